@@ -1,1 +1,54 @@
-//! Placeholder: built in the next commits.
+//! Springtide's engine: operations in, completions out, on io_uring, epoll or a simulated world.
+//! It knows no protocol, and it never calls code of the application: what ended is listed.
+//!
+//! An [`Engine`] belongs to one thread, the shard. [`Handle::submit`] starts an operation and
+//! gives it its memory; [`Handle::turn`] submits, waits and lists what has ended, with the memory
+//! given back. Nothing is lent in between.
+//!
+//! ```
+//! use std::time::Duration;
+//! use springtide_engine::{Engine, EngineOptions, Handle, Mechanism, Op, Outcome};
+//!
+//! # fn main() -> Result<(), springtide_engine::Error> {
+//! let mut engine = Engine::new(Mechanism::Epoll, EngineOptions::default())?;
+//! let at = engine.now() + Duration::from_millis(2);
+//! engine.submit(Op::Timeout { at }, 7);
+//! let mut completions = Vec::new();
+//! while completions.is_empty() {
+//!     engine.turn(None, &mut completions)?;
+//! }
+//! assert_eq!(completions[0].token, 7);
+//! assert!(matches!(completions[0].outcome, Outcome::Expired));
+//! # Ok(())
+//! # }
+//! ```
+#![warn(missing_docs)]
+
+mod backend;
+mod chunk;
+mod clock;
+mod completion;
+mod descriptors;
+mod engine;
+mod error;
+mod ledger;
+mod op;
+mod slots;
+mod stats;
+mod sync;
+mod system;
+mod wake;
+mod wheel;
+
+pub use backend::simulated;
+pub use chunk::{CHUNK_BYTES, COPY_BYTES_MAX, Chunk};
+pub use clock::{Moment, system_now};
+pub use completion::{Completion, Memory, Metadata, Outcome};
+pub use engine::{Address, Choice, Engine, EngineOptions, Handle, ListenOptions, Mechanism};
+pub use error::{Error, OpKind};
+pub use op::{Descriptor, Op, PIECES_MAX, Piece};
+pub use slots::{Key, OPERATIONS_MAX, SHARDS_MAX};
+pub use stats::Stats;
+pub use system::{descriptors_max_raise, processors, spawn_thread};
+pub use wake::{Signal, Waker};
+pub use wheel::Wheel;

@@ -1,0 +1,185 @@
+//! Backends: the ways to get operations done, one folder per mechanism of the system.
+//! Chosen at run time in one place, here; nothing above knows which one it is.
+
+use std::os::fd::OwnedFd;
+
+use crate::clock::{Clock, Moment};
+use crate::completion::Outcome;
+use crate::engine::{Address, ListenOptions};
+use crate::error::{Error, OpKind};
+use crate::ledger::Ledger;
+use crate::op::{Descriptor, Op};
+use crate::slots::Key;
+use crate::stats::Stats;
+use crate::wake::Waker;
+
+pub(crate) mod readiness;
+pub mod simulated;
+pub(crate) mod uring;
+
+/// What every mechanism offers. Completions appear in `turn` only (law 2); a failure at submit
+/// comes as a completion; a cancelled operation still completes (law 4).
+pub(crate) trait Backend {
+    /// Its name, as in `--engine`.
+    fn name(&self) -> &'static str;
+
+    /// Starts an operation that stands in the ledger.
+    fn submit(&mut self, ledger: &mut Ledger, key: Key);
+
+    /// Asks an operation to end; best effort.
+    fn cancel(&mut self, ledger: &mut Ledger, key: Key);
+
+    /// Submits, waits until something has ended, `until` is reached or the waker is used, and
+    /// writes every end to the ledger.
+    fn turn(&mut self, ledger: &mut Ledger, until: Until) -> Result<(), Error>;
+
+    /// Ends the wait from any thread.
+    fn waker(&self) -> &Waker;
+
+    /// Adds its counts.
+    fn count(&self, stats: &mut Stats);
+
+    /// The clock its time runs by.
+    fn clock(&self) -> Clock;
+
+    /// Makes a listening socket.
+    fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error>;
+
+    /// The addresses of a socket.
+    fn local_address(&self, socket: Descriptor) -> Result<Address, Error>;
+
+    /// The other end's address.
+    fn peer_address(&self, socket: Descriptor) -> Result<Address, Error>;
+
+    /// Opens a directory that files are opened beneath.
+    fn open_directory(&mut self, path: &std::path::Path) -> Result<Descriptor, Error>;
+
+    /// Takes a socket over that was opened elsewhere.
+    fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error>;
+
+    /// Closes at once a descriptor with nothing in flight (used where no turn follows).
+    fn close_now(&mut self, descriptor: Descriptor);
+}
+
+/// How long a turn may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Not at all.
+    Now,
+    /// Until a moment.
+    Moment(Moment),
+    /// Until something ends.
+    Forever,
+}
+
+impl Until {
+    /// How long from now; nothing for ever.
+    pub(crate) fn timeout(self) -> Option<std::time::Duration> {
+        match self {
+            Self::Now => Some(std::time::Duration::ZERO),
+            Self::Moment(moment) => Some(moment.since(crate::clock::system_now())),
+            Self::Forever => None,
+        }
+    }
+}
+
+/// Memory that a send needs beside its pieces, at one address while the system has it.
+#[derive(Default)]
+pub(crate) struct Work {
+    pub(crate) vectors: Vec<libc::iovec>,
+    pub(crate) header: Option<libc::msghdr>,
+    pub(crate) address: Option<socket2::SockAddr>,
+}
+
+impl Work {
+    /// Points the vectors at what is left of `pieces` behind the first `sent` bytes.
+    pub(crate) fn aim(&mut self, pieces: &[crate::op::Piece], sent: usize) {
+        self.vectors.clear();
+        let mut skip = sent;
+        for piece in pieces {
+            let bytes = piece.as_slice();
+            if skip >= bytes.len() {
+                skip -= bytes.len();
+                continue;
+            }
+            let rest = &bytes[skip..];
+            skip = 0;
+            let base = rest.as_ptr().cast_mut().cast();
+            self.vectors.push(libc::iovec { iov_base: base, iov_len: rest.len() });
+        }
+    }
+}
+
+/// Sends what fits of a send at once; true when all has gone. `slot.progress` is kept.
+#[inline]
+pub(crate) fn send_directly(ledger: &mut Ledger, key: Key) -> Result<bool, i32> {
+    let Ledger { slots, spare_work, .. } = ledger;
+    let Some(slot) = slots.get(key) else { return Ok(false) };
+    let Some(Op::Send { socket, pieces }) = &slot.op else { return Ok(false) };
+    let unsent = Ledger::unsent_of(pieces, slot.progress);
+    let count = if let [piece] = pieces.as_slice() {
+        crate::system::send(socket.number(), &piece.as_slice()[slot.progress..])?
+    } else {
+        let work = slot.work.get_or_insert_with(|| spare_work.pop().unwrap_or_default());
+        work.aim(pieces, slot.progress);
+        // SAFETY: the vectors were just aimed at the pieces, which the slot owns (law 3).
+        unsafe { crate::system::send_vectors(socket.number(), &work.vectors) }?
+    };
+    slot.progress += count;
+    Ok(count == unsent)
+}
+
+/// The end of a send that has gone wholly.
+#[inline]
+pub(crate) fn sent(op: Op) -> Outcome {
+    match op {
+        Op::Send { pieces, .. } => Outcome::Sent(pieces),
+        _ => unreachable!("only sends end as sent"),
+    }
+}
+
+/// Whether the caller asked an operation to end.
+#[inline]
+pub(crate) fn cancelled(ledger: &mut Ledger, key: Key) -> bool {
+    ledger.slots.get(key).is_some_and(|slot| slot.marks.cancelled)
+}
+
+/// The end of an operation that appended `count` bytes to its memory.
+pub(crate) fn end_filled(ledger: &mut Ledger, key: Key, count: usize) {
+    ledger.end(key, |op| match op {
+        Op::ReceiveInto { mut memory, .. } | Op::Read { mut memory, .. } => {
+            let length = memory.len() + count;
+            assert!(length <= memory.capacity(), "the system fills spare capacity only");
+            // SAFETY: the system has written `count` bytes behind the old length, within the
+            // spare capacity it was given (law 3).
+            unsafe { memory.set_len(length) };
+            Outcome::Filled(memory)
+        }
+        _ => unreachable!("only operations with memory are filled"),
+    });
+}
+
+/// Ends an open whose file is there: what is known of it comes along.
+pub(crate) fn end_open(ledger: &mut Ledger, key: Key, fd: i32) {
+    match crate::system::metadata(fd) {
+        Ok(metadata) => ledger.end(key, |_| Outcome::Opened(Descriptor(fd), metadata)),
+        Err(errno) => {
+            crate::system::close(fd);
+            ledger.fail_errno(key, OpKind::Open, errno);
+        }
+    }
+}
+
+/// Makes a listening socket of the system.
+pub(crate) fn listen(options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
+    use crate::system::{self, Sharing};
+    let listening = match options.address {
+        Address::Internet(address) => {
+            let sharing = if options.joining { Sharing::Joining } else { Sharing::First };
+            system::listen_tcp(*address, options.backlog, sharing)
+        }
+        Address::Unix(Some(path)) => system::listen_unix(path, options.backlog),
+        Address::Unix(None) => return Err(Error::Misuse("a Unix listener has a path")),
+    };
+    listening.map(system::into_descriptor).map_err(|error| Error::from_io(OpKind::Listen, &error))
+}

@@ -1,0 +1,449 @@
+//! The readiness backend: operations done when a selector says that they will not block.
+//! The same contract as io_uring: streaming accepts and receives, completions in `turn` only.
+//!
+//! One read per event; a short read means drained, and only a read that filled its chunk is
+//! followed by another, up to the fairness bound. Sends are made in the turn's flush; what does
+//! not fit waits until the socket is writable.
+
+mod files;
+mod pool;
+pub(crate) mod selector;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::{Backend, Until, send_directly, sent};
+use crate::chunk::CHUNK_BYTES;
+use crate::clock::Clock;
+use crate::completion::Outcome;
+use crate::engine::{Address, ListenOptions};
+use crate::error::{Error, OpKind};
+use crate::ledger::Ledger;
+use crate::op::{Descriptor, Op};
+use crate::slots::Key;
+use crate::stats::Stats;
+use crate::system::{self, Event};
+use crate::wake::Waker;
+
+use pool::Pool;
+use selector::{Interest, Ready, Selector};
+
+/// The most reads of one connection in a turn: 128 KB (law 9).
+const READS_MAX: usize = 32;
+/// The most connections that one event of a listener gives.
+const ACCEPTS_MAX: usize = 64;
+
+/// Who waits for a descriptor, and what the selector was told.
+#[derive(Clone, Copy)]
+struct Watch {
+    reader: Key,
+    writer: Key,
+    told: Interest,
+}
+
+impl Watch {
+    const EMPTY: Self = Self {
+        reader: Key::NONE,
+        writer: Key::NONE,
+        told: Interest { readable: false, writable: false },
+    };
+}
+
+/// The backend, over one selector.
+pub(crate) struct Readiness {
+    selector: Box<dyn Selector>,
+    watches: Vec<Watch>,
+    event: Arc<Event>,
+    waker: Waker,
+    pool: Pool,
+    /// Sends of this turn.
+    sends: Vec<Key>,
+    /// Receives that wait for buffers.
+    starved: Vec<Key>,
+    ready: Vec<Ready>,
+    over_budget: Vec<Key>,
+    /// The last turn delivered sends without asking the selector.
+    skipped: bool,
+    counts: Stats,
+}
+
+impl Readiness {
+    pub(crate) fn new(mut selector: Box<dyn Selector>) -> Result<Self, Error> {
+        let event = Event::new().map_err(|error| Error::from_io(OpKind::Start, &error))?;
+        let readable = Interest { readable: true, writable: false };
+        let told = selector.change(event.descriptor(), Interest::default(), readable);
+        told.map_err(|errno| Error::system(OpKind::Start, errno))?;
+        let event = Arc::new(event);
+        let waker = Waker::new(Some(event.clone()));
+        Ok(Self {
+            selector,
+            watches: Vec::new(),
+            event,
+            pool: Pool::new(waker.clone()),
+            waker,
+            sends: Vec::new(),
+            starved: Vec::new(),
+            ready: Vec::new(),
+            over_budget: Vec::new(),
+            skipped: false,
+            counts: Stats::default(),
+        })
+    }
+
+    fn watch(&mut self, fd: i32) -> &mut Watch {
+        let index = usize::try_from(fd).expect("descriptors are not negative");
+        if index >= self.watches.len() {
+            self.watches.resize(index + 1, Watch::EMPTY);
+        }
+        &mut self.watches[index]
+    }
+
+    /// Tells the selector who waits now; an operation it refuses to watch for fails.
+    fn tell(&mut self, ledger: &mut Ledger, fd: i32) {
+        let watch = *self.watch(fd);
+        let wanted =
+            Interest { readable: watch.reader != Key::NONE, writable: watch.writer != Key::NONE };
+        if wanted == watch.told {
+            return;
+        }
+        match self.selector.change(fd, watch.told, wanted) {
+            Ok(()) => self.watch(fd).told = wanted,
+            Err(errno) => {
+                *self.watch(fd) = Watch { told: watch.told, ..Watch::EMPTY };
+                for key in [watch.reader, watch.writer] {
+                    ledger.fail_errno(key, OpKind::Enter, errno);
+                }
+            }
+        }
+    }
+
+    fn wait_readable(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
+        self.watch(socket.number()).reader = key;
+        self.tell(ledger, socket.number());
+    }
+
+    fn wait_writable(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
+        self.watch(socket.number()).writer = key;
+        self.tell(ledger, socket.number());
+    }
+
+    /// Nobody waits any more. The selector is told later, if it reports the descriptor again:
+    /// mostly the next receive comes first.
+    fn forget_reader(&mut self, socket: Descriptor) {
+        self.watch(socket.number()).reader = Key::NONE;
+    }
+
+    fn settle(&mut self, ledger: &mut Ledger) {
+        ledger.chunks.settle_to_pool(&mut self.over_budget);
+        for key in std::mem::take(&mut self.over_budget) {
+            if let Some(slot) = ledger.slots.get(key)
+                && !slot.marks.cancelled
+            {
+                slot.marks.cancelled = true;
+                slot.marks.over_budget = true;
+                self.cancel(ledger, key);
+            }
+        }
+        if !self.starved.is_empty() && ledger.chunks.has_room() {
+            for key in std::mem::take(&mut self.starved) {
+                self.submit(ledger, key);
+            }
+        }
+    }
+
+    fn flush(&mut self, ledger: &mut Ledger) {
+        let mut sends = std::mem::take(&mut self.sends);
+        for key in sends.drain(..) {
+            self.send(ledger, key);
+        }
+        self.sends = sends;
+    }
+
+    fn send(&mut self, ledger: &mut Ledger, key: Key) {
+        let Some(slot) = ledger.slots.get(key) else { return };
+        let Some(Op::Send { socket, .. }) = &slot.op else { return };
+        let socket = *socket;
+        self.counts.sends_direct += 1;
+        match send_directly(ledger, key) {
+            Ok(true) => {
+                ledger.end(key, sent);
+                self.stop_writing(ledger, socket, key);
+            }
+            Ok(false) | Err(system::EAGAIN | system::EINTR) => {
+                self.wait_writable(ledger, socket, key);
+            }
+            Err(errno) => {
+                ledger.fail_errno(key, OpKind::Send, errno);
+                self.stop_writing(ledger, socket, key);
+            }
+        }
+    }
+
+    fn stop_writing(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
+        let watch = self.watch(socket.number());
+        if watch.writer == key {
+            watch.writer = Key::NONE;
+            self.tell(ledger, socket.number());
+        }
+    }
+
+    fn connect(&mut self, ledger: &mut Ledger, key: Key) {
+        let Some(slot) = ledger.slots.get(key) else { return };
+        let Some(Op::Connect { address }) = &slot.op else { return };
+        let address = *address;
+        let socket = match system::socket_for(address) {
+            Ok(socket) => system::into_descriptor(socket),
+            Err(error) => return ledger.fail(key, Error::from_io(OpKind::Connect, &error)),
+        };
+        match system::connect(socket.number(), &address.into()) {
+            Ok(()) => ledger.end(key, |_| Outcome::Connected(socket)),
+            Err(system::EINPROGRESS) => {
+                slot.progress = usize::try_from(socket.number()).expect("a fresh descriptor");
+                self.wait_writable(ledger, socket, key);
+            }
+            Err(errno) => {
+                system::close(socket.number());
+                ledger.fail_errno(key, OpKind::Connect, errno);
+            }
+        }
+    }
+
+    fn connected(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
+        self.stop_writing(ledger, socket, key);
+        match system::take_socket_error(socket.number()) {
+            None => ledger.end(key, |_| Outcome::Connected(socket)),
+            Some(errno) => {
+                self.close(socket);
+                ledger.fail_errno(key, OpKind::Connect, errno);
+            }
+        }
+    }
+
+    /// Closing makes the selector forget.
+    fn close(&mut self, descriptor: Descriptor) {
+        system::close(descriptor.number());
+        *self.watch(descriptor.number()) = Watch::EMPTY;
+    }
+
+    fn handle(&mut self, ledger: &mut Ledger, ready: Ready) {
+        if ready.fd == self.event.descriptor() {
+            self.event.drain();
+            return;
+        }
+        let watch = *self.watch(ready.fd);
+        let socket = Descriptor(ready.fd);
+        if ready.readable && watch.reader != Key::NONE {
+            self.readable(ledger, socket, watch.reader);
+        }
+        if ready.writable && watch.writer != Key::NONE {
+            let kind = ledger.slots.get(watch.writer).and_then(|slot| slot.op.as_ref());
+            match kind.map(Op::kind) {
+                Some(OpKind::Connect) => self.connected(ledger, socket, watch.writer),
+                _ => self.send(ledger, watch.writer),
+            }
+        }
+        let waiting = *self.watch(ready.fd);
+        let unwanted = (ready.readable && waiting.reader == Key::NONE && waiting.told.readable)
+            || (waiting.reader == Key::NONE && waiting.writer == Key::NONE);
+        if unwanted {
+            self.tell(ledger, ready.fd);
+        }
+    }
+
+    fn readable(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
+        let op = ledger.slots.get(key).and_then(|slot| slot.op.as_mut());
+        match op.expect("a watch names live operations") {
+            Op::Accept { .. } => self.accept(ledger, socket, key),
+            Op::Receive { .. } => self.receive(ledger, socket, key),
+            Op::ReceiveInto { memory, .. } => {
+                let spare = memory.spare_capacity_mut();
+                // SAFETY: the spare capacity is the operation's own memory (law 3).
+                let received = unsafe {
+                    system::receive(socket.number(), spare.as_mut_ptr().cast(), spare.len())
+                };
+                match received {
+                    Ok(count) => super::end_filled(ledger, key, count),
+                    Err(system::EAGAIN | system::EINTR) => return,
+                    Err(errno) => ledger.fail_errno(key, OpKind::ReceiveInto, errno),
+                }
+                self.forget_reader(socket);
+            }
+            _ => unreachable!("only accepts and receives wait to read"),
+        }
+    }
+
+    fn accept(&mut self, ledger: &mut Ledger, listener: Descriptor, key: Key) {
+        for _ in 0..ACCEPTS_MAX {
+            match system::accept(listener.number()) {
+                Ok(fd) => ledger.deliver(key, Outcome::Accepted(Descriptor(fd))),
+                Err(system::EAGAIN) => return,
+                Err(errno) if system::is_passing(errno) => {}
+                Err(errno) => {
+                    self.forget_reader(listener);
+                    return ledger.fail_errno(key, OpKind::Accept, errno);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn receive(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
+        for _ in 0..READS_MAX {
+            let Some(buffer) = ledger.chunks.take() else {
+                self.counts.starved += 1;
+                self.forget_reader(socket);
+                self.starved.push(key);
+                return;
+            };
+            let target = buffer.address().as_ptr();
+            // SAFETY: the buffer is ours and has room for CHUNK_BYTES bytes.
+            let received = unsafe { system::receive(socket.number(), target, CHUNK_BYTES) };
+            match received {
+                Ok(count) if count > 0 => {
+                    let chunk = ledger.chunks.lend(buffer, count, 0, key);
+                    ledger.deliver(key, Outcome::Received(chunk));
+                    if count < CHUNK_BYTES {
+                        return;
+                    }
+                }
+                other => {
+                    ledger.chunks.put(buffer);
+                    match other {
+                        Ok(_) => ledger.end(key, |_| Outcome::EndOfStream),
+                        Err(system::EAGAIN | system::EINTR) => return,
+                        Err(errno) => ledger.fail_errno(key, OpKind::Receive, errno),
+                    }
+                    return self.forget_reader(socket);
+                }
+            }
+        }
+    }
+}
+
+impl Backend for Readiness {
+    fn name(&self) -> &'static str {
+        self.selector.name()
+    }
+
+    fn submit(&mut self, ledger: &mut Ledger, key: Key) {
+        let Some(slot) = ledger.slots.get(key) else { return };
+        let Some(op) = &slot.op else { return };
+        match op {
+            Op::Send { .. } => self.sends.push(key),
+            Op::Accept { listener: socket }
+            | Op::Receive { socket }
+            | Op::ReceiveInto { socket, .. } => {
+                let socket = *socket;
+                self.wait_readable(ledger, socket, key);
+            }
+            Op::Connect { .. } => self.connect(ledger, key),
+            Op::Shutdown { socket } => match system::shutdown_write(socket.number()) {
+                Ok(()) => ledger.end(key, |_| Outcome::Done),
+                Err(errno) => ledger.fail_errno(key, OpKind::Shutdown, errno),
+            },
+            Op::Close { descriptor } => {
+                let descriptor = *descriptor;
+                self.close(descriptor);
+                ledger.end(key, |_| Outcome::Done);
+            }
+            Op::Open { .. } => self.open(ledger, key),
+            Op::Read { .. } => self.read(ledger, key),
+            Op::Timeout { .. } => {}
+        }
+    }
+
+    fn cancel(&mut self, ledger: &mut Ledger, key: Key) {
+        let Some(slot) = ledger.slots.get(key) else { return };
+        let Some(op) = &slot.op else { return };
+        match op {
+            // A thread has its memory: it ends when the thread has done it.
+            Op::Open { .. } | Op::Read { .. } => return,
+            Op::Connect { .. } => {
+                let socket = i32::try_from(slot.progress).expect("a socket's descriptor");
+                self.close(Descriptor(socket));
+            }
+            Op::Send { socket, .. } => {
+                let socket = *socket;
+                ledger.fail(key, Error::Cancelled);
+                return self.stop_writing(ledger, socket, key);
+            }
+            Op::Accept { listener: socket }
+            | Op::Receive { socket }
+            | Op::ReceiveInto { socket, .. } => {
+                let socket = *socket;
+                self.starved.retain(|starved| *starved != key);
+                self.forget_reader(socket);
+            }
+            Op::Shutdown { .. } | Op::Close { .. } | Op::Timeout { .. } => {}
+        }
+        ledger.fail(key, Error::Cancelled);
+    }
+
+    fn turn(&mut self, ledger: &mut Ledger, until: Until) -> Result<(), Error> {
+        self.settle(ledger);
+        self.flush(ledger);
+        let mut until = until;
+        if !ledger.completions.is_empty() {
+            if !self.skipped {
+                self.skipped = true;
+                return Ok(());
+            }
+            until = Until::Now;
+        }
+        self.skipped = false;
+        let sleeps = until != Until::Now && self.waker.signal().prepare_sleep();
+        let timeout = if sleeps { until.timeout() } else { Until::Now.timeout() };
+        let mut ready = std::mem::take(&mut self.ready);
+        self.counts.enters += 1;
+        let waited = self.selector.wait(timeout, &mut ready);
+        self.waker.signal().awake();
+        match waited {
+            Ok(()) | Err(system::EINTR) => {}
+            Err(errno) => return Err(Error::system(OpKind::Enter, errno)),
+        }
+        for event in ready.drain(..) {
+            self.handle(ledger, event);
+        }
+        self.ready = ready;
+        self.end_jobs(ledger);
+        Ok(())
+    }
+
+    fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    fn count(&self, stats: &mut Stats) {
+        stats.enters += self.counts.enters;
+        stats.sends_direct += self.counts.sends_direct;
+        stats.starved += self.counts.starved;
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::System
+    }
+
+    fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
+        super::listen(options)
+    }
+
+    fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
+        system::local_address(socket)
+    }
+
+    fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {
+        system::peer_address(socket)
+    }
+
+    fn open_directory(&mut self, path: &std::path::Path) -> Result<Descriptor, Error> {
+        system::open_directory(path).map(system::into_descriptor)
+    }
+
+    fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error> {
+        Ok(system::into_descriptor(socket))
+    }
+
+    fn close_now(&mut self, descriptor: Descriptor) {
+        self.close(descriptor);
+    }
+}

@@ -1,0 +1,81 @@
+//! epoll(7), level-triggered: 512 events a wait.
+//! It keeps no table of its own: the kernel's is the table.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use super::{Interest, Ready, Selector};
+use crate::error::{Error, OpKind};
+use crate::system;
+
+const EVENTS_MAX: usize = 512;
+
+/// The selector.
+pub(crate) struct Epoll {
+    epoll: OwnedFd,
+    events: Vec<libc::epoll_event>,
+}
+
+impl Epoll {
+    pub(crate) fn new() -> Result<Self, Error> {
+        // SAFETY: epoll_create1 takes no pointers.
+        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+        if fd < 0 {
+            return Err(Error::last(OpKind::Start));
+        }
+        // SAFETY: the descriptor is fresh and ours.
+        let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Self { epoll, events: vec![libc::epoll_event { events: 0, u64: 0 }; EVENTS_MAX] })
+    }
+}
+
+impl Selector for Epoll {
+    fn name(&self) -> &'static str {
+        "epoll"
+    }
+
+    fn change(&mut self, fd: i32, from: Interest, to: Interest) -> Result<(), i32> {
+        let operation = match (from.is_none(), to.is_none()) {
+            (true, true) => return Ok(()),
+            (true, false) => libc::EPOLL_CTL_ADD,
+            (false, true) => libc::EPOLL_CTL_DEL,
+            (false, false) => libc::EPOLL_CTL_MOD,
+        };
+        let mut events = 0;
+        if to.readable {
+            events |= libc::EPOLLIN | libc::EPOLLRDHUP;
+        }
+        if to.writable {
+            events |= libc::EPOLLOUT;
+        }
+        let number = u64::try_from(fd).expect("descriptors are not negative");
+        let mut event = libc::epoll_event { events: events.cast_unsigned(), u64: number };
+        // SAFETY: the event is valid for reads and outlives the call.
+        let changed =
+            unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, fd, &raw mut event) };
+        system::check(changed as isize).map(drop)
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<(), i32> {
+        let milliseconds = timeout.map_or(-1, |timeout| {
+            i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+        });
+        let room = i32::try_from(EVENTS_MAX).expect("a few hundred");
+        // SAFETY: the events are valid for writes of `room` elements and outlive the call.
+        let count = unsafe {
+            libc::epoll_wait(self.epoll.as_raw_fd(), self.events.as_mut_ptr(), room, milliseconds)
+        };
+        let count = system::check(count as isize)?;
+        for event in &self.events[..count] {
+            let events = event.events.cast_signed();
+            let failed = events & (libc::EPOLLERR | libc::EPOLLHUP) != 0;
+            let number = event.u64;
+            ready.push(Ready {
+                fd: i32::try_from(number).expect("only descriptors were registered"),
+                readable: failed || events & (libc::EPOLLIN | libc::EPOLLRDHUP) != 0,
+                writable: failed || events & libc::EPOLLOUT != 0,
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! How each operation becomes an entry of the ring: the one match over operations of this backend.
+//! Every pointer in an entry leads into the operation's slot or its boxed work (law 3).
+
+use std::os::fd::{AsRawFd, IntoRawFd};
+
+use io_uring::{opcode, squeue, types};
+use socket2::SockAddr;
+
+use super::{Uring, buffers};
+use crate::error::{Error, OpKind};
+use crate::ledger::Ledger;
+use crate::op::{Descriptor, Op};
+use crate::slots::Key;
+use crate::system;
+
+impl Uring {
+    /// Starts an operation, or starts it again after the kernel ended it early.
+    pub(super) fn arm(&mut self, ledger: &mut Ledger, key: Key) {
+        let Some(slot) = ledger.slots.get(key) else { return };
+        let Some(op) = &mut slot.op else { return };
+        let entry = match op {
+            Op::Send { .. } => {
+                self.sends.push(key);
+                return;
+            }
+            Op::Receive { socket } => opcode::RecvMulti::new(fd(*socket), buffers::GROUP).build(),
+            Op::Accept { listener } => opcode::AcceptMulti::new(fd(*listener))
+                .flags(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
+                .build(),
+            Op::ReceiveInto { socket, memory } => {
+                let spare = memory.spare_capacity_mut();
+                opcode::Recv::new(fd(*socket), spare.as_mut_ptr().cast(), length(spare.len()))
+                    .build()
+            }
+            Op::Read { file, memory, offset } => {
+                let spare = memory.spare_capacity_mut();
+                opcode::Read::new(fd(*file), spare.as_mut_ptr().cast(), length(spare.len()))
+                    .offset(*offset)
+                    .build()
+            }
+            Op::Open { root, path } => {
+                opcode::OpenAt2::new(fd(*root), path.as_ptr(), &raw const *self.how).build()
+            }
+            Op::Shutdown { socket } => opcode::Shutdown::new(fd(*socket), libc::SHUT_WR).build(),
+            Op::Close { descriptor } => opcode::Close::new(fd(*descriptor)).build(),
+            Op::Connect { .. } => return self.arm_connect(ledger, key),
+            Op::Timeout { .. } => return,
+        };
+        slot.marks.in_system = true;
+        self.push(key, entry);
+    }
+
+    /// A send, or what is left of it, through the ring.
+    pub(super) fn arm_send(&mut self, ledger: &mut Ledger, key: Key) {
+        let spare = ledger.take_work();
+        let Some(slot) = ledger.slots.get(key) else { return };
+        let Some(Op::Send { socket, pieces }) = &slot.op else { return };
+        let flags = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+        let entry = if let [piece] = pieces.as_slice() {
+            let rest = &piece.as_slice()[slot.progress..];
+            opcode::Send::new(fd(*socket), rest.as_ptr(), length(rest.len())).flags(flags).build()
+        } else {
+            let work = slot.work.get_or_insert(spare);
+            work.aim(pieces, slot.progress);
+            // SAFETY: all zeroes is a valid msghdr.
+            let header = work.header.insert(unsafe { std::mem::zeroed() });
+            header.msg_iov = work.vectors.as_mut_ptr();
+            header.msg_iovlen = work.vectors.len();
+            let flags = flags.cast_unsigned();
+            opcode::SendMsg::new(fd(*socket), &raw const *header).flags(flags).build()
+        };
+        slot.marks.in_system = true;
+        self.push(key, entry);
+    }
+
+    fn arm_connect(&mut self, ledger: &mut Ledger, key: Key) {
+        let mut work = ledger.take_work();
+        let Some(slot) = ledger.slots.get(key) else { return };
+        let Some(Op::Connect { address }) = &slot.op else { return };
+        let socket = match system::socket_for(*address) {
+            Ok(socket) => socket,
+            Err(error) => {
+                return ledger.fail(key, Error::from_io(OpKind::Connect, &error));
+            }
+        };
+        let address = work.address.insert(SockAddr::from(*address));
+        let (pointer, size) = (address.as_ptr().cast(), address.len());
+        let entry = opcode::Connect::new(types::Fd(socket.as_raw_fd()), pointer, size).build();
+        slot.progress = usize::try_from(socket.into_raw_fd()).expect("a fresh descriptor");
+        slot.work = Some(work);
+        slot.marks.in_system = true;
+        self.push(key, entry);
+    }
+
+    fn push(&mut self, key: Key, entry: squeue::Entry) {
+        // SAFETY: whatever the entry points to belongs to the operation's slot, its boxed work or
+        // this backend, none of which moves or goes before the last completion (law 3).
+        unsafe { self.ring.push(&entry.user_data(key.raw())) };
+    }
+}
+
+/// How files are opened, the same for all.
+pub(super) fn how() -> types::OpenHow {
+    let how = system::open_how(false);
+    types::OpenHow::new().flags(how.flags).resolve(how.resolve)
+}
+
+fn fd(descriptor: Descriptor) -> types::Fd {
+    types::Fd(descriptor.number())
+}
+
+/// The kernel takes 32 bits; more is done in several rounds.
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,438 @@
+//! The io_uring backend: one ring per shard, as facts of measurement recommend.
+//! At most one send per socket is in the ring (law 5), and nothing is closed in flight (law 6).
+//!
+//! Streaming receives are multishot over one provided-buffer ring; when the kernel ends one early
+//! (its queue was full, no buffer was left) it is armed again here, and nobody above notices. A
+//! turn with one or two sends makes them directly, because the completion of a send through the
+//! ring would end the wait it was submitted with; a turn with more sends batches them.
+
+mod arm;
+mod buffers;
+mod ring;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use io_uring::{cqueue, opcode, types};
+
+use super::{Backend, Until, cancelled, send_directly, sent};
+use crate::clock::Clock;
+use crate::completion::Outcome;
+use crate::engine::{Address, EngineOptions, ListenOptions};
+use crate::error::{Error, OpKind};
+use crate::ledger::Ledger;
+use crate::op::{Descriptor, Op};
+use crate::slots::Key;
+use crate::stats::Stats;
+use crate::system::{self, Event};
+use crate::wake::Waker;
+
+use buffers::BufferRing;
+use ring::Ring;
+
+/// The completion of the read on the waker's event.
+const WAKE: u64 = u64::MAX - 1;
+/// The completion of a cancel, which says nothing that its operation does not say itself.
+const CANCEL: u64 = u64::MAX - 2;
+/// The most sends of a turn that are made directly.
+const DIRECT_SENDS_MAX: usize = 2;
+
+/// The backend.
+pub(crate) struct Uring {
+    ring: Ring,
+    buffers: BufferRing,
+    event: Arc<Event>,
+    /// Where the read of the event puts its count.
+    woken: Box<u64>,
+    wake_armed: bool,
+    waker: Waker,
+    /// Sends of this turn.
+    sends: Vec<Key>,
+    /// Receives that wait for buffers.
+    starved: Vec<Key>,
+    batch: Vec<cqueue::Entry>,
+    over_budget: Vec<Key>,
+    how: Box<types::OpenHow>,
+    /// The last turn delivered direct sends without entering the kernel.
+    skipped: bool,
+    spin: Spin,
+    counts: Stats,
+}
+
+impl Uring {
+    /// Sets the ring up for the calling thread and proves it with a round trip.
+    pub(crate) fn new(options: &EngineOptions, ledger: &mut Ledger) -> Result<Self, Error> {
+        let system = |error: std::io::Error| Error::from_io(OpKind::Start, &error);
+        let mut ring = Ring::new(options.cq_entries).map_err(system)?;
+        ring.enable().map_err(system)?;
+        let buffers =
+            BufferRing::new(&ring, options.ring_chunks, &mut ledger.chunks).map_err(system)?;
+        let event = Arc::new(Event::new().map_err(system)?);
+        let mut own = Self {
+            ring,
+            buffers,
+            waker: Waker::new(Some(event.clone())),
+            event,
+            woken: Box::new(0),
+            wake_armed: false,
+            sends: Vec::new(),
+            starved: Vec::new(),
+            batch: Vec::new(),
+            over_budget: Vec::new(),
+            how: Box::new(arm::how()),
+            skipped: false,
+            spin: Spin { window_ns: u64::from(options.spin_us) * 1000, average_ns: 0 },
+            counts: Stats::default(),
+        };
+        own.prove()?;
+        Ok(own)
+    }
+
+    /// A ring may be made and yet refuse to be entered: one operation there and back tells.
+    fn prove(&mut self) -> Result<(), Error> {
+        // SAFETY: a NOP points to nothing.
+        unsafe { self.ring.push(&opcode::Nop::new().build().user_data(CANCEL)) };
+        let system = |error: std::io::Error| Error::from_io(OpKind::Start, &error);
+        self.ring.submit_and_wait(1, Some(Duration::from_secs(1))).map_err(system)?;
+        self.ring.drain(&mut self.batch);
+        let proved = self.batch.drain(..).any(|entry| entry.user_data() == CANCEL);
+        if proved { Ok(()) } else { Err(Error::system(OpKind::Start, system::EIO)) }
+    }
+
+    fn arm_wake(&mut self) {
+        if self.wake_armed {
+            return;
+        }
+        self.wake_armed = true;
+        let target: *mut u64 = &raw mut *self.woken;
+        let fd = types::Fd(self.event.descriptor());
+        let entry = opcode::Read::new(fd, target.cast(), 8).build().user_data(WAKE);
+        // SAFETY: the boxed count stays until the read has completed; see `drop`.
+        unsafe { self.ring.push(&entry) };
+    }
+
+    /// Ends the turn of the chunks: what came back is provided again.
+    fn settle(&mut self, ledger: &mut Ledger) {
+        let buffers = &mut self.buffers;
+        ledger.chunks.settle(
+            |number, buffer| match buffer {
+                Some(buffer) => buffers.provide(number, buffer),
+                None => buffers.leave_hole(number),
+            },
+            &mut self.over_budget,
+        );
+        buffers.refill(&mut ledger.chunks);
+        for key in std::mem::take(&mut self.over_budget) {
+            if let Some(slot) = ledger.slots.get(key)
+                && !slot.marks.cancelled
+            {
+                slot.marks.cancelled = true;
+                slot.marks.over_budget = true;
+                self.cancel(ledger, key);
+            }
+        }
+        if self.buffers.available() > 0 {
+            for key in std::mem::take(&mut self.starved) {
+                self.submit(ledger, key);
+            }
+        }
+    }
+
+    /// Sends what the turn has gathered: directly when it is little, through the ring otherwise.
+    fn flush(&mut self, ledger: &mut Ledger) {
+        let mut sends = std::mem::take(&mut self.sends);
+        let directly = sends.len() <= DIRECT_SENDS_MAX;
+        for key in sends.drain(..) {
+            if !directly {
+                self.arm_send(ledger, key);
+                continue;
+            }
+            self.counts.sends_direct += 1;
+            match send_directly(ledger, key) {
+                Ok(true) => ledger.end(key, sent),
+                Ok(false) | Err(system::EAGAIN | system::EINTR) => self.arm_send(ledger, key),
+                Err(errno) => ledger.fail_errno(key, OpKind::Send, errno),
+            }
+        }
+        self.sends = sends;
+    }
+
+    fn wait(&mut self, until: Until) -> Result<(), Error> {
+        if until == Until::Now {
+            return self.enter(0, None);
+        }
+        self.arm_wake();
+        let timeout = until.timeout();
+        let began = if self.spin.window_ns > 0 { system::monotonic_ns() } else { 0 };
+        let awake = timeout.is_some_and(|timeout| timeout.is_zero())
+            || self.spun(began, timeout)?
+            || !self.waker.signal().prepare_sleep();
+        let entered = if awake { self.enter(0, None) } else { self.enter(1, timeout) };
+        self.waker.signal().awake();
+        if self.spin.window_ns > 0 {
+            self.spin.learn(system::monotonic_ns() - began);
+        }
+        entered
+    }
+
+    fn enter(&mut self, want: u32, timeout: Option<Duration>) -> Result<(), Error> {
+        let entered = self.ring.submit_and_wait(want, timeout);
+        entered.map_err(|error| Error::from_io(OpKind::Enter, &error))
+    }
+
+    /// Spins as long as it pays; true when something came.
+    fn spun(&mut self, began: u64, timeout: Option<Duration>) -> Result<bool, Error> {
+        if !self.spin.pays() {
+            return Ok(false);
+        }
+        let window = timeout.map_or(u64::MAX, |timeout| timeout.as_nanos() as u64);
+        let end = began.saturating_add(window.min(self.spin.window_ns));
+        loop {
+            self.enter(0, None)?;
+            if self.ring.has_completions() || self.waker.signal().is_notified() {
+                return Ok(true);
+            }
+            if system::monotonic_ns() >= end {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn drain(&mut self, ledger: &mut Ledger) {
+        let mut batch = std::mem::take(&mut self.batch);
+        self.ring.drain(&mut batch);
+        for entry in batch.drain(..) {
+            match entry.user_data() {
+                WAKE => self.wake_armed = false,
+                CANCEL => {}
+                raw => self.completed(ledger, Key::from_raw(raw), &entry),
+            }
+        }
+        self.batch = batch;
+    }
+
+    #[inline]
+    fn completed(&mut self, ledger: &mut Ledger, key: Key, entry: &cqueue::Entry) {
+        let slot = ledger.slots.get(key).expect("the kernel has live operations only (law 3)");
+        let more = cqueue::more(entry.flags());
+        slot.marks.in_system = more;
+        let kind = slot.op.as_ref().map(Op::kind).expect("a live slot has an operation");
+        match kind {
+            OpKind::Receive => self.received(ledger, key, entry, more),
+            OpKind::Send => self.sent(ledger, key, entry.result()),
+            OpKind::Accept => self.accepted(ledger, key, entry.result(), more),
+            _ => Self::ended(ledger, key, kind, entry.result()),
+        }
+    }
+
+    #[inline]
+    fn received(&mut self, ledger: &mut Ledger, key: Key, entry: &cqueue::Entry, more: bool) {
+        let number = cqueue::buffer_select(entry.flags());
+        if let Some(number) = number {
+            let buffer = self.buffers.take(number);
+            match usize::try_from(entry.result()) {
+                Ok(length) if length > 0 => {
+                    let chunk = ledger.chunks.lend(buffer, length, number, key);
+                    ledger.deliver(key, Outcome::Received(chunk));
+                }
+                _ => self.buffers.provide(number, buffer),
+            }
+        }
+        if more {
+            return;
+        }
+        match entry.result() {
+            0 => ledger.end(key, |_| Outcome::EndOfStream),
+            _ if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
+            result if result > 0 || -result == system::EINTR || -result == system::EAGAIN => {
+                self.counts.rearmed += 1;
+                self.submit(ledger, key);
+            }
+            result if -result == system::ENOBUFS => {
+                self.counts.starved += 1;
+                self.starved.push(key);
+            }
+            result => ledger.fail_errno(key, OpKind::Receive, -result),
+        }
+    }
+
+    #[inline]
+    fn sent(&mut self, ledger: &mut Ledger, key: Key, result: i32) {
+        let Ok(count) = usize::try_from(result) else {
+            if (-result == system::EINTR || -result == system::EAGAIN) && !cancelled(ledger, key) {
+                self.arm_send(ledger, key);
+            } else {
+                ledger.fail_errno(key, OpKind::Send, -result);
+            }
+            return;
+        };
+        let Some(slot) = ledger.slots.get(key) else { return };
+        slot.progress += count;
+        let Some(Op::Send { pieces, .. }) = &slot.op else { return };
+        if Ledger::unsent_of(pieces, slot.progress) == 0 {
+            ledger.end(key, sent);
+        } else if cancelled(ledger, key) {
+            ledger.fail(key, Error::Cancelled);
+        } else {
+            self.arm_send(ledger, key);
+        }
+    }
+
+    fn accepted(&mut self, ledger: &mut Ledger, key: Key, result: i32, more: bool) {
+        if result >= 0 {
+            ledger.deliver(key, Outcome::Accepted(Descriptor(result)));
+        }
+        if more {
+            return;
+        }
+        if cancelled(ledger, key) {
+            ledger.fail(key, Error::Cancelled);
+        } else if result >= 0 || system::is_passing(-result) {
+            self.counts.rearmed += 1;
+            self.submit(ledger, key);
+        } else {
+            ledger.fail_errno(key, OpKind::Accept, -result);
+        }
+    }
+
+    /// Operations that complete once.
+    fn ended(ledger: &mut Ledger, key: Key, kind: OpKind, result: i32) {
+        let progress = ledger.slots.get(key).map_or(0, |slot| slot.progress);
+        if result < 0 {
+            if kind == OpKind::Connect {
+                system::close(i32::try_from(progress).expect("a socket's descriptor"));
+            }
+            ledger.fail_errno(key, kind, -result);
+            return;
+        }
+        if kind == OpKind::Open {
+            super::end_open(ledger, key, result);
+            return;
+        }
+        match kind {
+            OpKind::ReceiveInto | OpKind::Read => {
+                super::end_filled(ledger, key, usize::try_from(result).expect("checked above"));
+            }
+            OpKind::Connect => {
+                let socket = Descriptor(i32::try_from(progress).expect("a socket's descriptor"));
+                ledger.end(key, |_| Outcome::Connected(socket));
+            }
+            _ => ledger.end(key, |_| Outcome::Done),
+        }
+    }
+}
+
+/// Whether to spin before sleeping: as long as waits have lately been shorter than the window.
+struct Spin {
+    window_ns: u64,
+    average_ns: u64,
+}
+
+impl Spin {
+    const fn pays(&self) -> bool {
+        self.window_ns > 0 && self.average_ns <= self.window_ns
+    }
+
+    /// Learns how long the shard had nothing to do.
+    const fn learn(&mut self, waited_ns: u64) {
+        let capped = if waited_ns > 8 * self.window_ns { 8 * self.window_ns } else { waited_ns };
+        self.average_ns = (7 * self.average_ns + capped) / 8;
+    }
+}
+
+impl Backend for Uring {
+    fn name(&self) -> &'static str {
+        "uring"
+    }
+
+    #[inline]
+    fn submit(&mut self, ledger: &mut Ledger, key: Key) {
+        self.arm(ledger, key);
+    }
+
+    fn cancel(&mut self, ledger: &mut Ledger, key: Key) {
+        let Some(slot) = ledger.slots.get(key) else { return };
+        if slot.marks.in_system {
+            let entry = opcode::AsyncCancel::new(key.raw()).build().user_data(CANCEL);
+            // SAFETY: a cancel points to nothing.
+            unsafe { self.ring.push(&entry) };
+        } else {
+            self.starved.retain(|starved| *starved != key);
+            ledger.fail(key, Error::Cancelled);
+        }
+    }
+
+    fn turn(&mut self, ledger: &mut Ledger, until: Until) -> Result<(), Error> {
+        self.settle(ledger);
+        self.flush(ledger);
+        let until = if ledger.completions.is_empty() {
+            until
+        } else if self.skipped {
+            Until::Now
+        } else {
+            self.skipped = true;
+            return Ok(());
+        };
+        self.skipped = false;
+        self.wait(until)?;
+        self.drain(ledger);
+        Ok(())
+    }
+
+    fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    fn count(&self, stats: &mut Stats) {
+        stats.enters += self.ring.enters;
+        stats.sends_direct += self.counts.sends_direct;
+        stats.starved += self.counts.starved;
+        stats.rearmed += self.counts.rearmed;
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::System
+    }
+
+    fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
+        super::listen(options)
+    }
+
+    fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
+        system::local_address(socket)
+    }
+
+    fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {
+        system::peer_address(socket)
+    }
+
+    fn open_directory(&mut self, path: &std::path::Path) -> Result<Descriptor, Error> {
+        system::open_directory(path).map(system::into_descriptor)
+    }
+
+    fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error> {
+        Ok(system::into_descriptor(socket))
+    }
+
+    fn close_now(&mut self, descriptor: Descriptor) {
+        system::close(descriptor.number());
+    }
+}
+
+impl Drop for Uring {
+    /// The read of the event is the last operation in flight: it ends before its memory goes.
+    fn drop(&mut self) {
+        while self.wake_armed {
+            self.event.trigger();
+            if self.ring.submit_and_wait(1, Some(Duration::from_secs(1))).is_err() {
+                // The kernel refuses to be entered: leave it the eight bytes for ever.
+                std::mem::forget(std::mem::take(&mut self.woken));
+                return;
+            }
+            self.ring.drain(&mut self.batch);
+            let woken = self.batch.drain(..).any(|entry| entry.user_data() == WAKE);
+            self.wake_armed = !woken;
+        }
+    }
+}

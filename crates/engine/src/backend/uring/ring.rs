@@ -1,0 +1,185 @@
+//! One ring of the kernel: set-up, submission, waiting.
+//! It knows entries, not operations; what they mean stands in the backend.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use io_uring::{IoUring, cqueue, squeue};
+
+const SQ_ENTRIES: u32 = 1024;
+const ENTER_GETEVENTS: u32 = 1;
+const ENTER_EXT_ARG: u32 = 1 << 3;
+const ENTER_REGISTERED_RING: u32 = 1 << 4;
+const REGISTER_RING_FDS: u32 = 20;
+
+/// What enter takes beside its numbers (io_uring_enter(2), IORING_ENTER_EXT_ARG).
+#[repr(C)]
+#[derive(Default)]
+struct GetEventsArgument {
+    sigmask: u64,
+    sigmask_size: u32,
+    min_wait_us: u32,
+    timeout: u64,
+}
+
+/// What registering the ring's own descriptor takes (io_uring_register(2)).
+#[repr(C)]
+struct ResourceUpdate {
+    offset: u32,
+    reserved: u32,
+    data: u64,
+}
+
+/// The ring, owned by the thread that enabled it.
+pub(super) struct Ring {
+    ring: IoUring,
+    /// The index under which the kernel knows the ring without looking up its descriptor.
+    registered: Option<i32>,
+    /// Entries that found the queue full while the kernel took none. Bounded by the slots.
+    backlog: Vec<squeue::Entry>,
+    pub(super) enters: u64,
+}
+
+impl Ring {
+    /// Makes a disabled ring; the thread that calls [`Ring::enable`] will own it.
+    pub(super) fn new(cq_entries: u32) -> io::Result<Self> {
+        let ring = Self::build(cq_entries, true).or_else(|_| Self::build(cq_entries, false))?;
+        Ok(Self { ring, registered: None, backlog: Vec::new(), enters: 0 })
+    }
+
+    fn build(cq_entries: u32, without_array: bool) -> io::Result<IoUring> {
+        let mut builder = IoUring::builder();
+        builder
+            .setup_r_disabled()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_submit_all()
+            .setup_cqsize(cq_entries.next_power_of_two())
+            .dontfork();
+        if without_array {
+            builder.setup_no_sqarray();
+        }
+        builder.build(SQ_ENTRIES.min(cq_entries))
+    }
+
+    /// Makes the calling thread the only one that may enter.
+    pub(super) fn enable(&mut self) -> io::Result<()> {
+        self.ring.submitter().register_enable_rings()?;
+        let mut update = ResourceUpdate {
+            offset: u32::MAX,
+            reserved: 0,
+            data: u64::try_from(self.ring.as_raw_fd()).expect("descriptors are not negative"),
+        };
+        // SAFETY: one update, valid for reads and writes, that outlives the call.
+        let registered = unsafe {
+            libc::syscall(
+                libc::SYS_io_uring_register,
+                self.ring.as_raw_fd(),
+                REGISTER_RING_FDS,
+                &raw mut update,
+                1,
+            )
+        };
+        self.registered = (registered == 1).then(|| i32::try_from(update.offset).ok()).flatten();
+        Ok(())
+    }
+
+    pub(super) fn submitter(&self) -> io_uring::Submitter<'_> {
+        self.ring.submitter()
+    }
+
+    /// Queues an entry; the kernel sees it at the next enter. There is always room (law 4).
+    ///
+    /// # Safety
+    /// What the entry points to must stay valid until its last completion.
+    #[inline]
+    pub(super) unsafe fn push(&mut self, entry: &squeue::Entry) {
+        if !self.backlog.is_empty() {
+            self.backlog.push(entry.clone());
+            return;
+        }
+        // SAFETY: the caller vouches for what the entry points to.
+        if unsafe { self.ring.submission().push(entry) }.is_err() {
+            self.push_to_full(entry);
+        }
+    }
+
+    #[cold]
+    fn push_to_full(&mut self, entry: &squeue::Entry) {
+        self.backlog.push(entry.clone());
+        // Submitting delivers nothing: completions appear in an enter with GETEVENTS only (law 2).
+        // What fails here is found again by the next turn's enter.
+        if self.enter(0, 0, None).is_ok() {
+            self.take_backlog();
+        }
+    }
+
+    fn take_backlog(&mut self) {
+        let mut submission = self.ring.submission();
+        let room = (submission.capacity() - submission.len()).min(self.backlog.len());
+        for entry in self.backlog.drain(..room) {
+            // SAFETY: vouched for when the entry came into the backlog.
+            let pushed = unsafe { submission.push(&entry) };
+            assert!(pushed.is_ok(), "there is room for as many entries as were counted");
+        }
+    }
+
+    /// Submits everything and waits until `want` completions are there, at most for `timeout`.
+    /// A timeout that ran out and an interruption are no errors.
+    pub(super) fn submit_and_wait(
+        &mut self,
+        want: u32,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        while !self.backlog.is_empty() {
+            self.enter(0, ENTER_GETEVENTS, None)?;
+            self.take_backlog();
+        }
+        let result = self.enter(want, ENTER_GETEVENTS, timeout);
+        match result.as_ref().err().and_then(io::Error::raw_os_error) {
+            Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+            _ => result,
+        }
+    }
+
+    fn enter(&mut self, want: u32, flags: u32, timeout: Option<Duration>) -> io::Result<()> {
+        let to_submit = self.ring.submission().len();
+        let mut argument = GetEventsArgument::default();
+        let time;
+        if let Some(timeout) = timeout {
+            time = io_uring::types::Timespec::from(timeout);
+            argument.timeout = (&raw const time).addr() as u64;
+        }
+        let (fd, flags) = match self.registered {
+            Some(index) => (index, flags | ENTER_EXT_ARG | ENTER_REGISTERED_RING),
+            None => (self.ring.as_raw_fd(), flags | ENTER_EXT_ARG),
+        };
+        self.enters += 1;
+        // SAFETY: the argument and the time it points to outlive the call; what the entries point
+        // to was vouched for when they were pushed.
+        let returned = unsafe {
+            libc::syscall(
+                libc::SYS_io_uring_enter,
+                fd,
+                to_submit,
+                want,
+                flags,
+                &raw const argument,
+                size_of::<GetEventsArgument>(),
+            )
+        };
+        if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Moves all completions out of the kernel's queue.
+    #[inline]
+    pub(super) fn drain(&mut self, batch: &mut Vec<cqueue::Entry>) {
+        batch.extend(self.ring.completion());
+    }
+
+    /// Whether a completion waits.
+    pub(super) fn has_completions(&mut self) -> bool {
+        !self.ring.completion().is_empty()
+    }
+}

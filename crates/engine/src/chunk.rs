@@ -1,0 +1,466 @@
+//! Chunks: received bytes in buffers of the shard, counted without atomics.
+//! A chunk never pins the shard's ring: what is still held when its turn ends is given away.
+//!
+//! A buffer is in one of four places: free in the pool, provided to the backend, lent to the
+//! application for the turn in which it was filled, or given away (held past that turn, the ring
+//! has a fresh one in its place). A given-away buffer comes home when its last chunk is dropped.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use crossbeam_queue::SegQueue;
+
+use crate::slots::Key;
+
+/// The bytes a chunk can hold.
+pub const CHUNK_BYTES: usize = 4096;
+
+/// What is kept of a chunk up to this size is copied, and the chunk goes home at once.
+pub const COPY_BYTES_MAX: usize = 512;
+
+/// What stands in front of a buffer's bytes.
+struct Header {
+    references: Cell<u32>,
+    /// Where the buffer stands among those lent in this turn.
+    lent_index: Cell<u32>,
+    /// The pool to come home to; set when the buffer has been given away.
+    home: Cell<Option<Rc<Shelf>>>,
+    /// The pool that lent it; valid while it is lent, because a pool settles before it goes.
+    lender: Cell<*const Shelf>,
+}
+
+const LAYOUT: Layout = {
+    let (header, bytes) = (Layout::new::<Header>(), CHUNK_BYTES);
+    match Layout::from_size_align(header.size() + bytes, 64) {
+        Ok(layout) => layout,
+        Err(_) => panic!("a header and its bytes fit a layout"),
+    }
+};
+
+/// A buffer that nobody else refers to. Owns its memory.
+pub(crate) struct Buffer(NonNull<Header>);
+
+// SAFETY: a `Buffer` is the only way to its memory (law 3), so it may change threads.
+unsafe impl Send for Buffer {}
+
+impl Buffer {
+    fn allocate() -> Self {
+        // SAFETY: the layout's size is not zero.
+        let memory = unsafe { alloc(LAYOUT) };
+        let Some(header) = NonNull::new(memory.cast::<Header>()) else {
+            handle_alloc_error(LAYOUT)
+        };
+        let fresh = Header {
+            references: Cell::new(0),
+            lent_index: Cell::new(0),
+            home: Cell::new(None),
+            lender: Cell::new(std::ptr::null()),
+        };
+        // SAFETY: the memory is fresh, aligned to 64 and large enough for a header.
+        unsafe { header.write(fresh) };
+        Self(header)
+    }
+
+    /// Where the buffer's bytes begin; they stay there as long as the buffer lives.
+    #[inline]
+    pub(crate) fn address(&self) -> NonNull<u8> {
+        bytes_of(self.0)
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: the header was written at allocation and nobody else refers to it.
+        unsafe { self.0.drop_in_place() };
+        // SAFETY: allocated with this layout, and nobody else refers to it.
+        unsafe { dealloc(self.0.as_ptr().cast(), LAYOUT) };
+    }
+}
+
+#[inline]
+fn bytes_of(header: NonNull<Header>) -> NonNull<u8> {
+    // SAFETY: the bytes stand behind the header in the same allocation.
+    unsafe { header.add(1) }.cast()
+}
+
+/// Received bytes. Cloning counts; dropping the last clone gives the buffer back.
+#[derive(Debug)]
+pub struct Chunk {
+    header: NonNull<Header>,
+    start: u32,
+    end: u32,
+}
+
+impl Chunk {
+    /// The bytes.
+    #[inline]
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        let start = self.start as usize;
+        // SAFETY: `start` lies within the buffer.
+        let first = unsafe { bytes_of(self.header).add(start) };
+        // SAFETY: the system filled the buffer up to `end` before the chunk was made, and nobody
+        // writes to a buffer while a chunk of it lives (law 3).
+        unsafe { std::slice::from_raw_parts(first.as_ptr(), self.len()) }
+    }
+
+    /// How many bytes.
+    #[inline]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Forgets the first `count` bytes.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    #[inline]
+    pub fn advance(&mut self, count: usize) {
+        assert!(count <= self.len(), "a chunk is not advanced past its end");
+        self.start += u32::try_from(count).expect("a chunk's length fits 32 bits");
+    }
+
+    /// The bytes as `Bytes` for any thread: up to [`COPY_BYTES_MAX`] bytes are copied, as are those
+    /// of a chunk that has clones; otherwise the buffer itself goes and comes home through the
+    /// shard's queue.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        if self.len() <= COPY_BYTES_MAX || self.header().references.get() != 1 {
+            return Bytes::copy_from_slice(self.as_slice());
+        }
+        let header = self.header;
+        let (start, end) = (self.start as usize, self.end as usize);
+        std::mem::forget(self);
+        Bytes::from_owner(Emigrant::leave(header, start, end))
+    }
+
+    #[inline]
+    fn header(&self) -> &Header {
+        // SAFETY: the buffer lives as long as a chunk of it.
+        unsafe { self.header.as_ref() }
+    }
+}
+
+impl Clone for Chunk {
+    #[inline]
+    fn clone(&self) -> Self {
+        let references = &self.header().references;
+        references.set(references.get() + 1);
+        Self { header: self.header, start: self.start, end: self.end }
+    }
+}
+
+impl Drop for Chunk {
+    #[inline]
+    fn drop(&mut self) {
+        let header = self.header();
+        let references = header.references.get() - 1;
+        header.references.set(references);
+        if references == 0 {
+            come_home(self.header);
+        }
+    }
+}
+
+/// The last chunk of a buffer is gone: a buffer that was given away goes home; one that is lent
+/// is found by its pool at the end of the turn.
+#[inline]
+fn come_home(header: NonNull<Header>) {
+    // SAFETY: the buffer is alive: it is lent (its pool has it) or given away (this was its last).
+    let home = unsafe { header.as_ref() }.home.take();
+    if let Some(home) = home {
+        home.given_away.set(home.given_away.get() - 1);
+        home.free.borrow_mut().push(Buffer(header));
+    }
+}
+
+/// A whole buffer on its way through other threads.
+struct Emigrant {
+    buffer: Option<Buffer>,
+    start: usize,
+    end: usize,
+    queue: Arc<SegQueue<Buffer>>,
+}
+
+impl Emigrant {
+    /// Takes the buffer of the only chunk out of its pool's books.
+    fn leave(header: NonNull<Header>, start: usize, end: usize) -> Self {
+        // SAFETY: the caller held the only chunk of this buffer and forgot it.
+        let fields = unsafe { header.as_ref() };
+        fields.references.set(0);
+        let home = fields.home.take();
+        let queue = match home {
+            Some(shelf) => shelf.queue.clone(),
+            None => {
+                // SAFETY: a buffer without a home is lent, and its lender outlives its turn.
+                let shelf = unsafe { &*fields.lender.get() };
+                shelf.lent.borrow_mut()[fields.lent_index.get() as usize].buffer = None;
+                shelf.given_away.set(shelf.given_away.get() + 1);
+                shelf.queue.clone()
+            }
+        };
+        Self { buffer: Some(Buffer(header)), start, end, queue }
+    }
+}
+
+impl AsRef<[u8]> for Emigrant {
+    fn as_ref(&self) -> &[u8] {
+        let Some(buffer) = &self.buffer else { return &[] };
+        // SAFETY: `start` lies within the buffer.
+        let first = unsafe { buffer.address().add(self.start) };
+        // SAFETY: filled up to `end` before the chunk was made, and nobody writes to it any more.
+        unsafe { std::slice::from_raw_parts(first.as_ptr(), self.end - self.start) }
+    }
+}
+
+impl Drop for Emigrant {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.buffer.take() {
+            self.queue.push(buffer);
+        }
+    }
+}
+
+/// A buffer that is lent to the application in this turn.
+struct Lent {
+    /// None: it left for other threads.
+    buffer: Option<NonNull<Header>>,
+    /// The backend's name for it.
+    tag: u16,
+    /// The receive that filled it.
+    key: Key,
+}
+
+/// What chunks refer back to.
+struct Shelf {
+    free: RefCell<Vec<Buffer>>,
+    lent: RefCell<Vec<Lent>>,
+    given_away: Cell<usize>,
+    queue: Arc<SegQueue<Buffer>>,
+}
+
+/// The buffers of one shard.
+pub(crate) struct Chunks {
+    shelf: Rc<Shelf>,
+    allocated: usize,
+    limits: ChunkLimits,
+    settling: Vec<Lent>,
+}
+
+/// How many buffers a shard may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChunkLimits {
+    /// Held past their turn; beyond it the connection that holds more is paused.
+    pub(crate) given_away_max: usize,
+    /// In all.
+    pub(crate) allocated_max: usize,
+}
+
+impl Chunks {
+    pub(crate) fn new(limits: ChunkLimits) -> Self {
+        let shelf = Shelf {
+            free: RefCell::default(),
+            lent: RefCell::default(),
+            given_away: Cell::new(0),
+            queue: Arc::default(),
+        };
+        Self { shelf: Rc::new(shelf), allocated: 0, limits, settling: Vec::new() }
+    }
+
+    /// A buffer to be filled, or nothing when the budget is spent.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Buffer> {
+        let free = self.shelf.free.borrow_mut().pop();
+        free.or_else(|| {
+            let room = self.allocated < self.limits.allocated_max;
+            room.then(|| {
+                self.allocated += 1;
+                Buffer::allocate()
+            })
+        })
+    }
+
+    /// Puts a buffer back that was taken and not lent.
+    #[inline]
+    pub(crate) fn put(&self, buffer: Buffer) {
+        self.shelf.free.borrow_mut().push(buffer);
+    }
+
+    /// Lends a filled buffer to the application for this turn.
+    #[inline]
+    pub(crate) fn lend(&self, buffer: Buffer, length: usize, tag: u16, key: Key) -> Chunk {
+        assert!(length <= CHUNK_BYTES, "the system fills a buffer up to its end at most");
+        let header = buffer.0;
+        std::mem::forget(buffer);
+        let mut lent = self.shelf.lent.borrow_mut();
+        // SAFETY: the buffer was the caller's own until now.
+        let fields = unsafe { header.as_ref() };
+        fields.references.set(1);
+        fields.lender.set(Rc::as_ptr(&self.shelf));
+        fields.lent_index.set(u32::try_from(lent.len()).expect("a turn lends fewer than 2^32"));
+        lent.push(Lent { buffer: Some(header), tag, key });
+        Chunk { header, start: 0, end: u32::try_from(length).expect("at most CHUNK_BYTES") }
+    }
+
+    /// Ends the turn of what was lent: `back` gets each tag with its buffer when nobody holds it
+    /// any more, or without when it was given away; the keys of receives over the budget come
+    /// out in `over`.
+    #[inline]
+    pub(crate) fn settle(
+        &mut self,
+        mut back: impl FnMut(u16, Option<Buffer>),
+        over: &mut Vec<Key>,
+    ) {
+        while let Some(buffer) = self.shelf.queue.pop() {
+            self.shelf.given_away.set(self.shelf.given_away.get() - 1);
+            self.put(buffer);
+        }
+        std::mem::swap(&mut self.settling, &mut self.shelf.lent.borrow_mut());
+        for lent in self.settling.drain(..) {
+            let Some(header) = lent.buffer else {
+                back(lent.tag, None);
+                continue;
+            };
+            // SAFETY: a lent buffer is alive until it is settled, here and only here.
+            let fields = unsafe { header.as_ref() };
+            if fields.references.get() == 0 {
+                back(lent.tag, Some(Buffer(header)));
+                continue;
+            }
+            fields.home.set(Some(self.shelf.clone()));
+            let given_away = self.shelf.given_away.get() + 1;
+            self.shelf.given_away.set(given_away);
+            if given_away > self.limits.given_away_max {
+                over.push(lent.key);
+            }
+            back(lent.tag, None);
+        }
+    }
+
+    /// The same where buffers have no number: what came back is free again.
+    #[inline]
+    pub(crate) fn settle_to_pool(&mut self, over: &mut Vec<Key>) {
+        let shelf = self.shelf.clone();
+        self.settle(|_, buffer| shelf.free.borrow_mut().extend(buffer), over);
+    }
+
+    /// Whether a buffer can be taken.
+    pub(crate) fn has_room(&self) -> bool {
+        self.allocated < self.limits.allocated_max || !self.shelf.free.borrow().is_empty()
+    }
+
+    /// How many are held past their turn.
+    pub(crate) fn given_away(&self) -> usize {
+        self.shelf.given_away.get()
+    }
+
+    /// How many there are in all.
+    pub(crate) fn allocated(&self) -> usize {
+        self.allocated
+    }
+}
+
+impl Drop for Chunks {
+    fn drop(&mut self) {
+        let mut unused = Vec::new();
+        let mut freed = Vec::new();
+        self.settle(|_, buffer| freed.extend(buffer), &mut unused);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunks() -> Chunks {
+        Chunks::new(ChunkLimits { given_away_max: 2, allocated_max: 4 })
+    }
+
+    fn lend(chunks: &mut Chunks, tag: u16, length: usize) -> Chunk {
+        let buffer = chunks.take().unwrap();
+        // SAFETY: the buffer has room for CHUNK_BYTES bytes.
+        unsafe { buffer.address().write_bytes(b'x', length) };
+        chunks.lend(buffer, length, tag, Key::from_raw(u64::from(tag)))
+    }
+
+    fn settle(chunks: &mut Chunks) -> (Vec<(u16, bool)>, Vec<Key>) {
+        let (mut tags, mut over, mut buffers) = (Vec::new(), Vec::new(), Vec::new());
+        chunks.settle(
+            |tag, buffer| {
+                tags.push((tag, buffer.is_some()));
+                buffers.extend(buffer);
+            },
+            &mut over,
+        );
+        buffers.into_iter().for_each(|buffer| chunks.put(buffer));
+        (tags, over)
+    }
+
+    #[test]
+    fn a_dropped_chunk_is_given_back_at_the_end_of_its_turn() {
+        let mut chunks = chunks();
+        let chunk = lend(&mut chunks, 1, 5);
+        let clone = chunk.clone();
+        assert_eq!(clone.as_slice(), b"xxxxx");
+        drop((chunk, clone));
+        assert_eq!(settle(&mut chunks), (vec![(1, true)], vec![]));
+        assert_eq!(chunks.given_away(), 0);
+    }
+
+    #[test]
+    fn a_held_chunk_is_given_away_and_comes_home() {
+        let mut chunks = chunks();
+        let chunk = lend(&mut chunks, 1, 5);
+        assert_eq!(settle(&mut chunks), (vec![(1, false)], vec![]));
+        assert_eq!(chunks.given_away(), 1);
+        assert_eq!(chunk.as_slice(), b"xxxxx");
+        drop(chunk);
+        assert_eq!(chunks.given_away(), 0);
+        assert_eq!(chunks.allocated(), 1);
+    }
+
+    #[test]
+    fn the_budget_names_the_receive_that_holds_too_much() {
+        let mut chunks = chunks();
+        let held: Vec<Chunk> = (0..3).map(|tag| lend(&mut chunks, tag, 1)).collect();
+        let (_, over) = settle(&mut chunks);
+        assert_eq!(over, vec![Key::from_raw(2)]);
+        assert!(chunks.take().is_some());
+        assert!(chunks.take().is_none(), "the fifth is over the budget");
+        drop(held);
+    }
+
+    #[test]
+    fn bytes_come_home_from_another_thread() {
+        let mut chunks = chunks();
+        let large = lend(&mut chunks, 1, 4096).into_bytes();
+        let small = lend(&mut chunks, 2, 512).into_bytes();
+        assert_eq!(settle(&mut chunks).0, vec![(1, false), (2, true)]);
+        assert_eq!((large.len(), small.len()), (4096, 512));
+        assert_eq!(chunks.given_away(), 1);
+        std::thread::scope(|scope| scope.spawn(|| drop(large)).join()).unwrap();
+        settle(&mut chunks);
+        assert_eq!(chunks.given_away(), 0);
+    }
+
+    #[test]
+    fn chunks_outlive_their_pool() {
+        let mut pool = chunks();
+        let held = lend(&mut pool, 1, 3);
+        let emigrant = lend(&mut pool, 2, 4000).into_bytes();
+        drop(pool);
+        assert_eq!(held.as_slice(), b"xxx");
+        assert_eq!(emigrant.len(), 4000);
+    }
+}

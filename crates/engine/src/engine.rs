@@ -1,0 +1,456 @@
+//! The engine of one shard: operations in, completions out, turn by turn.
+//! It knows no protocol and runs no code of the application: what ended is listed, not called.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use crate::backend::readiness::Readiness;
+use crate::backend::readiness::selector::epoll::Epoll;
+use crate::backend::simulated::World;
+use crate::backend::uring::Uring;
+use crate::backend::{Backend, Until};
+use crate::chunk::ChunkLimits;
+use crate::clock::{Clock, Moment};
+use crate::completion::{Completion, Outcome};
+use crate::error::{Error, OpKind};
+use crate::ledger::Ledger;
+use crate::op::{Descriptor, Op};
+use crate::slots::Key;
+use crate::stats::Stats;
+use crate::wake::Waker;
+use crate::wheel::Wheel;
+
+/// Where a socket listens or comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// An IP address and a port.
+    Internet(SocketAddr),
+    /// A Unix socket, by its path if it has one.
+    Unix(Option<PathBuf>),
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Internet(address) => address.fmt(f),
+            Self::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
+            Self::Unix(None) => f.write_str("unix"),
+        }
+    }
+}
+
+/// How to make a listener.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenOptions<'a> {
+    /// Where.
+    pub address: &'a Address,
+    /// How many connections may wait to be accepted (listen(2)).
+    pub backlog: i32,
+    /// Joins a listener of this process on the same port, instead of refusing a busy one.
+    pub joining: bool,
+}
+
+/// The mechanisms to choose from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// io_uring (Linux 6.1 and later).
+    Uring,
+    /// epoll(7).
+    Epoll,
+}
+
+impl Mechanism {
+    /// Its name, as in `--engine`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Uring => "uring",
+            Self::Epoll => "epoll",
+        }
+    }
+}
+
+/// The mechanism that was chosen, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Which one.
+    pub mechanism: Mechanism,
+    /// Why, for the line at the start; without the mechanism's name.
+    pub reason: String,
+}
+
+impl Choice {
+    /// Takes the mechanism that was asked for, or with `None` the best one that works here, found
+    /// out by doing an operation with it.
+    ///
+    /// # Errors
+    /// The mechanism that was asked for is refused by the system.
+    pub fn probe(asked: Option<Mechanism>) -> Result<Self, Error> {
+        let mechanism = asked.unwrap_or(Mechanism::Uring);
+        let options = EngineOptions { ring_chunks: 8, cq_entries: 64, ..EngineOptions::default() };
+        let tried = Engine::new(mechanism, options);
+        match (tried, asked) {
+            (Ok(_), Some(_)) => Ok(Self { mechanism, reason: "asked for".to_owned() }),
+            (Ok(_), None) => {
+                Ok(Self { mechanism, reason: "the fastest that works here".to_owned() })
+            }
+            (Err(error), Some(_)) => Err(error),
+            (Err(error), None) => {
+                let reason = format!("io_uring was refused: {error}");
+                Ok(Self { mechanism: Mechanism::Epoll, reason })
+            }
+        }
+    }
+}
+
+/// Sizes and limits of an engine.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// The shard's number, below [`SHARDS_MAX`](crate::SHARDS_MAX).
+    pub shard: u16,
+    /// Operations in flight.
+    pub operations_max: u32,
+    /// Chunks that the kernel can fill at a time: a power of two.
+    pub ring_chunks: u16,
+    /// Chunks held past their turn, before connections that hold more are paused.
+    pub chunks_given_away_max: usize,
+    /// Completions the kernel can queue.
+    pub cq_entries: u32,
+    /// How long to spin before sleeping while little time passes between completions, in
+    /// microseconds; 0 never spins (io_uring only).
+    pub spin_us: u32,
+}
+
+impl Default for EngineOptions {
+    /// For 10,000 connections a shard: 4 MB of chunks in the ring, 64 MB held at most.
+    fn default() -> Self {
+        Self {
+            shard: 0,
+            operations_max: 1 << 20,
+            ring_chunks: 1024,
+            chunks_given_away_max: 16_384,
+            cq_entries: 32_768,
+            spin_us: 0,
+        }
+    }
+}
+
+/// The one door through which an engine is used: later the engine can be another library.
+pub trait Handle {
+    /// Its mechanism's name.
+    fn name(&self) -> &'static str;
+
+    /// Starts an operation. Its completions carry `token`; a failure, also one to start, is a
+    /// completion.
+    fn submit(&mut self, op: Op, token: u64) -> Key;
+
+    /// Asks an operation to end. It still completes, with what it had or as cancelled; a stale
+    /// key is ignored.
+    fn cancel(&mut self, key: Key);
+
+    /// Submits, waits until something has ended, `deadline` has come or the waker is used, and
+    /// appends what has ended.
+    ///
+    /// # Errors
+    /// The system refuses to be waited for: nothing will end any more.
+    fn turn(
+        &mut self,
+        deadline: Option<Moment>,
+        completions: &mut Vec<Completion>,
+    ) -> Result<(), Error>;
+
+    /// Cancels everything and takes turns until every last completion is there.
+    ///
+    /// # Errors
+    /// As [`Handle::turn`], or operations do not end.
+    fn quiesce(&mut self, completions: &mut Vec<Completion>) -> Result<(), Error>;
+
+    /// Makes a listening socket with TCP_NODELAY.
+    ///
+    /// # Errors
+    /// The address is busy or not ours (bind(2), listen(2)).
+    fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error>;
+
+    /// The address a socket is bound to.
+    ///
+    /// # Errors
+    /// The socket is not open.
+    fn local_address(&self, socket: Descriptor) -> Result<Address, Error>;
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    /// The socket is not connected any more.
+    fn peer_address(&self, socket: Descriptor) -> Result<Address, Error>;
+
+    /// Opens a directory beneath which files can be opened.
+    ///
+    /// # Errors
+    /// There is none, or it may not be read.
+    fn open_directory(&mut self, path: &Path) -> Result<Descriptor, Error>;
+
+    /// Takes over a socket that was opened elsewhere; it must not block.
+    ///
+    /// # Errors
+    /// The mechanism has no descriptors of the system.
+    fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error>;
+
+    /// Wakes this engine from any thread.
+    fn waker(&self) -> Waker;
+
+    /// The moment of the present turn.
+    fn now(&self) -> Moment;
+
+    /// Seconds since 1970.
+    fn unix_seconds(&self) -> u64;
+
+    /// Counts so far.
+    fn stats(&self) -> Stats;
+
+    /// Operations in flight.
+    fn in_flight(&self) -> usize;
+}
+
+/// How many turns a cancelled operation may take to end before the engine gives up on it.
+const QUIESCE_TURNS_MAX: usize = 10_000;
+
+/// An engine, owned by the thread of its shard.
+pub struct Engine {
+    backend: Box<dyn Backend>,
+    ledger: Ledger,
+    /// The deadlines of timeouts, by slot index.
+    wheel: Wheel,
+    /// The operations behind the wheel's indices.
+    timeouts: Vec<Key>,
+    due: Vec<u32>,
+    clock: Clock,
+    now: Moment,
+    stats: Stats,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("backend", &self.backend.name()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine for the calling thread.
+    ///
+    /// # Errors
+    /// The mechanism is refused by the system.
+    pub fn new(mechanism: Mechanism, options: EngineOptions) -> Result<Self, Error> {
+        let mut ledger = ledger_for(&options);
+        let backend: Box<dyn Backend> = match mechanism {
+            Mechanism::Uring => Box::new(Uring::new(&options, &mut ledger)?),
+            Mechanism::Epoll => Box::new(Readiness::new(Box::new(Epoll::new()?))?),
+        };
+        Ok(Self::over(backend, ledger))
+    }
+
+    /// An engine of a simulated world: virtual time, no system.
+    #[must_use]
+    pub fn simulated(world: &World, options: &EngineOptions) -> Self {
+        let ledger = ledger_for(options);
+        Self::over(world.backend(options), ledger)
+    }
+
+    fn over(backend: Box<dyn Backend>, ledger: Ledger) -> Self {
+        let clock = backend.clock();
+        let now = clock.now();
+        let wheel = Wheel::new(now.milliseconds());
+        let (timeouts, due, stats) = Default::default();
+        Self { backend, ledger, wheel, timeouts, due, clock, now, stats }
+    }
+
+    /// Closes go when the last operation of their descriptor has completed (law 6).
+    fn start_closes(&mut self) {
+        while let Some(key) = self.ledger.closable.pop() {
+            self.backend.submit(&mut self.ledger, key);
+        }
+    }
+
+    fn start_timeout(&mut self, key: Key, at: Moment) {
+        let index = key.index();
+        if index as usize >= self.timeouts.len() {
+            self.timeouts.resize(index as usize + 1, Key::NONE);
+        }
+        self.timeouts[index as usize] = key;
+        self.wheel.schedule(index, milliseconds_up(at));
+    }
+
+    fn expire(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.expire(self.now.milliseconds(), &mut due);
+        for index in due.drain(..) {
+            let key = self.timeouts[index as usize];
+            let Some(slot) = self.ledger.slots.get(key) else { continue };
+            let Some(Op::Timeout { at }) = slot.op else { continue };
+            if at <= self.now {
+                self.ledger.end(key, |_| Outcome::Expired);
+            } else {
+                self.wheel.schedule(index, milliseconds_up(at));
+            }
+        }
+        self.due = due;
+    }
+
+    fn until(&self, deadline: Option<Moment>) -> Until {
+        let timer = self.wheel.next_ms().map(Moment::from_milliseconds);
+        match deadline.into_iter().chain(timer).min() {
+            None => Until::Forever,
+            Some(moment) if moment <= self.now => Until::Now,
+            Some(moment) => Until::Moment(moment),
+        }
+    }
+}
+
+fn ledger_for(options: &EngineOptions) -> Ledger {
+    let ring = usize::from(options.ring_chunks);
+    let given_away_max = options.chunks_given_away_max;
+    // Beyond what may be given away: the ring itself, and what paused connections still had
+    // coming when they were paused.
+    let limits = ChunkLimits { given_away_max, allocated_max: given_away_max + 2 * ring };
+    Ledger::new(options.shard, options.operations_max, limits)
+}
+
+/// The first whole millisecond that is not before a moment.
+fn milliseconds_up(moment: Moment) -> u64 {
+    moment.nanoseconds().div_ceil(1_000_000)
+}
+
+impl Handle for Engine {
+    fn name(&self) -> &'static str {
+        self.backend.name()
+    }
+
+    fn submit(&mut self, op: Op, token: u64) -> Key {
+        let timeout = if let Op::Timeout { at } = &op { Some(*at) } else { None };
+        self.stats.submitted += 1;
+        let (key, entered) = self.ledger.enter(op, token);
+        match timeout {
+            _ if !entered => {}
+            Some(at) => self.start_timeout(key, at),
+            None => self.backend.submit(&mut self.ledger, key),
+        }
+        key
+    }
+
+    fn cancel(&mut self, key: Key) {
+        let Some(slot) = self.ledger.slots.get(key) else { return };
+        if slot.marks.cancelled {
+            return;
+        }
+        let Some(op) = &slot.op else { return };
+        match op.kind() {
+            // A close frees the descriptor whatever happens: it is not taken back.
+            OpKind::Close => return,
+            OpKind::Timeout => {
+                self.wheel.remove(key.index());
+                self.ledger.fail(key, Error::Cancelled);
+            }
+            _ => {
+                slot.marks.cancelled = true;
+                self.backend.cancel(&mut self.ledger, key);
+            }
+        }
+        self.stats.cancels += 1;
+    }
+
+    fn turn(
+        &mut self,
+        deadline: Option<Moment>,
+        completions: &mut Vec<Completion>,
+    ) -> Result<(), Error> {
+        self.start_closes();
+        let until = self.until(deadline);
+        let turned = self.backend.turn(&mut self.ledger, until);
+        self.now = self.clock.now();
+        self.expire();
+        self.start_closes();
+        self.stats.turns += 1;
+        self.stats.completed += self.ledger.completions.len() as u64;
+        completions.append(&mut self.ledger.completions);
+        turned
+    }
+
+    fn quiesce(&mut self, completions: &mut Vec<Completion>) -> Result<(), Error> {
+        for key in self.ledger.slots.keys() {
+            self.cancel(key);
+        }
+        for _ in 0..QUIESCE_TURNS_MAX {
+            if self.ledger.slots.live() == 0 && self.ledger.completions.is_empty() {
+                return Ok(());
+            }
+            let soon = self.clock.now() + std::time::Duration::from_millis(1);
+            self.turn(Some(soon), completions)?;
+        }
+        Err(Error::Limit("quiesce_turns_max"))
+    }
+
+    fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
+        self.backend.listen(options)
+    }
+
+    fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
+        self.backend.local_address(socket)
+    }
+
+    fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {
+        self.backend.peer_address(socket)
+    }
+
+    fn open_directory(&mut self, path: &Path) -> Result<Descriptor, Error> {
+        self.backend.open_directory(path)
+    }
+
+    fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error> {
+        self.backend.adopt(socket)
+    }
+
+    fn waker(&self) -> Waker {
+        self.backend.waker().clone()
+    }
+
+    fn now(&self) -> Moment {
+        self.now
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        self.clock.unix_seconds()
+    }
+
+    fn stats(&self) -> Stats {
+        let mut stats = self.stats;
+        self.backend.count(&mut stats);
+        stats.chunks_given_away = self.ledger.chunks.given_away() as u64;
+        stats.chunks_allocated = self.ledger.chunks.allocated() as u64;
+        stats
+    }
+
+    fn in_flight(&self) -> usize {
+        self.ledger.slots.live()
+    }
+}
+
+impl Drop for Engine {
+    /// Nothing goes while the system has it: everything ends first (law 3). What was accepted or
+    /// opened on the way is closed.
+    fn drop(&mut self) {
+        let mut completions = Vec::new();
+        if self.quiesce(&mut completions).is_err() {
+            // What never ended must stay where it is for ever.
+            let nothing = ledger_for(&EngineOptions { ring_chunks: 1, ..EngineOptions::default() });
+            std::mem::forget(std::mem::replace(&mut self.ledger, nothing));
+        }
+        for completion in completions {
+            if let Outcome::Accepted(socket)
+            | Outcome::Connected(socket)
+            | Outcome::Opened(socket, _) = completion.outcome
+            {
+                self.backend.close_now(socket);
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What an operation can fail with: whose fault it is, which operation, which errno.
+//! Never a string, and never an errno kept as a sentinel among byte counts.
+
+use std::fmt;
+
+/// The kind of an operation, for messages and for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpKind {
+    /// Take connections from a listener.
+    Accept,
+    /// Open a connection.
+    Connect,
+    /// Receive into chunks of the shard.
+    Receive,
+    /// Receive once into memory of the caller.
+    ReceiveInto,
+    /// Send pieces.
+    Send,
+    /// End the write half of a connection.
+    Shutdown,
+    /// Close a descriptor.
+    Close,
+    /// Open a file beneath a directory.
+    Open,
+    /// Read from a file.
+    Read,
+    /// Wait for a moment.
+    Timeout,
+    /// Make a listening socket.
+    Listen,
+    /// Set up an engine.
+    Start,
+    /// Wait for completions.
+    Enter,
+}
+
+impl OpKind {
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Connect => "connect",
+            Self::Receive | Self::ReceiveInto => "receive",
+            Self::Send => "send",
+            Self::Shutdown => "shutdown",
+            Self::Close => "close",
+            Self::Open => "open",
+            Self::Read => "read",
+            Self::Timeout => "timeout",
+            Self::Listen => "listen",
+            Self::Start => "start of the engine",
+            Self::Enter => "wait for completions",
+        }
+    }
+}
+
+/// Why an operation failed.
+///
+/// ```
+/// use springtide_engine::{Error, OpKind};
+/// let error = Error::system(OpKind::Send, 104);
+/// assert!(error.is_peer_gone());
+/// assert_eq!(error.to_string(), "send: Connection reset by peer (os error 104)");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The caller cancelled it.
+    Cancelled,
+    /// The caller broke a law of the engine; nothing was done. The sentence says which.
+    Misuse(&'static str),
+    /// A limit of the engine is spent; its name.
+    Limit(&'static str),
+    /// The system refused: operation and errno (see the operation's man page).
+    System {
+        /// What was asked.
+        operation: OpKind,
+        /// What the system answered.
+        errno: i32,
+    },
+}
+
+impl Error {
+    /// An error of the system.
+    #[must_use]
+    pub const fn system(operation: OpKind, errno: i32) -> Self {
+        Self::System { operation, errno }
+    }
+
+    /// The errno of the calling thread's last failed system call.
+    #[must_use]
+    pub fn last(operation: OpKind) -> Self {
+        Self::from_io(operation, &std::io::Error::last_os_error())
+    }
+
+    /// The same fact as a `std::io::Error` tells.
+    #[must_use]
+    pub fn from_io(operation: OpKind, error: &std::io::Error) -> Self {
+        Self::system(operation, error.raw_os_error().unwrap_or(crate::system::EIO))
+    }
+
+    /// The errno, where the system gave one.
+    #[must_use]
+    pub const fn errno(&self) -> Option<i32> {
+        match self {
+            Self::System { errno, .. } => Some(*errno),
+            _ => None,
+        }
+    }
+
+    /// Whether the other end of the connection ended it (reset, broken pipe, timed out).
+    #[must_use]
+    pub fn is_peer_gone(&self) -> bool {
+        self.errno().is_some_and(crate::system::is_peer_gone)
+    }
+
+    /// Whether descriptors or memory are exhausted: pause and try again later, this is not the
+    /// end of a listener (DESIGN §3, accept errors).
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.errno().is_some_and(crate::system::is_exhausted)
+    }
+
+    /// Whether a path named nothing that may be seen.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.errno().is_some_and(crate::system::is_not_found)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("the operation was cancelled"),
+            Self::Misuse(sentence) => write!(f, "misuse of the engine: {sentence}"),
+            Self::Limit(name) => write!(f, "the limit {name} is spent"),
+            Self::System { operation, errno } => {
+                write!(f, "{}: {}", operation.verb(), std::io::Error::from_raw_os_error(*errno))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}

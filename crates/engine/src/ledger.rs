@@ -1,0 +1,153 @@
+//! The ledger: every operation in flight, its memory, its descriptor, and what has ended.
+//! Backends write to it; it makes no system call and never runs code of the application.
+
+use crate::chunk::{ChunkLimits, Chunks};
+use crate::completion::{Completion, Memory, Outcome};
+use crate::descriptors::Descriptors;
+use crate::error::{Error, OpKind};
+use crate::op::{Op, PIECES_MAX};
+use crate::slots::{Ended, Key, Slots};
+use crate::system;
+
+/// What the engine and its backend share.
+pub(crate) struct Ledger {
+    pub(crate) slots: Slots,
+    pub(crate) chunks: Chunks,
+    pub(crate) completions: Vec<Completion>,
+    /// Closes whose descriptor's last operation has completed.
+    pub(crate) closable: Vec<Key>,
+    descriptors: Descriptors,
+    /// Vectors of ended sends, for the next ones.
+    pub(crate) spare_work: Vec<Box<crate::backend::Work>>,
+}
+
+const SPARE_WORK_MAX: usize = 256;
+
+impl Ledger {
+    pub(crate) fn new(shard: u16, operations_max: u32, chunks: ChunkLimits) -> Self {
+        Self {
+            slots: Slots::new(shard, operations_max),
+            chunks: Chunks::new(chunks),
+            completions: Vec::new(),
+            closable: Vec::new(),
+            descriptors: Descriptors::default(),
+            spare_work: Vec::new(),
+        }
+    }
+
+    /// Enters an operation. False: it broke a law or a limit and has ended already.
+    #[inline]
+    pub(crate) fn enter(&mut self, op: Op, token: u64) -> (Key, bool) {
+        let descriptor = op.descriptor();
+        let kind = op.kind();
+        let misuse = misuse_of(&op).or_else(|| self.descriptors.misuse_of(descriptor, kind));
+        let closing = if let Op::Close { descriptor } = &op { Some(*descriptor) } else { None };
+        let key = match self.slots.insert(op, token) {
+            Ok(key) => key,
+            Err(op) => {
+                let error = Error::Limit("operations_max");
+                self.push_failed(Key::NONE, token, error, Memory::of(op, 0));
+                return (Key::NONE, false);
+            }
+        };
+        if let Some(sentence) = misuse {
+            self.fail(key, Error::Misuse(sentence));
+            return (key, false);
+        }
+        if let Some(descriptor) = descriptor {
+            self.descriptors.begin(descriptor, kind);
+            if let Some(slot) = self.slots.get(key) {
+                slot.marks.counted = true;
+            }
+        }
+        match closing {
+            Some(descriptor) => (key, self.descriptors.begin_close(descriptor, key)),
+            None => (key, true),
+        }
+    }
+
+    /// One completion of a streaming operation; more will come.
+    #[inline]
+    pub(crate) fn deliver(&mut self, key: Key, outcome: Outcome) {
+        let token = self.slots.get(key).map(|slot| slot.token);
+        let token = token.expect("the backend delivers to live operations only");
+        self.completions.push(Completion { key, token, more: true, outcome });
+    }
+
+    /// The last completion of an operation, made from what it owned.
+    #[inline]
+    pub(crate) fn end(&mut self, key: Key, outcome: impl FnOnce(Op) -> Outcome) {
+        let Some(ended) = self.slots.remove(key) else { return };
+        let Ended { op, token, marks, work, .. } = ended;
+        self.count_end(&op, marks.counted, work);
+        self.completions.push(Completion { key, token, more: false, outcome: outcome(op) });
+    }
+
+    /// The last completion of an operation that failed.
+    pub(crate) fn fail(&mut self, key: Key, error: Error) {
+        let Some(ended) = self.slots.remove(key) else { return };
+        let Ended { op, token, sent, marks, work } = ended;
+        self.count_end(&op, marks.counted, work);
+        let limited = marks.over_budget && error == Error::Cancelled;
+        let error = if limited { Error::Limit("chunks_given_away_max") } else { error };
+        self.push_failed(key, token, error, Memory::of(op, sent));
+    }
+
+    /// The last completion of an operation that the system refused.
+    pub(crate) fn fail_errno(&mut self, key: Key, kind: OpKind, errno: i32) {
+        let cancelled = errno == system::ECANCELED;
+        let error = if cancelled { Error::Cancelled } else { Error::system(kind, errno) };
+        self.fail(key, error);
+    }
+
+    /// Memory for the vectors of a send.
+    pub(crate) fn take_work(&mut self) -> Box<crate::backend::Work> {
+        self.spare_work.pop().unwrap_or_default()
+    }
+
+    /// Bytes of a send that have not gone yet.
+    pub(crate) fn unsent_of(pieces: &[crate::op::Piece], sent: usize) -> usize {
+        pieces.iter().map(|piece| piece.as_slice().len()).sum::<usize>() - sent
+    }
+
+    fn push_failed(&mut self, key: Key, token: u64, error: Error, memory: Memory) {
+        let outcome = Outcome::Failed(error, memory);
+        self.completions.push(Completion { key, token, more: false, outcome });
+    }
+
+    #[inline]
+    fn count_end(&mut self, op: &Op, counted: bool, work: Option<Box<crate::backend::Work>>) {
+        if counted
+            && let Some(descriptor) = op.descriptor()
+            && let Some(close) = self.descriptors.end(descriptor, op.kind())
+        {
+            self.closable.push(close);
+        }
+        if let Op::Close { descriptor } = op {
+            self.descriptors.closed(*descriptor);
+        }
+        if let Some(work) = work
+            && self.spare_work.len() < SPARE_WORK_MAX
+        {
+            self.spare_work.push(work);
+        }
+    }
+}
+
+/// What is wrong with an operation by itself.
+fn misuse_of(op: &Op) -> Option<&'static str> {
+    match op {
+        Op::Send { pieces, .. } if pieces.len() > PIECES_MAX => {
+            Some("a send has at most PIECES_MAX pieces")
+        }
+        Op::Send { pieces, .. } if pieces.iter().all(|piece| piece.as_slice().is_empty()) => {
+            Some("a send has at least one byte")
+        }
+        Op::ReceiveInto { memory, .. } | Op::Read { memory, .. }
+            if memory.capacity() == memory.len() =>
+        {
+            Some("memory to receive or read into has spare capacity")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,151 @@
+//! Operations: what can be asked of the system, each with the memory and descriptor it needs.
+//! An operation lends nothing: its memory belongs to the engine until its last completion (law 3).
+
+use std::ffi::CString;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::clock::Moment;
+use crate::error::OpKind;
+
+/// A descriptor of the system as the engine names it: plain data, closed by [`Op::Close`] only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Descriptor(pub(crate) i32);
+
+impl Descriptor {
+    /// The number the system knows it by.
+    #[must_use]
+    pub const fn number(self) -> i32 {
+        self.0
+    }
+}
+
+/// One piece of what a send sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Owned bytes; the buffer comes back with the completion.
+    Owned(Vec<u8>),
+    /// Bytes shared by reference count, or static ones.
+    Shared(Bytes),
+}
+
+impl Piece {
+    /// The bytes of the piece.
+    #[inline]
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Owned(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+/// One thing asked of the system.
+#[derive(Debug)]
+pub enum Op {
+    /// Takes connections from a listener; streaming. Each comes as
+    /// [`Outcome::Accepted`](crate::Outcome::Accepted), non-blocking and close-on-exec (accept4(2)).
+    Accept {
+        /// A descriptor from [`Handle::listen`](crate::Handle::listen).
+        listener: Descriptor,
+    },
+    /// Opens a TCP connection (connect(2)); the socket is made by the engine.
+    Connect {
+        /// Where to.
+        address: SocketAddr,
+    },
+    /// Receives until the end of the stream; streaming (recv(2)). The bytes come in
+    /// [`Chunk`](crate::Chunk)s of the shard's ring, at most 4,096 bytes each.
+    Receive {
+        /// From where.
+        socket: Descriptor,
+    },
+    /// Receives once, into the spare capacity of `memory` (which must not be zero).
+    ReceiveInto {
+        /// From where.
+        socket: Descriptor,
+        /// Appended to; comes back with the completion.
+        memory: Vec<u8>,
+    },
+    /// Sends all pieces in order, as one vectored send (sendmsg(2)). At most one is in flight per
+    /// socket (law 5); a second one fails as misuse.
+    Send {
+        /// Where to.
+        socket: Descriptor,
+        /// At most [`PIECES_MAX`] pieces.
+        pieces: Vec<Piece>,
+    },
+    /// Ends the write half: the peer reads an end of stream behind all bytes sent (shutdown(2)).
+    Shutdown {
+        /// Of which socket.
+        socket: Descriptor,
+    },
+    /// Closes a descriptor. It is done only after the last operation on that descriptor has
+    /// completed (law 6): cancel those or shut the socket down, or it waits for them.
+    Close {
+        /// Which one.
+        descriptor: Descriptor,
+    },
+    /// Opens a regular file for reading beneath `root`: no path and no symbolic link leads out of
+    /// it (openat2(2), RESOLVE_BENEATH).
+    Open {
+        /// A directory from [`Handle::open_directory`](crate::Handle::open_directory).
+        root: Descriptor,
+        /// Relative to `root`.
+        path: CString,
+    },
+    /// Reads into the spare capacity of `memory` from `offset` on (pread(2)). A short read is the
+    /// end of the file or a race with its writer; an empty one is the end.
+    Read {
+        /// A descriptor from [`Op::Open`].
+        file: Descriptor,
+        /// Appended to; comes back with the completion.
+        memory: Vec<u8>,
+        /// From the beginning of the file, in bytes.
+        offset: u64,
+    },
+    /// Completes at a moment, to the wheel's millisecond.
+    Timeout {
+        /// When.
+        at: Moment,
+    },
+}
+
+/// The most pieces a send may have: what one sendmsg(2) takes (IOV_MAX of Linux).
+pub const PIECES_MAX: usize = 1024;
+
+impl Op {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> OpKind {
+        match self {
+            Self::Accept { .. } => OpKind::Accept,
+            Self::Connect { .. } => OpKind::Connect,
+            Self::Receive { .. } => OpKind::Receive,
+            Self::ReceiveInto { .. } => OpKind::ReceiveInto,
+            Self::Send { .. } => OpKind::Send,
+            Self::Shutdown { .. } => OpKind::Shutdown,
+            Self::Close { .. } => OpKind::Close,
+            Self::Open { .. } => OpKind::Open,
+            Self::Read { .. } => OpKind::Read,
+            Self::Timeout { .. } => OpKind::Timeout,
+        }
+    }
+
+    /// The descriptor it works on, but for a close, which ends one.
+    #[inline]
+    pub(crate) const fn descriptor(&self) -> Option<Descriptor> {
+        match self {
+            Self::Accept { listener } => Some(*listener),
+            Self::Receive { socket }
+            | Self::ReceiveInto { socket, .. }
+            | Self::Send { socket, .. }
+            | Self::Shutdown { socket } => Some(*socket),
+            Self::Read { file, .. } => Some(*file),
+            Self::Open { root, .. } => Some(*root),
+            Self::Connect { .. } | Self::Close { .. } | Self::Timeout { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What the engine needs of the operating system outside its backends, one file per system.
+//! Chosen here and nowhere else.
+
+mod linux;
+
+pub(crate) use linux::*;
+pub use linux::{descriptors_max_raise, processors, spawn_thread};
