@@ -1,1 +1,17 @@
-//! Placeholder: built in the next commits.
+//! Protocols as pure state machines: bytes and time come in as arguments, events and bytes go out.
+//!
+//! This crate must never touch a socket, a file, a clock, a thread or a random source, and it
+//! knows nothing of the engine. The same machine therefore runs in a server, in a simulation and
+//! in a fuzzer, and a recorded input always gives the same output.
+//!
+//! A reader begins with [`http1::Machine`]; [`Inbox`] and [`Outbox`] hold what is not yet consumed
+//! and what is not yet sent.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod http1;
+mod inbox;
+mod outbox;
+
+pub use inbox::Inbox;
+pub use outbox::{COPY_BYTES_MAX, Outbox, Piece};

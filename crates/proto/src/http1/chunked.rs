@@ -1,0 +1,173 @@
+//! The chunked transfer coding (RFC 9112 §7.1), decoded as its bytes come.
+//! It must never look at a byte twice, take a bare LF or CR, or believe a size before checking it.
+
+use super::limits::{FIELDS_MAX, Limits};
+use super::refusal::Refusal;
+use super::scan::{HeadScan, Scanned};
+
+/// What one step through a body found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The input holds nothing that can be used yet.
+    NeedBytes,
+    /// Framing was consumed.
+    Skipped { consumed: usize },
+    /// Framing and then data were consumed: `input[start..consumed]` is the data.
+    Data { start: usize, consumed: usize },
+    /// The body is complete.
+    End { consumed: usize },
+}
+
+/// Where in a chunk the next byte stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Place {
+    #[default]
+    Size,
+    Extension,
+    SizeLineFeed,
+    Data,
+    DataReturn,
+    DataLineFeed,
+    Trailer,
+}
+
+/// The state between two inputs.
+#[derive(Debug, Default)]
+pub(crate) struct Chunked {
+    /// The size read so far, then the data that is still to come.
+    left: u64,
+    extension_bytes: u32,
+    extension_bytes_all: u32,
+    trailer: HeadScan,
+    digits: u8,
+    place: Place,
+}
+
+/// Sixteen digits fill a `u64`; more would overflow it (RUSTSEC-2026-0181).
+const DIGITS_MAX: u8 = 16;
+
+impl Chunked {
+    /// Goes on through the body until there is data, an end, or no more input. `room` is how many
+    /// bytes of data are still allowed.
+    pub(crate) fn step(
+        &mut self,
+        input: &[u8],
+        room: &mut u64,
+        limits: &Limits,
+    ) -> Result<Step, Refusal> {
+        for (at, byte) in input.iter().copied().enumerate() {
+            match self.place {
+                Place::Size => self.size(byte)?,
+                Place::Extension => self.extension(byte, limits)?,
+                Place::SizeLineFeed => self.size_line_feed(byte, room)?,
+                Place::Data => return Ok(self.data(at, input.len())),
+                Place::DataReturn => {
+                    self.place = expect(byte, b'\r', Place::DataLineFeed)?;
+                }
+                Place::DataLineFeed => {
+                    self.place = expect(byte, b'\n', Place::Size)?;
+                }
+                Place::Trailer => return self.trailer(at, input, limits),
+            }
+        }
+        if input.is_empty() {
+            return Ok(Step::NeedBytes);
+        }
+        Ok(Step::Skipped { consumed: input.len() })
+    }
+
+    fn size(&mut self, byte: u8) -> Result<(), Refusal> {
+        match (char::from(byte).to_digit(16), byte) {
+            (Some(digit), _) if self.digits < DIGITS_MAX => {
+                self.left = (self.left << 4) | u64::from(digit);
+                self.digits += 1;
+            }
+            (None, b';') if self.digits > 0 => self.place = Place::Extension,
+            (None, b'\r') if self.digits > 0 => self.place = Place::SizeLineFeed,
+            _ => return Err(Refusal::Chunk),
+        }
+        Ok(())
+    }
+
+    /// Reads over an extension; nobody uses them. They have no control characters but HTAB.
+    fn extension(&mut self, byte: u8, limits: &Limits) -> Result<(), Refusal> {
+        match byte {
+            b'\r' => {
+                self.place = Place::SizeLineFeed;
+                return Ok(());
+            }
+            b'\t' | b' '..=b'~' | 0x80.. => {}
+            _ => return Err(Refusal::Chunk),
+        }
+        self.extension_bytes += 1;
+        self.extension_bytes_all += 1;
+        if self.extension_bytes > limits.chunk_extension_bytes_max
+            || self.extension_bytes_all > limits.body_extension_bytes_max
+        {
+            return Err(Refusal::ChunkExtensionTooLong);
+        }
+        Ok(())
+    }
+
+    fn size_line_feed(&mut self, byte: u8, room: &mut u64) -> Result<(), Refusal> {
+        self.place = expect(byte, b'\n', Place::Data)?;
+        self.digits = 0;
+        self.extension_bytes = 0;
+        if self.left == 0 {
+            self.place = Place::Trailer;
+        }
+        *room = room.checked_sub(self.left).ok_or(Refusal::BodyTooLong)?;
+        Ok(())
+    }
+
+    fn data(&mut self, start: usize, input_len: usize) -> Step {
+        let available = input_len - start;
+        let taken = usize::try_from(self.left).map_or(available, |left| left.min(available));
+        self.left -= taken as u64;
+        if self.left == 0 {
+            self.place = Place::DataReturn;
+        }
+        Step::Data { start, consumed: start + taken }
+    }
+
+    /// Reads the trailer section that begins at `at`: mostly the empty line alone. Its fields are
+    /// checked and dropped (RFC 9110 §6.5.1).
+    fn trailer(&mut self, at: usize, input: &[u8], limits: &Limits) -> Result<Step, Refusal> {
+        match &input[at..] {
+            [b'\r', b'\n', ..] => return Ok(Step::End { consumed: at + 2 }),
+            _ if at > 0 => return Ok(Step::Skipped { consumed: at }),
+            [b'\r'] => return Ok(Step::NeedBytes),
+            _ => {}
+        }
+        let trailer_max = limits.trailer_bytes_max.min(limits.head_window());
+        let window = &input[..input.len().min(trailer_max)];
+        match self.trailer.advance(window) {
+            Scanned::End => check_trailer(window, limits).map(|consumed| Step::End { consumed }),
+            Scanned::BareLineFeed => Err(Refusal::LineEnd),
+            Scanned::Partial if window.len() >= trailer_max => Err(Refusal::TrailerTooLong),
+            Scanned::Partial => Ok(Step::NeedBytes),
+        }
+    }
+}
+
+fn expect(byte: u8, expected: u8, next: Place) -> Result<Place, Refusal> {
+    if byte == expected { Ok(next) } else { Err(Refusal::Chunk) }
+}
+
+/// Checks a whole trailer section, in which every LF is known to follow a CR; gives its length.
+#[cold]
+fn check_trailer(section: &[u8], limits: &Limits) -> Result<usize, Refusal> {
+    let mut slots = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    match httparse::parse_headers(section, &mut slots[..limits.field_slots()]) {
+        Ok(httparse::Status::Complete((consumed, fields))) => {
+            let frames = |field: &httparse::Header<'_>| {
+                ["content-length", "transfer-encoding", "host"]
+                    .iter()
+                    .any(|name| field.name.eq_ignore_ascii_case(name))
+            };
+            if fields.iter().any(frames) { Err(Refusal::Trailer) } else { Ok(consumed) }
+        }
+        Err(httparse::Error::TooManyHeaders) => Err(Refusal::TooManyFields),
+        Ok(httparse::Status::Partial) | Err(_) => Err(Refusal::Trailer),
+    }
+}

@@ -1,0 +1,21 @@
+//! HTTP/1.1 and HTTP/1.0 as the server's side of a connection (RFC 9110, RFC 9112).
+//! Nothing here may read or write a connection: see [`Machine`] for what goes in and comes out.
+
+mod body;
+mod chunked;
+mod encode;
+mod event;
+mod framing;
+mod head;
+mod limits;
+mod machine;
+mod refusal;
+mod replies;
+mod scan;
+
+pub use encode::{Reply, ReplyBody};
+pub use event::{Deadline, Exchange, Received, StreamEnd};
+pub use head::{BodyLength, Field, Head, Span, Version};
+pub use limits::{FIELDS_MAX, Limits};
+pub use machine::Machine;
+pub use refusal::Refusal;
