@@ -1,0 +1,238 @@
+//! Responses: what a handler returns, and what may be turned into one.
+//! It encodes nothing: how a response stands on the wire is the machine's business.
+
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+use http::{StatusCode, header};
+
+/// A reply to one request: a status, fields and a body that is in memory.
+///
+/// ```
+/// use springtide::{Response, StatusCode};
+/// let response = Response::new("gone fishing")
+///     .status(StatusCode::SERVICE_UNAVAILABLE)
+///     .header("retry-after", "3600");
+/// assert_eq!(response.body(), "gone fishing");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Response {
+    status: StatusCode,
+    content_type: ContentType,
+    fields: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+#[derive(Debug, Clone)]
+enum ContentType {
+    None,
+    Static(&'static str),
+    Value(HeaderValue),
+}
+
+/// Plain text, as strings are sent.
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+
+impl Response {
+    /// A `200 OK` with what `body` is: a string is text, bytes are bytes.
+    pub fn new(body: impl IntoResponse) -> Self {
+        body.into_response()
+    }
+
+    /// A response without a body.
+    #[must_use]
+    pub const fn empty(status: StatusCode) -> Self {
+        let (content_type, fields) = (ContentType::None, Vec::new());
+        Self { status, content_type, fields, body: Bytes::new() }
+    }
+
+    /// HTML text.
+    pub fn html(text: impl Into<String>) -> Self {
+        Self::of("text/html; charset=utf-8", Bytes::from(text.into()))
+    }
+
+    /// A value as JSON (RFC 8259); a value that cannot be written as JSON is a `500`, with the
+    /// reason on standard error.
+    pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(bytes) => Self::of("application/json", Bytes::from(bytes)),
+            Err(error) => {
+                crate::report::error(format_args!("a response cannot be written as JSON: {error}"));
+                Self::empty(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+        }
+    }
+
+    /// A body of a type known at compile time.
+    #[must_use]
+    pub const fn of(content_type: &'static str, body: Bytes) -> Self {
+        let content_type = ContentType::Static(content_type);
+        Self { status: StatusCode::OK, content_type, fields: Vec::new(), body }
+    }
+
+    /// The same response with another status.
+    #[must_use]
+    pub const fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same response with one field more; `Content-Type` replaces the one before. Fields that
+    /// frame the message (`Content-Length`, `Transfer-Encoding`, `Connection`) are the machine's
+    /// and are left out.
+    ///
+    /// # Panics
+    /// When name or value hold bytes that no field may hold (RFC 9110 §5.5): the request is then
+    /// answered with a 500. Check values that come from outside with `HeaderValue::from_str`.
+    #[must_use]
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        let (Ok(name), Ok(value)) = (name.try_into(), value.try_into()) else {
+            panic!("the name or the value of a response's field has bytes that no field may have")
+        };
+        if name == header::CONTENT_TYPE {
+            self.content_type = ContentType::Value(value);
+        } else {
+            self.fields.push((name, value));
+        }
+        self
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The type of the body.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        match &self.content_type {
+            ContentType::None => None,
+            ContentType::Static(text) => Some(text),
+            ContentType::Value(value) => value.to_str().ok(),
+        }
+    }
+
+    /// The fields, without `Content-Type`.
+    #[must_use]
+    pub fn fields(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.fields
+    }
+
+    /// The body, by itself.
+    pub(crate) fn take_body(&mut self) -> Bytes {
+        std::mem::take(&mut self.body)
+    }
+}
+
+/// What a handler may return.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent as a response",
+    note = "return a string, bytes, a `StatusCode`, a `Response`, `Json(value)`, or a `Result` or \
+            a pair `(StatusCode, body)` of such"
+)]
+pub trait IntoResponse {
+    /// Turns it into a response.
+    fn into_response(self) -> Response;
+}
+
+/// A value to be sent as JSON: `Json(value)`.
+#[derive(Debug, Clone, Copy)]
+pub struct Json<T>(pub T);
+
+impl<T: serde::Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        Response::json(&self.0)
+    }
+}
+
+impl IntoResponse for Response {
+    #[inline]
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+impl IntoResponse for &'static str {
+    #[inline]
+    fn into_response(self) -> Response {
+        Response::of(TEXT, Bytes::from_static(self.as_bytes()))
+    }
+}
+
+impl IntoResponse for String {
+    fn into_response(self) -> Response {
+        Response::of(TEXT, Bytes::from(self))
+    }
+}
+
+impl IntoResponse for std::borrow::Cow<'static, str> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Borrowed(text) => text.into_response(),
+            Self::Owned(text) => text.into_response(),
+        }
+    }
+}
+
+impl IntoResponse for Bytes {
+    fn into_response(self) -> Response {
+        Response::of("application/octet-stream", self)
+    }
+}
+
+impl IntoResponse for Vec<u8> {
+    fn into_response(self) -> Response {
+        Bytes::from(self).into_response()
+    }
+}
+
+impl IntoResponse for &'static [u8] {
+    fn into_response(self) -> Response {
+        Bytes::from_static(self).into_response()
+    }
+}
+
+impl IntoResponse for StatusCode {
+    fn into_response(self) -> Response {
+        Response::empty(self)
+    }
+}
+
+impl IntoResponse for () {
+    /// `204 No Content`.
+    fn into_response(self) -> Response {
+        Response::empty(StatusCode::NO_CONTENT)
+    }
+}
+
+impl<R: IntoResponse> IntoResponse for (StatusCode, R) {
+    fn into_response(self) -> Response {
+        self.1.into_response().status(self.0)
+    }
+}
+
+impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
+    fn into_response(self) -> Response {
+        match self {
+            Ok(value) => value.into_response(),
+            Err(error) => error.into_response(),
+        }
+    }
+}
+
+impl<T: IntoResponse> IntoResponse for Option<T> {
+    /// Nothing is `404 Not Found`.
+    fn into_response(self) -> Response {
+        self.map_or_else(|| Response::empty(StatusCode::NOT_FOUND), T::into_response)
+    }
+}
