@@ -119,6 +119,12 @@ impl Error {
         self.errno().is_some_and(crate::system::is_exhausted)
     }
 
+    /// Whether an address to listen on is in use.
+    #[must_use]
+    pub fn is_busy_address(&self) -> bool {
+        self.errno() == Some(crate::system::EADDRINUSE)
+    }
+
     /// Whether a path named nothing that may be seen.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

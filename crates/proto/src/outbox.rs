@@ -177,6 +177,15 @@ impl Outbox {
         into.append(&mut taken.pieces);
     }
 
+    /// Moves up to `max` pieces out, in order. When all have gone, the outbox is empty and keeps
+    /// only the room for further pieces.
+    pub fn drain_pieces(&mut self, max: usize) -> impl Iterator<Item = Piece> + '_ {
+        self.close_tail();
+        let count = max.min(self.pieces.len());
+        self.pieces_len -= self.pieces[..count].iter().map(Piece::len).sum::<usize>();
+        self.pieces.drain(..count)
+    }
+
     /// Takes the unused buffer of an empty outbox away, to be recycled.
     pub fn take_spare(&mut self) -> Option<Vec<u8>> {
         let is_spare = self.is_empty() && self.tail.capacity() > 0;

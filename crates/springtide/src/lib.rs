@@ -2,9 +2,37 @@
 //! Sessions turn bytes into events here; nothing else in the house does.
 #![warn(missing_docs)]
 
+mod connection;
+mod date;
+mod error;
+mod files;
+mod handler;
+mod limits;
+mod listener;
+mod mailbox;
+mod metrics;
 mod report;
+mod request;
 mod response;
+mod room;
+mod route;
+mod running;
+mod server;
+mod session;
+mod shard;
+mod table;
+mod transport;
 
 pub use bytes::Bytes;
+pub use error::Error;
+pub use files::Files;
+pub use handler::{Handler, NoArgument, Plain};
 pub use http::{HeaderName, HeaderValue, Method, StatusCode};
+pub use limits::Limits;
+pub use metrics::{Counts, Metrics};
+pub use request::Request;
 pub use response::{IntoResponse, Json, Response};
+pub use route::RouteError;
+pub use running::Running;
+pub use server::{Accepting, Engine, Server};
+pub use springtide_engine::{Address, Error as EngineError};

@@ -474,6 +474,14 @@ impl Machine {
         self.next - self.owed
     }
 
+    /// Whether everything before this exchange has gone to the outbox: what is sent for it now goes
+    /// there, and is not held.
+    #[inline]
+    #[must_use]
+    pub const fn is_next(&self, exchange: Exchange) -> bool {
+        exchange.number == self.owed
+    }
+
     /// Whether the body of this exchange is what the machine reads.
     #[inline]
     pub(crate) fn is_reading_body(&self, exchange: Exchange) -> bool {

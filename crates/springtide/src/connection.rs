@@ -1,0 +1,403 @@
+//! A connection: bytes between a socket and a session, back-pressure, deadlines, the end.
+//! It names no protocol, and closes nothing that has an operation in flight (law 6).
+
+use springtide_engine::{Chunk, Completion, Descriptor, Key, Memory, Op, Outcome, Piece};
+
+use crate::room::{Room, Traffic};
+use crate::session::{Session, Source, Step, Who};
+use crate::table::Place;
+use crate::transport::Stage;
+
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+
+/// One connection.
+pub(crate) struct Connection {
+    place: Place,
+    socket: Descriptor,
+    receive: Key,
+    send: Key,
+    close: Key,
+    /// When something must have happened; the wheel is asked at `filed_ms` or earlier.
+    deadline_ms: u64,
+    filed_ms: u64,
+    /// When the send in flight began, or until when the peer may take to end its side.
+    since_ms: u64,
+    traffic: Option<Box<Traffic>>,
+    stage: Option<Box<dyn Stage>>,
+    state: State,
+    /// The receive was cancelled because too much waits.
+    is_paused: bool,
+    is_dirty: bool,
+    is_ready: bool,
+    /// The peer has ended its stream.
+    is_ended: bool,
+    session: Session,
+}
+
+/// How far a connection is from its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// Requests and replies.
+    Open,
+    /// Everything was sent and the write half is shut: what the peer still sends is thrown away
+    /// until it has read its last reply and ended its side (RFC 9112 §9.6).
+    Lingering,
+    /// The close was submitted.
+    Closing,
+}
+
+const _: () = assert!(size_of::<Connection>() <= 256, "an idle connection holds one of these");
+
+impl Connection {
+    /// A connection that was just accepted; it starts to receive.
+    pub(crate) fn open(place: Place, socket: Descriptor, session: Session, room: &mut Room) -> Self {
+        let receive = room.submit(Op::Receive { socket }, place.raw());
+        let mut own = Self {
+            place,
+            socket,
+            receive,
+            send: Key::NONE,
+            close: Key::NONE,
+            deadline_ms: NEVER,
+            filed_ms: NEVER,
+            since_ms: room.now_ms,
+            traffic: None,
+            stage: room.stage.map(|make| make()),
+            state: State::Open,
+            is_paused: false,
+            is_dirty: false,
+            is_ready: false,
+            is_ended: false,
+            session,
+        };
+        own.set_deadline(room);
+        own
+    }
+
+    /// When the wheel is to be asked for this connection, if earlier than it will be.
+    #[inline]
+    pub(crate) fn to_file(&mut self) -> Option<u64> {
+        let is_earlier = self.deadline_ms < self.filed_ms;
+        is_earlier.then(|| {
+            self.filed_ms = self.deadline_ms;
+            self.deadline_ms
+        })
+    }
+
+    /// One completion of an operation of this connection.
+    #[inline]
+    pub(crate) fn complete(&mut self, completion: Completion, room: &mut Room) {
+        match completion.outcome {
+            Outcome::Received(chunk) => self.received(&chunk, room),
+            Outcome::Sent(pieces) => self.sent(pieces, room),
+            Outcome::EndOfStream => self.ended(room),
+            Outcome::Failed(error, memory) => self.failed(completion.key, error, memory, room),
+            Outcome::Done if completion.key == self.close => room.closed.push(self.place),
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn received(&mut self, chunk: &Chunk, room: &mut Room) {
+        room.counts.bytes_received += chunk.len() as u64;
+        if self.state != State::Open {
+            return;
+        }
+        let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+        if let Some(stage) = &mut self.stage {
+            let mut plain = Vec::new();
+            stage.open(chunk.as_slice(), &mut plain);
+            traffic.inbox.append(&plain);
+            return self.handle_inbox(room);
+        }
+        if self.is_ready || !traffic.inbox.is_empty() {
+            traffic.inbox.append(chunk.as_slice());
+            return self.handle_inbox(room);
+        }
+        let who = Who { place: self.place, socket: self.socket };
+        let source = Source::Chunk(chunk);
+        let (consumed, step) = self.session.receive(&source, who, &mut traffic.outbox, room);
+        if step != Step::Closed && consumed < chunk.len() {
+            traffic.inbox.append(&chunk.as_slice()[consumed..]);
+        }
+        self.stepped(step, room);
+    }
+
+    /// Goes on with what waits in the inbox, unless its turn has not come.
+    fn handle_inbox(&mut self, room: &mut Room) {
+        if self.is_ready || self.state != State::Open {
+            return self.balance(room);
+        }
+        let Some(traffic) = &mut self.traffic else { return };
+        let Traffic { inbox, outbox } = &mut **traffic;
+        let who = Who { place: self.place, socket: self.socket };
+        let source = Source::Joined(inbox.as_slice());
+        let (consumed, step) = self.session.receive(&source, who, outbox, room);
+        if step == Step::Closed {
+            let rest = inbox.len();
+            inbox.consume(rest);
+        } else {
+            inbox.consume(consumed);
+        }
+        self.stepped(step, room);
+    }
+
+    #[inline]
+    fn stepped(&mut self, step: Step, room: &mut Room) {
+        if step == Step::More && !self.is_ready {
+            self.is_ready = true;
+            room.ready.push(self.place);
+        } else if self.is_ended && step == Step::NeedBytes {
+            self.session.end_of_stream();
+        }
+        self.balance(room);
+        self.mark_dirty(room);
+    }
+
+    /// The next turn has begun for a connection that had more to do.
+    pub(crate) fn go_on(&mut self, room: &mut Room) {
+        self.is_ready = false;
+        self.handle_inbox(room);
+    }
+
+    /// Receiving stops when too much waits in either direction, and goes on at half of it.
+    #[inline]
+    fn balance(&mut self, room: &mut Room) {
+        let (inbox, outbox) = match &self.traffic {
+            Some(traffic) => (traffic.inbox.len(), traffic.outbox.len()),
+            None => (0, 0),
+        };
+        let limits = &room.limits;
+        if inbox > limits.inbox_bytes_max || outbox > limits.outbox_bytes_max {
+            if !self.is_paused && self.receive != Key::NONE {
+                self.is_paused = true;
+                room.requests.engine.borrow_mut().cancel(self.receive);
+            }
+        } else if self.is_paused
+            && inbox <= limits.inbox_bytes_max / 2
+            && outbox <= limits.outbox_bytes_max / 2
+        {
+            self.is_paused = false;
+            self.receive_again(room);
+        }
+    }
+
+    /// Receives again, unless a receive is in flight, or there is nothing more to receive.
+    fn receive_again(&mut self, room: &Room) {
+        let wanted = !self.is_paused && !self.is_ended && self.state != State::Closing;
+        if wanted && self.receive == Key::NONE {
+            self.receive = room.submit(Op::Receive { socket: self.socket }, self.place.raw());
+        }
+    }
+
+    #[inline]
+    fn mark_dirty(&mut self, room: &mut Room) {
+        if !self.is_dirty {
+            self.is_dirty = true;
+            room.dirty.push(self.place);
+        }
+    }
+
+    /// The end of the turn: everything that waits leaves in one send, or the connection ends.
+    #[inline]
+    pub(crate) fn flush(&mut self, room: &mut Room) {
+        self.is_dirty = false;
+        if self.state == State::Open && self.send == Key::NONE {
+            match &mut self.traffic {
+                Some(traffic) if !traffic.outbox.is_empty() => {
+                    let mut pieces = room.pieces_of(&mut traffic.outbox);
+                    if let Some(stage) = &mut self.stage {
+                        stage.seal(&mut pieces);
+                    }
+                    let op = Op::Send { socket: self.socket, pieces };
+                    self.since_ms = room.now_ms;
+                    self.send = room.submit(op, self.place.raw());
+                }
+                _ if self.session.wants_close() => self.begin_close(room),
+                _ => {}
+            }
+        }
+        self.rest(room);
+        self.set_deadline(room);
+    }
+
+    /// Gives traffic back in which nothing waits.
+    #[inline]
+    fn rest(&mut self, room: &mut Room) {
+        let idle = self.traffic.take_if(|traffic| {
+            traffic.inbox.is_empty() && traffic.outbox.is_empty()
+        });
+        if let Some(traffic) = idle {
+            room.put_traffic(traffic);
+        }
+    }
+
+    #[inline]
+    fn sent(&mut self, pieces: Vec<Piece>, room: &mut Room) {
+        let bytes: usize = pieces.iter().map(|piece| piece.as_slice().len()).sum();
+        room.counts.bytes_sent += bytes as u64;
+        room.put_pieces(pieces);
+        self.send = Key::NONE;
+        let waiting = self.traffic.as_ref().map_or(0, |traffic| traffic.outbox.len());
+        self.session.sent(waiting, room);
+        if self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty()) {
+            self.handle_inbox(room);
+        }
+        self.mark_dirty(room);
+    }
+
+    fn ended(&mut self, room: &mut Room) {
+        self.receive = Key::NONE;
+        self.is_ended = true;
+        match self.state {
+            State::Open => {
+                let waits = self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty());
+                if waits {
+                    self.handle_inbox(room);
+                } else {
+                    self.session.end_of_stream();
+                }
+                self.mark_dirty(room);
+            }
+            State::Lingering => self.submit_close(room),
+            State::Closing => {}
+        }
+    }
+
+    fn failed(
+        &mut self,
+        key: Key,
+        error: springtide_engine::Error,
+        memory: Memory,
+        room: &mut Room,
+    ) {
+        if let Memory::Pieces { pieces, sent } = memory {
+            room.counts.bytes_sent += sent as u64;
+            room.put_pieces(pieces);
+        }
+        if key == self.send {
+            self.send = Key::NONE;
+            return self.give_up(room);
+        }
+        if key != self.receive {
+            return;
+        }
+        self.receive = Key::NONE;
+        match error {
+            // A pause, or a limit of the engine on what is held: go on when there is room.
+            springtide_engine::Error::Cancelled | springtide_engine::Error::Limit(_) => {
+                self.receive_again(room);
+            }
+            _ => {
+                self.is_ended = true;
+                self.give_up(room);
+            }
+        }
+    }
+
+    /// The session's answer to a deadline, or the end of patience with a peer.
+    pub(crate) fn on_due(&mut self, room: &mut Room) {
+        self.filed_ms = NEVER;
+        if self.deadline_ms > room.now_ms {
+            return;
+        }
+        match self.state {
+            State::Open if self.is_stalled(room) => {
+                room.counts.deadlines_total += 1;
+                self.give_up(room);
+            }
+            State::Open => {
+                let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+                self.session.on_deadline(&mut traffic.outbox, room);
+                self.mark_dirty(room);
+            }
+            State::Lingering => self.submit_close(room),
+            State::Closing => {}
+        }
+        self.set_deadline(room);
+    }
+
+    fn is_stalled(&self, room: &Room) -> bool {
+        self.send != Key::NONE
+            && room.now_ms.saturating_sub(self.since_ms) >= room.limits.send_timeout_ms
+    }
+
+    #[inline]
+    fn set_deadline(&mut self, room: &Room) {
+        self.deadline_ms = match self.state {
+            State::Open if self.send != Key::NONE => self.since_ms + room.limits.send_timeout_ms,
+            // While the server itself is behind, the peer is not to blame.
+            State::Open if self.is_paused || self.is_ready => NEVER,
+            State::Open => self.session.next_deadline_ms(room).unwrap_or(NEVER),
+            State::Lingering => self.since_ms + room.limits.linger_timeout_ms,
+            State::Closing => NEVER,
+        };
+    }
+
+    /// Takes no more requests; an idle connection ends at once.
+    pub(crate) fn drain(&mut self, room: &mut Room) {
+        if self.state == State::Open {
+            self.session.drain();
+            self.mark_dirty(room);
+        }
+    }
+
+    /// The connection ends now, whatever waits.
+    pub(crate) fn give_up(&mut self, room: &mut Room) {
+        if self.state != State::Closing {
+            self.submit_close(room);
+        }
+    }
+
+    /// Something of another service for the session, which may write.
+    pub(crate) fn tell(
+        &mut self,
+        room: &mut Room,
+        what: impl FnOnce(&mut Session, &mut springtide_proto::Outbox, &mut Room),
+    ) {
+        if self.state != State::Open {
+            return;
+        }
+        let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+        what(&mut self.session, &mut traffic.outbox, room);
+        if !traffic.inbox.is_empty() {
+            self.handle_inbox(room);
+        }
+        self.balance(room);
+        self.mark_dirty(room);
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Everything was sent: ends the write half, and waits for the peer to end its own.
+    fn begin_close(&mut self, room: &mut Room) {
+        if self.is_ended {
+            return self.submit_close(room);
+        }
+        self.session.abandon(room);
+        self.state = State::Lingering;
+        self.since_ms = room.now_ms;
+        self.is_paused = false;
+        room.submit(Op::Shutdown { socket: self.socket }, self.place.raw());
+        self.receive_again(room);
+    }
+
+    fn submit_close(&mut self, room: &mut Room) {
+        self.session.abandon(room);
+        self.state = State::Closing;
+        if let Some(traffic) = &mut self.traffic {
+            **traffic = Traffic::default();
+        }
+        {
+            let mut engine = room.requests.engine.borrow_mut();
+            engine.cancel(self.receive);
+            engine.cancel(self.send);
+            let op = Op::Close { descriptor: self.socket };
+            self.close = engine.submit(op, self.place.raw());
+        }
+        self.rest(room);
+    }
+}

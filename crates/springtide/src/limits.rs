@@ -1,0 +1,52 @@
+//! The limits of a server: one table, on by default.
+//! No queue or buffer of this crate grows beyond what stands here.
+
+use springtide_proto::http1;
+
+/// What a server allows. The default protects a server on the open internet.
+///
+/// ```
+/// use springtide::{Limits, Server};
+/// let mut limits = Limits::default();
+/// limits.http1.body_bytes_max = 16 * 1024 * 1024;
+/// let server = Server::new().limits(limits);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Limits of HTTP/1.1: heads, bodies, deadlines, exchanges in flight.
+    pub http1: http1::Limits,
+    /// Bytes that wait to be sent on one connection, above which nothing more is received and no
+    /// further request is handled; it goes on at half of it. Default 1 MiB.
+    pub outbox_bytes_max: usize,
+    /// Bytes received on one connection and not handled yet, above which nothing more is received;
+    /// it goes on at half of it. A pause takes effect up to 33 chunks (132 KiB) later. Default
+    /// 64 KiB.
+    pub inbox_bytes_max: usize,
+    /// How long a send may make no progress before its connection is closed. Default 30 s.
+    pub send_timeout_ms: u64,
+    /// How long a connection that was closed from here may take to end its side. Default 2 s.
+    pub linger_timeout_ms: u64,
+    /// Open connections of the whole server, beyond which no further is accepted. Default: what
+    /// the system allows in descriptors, less a tenth.
+    pub connections_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            http1: http1::Limits::default(),
+            outbox_bytes_max: 1 << 20,
+            inbox_bytes_max: 64 << 10,
+            send_timeout_ms: 30_000,
+            linger_timeout_ms: 2_000,
+            connections_max: usize::MAX,
+        }
+    }
+}
+
+/// The most exchanges of one connection in one turn (law 9).
+pub(crate) const EXCHANGES_PER_TURN_MAX: usize = 32;
+/// The most bytes of one connection that are handled in one turn (law 9).
+pub(crate) const BYTES_PER_TURN_MAX: usize = 128 << 10;
+/// Below this many bytes waiting to be sent, the next piece of a streamed file is read.
+pub(crate) const STREAM_LOW_BYTES: usize = 256 << 10;

@@ -1,0 +1,134 @@
+//! Listeners: accepting, pausing when descriptors are spent, moving to another shard.
+//! A listener is closed only when no shard is left to take it over: closing resets its backlog.
+
+use springtide_engine::{Completion, Descriptor, Error, Handle, Key, Op, Outcome};
+
+use crate::room::Room;
+use std::time::Duration;
+
+/// Tokens of accepts; the listener's number stands in the low bits.
+pub(crate) const LISTENER_TOKEN: u64 = 1 << 60;
+/// The token of the timeout after which accepting is tried again.
+pub(crate) const RESUME_TOKEN: u64 = 2 << 60;
+/// How long accepting pauses when descriptors are spent, unless a connection ends before.
+const PAUSE_MS: u64 = 100;
+
+/// The listeners of one shard.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    all: Vec<Listener>,
+    is_paused: bool,
+    resume: Option<Key>,
+}
+
+struct Listener {
+    socket: Descriptor,
+    /// The accept in flight.
+    accept: Option<Key>,
+    is_leaving: bool,
+}
+
+/// What a completion meant.
+pub(crate) enum Accepted {
+    Connection(Descriptor),
+    /// A listener has no accept in flight any more and may go where it is to go.
+    Free(Descriptor),
+    Nothing,
+    /// The listener can never accept again.
+    Broken(Error),
+}
+
+impl Listeners {
+    /// Starts to accept.
+    pub(crate) fn add(&mut self, socket: Descriptor, room: &Room) {
+        self.all.push(Listener { socket, accept: None, is_leaving: false });
+        self.accept_again(room);
+    }
+
+    fn accept_again(&mut self, room: &Room) {
+        if self.is_paused {
+            return;
+        }
+        for (number, listener) in (0u64..).zip(&mut self.all) {
+            if listener.accept.is_none() && !listener.is_leaving {
+                let op = Op::Accept { listener: listener.socket };
+                listener.accept = Some(room.submit(op, LISTENER_TOKEN | number));
+            }
+        }
+    }
+
+    /// One completion of an accept.
+    pub(crate) fn complete(&mut self, completion: Completion, room: &mut Room) -> Accepted {
+        let number = usize::try_from(completion.token & !LISTENER_TOKEN).unwrap_or(usize::MAX);
+        let Some(listener) = self.all.get_mut(number) else { return Accepted::Nothing };
+        match completion.outcome {
+            Outcome::Accepted(socket) => Accepted::Connection(socket),
+            Outcome::Failed(error, _) => {
+                listener.accept = None;
+                if listener.is_leaving {
+                    return Accepted::Free(listener.socket);
+                }
+                match error {
+                    Error::Cancelled => {
+                        self.accept_again(room);
+                        Accepted::Nothing
+                    }
+                    error if error.is_exhausted() => {
+                        self.pause(room);
+                        Accepted::Nothing
+                    }
+                    error => Accepted::Broken(error),
+                }
+            }
+            _ => Accepted::Nothing,
+        }
+    }
+
+    /// Accepts no more for a while: connections wait in the backlog.
+    pub(crate) fn pause(&mut self, room: &mut Room) {
+        if self.is_paused {
+            return;
+        }
+        self.is_paused = true;
+        room.counts.accepts_paused += 1;
+        let mut engine = room.requests.engine.borrow_mut();
+        for accept in self.all.iter().filter_map(|listener| listener.accept) {
+            engine.cancel(accept);
+        }
+        let at = engine.now() + Duration::from_millis(PAUSE_MS);
+        self.resume = Some(engine.submit(Op::Timeout { at }, RESUME_TOKEN));
+    }
+
+    /// A connection has ended, or the pause is over.
+    pub(crate) fn resume(&mut self, room: &Room) {
+        if self.is_paused {
+            self.is_paused = false;
+            if let Some(timeout) = self.resume.take() {
+                room.requests.engine.borrow_mut().cancel(timeout);
+            }
+            self.accept_again(room);
+        }
+    }
+
+    /// Stops accepting for good; each listener is [`Accepted::Free`] when its accept has ended.
+    /// Those without one are given at once.
+    pub(crate) fn leave(&mut self, room: &Room) -> Vec<Descriptor> {
+        let mut free = Vec::new();
+        let mut engine = room.requests.engine.borrow_mut();
+        for listener in &mut self.all {
+            if listener.is_leaving {
+                continue;
+            }
+            listener.is_leaving = true;
+            match listener.accept {
+                Some(accept) => engine.cancel(accept),
+                None => free.push(listener.socket),
+            }
+        }
+        free
+    }
+
+    pub(crate) fn is_accepting(&self) -> bool {
+        self.all.iter().any(|listener| listener.accept.is_some())
+    }
+}

@@ -1,0 +1,146 @@
+//! Counts of what a server does: plain numbers on each shard, published once a turn.
+//! Reading them never slows a shard down.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a server has done since it started, summed over its shards.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Connections that are open now.
+    pub connections_open: u64,
+    /// Connections accepted.
+    pub connections_total: u64,
+    /// Connections that could not be accepted at once, because descriptors or the limit were spent.
+    pub accepts_paused: u64,
+    /// Requests answered.
+    pub requests_total: u64,
+    /// Requests refused by the protocol's rules or limits.
+    pub refusals_total: u64,
+    /// Handlers that panicked.
+    pub panics_total: u64,
+    /// Connections closed because a deadline passed.
+    pub deadlines_total: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+    /// Bytes sent.
+    pub bytes_sent: u64,
+    /// Turns of all shards.
+    pub turns_total: u64,
+    /// Waits entered, in turns of all shards.
+    pub enters_total: u64,
+}
+
+impl Counts {
+    const FIELDS: usize = 11;
+
+    const fn to_array(self) -> [u64; Self::FIELDS] {
+        [
+            self.connections_open,
+            self.connections_total,
+            self.accepts_paused,
+            self.requests_total,
+            self.refusals_total,
+            self.panics_total,
+            self.deadlines_total,
+            self.bytes_received,
+            self.bytes_sent,
+            self.turns_total,
+            self.enters_total,
+        ]
+    }
+
+    const fn from_array(values: [u64; Self::FIELDS]) -> Self {
+        let [
+            connections_open,
+            connections_total,
+            accepts_paused,
+            requests_total,
+            refusals_total,
+            panics_total,
+            deadlines_total,
+            bytes_received,
+            bytes_sent,
+            turns_total,
+            enters_total,
+        ] = values;
+        Self {
+            connections_open,
+            connections_total,
+            accepts_paused,
+            requests_total,
+            refusals_total,
+            panics_total,
+            deadlines_total,
+            bytes_received,
+            bytes_sent,
+            turns_total,
+            enters_total,
+        }
+    }
+}
+
+/// One shard's counts, where other threads read them.
+#[derive(Debug, Default)]
+pub(crate) struct ShardCounts {
+    values: [AtomicU64; Counts::FIELDS],
+    has_ended: AtomicBool,
+}
+
+impl ShardCounts {
+    /// Publishes; only the shard itself writes.
+    #[inline]
+    pub(crate) fn publish(&self, counts: &Counts) {
+        for (value, own) in self.values.iter().zip(counts.to_array()) {
+            value.store(own, Ordering::Relaxed);
+        }
+    }
+
+    /// The shard takes no more messages.
+    pub(crate) fn end(&self) {
+        self.has_ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the shard takes no more messages.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::SeqCst)
+    }
+
+    /// How many connections the shard has.
+    pub(crate) fn connections(&self) -> u64 {
+        self.values[0].load(Ordering::Relaxed)
+    }
+}
+
+/// A server's counts, readable from any thread, also from its own handlers and before it starts.
+///
+/// ```
+/// use springtide::{Json, Server};
+/// let server = Server::new();
+/// let metrics = server.metrics();
+/// let server = server.get("/counts", move || Json(metrics.counts()));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    shards: Arc<Mutex<Vec<Arc<ShardCounts>>>>,
+}
+
+impl Metrics {
+    /// The sums over all shards.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut sums = [0; Counts::FIELDS];
+        for shard in self.shards.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for (sum, value) in sums.iter_mut().zip(&shard.values) {
+                *sum += value.load(Ordering::Relaxed);
+            }
+        }
+        Counts::from_array(sums)
+    }
+
+    pub(crate) fn add_shard(&self) -> Arc<ShardCounts> {
+        let shard = Arc::new(ShardCounts::default());
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner).push(shard.clone());
+        shard
+    }
+}

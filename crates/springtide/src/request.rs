@@ -1,0 +1,360 @@
+//! Requests as handlers see them: views of the bytes they arrived in.
+//! Nothing is copied or decoded before it is asked for, and nothing refers to the connection.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use springtide_engine::{Address, Chunk, Descriptor, Handle};
+use springtide_proto::http1::{Head, Span};
+
+use crate::response::{IntoResponse, Response};
+use crate::route::Router;
+
+/// One request. It belongs to its shard (`!Send`).
+///
+/// ```
+/// use springtide::{Request, Server};
+/// let server = Server::new().get("/tides/{harbour}", |request: Request| {
+///     let day = request.query("day").unwrap_or_else(|| "today".into());
+///     format!("{} {day}", request.param("harbour"))
+/// });
+/// ```
+pub struct Request {
+    data: Option<Box<RequestData>>,
+}
+
+/// Where the bytes of a head lie.
+pub(crate) enum HeadBytes {
+    None,
+    /// In the chunk they arrived in, from an offset on.
+    Chunk(Chunk, usize),
+    /// Copied: the head was cut by a chunk's border, or its body took longer than the chunk.
+    Copied,
+}
+
+/// A request's parts, used again for the next one.
+pub(crate) struct RequestData {
+    pub(crate) head: Head,
+    bytes: HeadBytes,
+    copied: Vec<u8>,
+    path: Range<u32>,
+    query: Option<Range<u32>>,
+    /// The route's parameters, in the order of its pattern.
+    pub(crate) params: Vec<Range<u32>>,
+    /// Which route; it knows the names of the parameters.
+    pub(crate) route: usize,
+    pub(crate) body: Bytes,
+    pub(crate) socket: Option<Descriptor>,
+    shared: Shared,
+}
+
+/// What all requests of a shard share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) engine: SharedEngine,
+    /// One `Arc` for all shards would bounce its count between cores at every request.
+    pub(crate) router: Rc<Arc<Router>>,
+    pool: Rc<RefCell<Vec<Box<RequestData>>>>,
+}
+
+/// The shard's engine, for what the application asks of it in the middle of a turn.
+pub(crate) type SharedEngine = Rc<RefCell<Box<dyn Handle>>>;
+
+const POOLED_MAX: usize = 1024;
+
+impl Shared {
+    pub(crate) fn new(engine: SharedEngine, router: Arc<Router>) -> Self {
+        Self { engine, router: Rc::new(router), pool: Rc::default() }
+    }
+
+    /// A request's parts, mostly used before.
+    #[inline]
+    pub(crate) fn take(&self) -> Box<RequestData> {
+        let pooled = self.pool.borrow_mut().pop();
+        pooled.unwrap_or_else(|| Box::new(RequestData::new(self.clone())))
+    }
+
+    /// Puts parts back that no request was made of.
+    #[inline]
+    pub(crate) fn put(&self, mut data: Box<RequestData>) {
+        data.bytes = HeadBytes::None;
+        if !data.body.is_empty() {
+            data.body = Bytes::new();
+        }
+        let mut pool = self.pool.borrow_mut();
+        if pool.len() < POOLED_MAX {
+            pool.push(data);
+        }
+    }
+}
+
+impl RequestData {
+    fn new(shared: Shared) -> Self {
+        Self {
+            head: Head::new(),
+            bytes: HeadBytes::None,
+            copied: Vec::new(),
+            path: 0..0,
+            query: None,
+            params: Vec::new(),
+            route: 0,
+            body: Bytes::new(),
+            socket: None,
+            shared,
+        }
+    }
+
+    /// Says where the head's bytes lie: `message` are the same bytes.
+    #[inline]
+    pub(crate) fn place(&mut self, bytes: HeadBytes, message: &[u8]) {
+        if matches!(bytes, HeadBytes::Copied) {
+            self.copied.clear();
+            self.copied.extend_from_slice(&message[..self.head.len]);
+        }
+        self.bytes = bytes;
+        (self.path, self.query) = split_target(self.head.target, message);
+    }
+
+    /// Copies the head out of the chunk, which is needed no more.
+    pub(crate) fn detach(&mut self) {
+        if let HeadBytes::Chunk(chunk, offset) = &self.bytes {
+            self.copied.clear();
+            self.copied.extend_from_slice(&chunk.as_slice()[*offset..*offset + self.head.len]);
+            self.bytes = HeadBytes::Copied;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn message(&self) -> &[u8] {
+        match &self.bytes {
+            HeadBytes::None => &[],
+            HeadBytes::Chunk(chunk, offset) => &chunk.as_slice()[*offset..],
+            HeadBytes::Copied => &self.copied,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn text(&self, range: &Range<u32>) -> &str {
+        // A target has no byte above 0x7F: the machine refuses such heads.
+        std::str::from_utf8(&self.message()[range.start as usize..range.end as usize])
+            .unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn path(&self) -> &str {
+        self.text(&self.path)
+    }
+
+    #[inline]
+    pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
+        self.head.field(self.message(), name)
+    }
+}
+
+pub(crate) fn span_number(offset: usize) -> u32 {
+    u32::try_from(offset).expect("a head is far shorter than 4 GiB")
+}
+
+/// Path and query of a target in origin form, absolute form or `*` (RFC 9112 §3.2).
+#[inline]
+fn split_target(target: Span, message: &[u8]) -> (Range<u32>, Option<Range<u32>>) {
+    let bytes = target.of(message);
+    let path_start = if bytes.first() == Some(&b'/') { 0 } else { path_of_absolute(bytes) };
+    let rest = &bytes[path_start..];
+    let start = target.start + span_number(path_start);
+    match memchr::memchr(b'?', rest) {
+        Some(mark) => {
+            let mark = start + span_number(mark);
+            (start..mark, Some(mark + 1..target.end))
+        }
+        None => (start..target.end, None),
+    }
+}
+
+/// Where the path begins behind `http://authority`; `*` is its own path.
+fn path_of_absolute(target: &[u8]) -> usize {
+    let Some(scheme) = target.windows(3).position(|three| three == b"://") else { return 0 };
+    let authority = scheme + 3;
+    let end = target[authority..].iter().position(|byte| matches!(byte, b'/' | b'?'));
+    end.map_or(target.len(), |end| authority + end)
+}
+
+impl Request {
+    #[inline]
+    pub(crate) fn new(data: Box<RequestData>) -> Self {
+        Self { data: Some(data) }
+    }
+
+    #[inline]
+    fn data(&self) -> &RequestData {
+        self.data.as_ref().expect("taken by drop only")
+    }
+
+    /// The method (RFC 9110 §9).
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.data().head.method
+    }
+
+    /// The path as it was sent, percent-encoded, without the query. An empty path is `/`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self.data().path() {
+            "" => "/",
+            path => path,
+        }
+    }
+
+    /// A parameter of the route, percent-decoded; bytes that are not UTF-8 become U+FFFD.
+    ///
+    /// # Panics
+    /// When the route has no parameter of that name: the request is then answered with a 500.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Cow<'_, str> {
+        let data = self.data();
+        let position = data.shared.router.param_names(data.route).iter().position(|own| own == name);
+        let range = position.and_then(|position| data.params.get(position));
+        let Some(range) = range else { panic!("the route has no parameter {name:?}") };
+        percent_encoding::percent_decode_str(data.text(range)).decode_utf8_lossy()
+    }
+
+    /// The query as it was sent, without the question mark.
+    #[must_use]
+    pub fn query_string(&self) -> Option<&str> {
+        let data = self.data();
+        data.query.as_ref().map(|range| data.text(range))
+    }
+
+    /// The first value of a name in the query, decoded: `+` is a blank, `%41` is `A`.
+    #[must_use]
+    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.query_pairs().find(|(own, _)| own == name).map(|(_, value)| value)
+    }
+
+    /// All names and values of the query, decoded, in order.
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        let pairs = self.query_string().unwrap_or_default().split('&');
+        pairs.filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode_query(name), decode_query(value))
+        })
+    }
+
+    /// The first field of that name, regardless of case, when it is visible ASCII or UTF-8.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.data().field(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// All fields in the order they came.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let data = self.data();
+        let message = data.message();
+        data.head.fields.iter().map(move |field| {
+            let name = std::str::from_utf8(field.name.of(message)).unwrap_or_default();
+            (name, field.value.of(message))
+        })
+    }
+
+    /// The address of the other end of the connection, unless it is gone (getpeername(2)).
+    #[must_use]
+    pub fn peer_address(&self) -> Option<Address> {
+        let data = self.data();
+        data.socket.and_then(|socket| data.shared.engine.borrow().peer_address(socket).ok())
+    }
+
+    /// The whole body.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.data().body
+    }
+
+    /// The whole body as text.
+    ///
+    /// # Errors
+    /// A body that is not UTF-8: a response with status 400, to be returned as it is.
+    #[expect(clippy::result_large_err, reason = "the error is the reply; it is moved once")]
+    pub fn text(&self) -> Result<&str, Response> {
+        std::str::from_utf8(self.bytes())
+            .map_err(|_| (StatusCode::BAD_REQUEST, "the body is not UTF-8 text").into_response())
+    }
+
+    /// The whole body read as JSON.
+    ///
+    /// # Errors
+    /// A body that is not what `T` needs: a response with status 400 that says where, to be
+    /// returned as it is.
+    #[expect(clippy::result_large_err, reason = "the error is the reply; it is moved once")]
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Response> {
+        serde_json::from_slice(self.bytes()).map_err(|error| {
+            (StatusCode::BAD_REQUEST, format!("the body is not the JSON expected: {error}"))
+                .into_response()
+        })
+    }
+}
+
+/// Decodes a name or value of a query (URL standard, application/x-www-form-urlencoded).
+fn decode_query(text: &str) -> Cow<'_, str> {
+    if !text.contains('+') {
+        return percent_encoding::percent_decode_str(text).decode_utf8_lossy();
+    }
+    let spaced = text.replace('+', " ");
+    Cow::Owned(percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
+}
+
+impl Drop for Request {
+    /// The parts are used again; the chunk goes home.
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(data) = self.data.take() {
+            let shared = data.shared.clone();
+            shared.put(data);
+        }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", self.method())
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_split() {
+        for (target, path, query) in [
+            ("/", "/", None),
+            ("/a/b?c=d", "/a/b", Some("c=d")),
+            ("/a?", "/a", Some("")),
+            ("/a?b?c", "/a", Some("b?c")),
+            ("http://host", "", None),
+            ("http://host/a?b", "/a", Some("b")),
+            ("http://host?b", "", Some("b")),
+            ("*", "*", None),
+        ] {
+            let span = Span { start: 0, end: span_number(target.len()) };
+            let (own_path, own_query) = split_target(span, target.as_bytes());
+            let text = |range: Range<u32>| &target[range.start as usize..range.end as usize];
+            assert_eq!((text(own_path), own_query.map(text)), (path, query), "{target}");
+        }
+    }
+
+    #[test]
+    fn queries_are_decoded() {
+        assert_eq!(decode_query("a+b%2Bc"), "a b+c");
+        assert_eq!(decode_query("plain"), "plain");
+        assert_eq!(decode_query("%e2%82%ac"), "€");
+    }
+}

@@ -1,0 +1,151 @@
+//! The room: what all connections of a shard share while one of them is handled.
+//! It holds no connection, and nothing of it outlives the shard.
+
+use springtide_engine::{Op, PIECES_MAX, Piece};
+use springtide_proto::{Inbox, Outbox};
+
+use crate::date::Date;
+use crate::files::{FileService, RootId};
+use crate::limits::Limits;
+use crate::metrics::Counts;
+use crate::request::Shared;
+use crate::table::Place;
+use crate::transport::Stage;
+
+/// What connections share.
+pub(crate) struct Room {
+    pub(crate) requests: Shared,
+    pub(crate) limits: Limits,
+    pub(crate) files: FileService,
+    pub(crate) roots: Vec<RootId>,
+    pub(crate) date: Date,
+    pub(crate) counts: Counts,
+    /// The present turn's time.
+    pub(crate) now_ms: u64,
+    /// Connections to flush at the end of the turn.
+    pub(crate) dirty: Vec<Place>,
+    /// Connections that go on in the next turn.
+    pub(crate) ready: Vec<Place>,
+    /// Connections whose descriptor is closed.
+    pub(crate) closed: Vec<Place>,
+    /// Makes the stage of each connection's transport; none for plain ones.
+    pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
+    traffic: Vec<Box<Traffic>>,
+    buffers: Vec<Vec<u8>>,
+    pieces: Vec<Vec<Piece>>,
+}
+
+/// What a connection holds only while bytes wait in one direction or the other.
+#[derive(Default)]
+pub(crate) struct Traffic {
+    pub(crate) inbox: Inbox,
+    pub(crate) outbox: Outbox,
+}
+
+/// How many of each are kept for the next connection that needs one.
+const SPARE_MAX: usize = 1024;
+/// Buffers above this are not kept.
+const SPARE_BYTES_MAX: usize = 16 << 10;
+/// What a fresh buffer has room for: a few replies without a body to speak of.
+const BUFFER_BYTES: usize = 1 << 10;
+
+impl Room {
+    pub(crate) fn new(
+        requests: Shared,
+        limits: Limits,
+        files: FileService,
+        stage: Option<fn() -> Box<dyn Stage>>,
+    ) -> Self {
+        let (date, now_ms) = {
+            let engine = requests.engine.borrow();
+            (Date::new(&**engine), engine.now().milliseconds())
+        };
+        let (roots, counts, dirty, ready, closed) = Default::default();
+        let (traffic, buffers, pieces) = Default::default();
+        Self {
+            requests,
+            limits,
+            files,
+            roots,
+            date,
+            counts,
+            now_ms,
+            dirty,
+            ready,
+            closed,
+            stage,
+            traffic,
+            buffers,
+            pieces,
+        }
+    }
+
+    /// Takes the time of the turn that has begun.
+    #[inline]
+    pub(crate) fn begin_turn(&mut self) {
+        let engine = self.requests.engine.borrow();
+        self.now_ms = engine.now().milliseconds();
+        self.date.refresh(&**engine);
+    }
+
+    #[inline]
+    pub(crate) fn take_traffic(&mut self) -> Box<Traffic> {
+        let mut traffic = self.traffic.pop().unwrap_or_default();
+        let buffer = self.buffers.pop().unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES));
+        if let Some(unused) = traffic.outbox.offer_tail(buffer) {
+            self.buffers.push(unused);
+        }
+        traffic
+    }
+
+    /// Takes traffic back in which nothing waits.
+    #[inline]
+    pub(crate) fn put_traffic(&mut self, mut traffic: Box<Traffic>) {
+        if let Some(buffer) = traffic.outbox.take_spare() {
+            self.put_buffer(buffer);
+        }
+        if self.traffic.len() < SPARE_MAX {
+            self.traffic.push(traffic);
+        }
+    }
+
+    /// Takes everything that waits as the pieces of a send.
+    #[inline]
+    pub(crate) fn pieces_of(&mut self, outbox: &mut Outbox) -> Vec<Piece> {
+        let mut pieces = self.pieces.pop().unwrap_or_default();
+        for piece in outbox.drain_pieces(PIECES_MAX) {
+            pieces.push(match piece {
+                springtide_proto::Piece::Owned(bytes) => Piece::Owned(bytes),
+                springtide_proto::Piece::Shared(bytes) => Piece::Shared(bytes),
+            });
+        }
+        pieces
+    }
+
+    /// Takes back what a send had.
+    #[inline]
+    pub(crate) fn put_pieces(&mut self, mut pieces: Vec<Piece>) {
+        for piece in pieces.drain(..) {
+            if let Piece::Owned(buffer) = piece {
+                self.put_buffer(buffer);
+            }
+        }
+        if self.pieces.len() < SPARE_MAX && pieces.capacity() <= 16 {
+            self.pieces.push(pieces);
+        }
+    }
+
+    #[inline]
+    fn put_buffer(&mut self, mut buffer: Vec<u8>) {
+        if self.buffers.len() < SPARE_MAX && buffer.capacity() <= SPARE_BYTES_MAX {
+            buffer.clear();
+            self.buffers.push(buffer);
+        }
+    }
+
+    /// Starts an operation whose completions come to a token.
+    #[inline]
+    pub(crate) fn submit(&self, op: Op, token: u64) -> springtide_engine::Key {
+        self.requests.engine.borrow_mut().submit(op, token)
+    }
+}

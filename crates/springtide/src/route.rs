@@ -1,0 +1,281 @@
+//! Routes: which endpoint answers a method and a path.
+//! Paths are matched as they were sent; only parameters are decoded, when they are asked for.
+
+use std::fmt::Write as _;
+
+use http::{HeaderValue, Method};
+
+use crate::files::Files;
+use crate::handler::AnyHandler;
+
+/// What a route leads to.
+pub(crate) enum Endpoint {
+    /// A function of the application.
+    Handler(AnyHandler),
+    /// A directory, by its number; the last parameter is the path within.
+    Files(usize),
+}
+
+/// One pattern with what answers its methods.
+struct Route {
+    pattern: String,
+    param_names: Vec<String>,
+    methods: Vec<(Method, Endpoint)>,
+    /// Answers every method that has no endpoint of its own.
+    any: Option<Endpoint>,
+    /// The value of `Allow` (RFC 9110 §10.2.1).
+    allow: HeaderValue,
+}
+
+/// All routes of a server.
+#[derive(Default)]
+pub(crate) struct Router {
+    tree: matchit::Router<usize>,
+    routes: Vec<Route>,
+    fallback: Option<AnyHandler>,
+    directories: Vec<Files>,
+}
+
+/// What was found for a request.
+pub(crate) enum Found<'router, 'path> {
+    /// An endpoint, the route's number and the parameters' values.
+    Endpoint(&'router Endpoint, usize, matchit::Params<'router, 'path>),
+    /// `OPTIONS` on a path that exists, or a method that the path does not have.
+    Allow { value: &'router HeaderValue, is_options: bool },
+    /// The handler for what no route matches.
+    Fallback,
+    /// Nothing.
+    Nothing,
+}
+
+/// A route that cannot be added, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteError {
+    /// The pattern as it was given.
+    pub pattern: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl std::fmt::Display for RouteError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the route {:?} cannot be added: {}", self.pattern, self.reason)
+    }
+}
+
+impl std::error::Error for RouteError {}
+
+impl Router {
+    /// The number that stands for the fallback.
+    pub(crate) const FALLBACK: usize = usize::MAX;
+
+    /// Adds a handler for a method, or for every method that has none.
+    pub(crate) fn add(
+        &mut self,
+        method: Option<Method>,
+        pattern: &str,
+        handler: AnyHandler,
+    ) -> Result<(), RouteError> {
+        let endpoint = Endpoint::Handler(handler);
+        let error = |reason: String| RouteError { pattern: pattern.to_owned(), reason };
+        let number = self.route(pattern).map_err(error)?;
+        let route = &mut self.routes[number];
+        let Some(method) = method else {
+            if route.any.replace(endpoint).is_some() {
+                return Err(error("it has a handler for any method already".to_owned()));
+            }
+            route.allow_again();
+            return Ok(());
+        };
+        match route.methods.iter_mut().find(|(own, _)| *own == method) {
+            // Files stand back behind a handler, whichever was named first.
+            Some((_, files @ Endpoint::Files(_))) => *files = endpoint,
+            Some(_) => return Err(error(format!("it has a handler for {method} already"))),
+            None => route.methods.push((method, endpoint)),
+        }
+        route.allow_again();
+        Ok(())
+    }
+
+    /// Serves a directory for everything beneath a prefix that has no handler.
+    pub(crate) fn add_files(&mut self, prefix: &str, files: Files) -> Result<(), RouteError> {
+        let trimmed = prefix.trim_end_matches('/');
+        let directory = self.directories.len();
+        self.directories.push(files);
+        for pattern in [format!("{trimmed}/"), format!("{trimmed}/{{*path}}")] {
+            let error = |reason: String| RouteError { pattern: pattern.clone(), reason };
+            let number = self.route(&pattern).map_err(error)?;
+            let route = &mut self.routes[number];
+            if !route.methods.iter().any(|(method, _)| *method == Method::GET) {
+                route.methods.push((Method::GET, Endpoint::Files(directory)));
+            }
+            route.allow_again();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_fallback(&mut self, handler: AnyHandler) {
+        self.fallback = Some(handler);
+    }
+
+    pub(crate) fn directories(&self) -> &[Files] {
+        &self.directories
+    }
+
+    /// Finds what answers. `HEAD` is answered by `GET` where it has no handler of its own.
+    #[inline]
+    pub(crate) fn find<'router, 'path>(
+        &'router self,
+        method: &Method,
+        path: &'path str,
+    ) -> Found<'router, 'path> {
+        let path = if path.is_empty() { "/" } else { path };
+        let Ok(found) = self.tree.at(path) else { return self.nothing() };
+        let number = *found.value;
+        let route = &self.routes[number];
+        match self.endpoint_of(route, method) {
+            Some(endpoint) => Found::Endpoint(endpoint, number, found.params),
+            None => Found::Allow { value: &route.allow, is_options: method == Method::OPTIONS },
+        }
+    }
+
+    /// The handler that [`Router::find`] found.
+    #[inline]
+    pub(crate) fn handler_of(&self, method: &Method, number: usize) -> Option<&AnyHandler> {
+        let Some(route) = self.routes.get(number) else { return self.fallback.as_ref() };
+        match self.endpoint_of(route, method)? {
+            Endpoint::Handler(handler) => Some(handler),
+            Endpoint::Files(_) => None,
+        }
+    }
+
+    #[inline]
+    fn endpoint_of<'route>(&self, route: &'route Route, method: &Method) -> Option<&'route Endpoint> {
+        let endpoint = route.endpoint(method).or_else(|| {
+            if method == Method::HEAD { route.endpoint(&Method::GET) } else { None }
+        });
+        endpoint.or(route.any.as_ref())
+    }
+
+    fn nothing(&self) -> Found<'_, '_> {
+        if self.fallback.is_some() { Found::Fallback } else { Found::Nothing }
+    }
+
+    /// The names of a route's parameters, in the order of its pattern.
+    pub(crate) fn param_names(&self, route: usize) -> &[String] {
+        self.routes.get(route).map_or(&[], |route| &route.param_names)
+    }
+
+    /// Whether nothing can be answered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.routes.is_empty() && self.fallback.is_none()
+    }
+
+    fn route(&mut self, pattern: &str) -> Result<usize, String> {
+        if !pattern.starts_with('/') {
+            return Err("a pattern begins with a slash".to_owned());
+        }
+        if let Some(number) = self.routes.iter().position(|route| route.pattern == pattern) {
+            return Ok(number);
+        }
+        let number = self.routes.len();
+        self.tree.insert(pattern, number).map_err(|error| error.to_string())?;
+        self.routes.push(Route {
+            pattern: pattern.to_owned(),
+            param_names: param_names(pattern),
+            methods: Vec::new(),
+            any: None,
+            allow: HeaderValue::from_static(""),
+        });
+        Ok(number)
+    }
+}
+
+impl Route {
+    #[inline]
+    fn endpoint(&self, method: &Method) -> Option<&Endpoint> {
+        self.methods.iter().find(|(own, _)| own == method).map(|(_, endpoint)| endpoint)
+    }
+
+    fn allow_again(&mut self) {
+        let mut allow = String::new();
+        for (method, _) in &self.methods {
+            let separator = if allow.is_empty() { "" } else { ", " };
+            let head = if *method == Method::GET { ", HEAD" } else { "" };
+            let _ = write!(allow, "{separator}{method}{head}");
+        }
+        allow.push_str(if allow.is_empty() { "OPTIONS" } else { ", OPTIONS" });
+        self.allow = HeaderValue::from_str(&allow).unwrap_or(HeaderValue::from_static("OPTIONS"));
+    }
+}
+
+/// The names in a pattern such as `/users/{id}/{*rest}`; `{{` stands for a brace.
+fn param_names(pattern: &str) -> Vec<String> {
+    let plain = pattern.replace("{{", "").replace("}}", "");
+    let opened = plain.split('{').skip(1);
+    let names = opened.filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
+    names.map(|name| name.trim_start_matches('*').to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handler::erase;
+
+    fn router() -> Router {
+        let mut router = Router::default();
+        router.add_files("/", Files::new("site")).unwrap();
+        for (method, pattern) in [
+            (Method::GET, "/"),
+            (Method::GET, "/users/{id}"),
+            (Method::POST, "/users/{id}"),
+            (Method::GET, "/a/{b}/c/{*d}"),
+        ] {
+            router.add(Some(method), pattern, erase(|| "here")).unwrap();
+        }
+        router
+    }
+
+    fn describe(router: &Router, method: &Method, path: &str) -> String {
+        match router.find(method, path) {
+            Found::Endpoint(endpoint, number, params) => {
+                let kind = if matches!(endpoint, Endpoint::Files(_)) { "files" } else { "handler" };
+                let values: Vec<&str> = params.iter().map(|(_, value)| value).collect();
+                format!("{kind} {:?} {values:?}", router.param_names(number))
+            }
+            Found::Allow { value, is_options } => format!("{value:?} {is_options}"),
+            Found::Fallback => "fallback".to_owned(),
+            Found::Nothing => "nothing".to_owned(),
+        }
+    }
+
+    #[test]
+    fn requests_find_their_endpoints() {
+        let router = router();
+        for (method, path, expected) in [
+            (Method::GET, "/", "handler [] []"),
+            (Method::HEAD, "/", "handler [] []"),
+            (Method::GET, "", "handler [] []"),
+            (Method::GET, "/users/7", r#"handler ["id"] ["7"]"#),
+            (Method::DELETE, "/users/7", r#""GET, HEAD, POST, OPTIONS" false"#),
+            (Method::OPTIONS, "/users/7", r#""GET, HEAD, POST, OPTIONS" true"#),
+            (Method::GET, "/a/x/c/y/z", r#"handler ["b", "d"] ["x", "y/z"]"#),
+            (Method::GET, "/style.css", r#"files ["path"] ["style.css"]"#),
+            (Method::POST, "/style.css", r#""GET, HEAD, OPTIONS" false"#),
+        ] {
+            assert_eq!(describe(&router, &method, path), expected, "{method} {path}");
+        }
+        assert_eq!(describe(&Router::default(), &Method::GET, "/"), "nothing");
+    }
+
+    #[test]
+    fn conflicts_are_named() {
+        let mut router = router();
+        let again = router.add(Some(Method::GET), "/", erase(|| ""));
+        assert_eq!(again.unwrap_err().reason, "it has a handler for GET already");
+        let clash = router.add(Some(Method::GET), "/users/{name}", erase(|| ""));
+        assert!(clash.unwrap_err().reason.contains("/users/{id}"));
+        let relative = router.add(Some(Method::GET), "users", erase(|| ""));
+        assert_eq!(relative.unwrap_err().reason, "a pattern begins with a slash");
+    }
+}

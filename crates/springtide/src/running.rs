@@ -1,0 +1,316 @@
+//! A running server: its threads, its addresses, how it is stopped.
+//! Dropping it stops nothing: a server runs until it is told to stop or cannot go on.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use springtide_engine::{
+    Address, Choice, EngineOptions, Handle, ListenOptions, descriptors_max_raise, processors,
+    spawn_thread,
+};
+
+use crate::error::Error;
+use crate::files::FileService;
+use crate::mailbox::{Mailbox, Message, Neighbour};
+use crate::metrics::{Metrics, ShardCounts};
+use crate::request::Shared;
+use crate::room::Room;
+use crate::route::Router;
+use crate::server::{Accepting, Server, Settings};
+use crate::shard::{FILES_TOKEN, Shard, ShardOptions};
+
+/// How many connections may wait to be accepted on each listener.
+const BACKLOG: i32 = 4096;
+const WORKERS_MAX: usize = springtide_engine::SHARDS_MAX as usize - 1;
+/// How often a busy address is tried again: the system frees the listener of an io_uring that has
+/// just ended some milliseconds after its process.
+const LISTEN_TRIES_MAX: u32 = 20;
+const LISTEN_TRY_AGAIN: Duration = Duration::from_millis(10);
+
+/// A running server.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Vec<Address>,
+    choice: Choice,
+    metrics: Metrics,
+    connections_max: usize,
+    shards: Vec<RunningShard>,
+    failure: Failure,
+}
+
+type Failure = Arc<Mutex<Option<springtide_engine::Error>>>;
+
+struct RunningShard {
+    neighbour: Neighbour,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for RunningShard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunningShard").finish_non_exhaustive()
+    }
+}
+
+/// What every shard's thread is started with.
+#[derive(Clone)]
+struct Plan {
+    router: Arc<Router>,
+    settings: Settings,
+    choice: Choice,
+    open: Arc<AtomicUsize>,
+    failure: Failure,
+    /// Where to listen; the first shard's real addresses for the others.
+    addresses: Vec<Address>,
+    number: usize,
+    listens: bool,
+    is_dealing: bool,
+}
+
+/// What a shard's thread tells when it is ready, or why it is not.
+type Ready = Result<(Arc<Mailbox>, Vec<Address>), Error>;
+
+/// Starts all shards; the first one refuses busy addresses.
+pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error> {
+    let descriptors_max = descriptors_max_raise().unwrap_or(1024);
+    let limit = usize::try_from(descriptors_max / 10 * 9).unwrap_or(usize::MAX);
+    let limits = &mut server.settings.limits;
+    limits.connections_max = limits.connections_max.min(limit);
+    let connections_max = limits.connections_max;
+    let workers = server.settings.workers.unwrap_or_else(|| processors().min(WORKERS_MAX));
+    if workers == 0 || workers > WORKERS_MAX {
+        return Err(Error::Workers(workers));
+    }
+    let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
+    let is_dealing = has_unix || server.settings.accepting == Accepting::OneShard;
+    let mut running = Running {
+        addresses: Vec::new(),
+        choice: choice.clone(),
+        metrics: server.metrics(),
+        connections_max,
+        shards: Vec::new(),
+        failure: Failure::default(),
+    };
+    let mut plan = Plan {
+        router: server.take_router(),
+        settings: server.settings.clone(),
+        choice,
+        open: Arc::default(),
+        failure: running.failure.clone(),
+        addresses: server.addresses.clone(),
+        number: 0,
+        listens: true,
+        is_dealing,
+    };
+    for number in 0..workers {
+        plan.number = number;
+        plan.listens = number == 0 || !is_dealing;
+        if let Err(error) = running.start_shard(&mut plan) {
+            running.stop(Duration::ZERO);
+            let _ = running.join();
+            return Err(error);
+        }
+    }
+    running.introduce();
+    Ok(running)
+}
+
+impl Running {
+    fn start_shard(&mut self, plan: &mut Plan) -> Result<(), Error> {
+        let counts = self.metrics.add_shard();
+        let (sender, receiver) = mpsc::sync_channel::<Ready>(1);
+        let (own, own_counts) = (plan.clone(), counts.clone());
+        let name = format!("springtide-{}", plan.number);
+        let thread = spawn_thread(&name, move || run_shard(own, own_counts, &sender));
+        let thread = thread.map_err(Error::Thread)?;
+        let ready = receiver.recv().unwrap_or(Err(Error::NoShard(plan.number)));
+        let (mailbox, addresses) = match ready {
+            Ok(ready) => ready,
+            Err(error) => {
+                let _ = thread.join();
+                return Err(error);
+            }
+        };
+        if plan.number == 0 {
+            plan.addresses.clone_from(&addresses);
+            self.addresses = addresses;
+        }
+        let neighbour = Neighbour { mailbox, counts };
+        self.shards.push(RunningShard { neighbour, thread: Mutex::new(Some(thread)) });
+        Ok(())
+    }
+
+    fn introduce(&self) {
+        let all: Vec<Neighbour> = self.shards.iter().map(|shard| shard.neighbour.clone()).collect();
+        for shard in &self.shards {
+            shard.neighbour.mailbox.send(Message::Peers(all.clone()));
+        }
+    }
+
+    /// Where the server listens, with the real ports.
+    #[must_use]
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// The engine's mechanism.
+    #[must_use]
+    pub fn engine(&self) -> &'static str {
+        self.choice.mechanism.name()
+    }
+
+    /// Why this mechanism.
+    #[must_use]
+    pub fn engine_reason(&self) -> &str {
+        &self.choice.reason
+    }
+
+    /// How many shards were started.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// How many connections may be open at a time.
+    #[must_use]
+    pub const fn connections_max(&self) -> usize {
+        self.connections_max
+    }
+
+    /// What the server counts.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.clone()
+    }
+
+    /// Stops: no connection is accepted any more, idle ones end at once, requests that have begun
+    /// are answered, and what is left after `patience` is cut. Returns at once; [`Running::join`]
+    /// waits. A second call with less patience shortens it.
+    pub fn stop(&self, patience: Duration) {
+        let within_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        for shard in &self.shards {
+            shard.neighbour.mailbox.send(Message::Drain { within_ms });
+        }
+    }
+
+    /// Stops one shard. Another one takes its listeners over, so that no connection that waits to
+    /// be accepted is lost; its own connections end as in [`Running::stop`]. Waits for its end.
+    ///
+    /// # Errors
+    /// There is no such shard, or it has stopped already, or it is the last one.
+    pub fn stop_shard(&self, number: usize, patience: Duration) -> Result<(), Error> {
+        let alive = self.shards.iter().filter(|shard| !shard.neighbour.counts.has_ended()).count();
+        let shard = self.shards.get(number).ok_or(Error::NoShard(number))?;
+        let mut thread = shard.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if alive < 2 {
+            return Err(Error::NoShard(number));
+        }
+        let thread = thread.take().ok_or(Error::NoShard(number))?;
+        let within_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        shard.neighbour.mailbox.send(Message::Retire { within_ms });
+        thread.join().map_err(|_| Error::NoShard(number))
+    }
+
+    /// Waits until every shard has ended.
+    ///
+    /// # Errors
+    /// A shard could not go on.
+    pub fn join(&self) -> Result<(), Error> {
+        for shard in &self.shards {
+            let thread = shard.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(thread) = thread {
+                let _ = thread.join();
+            }
+        }
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.map_or(Ok(()), |error| Err(Error::Shard(error)))
+    }
+}
+
+/// The thread of a shard.
+fn run_shard(plan: Plan, counts: Arc<ShardCounts>, ready: &mpsc::SyncSender<Ready>) {
+    let failure = plan.failure.clone();
+    let shard = match set_up(plan, counts.clone()) {
+        Ok((shard, mailbox, addresses)) => {
+            // Who started this thread waits for the answer.
+            let _ = ready.send(Ok((mailbox, addresses)));
+            shard
+        }
+        Err(error) => {
+            counts.end();
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let mut shard = shard;
+    if let Err(error) = shard.run() {
+        crate::report::error(format_args!("a shard cannot go on: {error}"));
+        *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        shard.stop_neighbours();
+    }
+}
+
+fn set_up(
+    plan: Plan,
+    counts: Arc<ShardCounts>,
+) -> Result<(Shard, Arc<Mailbox>, Vec<Address>), Error> {
+    let number = u16::try_from(plan.number).map_err(|_| Error::Workers(plan.number))?;
+    let spin_us = plan.settings.spin_us;
+    let options = EngineOptions { shard: number, spin_us, ..EngineOptions::default() };
+    let engine = springtide_engine::Engine::new(plan.choice.mechanism, options);
+    let mut engine: Box<dyn Handle> = Box::new(engine.map_err(Error::Engine)?);
+    let mailbox = Arc::new(Mailbox::new(engine.waker()));
+    let mut files = FileService::new(FILES_TOKEN);
+    let mut roots = Vec::new();
+    for directory in plan.router.directories() {
+        let root = files.add_root(&mut *engine, directory).map_err(|error| Error::Directory {
+            path: directory.directory().to_path_buf(),
+            error,
+        })?;
+        roots.push(root);
+    }
+    let mut listeners = Vec::new();
+    let mut addresses = Vec::new();
+    for address in plan.addresses.iter().filter(|_| plan.listens) {
+        let listener = listen(&mut *engine, address, plan.number > 0)?;
+        addresses.push(engine.local_address(listener).unwrap_or_else(|_| address.clone()));
+        listeners.push(listener);
+    }
+    let requests = Shared::new(Rc::new(RefCell::new(engine)), plan.router);
+    let mut room = Room::new(requests, plan.settings.limits, files, plan.settings.stage);
+    room.roots = roots;
+    let options = ShardOptions {
+        number: plan.number,
+        is_dealing: plan.is_dealing,
+        mailbox: mailbox.clone(),
+        counts,
+        open: plan.open,
+    };
+    let mut shard = Shard::new(room, options);
+    listeners.into_iter().for_each(|listener| shard.add_listener(listener));
+    Ok((shard, mailbox, addresses))
+}
+
+fn listen(
+    engine: &mut dyn Handle,
+    address: &Address,
+    joining: bool,
+) -> Result<springtide_engine::Descriptor, Error> {
+    let options = ListenOptions { address, backlog: BACKLOG, joining };
+    let mut tries = 0;
+    loop {
+        match engine.listen(&options) {
+            Err(error) if error.is_busy_address() && tries < LISTEN_TRIES_MAX => {
+                tries += 1;
+                let again = engine.now() + LISTEN_TRY_AGAIN * tries;
+                let mut nothing = Vec::new();
+                engine.turn(Some(again), &mut nothing).map_err(Error::Engine)?;
+            }
+            Err(error) => return Err(Error::Listen { address: address.clone(), error }),
+            Ok(listener) => return Ok(listener),
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! The HTTP/1.1 session: requests out of bytes, handlers called, replies into the outbox.
+//! It never touches the socket, and decides nothing that the machine decides.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use springtide_proto::http1::{
+    BodyLength, Deadline, Exchange, Machine, Received, Refusal, Reply, ReplyBody, Span,
+};
+use springtide_proto::{Outbox, Piece};
+
+use super::{Source, Step, Who};
+use crate::files::{Asker, FileEvent, FileQuery, FileReply, StreamId};
+use crate::handler::AnyHandler;
+use crate::limits::{BYTES_PER_TURN_MAX, EXCHANGES_PER_TURN_MAX, STREAM_LOW_BYTES};
+use crate::request::{HeadBytes, Request, RequestData, span_number};
+use crate::response::{IntoResponse, Response};
+use crate::room::Room;
+use crate::route::{Endpoint, Found, Router};
+
+/// What replies name as their server.
+pub(crate) const SERVER: &[u8] = b"springtide";
+
+/// Room for a body is taken as the body comes, at first for this much at most.
+const BODY_FIRST_BYTES_MAX: u64 = 64 << 10;
+
+/// The session.
+pub(crate) struct Http1 {
+    machine: Machine,
+    /// What only busy sessions have.
+    busy: Option<Box<Busy>>,
+}
+
+#[derive(Default)]
+struct Busy {
+    /// The request whose body is arriving.
+    reading: Option<Reading>,
+    /// Files that are sent piece by piece, in the order of their replies.
+    streams: VecDeque<(Exchange, StreamId)>,
+    /// A piece of the first stream has been asked for.
+    is_asked: bool,
+}
+
+struct Reading {
+    exchange: Exchange,
+    data: Box<RequestData>,
+    body: Vec<u8>,
+}
+
+/// What is to be done with a request whose head is there.
+enum Plan {
+    Answer(Response),
+    /// Call the route's handler, when the body is there.
+    Handle,
+    /// Look in a directory.
+    Files(usize),
+}
+
+impl Http1 {
+    pub(crate) fn new(room: &Room) -> Self {
+        Self { machine: Machine::server(room.now_ms, &room.limits.http1), busy: None }
+    }
+
+    #[inline]
+    pub(crate) fn receive(
+        &mut self,
+        source: &Source<'_>,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) -> (usize, Step) {
+        let bytes = source.bytes();
+        let mut consumed = 0;
+        let mut exchanges = 0;
+        let mut data = room.requests.take();
+        let step = loop {
+            if exchanges >= EXCHANGES_PER_TURN_MAX || consumed >= BYTES_PER_TURN_MAX {
+                break Step::More;
+            }
+            if outbox.len() + self.machine.held_bytes() > room.limits.outbox_bytes_max {
+                break Step::Paused;
+            }
+            let rest = &bytes[consumed..];
+            let limits = &room.limits.http1;
+            match self.machine.receive(rest, room.now_ms, limits, &mut data.head) {
+                Ok(Received::NeedBytes) => break Step::NeedBytes,
+                Ok(Received::Head { consumed: length, exchange }) => {
+                    let place = match source {
+                        Source::Chunk(chunk) => HeadBytes::Chunk((*chunk).clone(), consumed),
+                        Source::Joined(_) => HeadBytes::Copied,
+                    };
+                    data.place(place, rest);
+                    data.socket = Some(who.socket);
+                    consumed += length;
+                    exchanges += 1;
+                    let next = room.requests.take();
+                    let request = std::mem::replace(&mut data, next);
+                    self.begin(exchange, request, who, outbox, room);
+                }
+                Ok(Received::Body { consumed: length, data: span }) => {
+                    self.keep(span, rest);
+                    consumed += length;
+                }
+                Ok(Received::BodyEnd { consumed: length }) => {
+                    consumed += length;
+                    self.body_complete(outbox, room);
+                }
+                Ok(Received::Skipped { consumed: length }) => consumed += length,
+                Ok(Received::Paused) => break Step::Paused,
+                Ok(Received::Switched | Received::Closed) => break Step::Closed,
+                Err(refusal) => self.refuse(refusal, outbox, room),
+            }
+        };
+        room.requests.put(data);
+        (consumed, step)
+    }
+
+    /// A head is there: finds its route, and answers at once if nothing more is needed.
+    #[inline]
+    fn begin(
+        &mut self,
+        exchange: Exchange,
+        mut data: Box<RequestData>,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        let router = Rc::clone(&room.requests.router);
+        let plan = plan(&router, &mut data);
+        let has_body = data.head.body != BodyLength::None;
+        match plan {
+            Plan::Handle if !has_body => self.handle(&router, exchange, data, outbox, room),
+            Plan::Handle => {
+                data.detach();
+                self.machine.want_body(exchange, outbox);
+                let announced = match data.head.body {
+                    BodyLength::Sized(length) => length.min(BODY_FIRST_BYTES_MAX),
+                    _ => 0,
+                };
+                let body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+                self.busy().reading = Some(Reading { exchange, data, body });
+            }
+            Plan::Answer(response) => {
+                room.requests.put(data);
+                self.discard(has_body, exchange, room);
+                self.answer(exchange, response, outbox, room);
+            }
+            Plan::Files(directory) => {
+                let reply = ask_files(directory, exchange, &data, who, room);
+                room.requests.put(data);
+                self.discard(has_body, exchange, room);
+                if let Some(reply) = reply {
+                    self.file_reply(exchange, reply, outbox, room);
+                }
+            }
+        }
+    }
+
+    fn discard(&mut self, has_body: bool, exchange: Exchange, room: &Room) {
+        if has_body {
+            self.machine.discard_body(exchange, &room.limits.http1);
+        }
+    }
+
+    fn keep(&mut self, span: Span, bytes: &[u8]) {
+        if let Some(reading) = self.busy.as_mut().and_then(|busy| busy.reading.as_mut()) {
+            reading.body.extend_from_slice(span.of(bytes));
+        }
+    }
+
+    fn body_complete(&mut self, outbox: &mut Outbox, room: &mut Room) {
+        let reading = self.busy.as_mut().and_then(|busy| busy.reading.take());
+        let Some(Reading { exchange, mut data, body }) = reading else { return };
+        data.body = Bytes::from(body);
+        let router = Rc::clone(&room.requests.router);
+        self.handle(&router, exchange, data, outbox, room);
+        self.rest();
+    }
+
+    /// Calls the handler; a panic in it is a 500 for this request.
+    #[inline]
+    fn handle(
+        &mut self,
+        router: &Router,
+        exchange: Exchange,
+        data: Box<RequestData>,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        let Some(handler) = router.handler_of(&data.head.method, data.route) else {
+            room.requests.put(data);
+            return self.answer(exchange, StatusCode::NOT_FOUND.into_response(), outbox, room);
+        };
+        let response = call(handler, Request::new(data), room);
+        self.answer(exchange, response, outbox, room);
+    }
+
+    #[inline]
+    fn answer(
+        &mut self,
+        exchange: Exchange,
+        mut response: Response,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        room.counts.requests_total += 1;
+        let body = response.take_body();
+        let status = response.status_code();
+        let is_bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let body = if body.is_empty() && is_bodiless {
+            ReplyBody::None
+        } else {
+            ReplyBody::Full(Piece::Shared(body))
+        };
+        self.send_reply(exchange, &response, body, outbox, room);
+    }
+
+    #[inline]
+    fn send_reply(
+        &mut self,
+        exchange: Exchange,
+        response: &Response,
+        body: ReplyBody,
+        outbox: &mut Outbox,
+        room: &Room,
+    ) {
+        let reply = Reply {
+            status: response.status_code(),
+            content_type: response.content_type(),
+            fields: response.fields(),
+            server: SERVER,
+            date: room.date.text(),
+        };
+        self.machine.send_reply(exchange, &reply, body, outbox);
+    }
+
+    fn refuse(&mut self, refusal: Refusal, outbox: &mut Outbox, room: &mut Room) {
+        room.counts.refusals_total += 1;
+        if let Some(busy) = &mut self.busy {
+            busy.reading = None;
+        }
+        self.machine.refuse(refusal, SERVER, room.date.text(), outbox);
+    }
+
+    /// What the file service has for this connection.
+    pub(crate) fn file_event(&mut self, event: FileEvent, outbox: &mut Outbox, room: &mut Room) {
+        match event {
+            FileEvent::Reply(asker, reply) => {
+                self.file_reply(asker.exchange, reply, outbox, room);
+            }
+            FileEvent::Piece { asker, bytes, is_last, .. } => {
+                let busy = self.busy();
+                busy.is_asked = false;
+                if is_last {
+                    busy.streams.pop_front();
+                }
+                self.machine.send_body(asker.exchange, Piece::Owned(bytes), outbox);
+                if is_last {
+                    self.machine.end_body(asker.exchange, outbox);
+                    self.rest();
+                }
+            }
+            FileEvent::Broken { asker, .. } => {
+                self.busy().streams.pop_front();
+                self.machine.abort_reply(asker.exchange);
+            }
+        }
+        self.pump(outbox.len(), room);
+    }
+
+    fn file_reply(
+        &mut self,
+        exchange: Exchange,
+        reply: FileReply,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        match reply {
+            FileReply::Whole(response) => self.answer(exchange, response, outbox, room),
+            FileReply::Streamed { response, length, stream } => {
+                room.counts.requests_total += 1;
+                self.send_reply(exchange, &response, ReplyBody::Sized(length), outbox, room);
+                let busy = self.busy();
+                let later = busy.streams.iter().position(|(own, _)| own.number() > exchange.number());
+                let position = later.unwrap_or(busy.streams.len());
+                busy.streams.insert(position, (exchange, stream));
+                self.pump(outbox.len(), room);
+            }
+        }
+    }
+
+    /// Asks for the next piece of the first stream, when its reply is the one being sent and what
+    /// waits to be sent is little.
+    pub(crate) fn pump(&mut self, waiting_bytes: usize, room: &mut Room) {
+        let Some(busy) = &mut self.busy else { return };
+        let Some((exchange, stream)) = busy.streams.front() else { return };
+        let is_next = self.machine.is_next(*exchange);
+        if !busy.is_asked && is_next && waiting_bytes < STREAM_LOW_BYTES {
+            busy.is_asked = true;
+            let mut engine = room.requests.engine.borrow_mut();
+            room.files.next_piece(&mut **engine, *stream);
+        }
+    }
+
+    pub(crate) fn end_of_stream(&mut self) {
+        self.machine.end_of_stream();
+        if let Some(busy) = &mut self.busy
+            && let Some(reading) = busy.reading.take()
+        {
+            // Nobody will hear a reply to half a request.
+            self.machine.abort_reply(reading.exchange);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
+        self.machine.next_deadline_ms(&room.limits.http1)
+    }
+
+    pub(crate) fn on_deadline(&mut self, outbox: &mut Outbox, room: &mut Room) {
+        match self.machine.on_deadline(room.now_ms, &room.limits.http1) {
+            Deadline::None => {}
+            Deadline::CloseIdle => room.counts.deadlines_total += 1,
+            Deadline::Refuse(refusal) => {
+                room.counts.deadlines_total += 1;
+                self.refuse(refusal, outbox, room);
+            }
+        }
+    }
+
+    pub(crate) fn drain(&mut self) {
+        self.machine.drain();
+    }
+
+    #[inline]
+    pub(crate) fn wants_close(&self) -> bool {
+        self.machine.wants_close()
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.machine.is_idle()
+    }
+
+    pub(crate) fn abandon(&mut self, room: &mut Room) {
+        let Some(busy) = self.busy.take() else { return };
+        let mut engine = room.requests.engine.borrow_mut();
+        for (_, stream) in busy.streams {
+            room.files.abandon(&mut **engine, stream);
+        }
+    }
+
+    fn busy(&mut self) -> &mut Busy {
+        self.busy.get_or_insert_default()
+    }
+
+    /// Gives the memory of a busy session back when it is busy no more.
+    fn rest(&mut self) {
+        self.busy.take_if(|busy| busy.reading.is_none() && busy.streams.is_empty());
+    }
+}
+
+/// Finds the route of a request, and remembers its parameters as ranges of the head.
+#[inline]
+fn plan(router: &Router, data: &mut RequestData) -> Plan {
+    let mut params = std::mem::take(&mut data.params);
+    params.clear();
+    let message = data.message().as_ptr().addr();
+    let (plan, route) = match router.find(&data.head.method, data.path()) {
+        Found::Endpoint(endpoint, route, values) => {
+            params.extend(values.iter().map(|(_, value)| {
+                let start = span_number(value.as_ptr().addr() - message);
+                start..start + span_number(value.len())
+            }));
+            match endpoint {
+                Endpoint::Handler(_) => (Plan::Handle, route),
+                Endpoint::Files(directory) => (Plan::Files(*directory), route),
+            }
+        }
+        Found::Fallback => (Plan::Handle, Router::FALLBACK),
+        Found::Allow { value, is_options } => {
+            let status = if is_options {
+                StatusCode::NO_CONTENT
+            } else {
+                StatusCode::METHOD_NOT_ALLOWED
+            };
+            let response = if is_options { status.into_response() } else { said(status) };
+            (Plan::Answer(response.header(http::header::ALLOW, value.clone())), 0)
+        }
+        Found::Nothing => (Plan::Answer(said(StatusCode::NOT_FOUND)), 0),
+    };
+    data.params = params;
+    data.route = route;
+    plan
+}
+
+/// A status that says its own name, for a person at the other end.
+fn said(status: StatusCode) -> Response {
+    (status, status.canonical_reason().unwrap_or_default()).into_response()
+}
+
+#[inline]
+fn call(handler: &AnyHandler, request: Request, room: &mut Room) -> Response {
+    catch_unwind(AssertUnwindSafe(|| handler(request))).unwrap_or_else(|_| {
+        room.counts.panics_total += 1;
+        said(StatusCode::INTERNAL_SERVER_ERROR)
+    })
+}
+
+fn ask_files(
+    directory: usize,
+    exchange: Exchange,
+    data: &RequestData,
+    who: Who,
+    room: &mut Room,
+) -> Option<FileReply> {
+    let within = data.params.first().map_or("", |range| data.text(range));
+    let query = FileQuery {
+        is_head: data.head.method == http::Method::HEAD,
+        path: within,
+        request_path: data.path(),
+        if_none_match: data.field("if-none-match"),
+        if_modified_since: data.field("if-modified-since"),
+        if_range: data.field("if-range"),
+        range: data.field("range"),
+    };
+    let asker = Asker { connection: who.place.raw(), exchange };
+    let mut engine = room.requests.engine.borrow_mut();
+    room.files.request(&mut **engine, room.roots[directory], &query, asker)
+}
+

@@ -1,0 +1,128 @@
+//! Sessions: a protocol's machine bound to a connection, one kind a file.
+//! A session knows no socket: it takes bytes, and writes to the outbox.
+
+pub(crate) mod http1;
+
+use springtide_engine::{Chunk, Descriptor};
+use springtide_proto::Outbox;
+
+use crate::room::Room;
+use crate::table::Place;
+use http1::Http1;
+
+/// Which connection a session works for.
+#[derive(Clone, Copy)]
+pub(crate) struct Who {
+    pub(crate) place: Place,
+    pub(crate) socket: Descriptor,
+}
+
+/// Received bytes, and where they lie.
+pub(crate) enum Source<'a> {
+    /// In a chunk, from which requests can be made without a copy.
+    Chunk(&'a Chunk),
+    /// Joined in the inbox.
+    Joined(&'a [u8]),
+}
+
+impl Source<'_> {
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Chunk(chunk) => chunk.as_slice(),
+            Self::Joined(bytes) => bytes,
+        }
+    }
+}
+
+/// How far a session came with the bytes it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It needs more bytes.
+    NeedBytes,
+    /// It has had its share of this turn and goes on in the next.
+    More,
+    /// It waits: for replies, or until what it has written has been sent.
+    Paused,
+    /// It reads no more; what is left has no meaning.
+    Closed,
+}
+
+/// A session of any kind.
+pub(crate) enum Session {
+    Http1(Http1),
+}
+
+impl Session {
+    /// Handles what it can of the bytes; says how many it consumed.
+    #[inline]
+    pub(crate) fn receive(
+        &mut self,
+        source: &Source<'_>,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) -> (usize, Step) {
+        match self {
+            Self::Http1(session) => session.receive(source, who, outbox, room),
+        }
+    }
+
+    /// The peer has ended its stream.
+    pub(crate) fn end_of_stream(&mut self) {
+        match self {
+            Self::Http1(session) => session.end_of_stream(),
+        }
+    }
+
+    /// What was to be sent has been sent so far: streams may go on.
+    #[inline]
+    pub(crate) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
+        match self {
+            Self::Http1(session) => session.pump(waiting_bytes, room),
+        }
+    }
+
+    /// When [`Session::on_deadline`] is to be called, if nothing happens before.
+    #[inline]
+    pub(crate) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
+        match self {
+            Self::Http1(session) => session.next_deadline_ms(room),
+        }
+    }
+
+    pub(crate) fn on_deadline(&mut self, outbox: &mut Outbox, room: &mut Room) {
+        match self {
+            Self::Http1(session) => session.on_deadline(outbox, room),
+        }
+    }
+
+    /// Finish what has begun and take no more.
+    pub(crate) fn drain(&mut self) {
+        match self {
+            Self::Http1(session) => session.drain(),
+        }
+    }
+
+    /// Whether the connection is to be closed when everything written has been sent.
+    #[inline]
+    pub(crate) fn wants_close(&self) -> bool {
+        match self {
+            Self::Http1(session) => session.wants_close(),
+        }
+    }
+
+    /// Whether nothing has begun: the connection can be closed without breaking anything.
+    pub(crate) fn is_idle(&self) -> bool {
+        match self {
+            Self::Http1(session) => session.is_idle(),
+        }
+    }
+
+    /// The connection is gone: gives up everything that was started for it.
+    pub(crate) fn abandon(&mut self, room: &mut Room) {
+        match self {
+            Self::Http1(session) => session.abandon(room),
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! A shard: one thread, one engine, its connections, turn by turn.
+//! It takes no lock and shares nothing with other shards but mailboxes and counts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Op, Outcome, Wheel};
+
+use crate::connection::Connection;
+use crate::files::FileEvent;
+use crate::listener::{Accepted, LISTENER_TOKEN, Listeners, RESUME_TOKEN};
+use crate::mailbox::{Mailbox, Message, Neighbour};
+use crate::metrics::ShardCounts;
+use crate::room::Room;
+use crate::session::Session;
+use crate::session::http1::Http1;
+use crate::table::{PLACE_BITS, Place, Table};
+
+/// Tokens of the file service's operations.
+pub(crate) const FILES_TOKEN: u64 = 3 << 60;
+/// The token of the close of a listener.
+const CLOSE_TOKEN: u64 = 4 << 60;
+
+/// A shard, owned by its thread.
+pub(crate) struct Shard {
+    room: Room,
+    connections: Table<Connection>,
+    listeners: Listeners,
+    wheel: Wheel,
+    mailbox: Arc<Mailbox>,
+    counts: Arc<ShardCounts>,
+    /// Open connections of the whole server.
+    open: Arc<AtomicUsize>,
+    neighbours: Vec<Neighbour>,
+    number: usize,
+    /// This shard deals what it accepts to all shards.
+    is_dealing: bool,
+    stopping: Option<Stopping>,
+    completions: Vec<Completion>,
+    due: Vec<u32>,
+    file_events: Vec<FileEvent>,
+}
+
+/// A shard that is to end.
+struct Stopping {
+    until_ms: u64,
+    /// Listeners go to another shard; otherwise they are closed.
+    hands_over: bool,
+}
+
+/// What a shard is made with.
+pub(crate) struct ShardOptions {
+    pub(crate) number: usize,
+    pub(crate) is_dealing: bool,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) counts: Arc<ShardCounts>,
+    pub(crate) open: Arc<AtomicUsize>,
+}
+
+impl Shard {
+    pub(crate) fn new(room: Room, options: ShardOptions) -> Self {
+        let wheel = Wheel::new(room.now_ms);
+        let ShardOptions { number, is_dealing, mailbox, counts, open } = options;
+        let (listeners, completions, due, file_events) = Default::default();
+        Self {
+            room,
+            connections: Table::new(),
+            listeners,
+            wheel,
+            mailbox,
+            counts,
+            open,
+            neighbours: Vec::new(),
+            number,
+            is_dealing,
+            stopping: None,
+            completions,
+            due,
+            file_events,
+        }
+    }
+
+    pub(crate) fn add_listener(&mut self, listener: Descriptor) {
+        self.listeners.add(listener, &self.room);
+    }
+
+    /// Turns until the shard is to end and everything has ended.
+    pub(crate) fn run(&mut self) -> Result<(), Error> {
+        let result = loop {
+            match self.turn() {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.end();
+        result
+    }
+
+    /// One turn; false when there is nothing left to do.
+    pub(crate) fn turn(&mut self) -> Result<bool, Error> {
+        let mut completions = std::mem::take(&mut self.completions);
+        let deadline = self.deadline();
+        self.room.requests.engine.borrow_mut().turn(deadline, &mut completions)?;
+        self.room.begin_turn();
+        for completion in completions.drain(..) {
+            self.complete(completion)?;
+        }
+        self.completions = completions;
+        while let Some(message) = self.mailbox.next() {
+            self.handle(message);
+        }
+        for place in std::mem::take(&mut self.room.ready) {
+            self.with(place, Connection::go_on);
+        }
+        self.expire();
+        self.flush();
+        self.publish();
+        Ok(!self.is_over())
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        if !self.room.ready.is_empty() {
+            return Some(Moment::ZERO);
+        }
+        let stop = self.stopping.as_ref().map(|stopping| stopping.until_ms);
+        let next = self.wheel.next_ms().into_iter().chain(stop).min();
+        next.map(Moment::from_milliseconds)
+    }
+
+    #[inline]
+    fn complete(&mut self, completion: Completion) -> Result<(), Error> {
+        match completion.token >> PLACE_BITS << PLACE_BITS {
+            0 => {
+                let place = Place::from_raw(completion.token);
+                self.with(place, |connection, room| connection.complete(completion, room));
+            }
+            LISTENER_TOKEN => return self.accepted(completion),
+            FILES_TOKEN => self.file_completed(completion),
+            RESUME_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
+                self.listeners.resume(&self.room);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn with(&mut self, place: Place, what: impl FnOnce(&mut Connection, &mut Room)) {
+        if let Some(connection) = self.connections.get_mut(place) {
+            what(connection, &mut self.room);
+        }
+    }
+
+    fn accepted(&mut self, completion: Completion) -> Result<(), Error> {
+        match self.listeners.complete(completion, &mut self.room) {
+            Accepted::Connection(socket) => self.deal(socket),
+            Accepted::Free(listener) => self.part_with(listener),
+            Accepted::Nothing => {}
+            Accepted::Broken(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Gives a connection to the least loaded shard, if this one deals, or keeps it.
+    fn deal(&mut self, socket: Descriptor) {
+        if self.is_dealing {
+            let own = self.connections.len() as u64;
+            let others = self.neighbours.iter().enumerate();
+            let others = others.filter(|(number, _)| *number != self.number);
+            let least = others.min_by_key(|(_, neighbour)| neighbour.counts.connections());
+            if let Some((_, neighbour)) = least
+                && neighbour.counts.connections() < own
+            {
+                neighbour.mailbox.send(Message::Adopt(socket));
+                return;
+            }
+        }
+        self.adopt(socket);
+    }
+
+    fn adopt(&mut self, socket: Descriptor) {
+        if self.stopping.is_some() {
+            self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
+            return;
+        }
+        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
+        self.room.counts.connections_total += 1;
+        let room = &mut self.room;
+        let place = self.connections.insert_with(|place| {
+            let session = Session::Http1(Http1::new(room));
+            Connection::open(place, socket, session, room)
+        });
+        self.file(place);
+        if open >= self.room.limits.connections_max {
+            self.listeners.pause(&mut self.room);
+        }
+    }
+
+    /// Asks the wheel for a connection's deadline, when it is earlier than what was asked before.
+    #[inline]
+    fn file(&mut self, place: Place) {
+        if let Some(connection) = self.connections.get_mut(place)
+            && let Some(at_ms) = connection.to_file()
+        {
+            self.wheel.schedule(place.index(), at_ms);
+        }
+    }
+
+    fn file_completed(&mut self, completion: Completion) {
+        let mut events = std::mem::take(&mut self.file_events);
+        {
+            let mut engine = self.room.requests.engine.borrow_mut();
+            self.room.files.complete(&mut **engine, completion, &mut events);
+        }
+        for event in events.drain(..) {
+            self.file_event(event);
+        }
+        self.file_events = events;
+    }
+
+    /// Brings what the file service has to the connection that asked, if it is still there.
+    fn file_event(&mut self, event: FileEvent) {
+        let place = Place::from_raw(event.asker().connection);
+        let asker = self.connections.get_mut(place).filter(|connection| connection.is_open());
+        match asker {
+            Some(connection) => connection.tell(&mut self.room, |session, outbox, room| {
+                let Session::Http1(session) = session;
+                session.file_event(event, outbox, room);
+            }),
+            None => {
+                if let Some(stream) = event.opened_stream() {
+                    let mut engine = self.room.requests.engine.borrow_mut();
+                    self.room.files.abandon(&mut **engine, stream);
+                }
+            }
+        }
+    }
+
+    fn expire(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.expire(self.room.now_ms, &mut due);
+        for index in due.drain(..) {
+            if let Some(place) = self.connections.place_of(index) {
+                self.with(place, Connection::on_due);
+                self.file(place);
+            }
+        }
+        self.due = due;
+        let patience_is_over =
+            self.stopping.as_ref().is_some_and(|stopping| self.room.now_ms >= stopping.until_ms);
+        if patience_is_over {
+            for place in self.connections.places() {
+                self.with(place, Connection::give_up);
+            }
+        }
+    }
+
+    /// The end of the turn: one send per connection that has something to send.
+    #[inline]
+    fn flush(&mut self) {
+        let mut dirty = std::mem::take(&mut self.room.dirty);
+        for place in dirty.drain(..) {
+            self.with(place, Connection::flush);
+            self.file(place);
+        }
+        self.room.dirty = dirty;
+        if !self.room.closed.is_empty() {
+            self.forget_closed();
+        }
+    }
+
+    fn forget_closed(&mut self) {
+        for place in std::mem::take(&mut self.room.closed) {
+            if self.connections.remove(place).is_some() {
+                self.wheel.remove(place.index());
+                self.open.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        let open = self.open.load(Ordering::Relaxed);
+        if self.stopping.is_none() && open < self.room.limits.connections_max {
+            self.listeners.resume(&self.room);
+        }
+    }
+
+    #[inline]
+    fn publish(&mut self) {
+        let room = &mut self.room;
+        room.counts.connections_open = self.connections.len() as u64;
+        room.counts.turns_total += 1;
+        self.counts.publish(&room.counts);
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Peers(neighbours) => self.neighbours = neighbours,
+            Message::Adopt(socket) => self.adopt(socket),
+            Message::TakeListener(listener) if self.stopping.is_some() => {
+                self.part_with(listener);
+            }
+            Message::TakeListener(listener) => self.listeners.add(listener, &self.room),
+            Message::Retire { within_ms } => self.stop(within_ms, true),
+            Message::Drain { within_ms } => self.stop(within_ms, false),
+        }
+    }
+
+    fn stop(&mut self, within_ms: u64, hands_over: bool) {
+        let until_ms = self.room.now_ms.saturating_add(within_ms);
+        self.stopping = Some(Stopping { until_ms, hands_over });
+        for listener in self.listeners.leave(&self.room) {
+            self.part_with(listener);
+        }
+        for place in self.connections.places() {
+            self.with(place, Connection::drain);
+        }
+    }
+
+    /// A listener goes to a shard that goes on, or is closed where there is none.
+    fn part_with(&mut self, listener: Descriptor) {
+        let mut listener = Some(listener);
+        while let Some(socket) = listener.take() {
+            let Some(heir) = self.heir() else {
+                self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
+                return;
+            };
+            heir.mailbox.send(Message::TakeListener(socket));
+            // It may have ended just before it got the message: then the next one takes over.
+            if heir.counts.has_ended()
+                && let Some(Message::TakeListener(socket)) = heir.mailbox.next()
+            {
+                listener = Some(socket);
+            }
+        }
+    }
+
+    /// A shard that goes on when this one stops.
+    fn heir(&self) -> Option<&Neighbour> {
+        let hands_over = self.stopping.as_ref().is_some_and(|stopping| stopping.hands_over);
+        let others = self.neighbours.iter().enumerate().filter(|_| hands_over);
+        let mut others = others.filter(|(number, _)| *number != self.number);
+        others.find(|(_, other)| !other.counts.has_ended()).map(|(_, other)| other)
+    }
+
+    /// This shard cannot go on: the server ends.
+    pub(crate) fn stop_neighbours(&self) {
+        for neighbour in &self.neighbours {
+            neighbour.mailbox.send(Message::Drain { within_ms: 0 });
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.stopping.is_some()
+            && self.connections.len() == 0
+            && !self.listeners.is_accepting()
+            && self.room.requests.engine.borrow().in_flight() == 0
+    }
+
+    /// What was sent to a shard that has ended goes on to another or is closed.
+    fn end(&mut self) {
+        self.counts.end();
+        while let Some(message) = self.mailbox.next() {
+            match message {
+                Message::Adopt(socket) => {
+                    self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
+                }
+                Message::TakeListener(listener) => self.part_with(listener),
+                _ => {}
+            }
+        }
+    }
+}
