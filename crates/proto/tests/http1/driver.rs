@@ -7,25 +7,25 @@ use springtide_proto::http1::{
 use springtide_proto::{Inbox, Outbox};
 use std::fmt::Write;
 
-pub const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
+pub(crate) const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
 /// A machine with what a connection keeps around it.
-pub struct Driver {
-    pub machine: Machine,
-    pub limits: Limits,
-    pub head: Head,
-    pub inbox: Inbox,
-    pub outbox: Outbox,
-    pub now_ms: u64,
-    pub exchanges: Vec<Exchange>,
+pub(crate) struct Driver {
+    pub(crate) machine: Machine,
+    pub(crate) limits: Limits,
+    pub(crate) head: Head,
+    pub(crate) inbox: Inbox,
+    pub(crate) outbox: Outbox,
+    pub(crate) now_ms: u64,
+    pub(crate) exchanges: Vec<Exchange>,
     /// One line for each event.
-    pub said: String,
+    pub(crate) said: String,
     body: Vec<u8>,
     ended: bool,
 }
 
 impl Driver {
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             machine: Machine::server(0, &limits),
             limits,
@@ -41,12 +41,12 @@ impl Driver {
     }
 
     /// Gives the machine more bytes and lets it read until it wants no more.
-    pub fn feed(&mut self, bytes: &[u8]) {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
         self.inbox.append(bytes);
         self.read();
     }
 
-    pub fn read(&mut self) {
+    pub(crate) fn read(&mut self) {
         while !self.ended && self.step() {}
     }
 
@@ -89,14 +89,14 @@ impl Driver {
         true
     }
 
-    pub fn refuse(&mut self, refusal: Refusal) {
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
         let status = refusal.status().as_u16();
         writeln!(self.said, "refused {status} {refusal:?}").unwrap();
         self.machine.refuse(refusal, b"", DATE, &mut self.outbox);
     }
 
     /// Everything encoded since the last call, as text.
-    pub fn sent(&mut self) -> String {
+    pub(crate) fn sent(&mut self) -> String {
         let mut pieces = Vec::new();
         self.outbox.take_pieces(&mut pieces);
         let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.as_slice().to_vec()).collect();
@@ -105,7 +105,7 @@ impl Driver {
 }
 
 /// A reply without fields of its own.
-pub fn reply(status: u16) -> Reply<'static> {
+pub(crate) fn reply(status: u16) -> Reply<'static> {
     let status = http::StatusCode::from_u16(status).unwrap();
     Reply { status, content_type: None, fields: &[], server: b"", date: DATE }
 }
@@ -140,7 +140,7 @@ fn describe(head: &Head, input: &[u8], said: &mut String) {
 }
 
 /// Runs one input cut at these offsets and gives what was said.
-pub fn run(input: &[u8], cuts: &[usize], limits: &Limits) -> String {
+pub(crate) fn run(input: &[u8], cuts: &[usize], limits: &Limits) -> String {
     let mut driver = Driver::new(limits.clone());
     let mut start = 0;
     for cut in cuts.iter().copied().chain([input.len()]) {
@@ -159,7 +159,7 @@ fn owes(driver: &Driver) -> bool {
 }
 
 /// Checks one input whole, at every split and byte by byte.
-pub fn check_with(limits: &Limits, input: impl AsRef<[u8]>, expected: &str) {
+pub(crate) fn check_with(limits: &Limits, input: impl AsRef<[u8]>, expected: &str) {
     let input = input.as_ref();
     let shown = String::from_utf8_lossy(&input[..input.len().min(300)]).into_owned();
     assert_eq!(run(input, &[], limits).trim_end(), expected, "whole: {shown:?}");
@@ -174,6 +174,6 @@ pub fn check_with(limits: &Limits, input: impl AsRef<[u8]>, expected: &str) {
 }
 
 /// [`check_with`] the default limits.
-pub fn check(input: impl AsRef<[u8]>, expected: &str) {
+pub(crate) fn check(input: impl AsRef<[u8]>, expected: &str) {
     check_with(&Limits::default(), input, expected);
 }

@@ -22,7 +22,7 @@ fn request_lines() {
         ("BREW / HTTP/1.1", "BREW / 1.1 host=a"),
         ("VERSION-CONTROL-AND-MUCH-MORE / HTTP/1.1", "VERSION-CONTROL-AND-MUCH-MORE / 1.1 host=a"),
         ("M!#$%&'*+-.^_`|~1 / HTTP/1.1", "M!#$%&'*+-.^_`|~1 / 1.1 host=a"),
-        ("GET / HTTP/1.0", "GET / 1.0 host=a close"),
+        ("GET / HTTP/1.0", "GET / 1.0 host=a close\nclosed"),
         ("OPTIONS * HTTP/1.1", "OPTIONS * 1.1 host=a"),
         ("OPTIONS / HTTP/1.1", "OPTIONS / 1.1 host=a"),
         ("GET http://b/c HTTP/1.1", "GET http://b/c 1.1 host=b"),
@@ -108,7 +108,7 @@ fn line_ends() {
         ("GET / HTTP/1.1\r\r\nHost: a\r\n\r\n", "refused 400 LineEnd"),
         ("GET /\r HTTP/1.1\r\nHost: a\r\n\r\n", "refused 400 RequestLine"),
         ("GET /\n HTTP/1.1\r\nHost: a\r\n\r\n", "refused 400 RequestLine"),
-        ("GET / HTTP/1.0\r\n\r\n", "GET / 1.0 close"),
+        ("GET / HTTP/1.0\r\n\r\n", "GET / 1.0 close\nclosed"),
     ];
     for (input, expected) in cases {
         check(input, expected);
@@ -190,7 +190,7 @@ fn hosts() {
     for (fields, expected) in cases {
         check(format!("GET / HTTP/1.1\r\n{fields}\r\n"), expected);
     }
-    check("GET / HTTP/1.0\r\nX: y\r\n\r\n", "GET / 1.0 close");
+    check("GET / HTTP/1.0\r\nX: y\r\n\r\n", "GET / 1.0 close\nclosed");
     check("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", "refused 400 HostRepeated");
     check("GET http://b/ HTTP/1.1\r\n\r\n", "refused 400 HostMissing");
 }

@@ -21,15 +21,9 @@ fn answer(driver: &mut Driver, number: usize) {
     driver.machine.send_reply(exchange, &reply(200), body, &mut driver.outbox);
 }
 
-/// The bodies in what was sent.
+/// The bodies in what was sent: everything in angle brackets, and nothing else has any.
 fn bodies(sent: &str) -> String {
-    let is_head = |line: &&str| !line.contains(": ") && !line.starts_with("HTTP/");
-    sent.split("\r\n")
-        .filter(is_head)
-        .flat_map(|line| line.split("HTTP/1.1"))
-        .take_while(|_| true)
-        .map(|part| part.split(' ').next().unwrap_or_default().to_owned())
-        .collect()
+    sent.split('<').skip(1).map(|rest| format!("<{}>", rest.split('>').next().unwrap())).collect()
 }
 
 /// Every order of `count` numbers.

@@ -71,8 +71,13 @@ fn cuts(len: usize, raw: &[usize]) -> Vec<usize> {
     cuts
 }
 
+/// What was said up to the status of a refusal.
+fn up_to_status(said: &str) -> &str {
+    said.find("refused").map_or(said, |start| &said[..start + "refused 400".len()])
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn valid_requests_cut_anywhere_say_the_same(
@@ -86,8 +91,8 @@ proptest! {
         prop_assert_eq!(run(&input, &cuts(input.len(), &raw), &limits), expected);
     }
 
-    /// A valid request with one byte changed: whole and cut agree on what was received, and at
-    /// most on the moment of the refusal they may differ.
+    /// A valid request with one byte changed: whole and cut agree on what was received and on the
+    /// status. One byte can break two rules, and the cut decides which is seen first.
     #[test]
     fn a_changed_byte_gives_one_reading(
         (bytes, _) in request(),
@@ -102,7 +107,7 @@ proptest! {
         let limits = Limits::default();
         let whole = run(&input, &[], &limits);
         let cut = run(&input, &cuts(input.len(), &raw), &limits);
-        prop_assert_eq!(whole, cut);
+        prop_assert_eq!(up_to_status(&whole), up_to_status(&cut));
     }
 
     #[test]
