@@ -333,7 +333,8 @@ impl Machine {
                     false => Received::BodyEnd { consumed },
                 })
             }
-            Err(Refusal::BodyTooLong) if self.body.is_discarded() => {
+            // Nobody waits for it: the reply it has or gets is the last one.
+            Err(_) if self.body.is_discarded() => {
                 self.read(Read::Ended);
                 Ok(Received::Closed)
             }
@@ -437,11 +438,13 @@ impl Machine {
         }
         match self.reading {
             Reading::Head => Deadline::Refuse(self.blame(Fault::Head, Refusal::HeadTimeout)),
-            Reading::Idle => {
-                self.read(Read::Ended);
-                Deadline::CloseIdle
+            Reading::SizedBody | Reading::ChunkedBody if !self.body.is_discarded() => {
+                Deadline::Refuse(self.blame(Fault::Body, Refusal::BodyTimeout))
             }
-            _ => Deadline::Refuse(self.blame(Fault::Body, Refusal::BodyTimeout)),
+            _ => {
+                self.read(Read::Ended);
+                if self.wants_close() { Deadline::CloseIdle } else { Deadline::None }
+            }
         }
     }
 

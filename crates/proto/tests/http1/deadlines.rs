@@ -87,6 +87,31 @@ fn a_body_must_keep_coming() {
     assert!(driver.machine.wants_close());
 }
 
+/// A body that nobody wants ends the reading when it stalls or breaks, and spares its reply.
+#[test]
+fn an_unwanted_body_never_cuts_its_reply() {
+    let chunked = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".as_slice();
+    for (head, broken) in [(POST, b"".as_slice()), (chunked, b""), (chunked, b"x")] {
+        let mut driver = driver();
+        driver.feed(head);
+        let exchange = driver.exchanges[0];
+        let (machine, outbox) = (&mut driver.machine, &mut driver.outbox);
+        machine.discard_body(exchange, &driver.limits);
+        machine.send_reply(exchange, &reply(404), ReplyBody::Sized(2), outbox);
+        machine.send_body(exchange, "a".into(), outbox);
+        if broken.is_empty() {
+            assert_eq!(machine.on_deadline(30_000, &driver.limits), Deadline::None);
+        }
+        driver.feed(broken);
+        assert!(driver.said.ends_with(if broken.is_empty() { "\n" } else { "closed\n" }));
+        assert!(!driver.machine.wants_close());
+        driver.machine.send_body(exchange, "b".into(), &mut driver.outbox);
+        driver.machine.end_body(exchange, &mut driver.outbox);
+        assert!(driver.sent().ends_with("Content-Length: 2\r\n\r\nab"));
+        assert!(driver.machine.wants_close());
+    }
+}
+
 #[test]
 fn a_handler_has_its_own_time() {
     let mut driver = driver();
