@@ -103,8 +103,8 @@ fn exchanges_in_flight() {
 
 #[test]
 fn sizes_of_what_a_connection_keeps() {
-    assert!(size_of::<Machine>() <= 128, "Machine: {} bytes", size_of::<Machine>());
-    assert!(size_of::<Head>() <= 128, "Head: {} bytes", size_of::<Head>());
+    assert!(size_of::<Machine>() <= 96, "Machine: {} bytes", size_of::<Machine>());
+    assert!(size_of::<Head>() <= 96, "Head: {} bytes", size_of::<Head>());
     assert_eq!(size_of::<Field>(), 16);
 }
 
