@@ -31,14 +31,20 @@ enum Place {
     Trailer,
 }
 
+/// How much of a body there is to come.
+#[derive(Debug, Default)]
+pub(crate) struct Amount {
+    /// Bytes still to come: of the body, or of the chunk whose size has been read so far.
+    pub(crate) left: u64,
+    /// Bytes still allowed.
+    pub(crate) room: u64,
+}
+
 /// The state between two inputs.
 #[derive(Debug, Default)]
 pub(crate) struct Chunked {
-    /// The size read so far, then the data that is still to come.
-    left: u64,
     extension_bytes: u32,
     extension_bytes_all: u32,
-    trailer: HeadScan,
     digits: u8,
     place: Place,
 }
@@ -47,27 +53,28 @@ pub(crate) struct Chunked {
 const DIGITS_MAX: u8 = 16;
 
 impl Chunked {
-    /// Goes on through the body until there is data, an end, or no more input. `room` is how many
-    /// bytes of data are still allowed.
+    /// Goes on through the body until there is data, an end, or no more input. `scan` searches the
+    /// trailer section.
     pub(crate) fn step(
         &mut self,
         input: &[u8],
-        room: &mut u64,
+        amount: &mut Amount,
+        scan: &mut HeadScan,
         limits: &Limits,
     ) -> Result<Step, Refusal> {
         for (at, byte) in input.iter().copied().enumerate() {
             match self.place {
-                Place::Size => self.size(byte)?,
+                Place::Size => self.size(byte, amount)?,
                 Place::Extension => self.extension(byte, limits)?,
-                Place::SizeLineFeed => self.size_line_feed(byte, room)?,
-                Place::Data => return Ok(self.data(at, input.len())),
+                Place::SizeLineFeed => self.size_line_feed(byte, amount)?,
+                Place::Data => return Ok(self.data(at, input.len(), amount)),
                 Place::DataReturn => {
                     self.place = expect(byte, b'\r', Place::DataLineFeed)?;
                 }
                 Place::DataLineFeed => {
                     self.place = expect(byte, b'\n', Place::Size)?;
                 }
-                Place::Trailer => return self.trailer(at, input, limits),
+                Place::Trailer => return trailer(at, input, scan, limits),
             }
         }
         if input.is_empty() {
@@ -76,10 +83,10 @@ impl Chunked {
         Ok(Step::Skipped { consumed: input.len() })
     }
 
-    fn size(&mut self, byte: u8) -> Result<(), Refusal> {
+    fn size(&mut self, byte: u8, amount: &mut Amount) -> Result<(), Refusal> {
         match (char::from(byte).to_digit(16), byte) {
             (Some(digit), _) if self.digits < DIGITS_MAX => {
-                self.left = (self.left << 4) | u64::from(digit);
+                amount.left = (amount.left << 4) | u64::from(digit);
                 self.digits += 1;
             }
             (None, b';') if self.digits > 0 => self.place = Place::Extension,
@@ -109,44 +116,44 @@ impl Chunked {
         Ok(())
     }
 
-    fn size_line_feed(&mut self, byte: u8, room: &mut u64) -> Result<(), Refusal> {
+    fn size_line_feed(&mut self, byte: u8, amount: &mut Amount) -> Result<(), Refusal> {
         self.place = expect(byte, b'\n', Place::Data)?;
         self.digits = 0;
         self.extension_bytes = 0;
-        if self.left == 0 {
+        if amount.left == 0 {
             self.place = Place::Trailer;
         }
-        *room = room.checked_sub(self.left).ok_or(Refusal::BodyTooLong)?;
+        amount.room = amount.room.checked_sub(amount.left).ok_or(Refusal::BodyTooLong)?;
         Ok(())
     }
 
-    fn data(&mut self, start: usize, input_len: usize) -> Step {
+    fn data(&mut self, start: usize, input_len: usize, amount: &mut Amount) -> Step {
         let available = input_len - start;
-        let taken = usize::try_from(self.left).map_or(available, |left| left.min(available));
-        self.left -= taken as u64;
-        if self.left == 0 {
+        let taken = usize::try_from(amount.left).map_or(available, |left| left.min(available));
+        amount.left -= taken as u64;
+        if amount.left == 0 {
             self.place = Place::DataReturn;
         }
         Step::Data { start, consumed: start + taken }
     }
+}
 
-    /// Reads the trailer section that begins at `at`: mostly the empty line alone. Its fields are
-    /// checked and dropped (RFC 9110 §6.5.1).
-    fn trailer(&mut self, at: usize, input: &[u8], limits: &Limits) -> Result<Step, Refusal> {
-        match &input[at..] {
-            [b'\r', b'\n', ..] => return Ok(Step::End { consumed: at + 2 }),
-            _ if at > 0 => return Ok(Step::Skipped { consumed: at }),
-            [b'\r'] => return Ok(Step::NeedBytes),
-            _ => {}
-        }
-        let trailer_max = limits.trailer_bytes_max.min(limits.head_window());
-        let window = &input[..input.len().min(trailer_max)];
-        match self.trailer.advance(window) {
-            Scanned::End => check_trailer(window, limits).map(|consumed| Step::End { consumed }),
-            Scanned::BareLineFeed => Err(Refusal::LineEnd),
-            Scanned::Partial if window.len() >= trailer_max => Err(Refusal::TrailerTooLong),
-            Scanned::Partial => Ok(Step::NeedBytes),
-        }
+/// Reads the trailer section that begins at `at`: mostly the empty line alone. Its fields are
+/// checked and dropped (RFC 9110 §6.5.1).
+fn trailer(at: usize, input: &[u8], scan: &mut HeadScan, limits: &Limits) -> Result<Step, Refusal> {
+    match &input[at..] {
+        [b'\r', b'\n', ..] => return Ok(Step::End { consumed: at + 2 }),
+        _ if at > 0 => return Ok(Step::Skipped { consumed: at }),
+        [b'\r'] => return Ok(Step::NeedBytes),
+        _ => {}
+    }
+    let trailer_max = limits.trailer_bytes_max.min(limits.head_window());
+    let window = &input[..input.len().min(trailer_max)];
+    match scan.advance(window) {
+        Scanned::End => check_trailer(window, limits).map(|consumed| Step::End { consumed }),
+        Scanned::BareLineFeed => Err(Refusal::LineEnd),
+        Scanned::Partial if window.len() >= trailer_max => Err(Refusal::TrailerTooLong),
+        Scanned::Partial => Ok(Step::NeedBytes),
     }
 }
 

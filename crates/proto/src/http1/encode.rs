@@ -162,6 +162,8 @@ fn head(
         tail.extend_from_slice(b"\r\n");
     }
     if let (Some(content_type), false) = (reply.content_type, given.content_type) {
+        let has_control = content_type.bytes().fold(false, |any, byte| any | (byte < b' '));
+        assert!(!has_control, "a media type has no control characters");
         tail.extend_from_slice(b"Content-Type: ");
         tail.extend_from_slice(content_type.as_bytes());
         tail.extend_from_slice(b"\r\n");

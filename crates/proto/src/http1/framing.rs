@@ -22,40 +22,46 @@ pub(crate) struct Framing {
 }
 
 impl Framing {
-    /// Learns from one field line. Fields without a part in framing cost one look at their length.
+    /// Learns from one field line. A field without a part in framing costs one look at its length
+    /// and first byte.
     #[inline]
     pub(crate) fn learn(&mut self, name: &[u8], value: &[u8], span: Span) -> Result<(), Refusal> {
-        match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => {
-                if self.host.replace(span).is_some() {
-                    return Err(Refusal::HostRepeated);
-                }
-                if !is_host(value) {
-                    return Err(Refusal::HostInvalid);
+        match (name.len(), name[0] | 0x20) {
+            (4, b'h') if name.eq_ignore_ascii_case(b"host") => self.learn_host(value, span),
+            (10, b'c') if name.eq_ignore_ascii_case(b"connection") => {
+                self.learn_connection(value);
+                Ok(())
+            }
+            (6, b'c') if name.eq_ignore_ascii_case(b"cookie") => {
+                self.cookies_more += memchr::memchr_iter(b';', value).count();
+                Ok(())
+            }
+            (14, b'c') if name.eq_ignore_ascii_case(b"content-length") => {
+                match self.content_length.replace(decimal(value)?) {
+                    Some(_) => Err(Refusal::ContentLengthRepeated),
+                    None => Ok(()),
                 }
             }
-            6 | 7 | 10 | 14 | 17 => return self.learn_more(name, value),
-            _ => {}
+            (6, b'e') | (7, b'u') | (17, b't') => self.learn_rare(name, value),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    fn learn_more(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
-        if name.eq_ignore_ascii_case(b"cookie") {
-            self.cookies_more += memchr::memchr_iter(b';', value).count();
-        } else if name.eq_ignore_ascii_case(b"expect") {
+    #[inline]
+    fn learn_host(&mut self, value: &[u8], span: Span) -> Result<(), Refusal> {
+        if self.host.replace(span).is_some() {
+            return Err(Refusal::HostRepeated);
+        }
+        if is_host(value) { Ok(()) } else { Err(Refusal::HostInvalid) }
+    }
+
+    fn learn_rare(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
+        if name.eq_ignore_ascii_case(b"expect") {
             let is_continue = value.eq_ignore_ascii_case(b"100-continue");
             self.expects_continue |= is_continue;
             self.expects_other |= !is_continue;
         } else if name.eq_ignore_ascii_case(b"upgrade") {
             self.names_protocol = !value.is_empty();
-        } else if name.eq_ignore_ascii_case(b"connection") {
-            self.learn_connection(value);
-        } else if name.eq_ignore_ascii_case(b"content-length") {
-            if self.content_length.is_some() {
-                return Err(Refusal::ContentLengthRepeated);
-            }
-            self.content_length = Some(decimal(value)?);
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             if self.is_chunked {
                 return Err(Refusal::TransferEncodingInvalid);
@@ -67,7 +73,16 @@ impl Framing {
     }
 
     /// Reads `Connection`, a list of tokens in any case (RFC 9110 §7.6.1).
+    #[inline]
     fn learn_connection(&mut self, value: &[u8]) {
+        if value.eq_ignore_ascii_case(b"keep-alive") {
+            self.is_kept_alive = true;
+        } else {
+            self.learn_connection_list(value);
+        }
+    }
+
+    fn learn_connection_list(&mut self, value: &[u8]) {
         for token in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
             match token.len() {
                 5 => self.is_closing |= token.eq_ignore_ascii_case(b"close"),
@@ -151,51 +166,36 @@ fn check_encoding(value: &[u8]) -> Result<(), Refusal> {
 /// ends or decorates an authority, a port of digits.
 #[inline]
 pub(crate) fn is_host(authority: &[u8]) -> bool {
-    let kinds = authority.iter().fold(0, |kinds, byte| kinds | HOST_BYTES[*byte as usize]);
-    match kinds {
-        PLAIN => !authority.is_empty(),
-        PUNCTUATED => is_host_with_port(authority),
-        _ => false,
-    }
-}
-
-fn is_host_with_port(authority: &[u8]) -> bool {
-    let (host, port) = match authority.strip_prefix(b"[") {
-        Some(rest) => match rest.iter().position(|byte| *byte == b']') {
-            Some(host_len) => (&rest[..host_len], &rest[host_len + 1..]),
-            None => return false,
-        },
-        None => authority.split_at(memchr::memchr(b':', authority).unwrap_or(authority.len())),
+    let digits = authority.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let host = match authority[..authority.len() - digits].strip_suffix(b":") {
+        Some(host) => host,
+        None => authority,
     };
-    let is_port = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
-    !host.is_empty()
-        && !host.iter().any(|byte| b"[]".contains(byte))
-        && (port.is_empty() || port.strip_prefix(b":").is_some_and(is_port))
+    let is_plain = host.iter().fold(true, |all, byte| all & IS_HOST_BYTE[*byte as usize]);
+    (is_plain && !host.is_empty()) || is_literal(host)
 }
 
-const PLAIN: u8 = 0;
-const PUNCTUATED: u8 = 1;
-const FOREIGN: u8 = 2;
+/// Whether these bytes are an address in brackets (RFC 3986 §3.2.2).
+fn is_literal(host: &[u8]) -> bool {
+    let address = host.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+    let is_address = |byte: &u8| *byte == b':' || IS_HOST_BYTE[*byte as usize];
+    address.is_some_and(|address| !address.is_empty() && address.iter().all(is_address))
+}
 
-/// The kind of each byte in a host and port: unreserved, sub-delims and `%` are plain; `:`, `[` and
-/// `]` need a closer look. The comma is foreign: joined `Host` fields would have one.
-const HOST_BYTES: [u8; 256] = {
-    let mut kinds = [FOREIGN; 256];
+/// The bytes of a host name: unreserved, sub-delims and `%`. The comma is left out: joined `Host`
+/// fields would have one.
+const IS_HOST_BYTE: [bool; 256] = {
+    let mut is_host_byte = [false; 256];
     let mut byte = 0;
     while byte < 128 {
-        if (byte as u8).is_ascii_alphanumeric() {
-            kinds[byte] = PLAIN;
-        }
+        is_host_byte[byte] = (byte as u8).is_ascii_alphanumeric();
         byte += 1;
     }
-    let plain = b"-._~!$&'()*+;=%";
+    let others = b"-._~!$&'()*+;=%";
     let mut index = 0;
-    while index < plain.len() {
-        kinds[plain[index] as usize] = PLAIN;
+    while index < others.len() {
+        is_host_byte[others[index] as usize] = true;
         index += 1;
     }
-    kinds[b':' as usize] = PUNCTUATED;
-    kinds[b'[' as usize] = PUNCTUATED;
-    kinds[b']' as usize] = PUNCTUATED;
-    kinds
+    is_host_byte
 };

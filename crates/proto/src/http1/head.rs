@@ -189,17 +189,19 @@ pub(crate) fn receive(
         Some(_) => 0,
     };
     let end = input.len().min(start + limits.head_window());
-    if scan.is_attempted() && scan.advance(&input[start..end]) == Scanned::Partial {
-        return check_partial(end - start, scan, limits);
+    let window = &input[start..end];
+    let found = if scan.is_attempted() { Some(scan.advance(window)) } else { None };
+    if found == Some(Scanned::Partial) {
+        return check_partial(window.len(), scan, limits);
     }
     scan.attempt();
-    match parse(input, start, end, limits, head)? {
-        true => Ok(Progress::Complete),
-        false => match scan.advance(&input[start..end]) {
-            Scanned::Partial => check_partial(end - start, scan, limits),
-            Scanned::BareLineFeed => Err(Refusal::LineEnd),
-            Scanned::End => Err(Refusal::RequestLine),
-        },
+    if parse(input, start, end, limits, head)? {
+        return Ok(Progress::Complete);
+    }
+    match found.unwrap_or_else(|| scan.advance(window)) {
+        Scanned::Partial => check_partial(window.len(), scan, limits),
+        Scanned::BareLineFeed => Err(Refusal::LineEnd),
+        Scanned::End => Err(Refusal::RequestLine),
     }
 }
 

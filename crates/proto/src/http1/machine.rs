@@ -159,6 +159,7 @@ pub struct Machine {
     pub(crate) body: Body,
     pub(crate) open: OpenReply,
     pub(crate) held: Option<Box<Held>>,
+    /// How far a head or trailer section has been searched.
     scan: HeadScan,
     /// The number of the next request.
     pub(crate) next: u32,
@@ -179,7 +180,7 @@ pub struct Machine {
     is_draining: bool,
 }
 
-const _: () = assert!(size_of::<Machine>() <= 128);
+const _: () = assert!(size_of::<Machine>() <= 96);
 
 /// No time: set where no time is given, and replaced at the next call that has one.
 pub(crate) const UNKNOWN: u64 = u64::MAX;
@@ -312,7 +313,7 @@ impl Machine {
         }
         let step = match self.reading {
             Reading::SizedBody => self.body.step_sized(input),
-            _ => self.body.step_chunked(input, limits),
+            _ => self.body.step_chunked(input, &mut self.scan, limits),
         };
         match step {
             Ok(Step::NeedBytes) => Ok(Received::NeedBytes),
@@ -327,13 +328,15 @@ impl Machine {
                 Ok(Received::Body { consumed, data: Span::new(start, consumed) })
             }
             Ok(Step::End { consumed }) => {
+                self.scan = HeadScan::default();
                 self.end_request();
                 Ok(match self.body.is_discarded() {
                     true => Received::Skipped { consumed },
                     false => Received::BodyEnd { consumed },
                 })
             }
-            Err(Refusal::BodyTooLong) if self.body.is_discarded() => {
+            // Nobody waits for it: the reply it has or gets is the last one.
+            Err(_) if self.body.is_discarded() => {
                 self.read(Read::Ended);
                 Ok(Received::Closed)
             }
@@ -437,11 +440,13 @@ impl Machine {
         }
         match self.reading {
             Reading::Head => Deadline::Refuse(self.blame(Fault::Head, Refusal::HeadTimeout)),
-            Reading::Idle => {
-                self.read(Read::Ended);
-                Deadline::CloseIdle
+            Reading::SizedBody | Reading::ChunkedBody if !self.body.is_discarded() => {
+                Deadline::Refuse(self.blame(Fault::Body, Refusal::BodyTimeout))
             }
-            _ => Deadline::Refuse(self.blame(Fault::Body, Refusal::BodyTimeout)),
+            _ => {
+                self.read(Read::Ended);
+                if self.wants_close() { Deadline::CloseIdle } else { Deadline::None }
+            }
         }
     }
 

@@ -49,6 +49,7 @@ impl HeadScan {
     #[cold]
     pub(crate) fn advance(&mut self, window: &[u8]) -> Scanned {
         let scanned = self.scanned as usize;
+        assert!(scanned <= window.len(), "input that was not consumed is given again");
         self.scanned = u32::try_from(window.len()).expect("the head limit is at most 1 GiB");
         for offset in memchr_iter(b'\n', &window[scanned..]) {
             let line_feed = scanned + offset;
