@@ -141,9 +141,20 @@ impl RequestData {
 
     #[inline]
     pub(crate) fn text(&self, range: &Range<u32>) -> &str {
-        // A target has no byte above 0x7F: the machine refuses such heads.
-        std::str::from_utf8(&self.message()[range.start as usize..range.end as usize])
-            .unwrap_or_default()
+        self.text_of(range).unwrap_or_default()
+    }
+
+    #[inline]
+    fn text_of(&self, range: &Range<u32>) -> Option<&str> {
+        let bytes = &self.message()[range.start as usize..range.end as usize];
+        std::str::from_utf8(bytes).ok()
+    }
+
+    /// Whether path and query are UTF-8: a target may have raw bytes above 0x7F.
+    #[inline]
+    pub(crate) fn has_text(&self) -> bool {
+        let query = self.query.as_ref().map_or(self.path.end, |query| query.end);
+        self.text_of(&(self.path.start..query)).is_some()
     }
 
     #[inline]

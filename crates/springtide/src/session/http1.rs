@@ -365,6 +365,9 @@ impl Http1 {
 /// Finds the route of a request, and remembers its parameters as ranges of the head.
 #[inline]
 fn plan(router: &Router, data: &mut RequestData) -> Plan {
+    if !data.has_text() {
+        return Plan::Answer((StatusCode::BAD_REQUEST, "the target is not UTF-8").into_response());
+    }
     let mut params = std::mem::take(&mut data.params);
     params.clear();
     let message = data.message().as_ptr().addr();
