@@ -10,10 +10,6 @@ pub(crate) enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
-    Write {
-        path: PathBuf,
-        source: std::io::Error,
-    },
     Toml {
         path: PathBuf,
         source: Box<toml::de::Error>,
@@ -50,7 +46,6 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
-            Self::Write { path, source } => write!(f, "cannot write {}: {source}", path.display()),
             Self::Toml { path, source } => write!(f, "{} is no TOML: {source}", path.display()),
             Self::Shape { path, expected } => write!(f, "{}: expected {expected}", path.display()),
             Self::Spawn { program, source } => write!(f, "cannot start `{program}`: {source}"),

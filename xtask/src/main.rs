@@ -3,12 +3,16 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod error;
+mod test;
 mod tidy;
+mod tools;
+mod trace;
 
 use clap::{Parser, Subcommand};
 use error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -20,17 +24,31 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Run every test and check, say what did not run, and exit with 2 if something did not
+    Test(test::Options),
     /// Check the style of the house; part of `cargo test`, too
     Tidy {
         /// The repository to check
         #[arg(long, hide = true)]
         root: Option<PathBuf>,
     },
+    /// Count the system calls of a request on each engine
+    Trace(trace::Options),
+    /// Measure: hands its arguments to the load generator (`cargo xtask bench --help`)
+    #[command(disable_help_flag = true)]
+    Bench {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
+    let root = tidy::repository_root();
     let outcome = match Arguments::parse().task {
-        Task::Tidy { root } => tidy(&root.unwrap_or_else(tidy::repository_root)),
+        Task::Test(options) => test::run(&root, &options),
+        Task::Tidy { root: other } => tidy(&other.unwrap_or(root)),
+        Task::Trace(options) => trace::run(&root, &options),
+        Task::Bench { arguments } => bench::run(&root, &arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("cargo xtask: {error}");
@@ -38,7 +56,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn tidy(root: &std::path::Path) -> Result<ExitCode, Error> {
+fn tidy(root: &Path) -> Result<ExitCode, Error> {
     let found = tidy::check(root)?;
     for finding in &found {
         println!("{finding}");

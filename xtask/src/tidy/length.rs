@@ -21,7 +21,8 @@ pub(super) fn lengths(sources: &[Source], ratchet: &BTreeMap<String, usize>) -> 
                 "{lines} lines without tests are past {LINES_MAX}: split it by concept"
             ))),
             None if lines > LINES_GOOD_MAX => found.push(
-                finding(&format!("{lines} lines without tests: split it by concept")).as_warning(),
+                finding(&format!("{lines} lines without tests: split it by concept"))
+                    .into_warning(),
             ),
             Some(_) if lines <= LINES_GOOD_MAX => found.push(finding(&format!(
                 "{lines} lines need no exception: take it out of {RATCHET}"

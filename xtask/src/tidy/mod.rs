@@ -48,7 +48,7 @@ impl Finding {
         Self { rule, path: path.to_owned(), line, advice: advice.to_owned(), is_warning: false }
     }
 
-    fn as_warning(mut self) -> Self {
+    fn into_warning(mut self) -> Self {
         self.is_warning = true;
         self
     }
@@ -218,6 +218,6 @@ mod tests {
     fn a_finding_says_where_and_what() {
         let finding = Finding::new("length", "a/b.rs", 7, "split it");
         assert_eq!(finding.to_string(), "a/b.rs:7: length: split it");
-        assert_eq!(finding.as_warning().to_string(), "a/b.rs:7: length: warning: split it");
+        assert_eq!(finding.into_warning().to_string(), "a/b.rs:7: length: warning: split it");
     }
 }
