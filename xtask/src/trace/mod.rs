@@ -228,10 +228,10 @@ mod tests {
 
     #[test]
     fn the_address_is_found_in_the_start_message() {
-        let expected = Some("127.0.0.1:40123".parse().unwrap());
-        let port = "40123";
-        for text in ["serving site on http://127.0.0.1:PORT", "http://127.0.0.1:PORT/ (io_uring)"] {
-            assert_eq!(address_in(&text.replace("PORT", port)), expected);
+        let expected = Some("192.0.2.7:40123".parse().unwrap());
+        let address = "192.0.2.7:40123";
+        for text in ["serving site on http://ADDRESS", "http://ADDRESS/ (io_uring)"] {
+            assert_eq!(address_in(&text.replace("ADDRESS", address)), expected);
         }
         assert_eq!(address_in("engine: epoll, because io_uring is refused"), None);
     }
