@@ -64,9 +64,12 @@ pub(crate) fn install_line(tools: &[&Tool]) -> String {
     format!("{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {packages}")
 }
 
-/// Installs `tools` with the system's package manager; what it prints goes to our output.
+/// Installs `tools` with the system's package manager; what it prints goes to our output. A list
+/// of packages that cannot be renewed is no reason to stop: the old one may do.
 pub(crate) fn install(tools: &[&Tool]) -> Result<(), Error> {
-    run(apt_get(&["update"]))?;
+    if let Err(error) = run(apt_get(&["update"])) {
+        println!("{error}");
+    }
     let mut install = vec!["install", "-y", "--no-install-recommends"];
     install.extend(tools.iter().map(|tool| tool.package));
     run(apt_get(&install))

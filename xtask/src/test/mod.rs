@@ -53,7 +53,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Error> {
         println!("== {}: {} in {}", row.name, row.outcome.word(), seconds(row.took));
         report.rows.push(row);
     }
-    println!("\n{report}");
+    println!("\n{}", report.to_string().trim_end());
     Ok(report.exit_code())
 }
 
@@ -122,7 +122,8 @@ fn run_job(job: Job, machine: &Machine, tests: &mut Counts) -> Outcome {
         // A test program that is left out by mistake must not look like one that passed.
         true if job.counts_tests && counts.passed == 0 => Outcome::Failed("no test ran".to_owned()),
         true => Outcome::Passed(job.left_out),
-        false => Outcome::Failed("see above".to_owned()),
+        false if job.left_out.is_empty() => Outcome::Failed("see above".to_owned()),
+        false => Outcome::Failed(format!("see above; did not run: {}", job.left_out.join(", "))),
     }
 }
 
@@ -218,6 +219,9 @@ impl fmt::Display for Report {
             let (word, remark) = (outcome.word(), outcome.remark());
             let line = format!("{name:<14}{word:<16}{:>8}  {remark}", seconds(*took));
             writeln!(f, "{}", line.trim_end())?;
+        }
+        if self.tests == Counts::default() {
+            return Ok(());
         }
         write!(f, "\n{}", self.tests)
     }
