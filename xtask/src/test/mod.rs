@@ -19,7 +19,7 @@ const INCOMPLETE: u8 = 2;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Install what is missing on this machine first (Debian packages; through sudo when not root)
+    /// Install what is missing on this machine first (Debian packages, through sudo when not root, and cargo-deny)
     #[arg(long)]
     install: bool,
     /// Run this step only; may be given more than once
@@ -98,7 +98,6 @@ fn run_step(step: &Step, machine: &Machine, tests: &mut Counts) -> Row {
     let outcome = match (step.plan)(machine) {
         Plan::Run(job) => run_job(job, machine, tests),
         Plan::Blocked(why) => Outcome::NotRun(why),
-        Plan::Optional(why) => Outcome::Optional(why),
         Plan::Broken(why) => Outcome::Failed(why),
     };
     Row { name: step.name, outcome, took: started.elapsed() }
@@ -175,7 +174,6 @@ enum Outcome {
     Passed(Vec<String>),
     Failed(String),
     NotRun(String),
-    Optional(String),
 }
 
 impl Outcome {
@@ -185,7 +183,6 @@ impl Outcome {
             Self::Passed(_) => "passed in part",
             Self::Failed(_) => "FAILED",
             Self::NotRun(_) => "did not run",
-            Self::Optional(_) => "left out",
         }
     }
 
@@ -193,7 +190,7 @@ impl Outcome {
         match self {
             Self::Passed(left_out) if left_out.is_empty() => String::new(),
             Self::Passed(left_out) => format!("did not run: {}", left_out.join(", ")),
-            Self::Failed(why) | Self::NotRun(why) | Self::Optional(why) => why.clone(),
+            Self::Failed(why) | Self::NotRun(why) => why.clone(),
         }
     }
 }
@@ -207,7 +204,7 @@ impl Report {
         let is_incomplete = outcomes.any(|outcome| match outcome {
             Outcome::NotRun(_) => true,
             Outcome::Passed(left_out) => !left_out.is_empty(),
-            Outcome::Failed(_) | Outcome::Optional(_) => false,
+            Outcome::Failed(_) => false,
         });
         if is_incomplete { ExitCode::from(INCOMPLETE) } else { ExitCode::SUCCESS }
     }
@@ -251,7 +248,7 @@ mod tests {
         let success = format!("{:?}", ExitCode::SUCCESS);
         let incomplete = format!("{:?}", ExitCode::from(INCOMPLETE));
         let failure = format!("{:?}", ExitCode::FAILURE);
-        assert_eq!(code(vec![passed(), Outcome::Optional(why())]), success);
+        assert_eq!(code(vec![passed(), passed()]), success);
         assert_eq!(code(vec![passed(), Outcome::NotRun(why())]), incomplete);
         assert_eq!(code(vec![Outcome::Passed(vec![why()])]), incomplete);
         assert_eq!(code(vec![Outcome::Failed(why()), Outcome::NotRun(why())]), failure);

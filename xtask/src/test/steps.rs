@@ -2,7 +2,7 @@
 //! nothing itself.
 
 use crate::error::Error;
-use crate::tools::Tool;
+use crate::tools::{NeededBy, Tool};
 use std::path::{Path, PathBuf};
 
 /// One step: what it is for, and how its command is made on this machine.
@@ -27,8 +27,6 @@ pub(super) enum Plan {
     Run(Job),
     /// Cannot run here, and a full test is not full without it.
     Blocked(String),
-    /// Cannot run here, and need not.
-    Optional(String),
     /// Cannot run anywhere: the repository itself lacks something.
     Broken(String),
 }
@@ -61,12 +59,11 @@ impl Job {
 
     /// Leaves out the tests that need a tool which is not here, and says so.
     fn without_missing(mut self, missing: &[&'static Tool]) -> Self {
-        if missing.iter().any(|tool| tool.tests.is_some()) && !self.arguments.contains(&"--".into())
-        {
-            self.arguments.push("--".to_owned());
-        }
         for tool in missing {
-            let Some(tests) = tool.tests else { continue };
+            let NeededBy::Tests(tests) = tool.needed_by else { continue };
+            if self.left_out.is_empty() {
+                self.arguments.push("--".to_owned());
+            }
             self.arguments.extend(["--skip".to_owned(), tests.to_owned()]);
             self.left_out.push(format!("the tests `{tests}…` (no {})", tool.program));
         }
@@ -213,14 +210,12 @@ fn test_targets(root: &Path, folder: &str) -> Vec<String> {
     names
 }
 
-/// Building cargo-deny takes longer than all of this test, and tidy checks the sources of
-/// dependencies by itself: so it runs where somebody has it. Advisories need the network.
+/// Advisories are left to the forge: their list comes from another place than the crates do.
 fn deny(machine: &Machine) -> Plan {
     if !(machine.has_cargo)("deny") {
-        let how = "cargo-deny is not here and not needed: cargo install cargo-deny --locked";
-        return Plan::Optional(how.to_owned());
+        return Plan::Blocked("cargo-deny is missing".to_owned());
     }
-    Plan::Run(Job::cargo("deny check bans licenses sources"))
+    Plan::Run(Job::cargo("deny --log-level error check bans licenses sources"))
 }
 
 #[cfg(test)]
@@ -245,12 +240,11 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_component_blocks_and_a_missing_extra_does_not() {
+    fn a_missing_component_blocks() {
         let machine = machine(Vec::new(), |_| false);
-        for plan in [fmt, clippy, clippy_tests] {
+        for plan in [fmt, clippy, clippy_tests, deny] {
             assert!(matches!(plan(&machine), Plan::Blocked(_)));
         }
-        assert!(matches!(deny(&machine), Plan::Optional(_)));
     }
 
     #[test]

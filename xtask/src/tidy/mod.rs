@@ -179,10 +179,12 @@ fn listed_by_git(root: &Path) -> Result<Vec<String>, Error> {
     Ok(names.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
-/// The repository that this program was built in.
+/// The repository that cargo runs this program for; else the one that it was built in, which is
+/// another where two work trees share their target folder.
 pub(crate) fn repository_root() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package).to_owned()
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    package.parent().map_or_else(|| package.clone(), Path::to_owned)
 }
 
 #[cfg(test)]
