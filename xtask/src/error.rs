@@ -1,0 +1,62 @@
+//! What can go wrong in a task itself, as opposed to what a task finds. Never says less than which
+//! file or program it was.
+
+use std::fmt;
+use std::path::PathBuf;
+
+#[derive(Debug)]
+pub(crate) enum Error {
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    Toml {
+        path: PathBuf,
+        source: Box<toml::de::Error>,
+    },
+    /// A TOML file that parses, but not as the table that the task expects.
+    Shape {
+        path: PathBuf,
+        expected: &'static str,
+    },
+    Spawn {
+        program: String,
+        source: std::io::Error,
+    },
+    /// A program that ran and refused; `said` is what it printed to its standard error.
+    Refused {
+        program: String,
+        said: String,
+    },
+    Network {
+        doing: &'static str,
+        source: std::io::Error,
+    },
+    /// A reply of the server that the task cannot count.
+    Reply {
+        expected: &'static str,
+        got: String,
+    },
+    UnknownStep {
+        name: String,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Self::Toml { path, source } => write!(f, "{} is no TOML: {source}", path.display()),
+            Self::Shape { path, expected } => write!(f, "{}: expected {expected}", path.display()),
+            Self::Spawn { program, source } => write!(f, "cannot start `{program}`: {source}"),
+            Self::Refused { program, said } => write!(f, "`{program}` refused: {}", said.trim()),
+            Self::Network { doing, source } => write!(f, "{doing}: {source}"),
+            Self::Reply { expected, got } => write!(f, "expected {expected}, got {got:?}"),
+            Self::UnknownStep { name } => {
+                write!(f, "no step is called `{name}`; `cargo xtask test --list` names them")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}

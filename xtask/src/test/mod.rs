@@ -1,0 +1,280 @@
+//! `cargo xtask test`: everything that must hold, step after step. Changes nothing on the machine
+//! unless it is told to install, and never passes over in silence what did not run.
+
+mod counts;
+mod steps;
+
+use crate::error::Error;
+use crate::tools::{self, Tool};
+use counts::Counts;
+use std::fmt;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use steps::{Job, Machine, Plan, Step};
+
+/// The exit code for: nothing failed, and something did not run.
+const INCOMPLETE: u8 = 2;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Install what is missing on this machine first (Debian packages, through sudo when not root, and cargo-deny)
+    #[arg(long)]
+    install: bool,
+    /// Run this step only; may be given more than once
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+    /// Say what the steps are and run none
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the steps and ends with the sum of all tests alone on the last line.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Error> {
+    let steps = steps::chosen(&options.only)?;
+    if options.list {
+        for step in steps {
+            println!("{:<14}{}", step.name, step.purpose);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut report = Report::default();
+    let mut missing = tools::missing_for_tests();
+    if options.install && !missing.is_empty() {
+        report.rows.push(install(&missing));
+        missing = tools::missing_for_tests();
+    }
+    name_missing(&missing);
+    let machine = inspect(root, missing);
+    for (index, step) in steps.iter().enumerate() {
+        println!("\n== [{}/{}] {}: {}", index + 1, steps.len(), step.name, step.purpose);
+        let row = run_step(step, &machine, &mut report.tests);
+        println!("== {}: {} in {}", row.name, row.outcome.word(), seconds(row.took));
+        report.rows.push(row);
+    }
+    println!("\n{}", report.to_string().trim_end());
+    Ok(report.exit_code())
+}
+
+fn inspect(root: &Path, missing: Vec<&'static Tool>) -> Machine {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let rustc = Command::new("rustc").arg("-vV").output();
+    let said = rustc.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let host = said.unwrap_or_default();
+    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+    let host = host.to_owned();
+    Machine { root: root.to_owned(), target: root.join(target), missing, host, has_cargo }
+}
+
+fn has_cargo(subcommand: &str) -> bool {
+    let mut cargo = Command::new("cargo");
+    cargo.args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    cargo.status().is_ok_and(|status| status.success())
+}
+
+fn install(missing: &[&'static Tool]) -> Row {
+    println!("== install: {}", tools::install_line(missing));
+    let started = Instant::now();
+    let outcome = match tools::install(missing) {
+        Ok(()) => Outcome::Passed(Vec::new()),
+        Err(error) => Outcome::Failed(error.to_string()),
+    };
+    Row { name: "install", outcome, took: started.elapsed() }
+}
+
+fn name_missing(missing: &[&'static Tool]) {
+    if missing.is_empty() {
+        return;
+    }
+    let programs: Vec<&str> = missing.iter().map(|tool| tool.program).collect();
+    println!("missing on this machine: {}", programs.join(", "));
+    println!("install with: {}", tools::install_line(missing));
+}
+
+fn run_step(step: &Step, machine: &Machine, tests: &mut Counts) -> Row {
+    let started = Instant::now();
+    let outcome = match (step.plan)(machine) {
+        Plan::Run(job) => run_job(job, machine, tests),
+        Plan::Blocked(why) => Outcome::NotRun(why),
+        Plan::Broken(why) => Outcome::Failed(why),
+    };
+    Row { name: step.name, outcome, took: started.elapsed() }
+}
+
+fn run_job(job: Job, machine: &Machine, tests: &mut Counts) -> Outcome {
+    let mut cargo = Command::new("cargo");
+    cargo.args(&job.arguments).current_dir(&machine.root).stdin(Stdio::null());
+    if std::env::var_os("CI").is_some() {
+        // Nothing is built twice there: no traces for the next build, no colours for nobody.
+        cargo.env("CARGO_INCREMENTAL", "0").env("CARGO_TERM_COLOR", "never");
+    }
+    cargo.envs(job.variables.iter().map(|(name, value)| (name, value)));
+    println!("{}", shown(&job));
+    let (success, counts) = match if job.counts_tests { counted(cargo) } else { plain(cargo) } {
+        Ok(end) => end,
+        Err(error) => return Outcome::Failed(error.to_string()),
+    };
+    *tests += counts;
+    match success {
+        // A test program that is left out by mistake must not look like one that passed.
+        true if job.counts_tests && counts.passed == 0 => Outcome::Failed("no test ran".to_owned()),
+        true => Outcome::Passed(job.left_out),
+        false if job.left_out.is_empty() => Outcome::Failed("see above".to_owned()),
+        false => Outcome::Failed(format!("see above; did not run: {}", job.left_out.join(", "))),
+    }
+}
+
+fn plain(mut cargo: Command) -> Result<(bool, Counts), Error> {
+    let status = cargo.status();
+    let status = status.map_err(|source| Error::Spawn { program: "cargo".to_owned(), source })?;
+    Ok((status.success(), Counts::default()))
+}
+
+/// Runs with the output passed on line by line, and the tests in it added up.
+fn counted(mut cargo: Command) -> Result<(bool, Counts), Error> {
+    let wrap = |source| Error::Spawn { program: "cargo".to_owned(), source };
+    let mut child = cargo.stdout(Stdio::piped()).spawn().map_err(wrap)?;
+    let output = child.stdout.take().expect("the output of the child was just asked for");
+    let mut counts = Counts::default();
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line.map_err(wrap)?;
+        let line = String::from_utf8_lossy(&line);
+        if let Some(more) = Counts::read(&line) {
+            counts += more;
+        }
+        println!("{line}");
+    }
+    Ok((child.wait().map_err(wrap)?.success(), counts))
+}
+
+/// The command as a person would type it.
+fn shown(job: &Job) -> String {
+    let variables = job.variables.iter().map(|(name, value)| {
+        if value.contains(' ') { format!("{name}='{value}' ") } else { format!("{name}={value} ") }
+    });
+    format!("$ {}cargo {}", variables.collect::<String>(), job.arguments.join(" "))
+}
+
+#[derive(Default)]
+struct Report {
+    rows: Vec<Row>,
+    tests: Counts,
+}
+
+struct Row {
+    name: &'static str,
+    outcome: Outcome,
+    took: Duration,
+}
+
+enum Outcome {
+    /// With what it left out because a tool is missing.
+    Passed(Vec<String>),
+    Failed(String),
+    NotRun(String),
+}
+
+impl Outcome {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Passed(left_out) if left_out.is_empty() => "passed",
+            Self::Passed(_) => "passed in part",
+            Self::Failed(_) => "FAILED",
+            Self::NotRun(_) => "did not run",
+        }
+    }
+
+    fn remark(&self) -> String {
+        match self {
+            Self::Passed(left_out) if left_out.is_empty() => String::new(),
+            Self::Passed(left_out) => format!("did not run: {}", left_out.join(", ")),
+            Self::Failed(why) | Self::NotRun(why) => why.clone(),
+        }
+    }
+}
+
+impl Report {
+    fn exit_code(&self) -> ExitCode {
+        let mut outcomes = self.rows.iter().map(|row| &row.outcome);
+        if outcomes.clone().any(|outcome| matches!(outcome, Outcome::Failed(_))) {
+            return ExitCode::FAILURE;
+        }
+        let is_incomplete = outcomes.any(|outcome| match outcome {
+            Outcome::NotRun(_) => true,
+            Outcome::Passed(left_out) => !left_out.is_empty(),
+            Outcome::Failed(_) => false,
+        });
+        if is_incomplete { ExitCode::from(INCOMPLETE) } else { ExitCode::SUCCESS }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Row { name, outcome, took } in &self.rows {
+            let (word, remark) = (outcome.word(), outcome.remark());
+            let line = format!("{name:<14}{word:<16}{:>8}  {remark}", seconds(*took));
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        if self.tests == Counts::default() {
+            return Ok(());
+        }
+        write!(f, "\n{}", self.tests)
+    }
+}
+
+fn seconds(took: Duration) -> String {
+    format!("{:.1} s", took.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(outcomes: Vec<Outcome>) -> Report {
+        let row = |outcome| Row { name: "step", outcome, took: Duration::from_millis(1500) };
+        let tests = Counts { passed: 3, failed: 1, skipped: 2 };
+        Report { rows: outcomes.into_iter().map(row).collect(), tests }
+    }
+
+    fn code(outcomes: Vec<Outcome>) -> String {
+        format!("{:?}", report(outcomes).exit_code())
+    }
+
+    #[test]
+    fn the_exit_code_tells_failed_from_incomplete() {
+        let (passed, why) = (|| Outcome::Passed(Vec::new()), || "why".to_owned());
+        let success = format!("{:?}", ExitCode::SUCCESS);
+        let incomplete = format!("{:?}", ExitCode::from(INCOMPLETE));
+        let failure = format!("{:?}", ExitCode::FAILURE);
+        assert_eq!(code(vec![passed(), passed()]), success);
+        assert_eq!(code(vec![passed(), Outcome::NotRun(why())]), incomplete);
+        assert_eq!(code(vec![Outcome::Passed(vec![why()])]), incomplete);
+        assert_eq!(code(vec![Outcome::Failed(why()), Outcome::NotRun(why())]), failure);
+    }
+
+    #[test]
+    fn the_report_ends_with_the_tests_alone() {
+        let text = report(vec![Outcome::Failed("see above".to_owned())]).to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "step          FAILED             1.5 s  see above",
+                "",
+                "3 passed, 1 failed, 2 skipped"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_step_is_shown_as_typed() {
+        let job = Job {
+            arguments: vec!["test".to_owned(), "--lib".to_owned()],
+            variables: vec![("A", "1".to_owned()), ("B", "--cfg c".to_owned())],
+            ..Job::default()
+        };
+        assert_eq!(shown(&job), "$ A=1 B='--cfg c' cargo test --lib");
+    }
+}
