@@ -1,7 +1,7 @@
 //! Listeners: accepting, pausing when descriptors are spent, moving to another shard.
 //! A listener is closed only when no shard is left to take it over: closing resets its backlog.
 
-use springtide_engine::{Completion, Descriptor, Error, Handle, Key, Op, Outcome};
+use springtide_engine::{Completion, Descriptor, Error, Key, Op, Outcome};
 
 use crate::room::Room;
 use std::time::Duration;

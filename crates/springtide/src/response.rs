@@ -41,8 +41,7 @@ impl Response {
     /// A response without a body.
     #[must_use]
     pub const fn empty(status: StatusCode) -> Self {
-        let (content_type, fields) = (ContentType::None, Vec::new());
-        Self { status, content_type, fields, body: Bytes::new() }
+        Self { status, content_type: ContentType::None, fields: Vec::new(), body: Bytes::new() }
     }
 
     /// HTML text.

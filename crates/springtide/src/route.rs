@@ -157,7 +157,7 @@ impl Router {
         endpoint.or(route.any.as_ref())
     }
 
-    fn nothing(&self) -> Found<'_, '_> {
+    fn nothing<'path>(&self) -> Found<'_, 'path> {
         if self.fallback.is_some() { Found::Fallback } else { Found::Nothing }
     }
 

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Op, Outcome, Wheel};
+use springtide_engine::{Completion, Descriptor, Error, Moment, Op, Outcome, Wheel};
 
 use crate::connection::Connection;
-use crate::files::FileEvent;
+use crate::files::{FileEvent, FileReply};
 use crate::listener::{Accepted, LISTENER_TOKEN, Listeners, RESUME_TOKEN};
 use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::ShardCounts;
@@ -221,7 +221,13 @@ impl Shard {
 
     /// Brings what the file service has to the connection that asked, if it is still there.
     fn file_event(&mut self, event: FileEvent) {
-        let place = Place::from_raw(event.asker().connection);
+        let (asker, opened) = match &event {
+            FileEvent::Reply(asker, FileReply::Streamed { stream, .. }) => (asker, Some(*stream)),
+            FileEvent::Reply(asker, _)
+            | FileEvent::Piece { asker, .. }
+            | FileEvent::Broken { asker, .. } => (asker, None),
+        };
+        let place = Place::from_raw(asker.connection);
         let asker = self.connections.get_mut(place).filter(|connection| connection.is_open());
         match asker {
             Some(connection) => connection.tell(&mut self.room, |session, outbox, room| {
@@ -229,7 +235,7 @@ impl Shard {
                 session.file_event(event, outbox, room);
             }),
             None => {
-                if let Some(stream) = event.opened_stream() {
+                if let Some(stream) = opened {
                     let mut engine = self.room.requests.engine.borrow_mut();
                     self.room.files.abandon(&mut **engine, stream);
                 }

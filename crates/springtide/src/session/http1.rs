@@ -424,8 +424,10 @@ fn ask_files(
         is_head: data.head.method == http::Method::HEAD,
         path: within,
         request_path: data.path(),
+        if_match: data.field("if-match"),
         if_none_match: data.field("if-none-match"),
         if_modified_since: data.field("if-modified-since"),
+        if_unmodified_since: data.field("if-unmodified-since"),
         if_range: data.field("if-range"),
         range: data.field("range"),
     };
