@@ -1,0 +1,125 @@
+//! `springtide serve`: starts a server, says what it does, and stops it when told to.
+//! Signals are the program's choice; the library never touches them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use springtide::{Address, Error, Files, Limits, Running, Server};
+
+use crate::arguments::Serve;
+use crate::site::{self, Bundle};
+
+/// What a process ends with when a second signal stops it at once.
+const EXIT_AT_ONCE: i32 = 130;
+
+/// Why the program ends with an error.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Server(Error),
+    Signals(std::io::Error),
+    NoBundle,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Server(error) => error.fmt(f),
+            Self::Signals(error) => write!(f, "cannot wait for signals: {error}"),
+            Self::NoBundle => f.write_str(
+                "the bundled site is not where the program was built; name a directory: \
+                 springtide serve DIRECTORY",
+            ),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Server(error)
+    }
+}
+
+/// Serves until a signal ends it.
+pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
+    let started = Arc::default();
+    let mut server = Server::new()
+        .engine(options.engine.into())
+        .latency(options.latency)
+        .limits(Limits::default());
+    if let Some(count) = options.workers {
+        server = server.workers(usize::from(count));
+    }
+    server = match &options.directory {
+        Some(directory) => server.files("/", Files::new(directory).hidden(options.hidden)),
+        None => {
+            let bundle = Bundle::find().ok_or(Failure::NoBundle)?;
+            site::bundled(server, &bundle, &started, options.hidden)
+        }
+    };
+    for address in &options.listen {
+        server = server.listen(address)?;
+    }
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::Signals)?;
+    let running = Arc::new(server.start()?);
+    site::started(&started, &running);
+    greet(&running, options);
+    let patience = Duration::from_secs(options.grace);
+    let (own, handle) = (running.clone(), signals.handle());
+    let watcher = std::thread::spawn(move || stop_on_signal(&mut signals, &own, patience));
+    let ended = running.join();
+    handle.close();
+    // The watcher has nothing left to wait for.
+    let _ = watcher.join();
+    ended?;
+    println!("stopped: {} requests answered", running.metrics().counts().requests_total);
+    Ok(())
+}
+
+fn stop_on_signal(signals: &mut Signals, running: &Running, patience: Duration) {
+    let mut pending = signals.forever();
+    if pending.next().is_none() {
+        return;
+    }
+    let open = running.metrics().counts().connections_open;
+    println!(
+        "stopping: {open} connections are open; requests that have begun get {} s (again to stop \
+         at once)",
+        patience.as_secs()
+    );
+    running.stop(patience);
+    if pending.next().is_some() {
+        std::process::exit(EXIT_AT_ONCE);
+    }
+}
+
+/// Says what runs, where, how, within which limits, and how to stop it.
+fn greet(running: &Running, options: &Serve) {
+    let what = options.directory.as_deref().map_or("the bundled site", as_text);
+    println!("springtide {} serves {what}", env!("CARGO_PKG_VERSION"));
+    for address in running.addresses() {
+        match address {
+            Address::Internet(address) => println!("  http://{address}"),
+            other => println!("  {other}"),
+        }
+    }
+    let limits = Limits::default().http1;
+    println!("  engine   {} ({})", running.engine(), running.engine_reason());
+    println!("  workers  {}", running.workers());
+    println!(
+        "  limits   {} connections, heads {} KiB and {} fields in {} s, bodies {} KiB, idle {} s",
+        running.connections_max(),
+        limits.head_bytes_max >> 10,
+        limits.fields_max,
+        limits.head_timeout_ms / 1000,
+        limits.body_bytes_max >> 10,
+        limits.idle_timeout_ms / 1000,
+    );
+    println!("  stop     Ctrl-C, or: kill {}", std::process::id());
+}
+
+fn as_text(path: &Path) -> &str {
+    path.to_str().unwrap_or("a directory")
+}

@@ -1,0 +1,113 @@
+//! The bundled site: pages, the examples with their source, live counters, two plain replies.
+//! It uses nothing of the library that any program could not use.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use serde::Serialize;
+use springtide::{Files, Json, Response, Running, Server};
+
+/// Where the bundled site lies.
+pub(crate) struct Bundle {
+    site: PathBuf,
+    examples: PathBuf,
+}
+
+/// What is known once the server runs.
+pub(crate) struct Started {
+    engine: &'static str,
+    workers: usize,
+    at: Instant,
+}
+
+impl Bundle {
+    /// Finds the site in the tree that the program was built in.
+    pub(crate) fn find() -> Option<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
+        let (site, examples) = (root.join("site"), root.join("examples"));
+        (site.is_dir() && examples.is_dir()).then_some(Self { site, examples })
+    }
+}
+
+/// Remembers what the counters page tells of the server.
+pub(crate) fn started(cell: &OnceLock<Started>, running: &Running) {
+    let (engine, workers) = (running.engine(), running.workers());
+    cell.get_or_init(|| Started { engine, workers, at: Instant::now() });
+}
+
+/// Adds the routes of the bundled site.
+pub(crate) fn bundled(
+    server: Server,
+    bundle: &Bundle,
+    started: &Arc<OnceLock<Started>>,
+    hidden: bool,
+) -> Server {
+    let (metrics, started) = (server.metrics(), started.clone());
+    let examples = examples_of(&bundle.examples);
+    server
+        .get("/plaintext", || "Hello, World!")
+        .get("/json", || Json(Greeting { message: "Hello, World!" }))
+        .get("/api/counters", move || {
+            let counters = Counters::of(started.get(), metrics.counts());
+            Response::json(&counters).header("cache-control", "no-store")
+        })
+        .get("/api/examples", move || Response::json(&examples))
+        .files("/examples", Files::new(&bundle.examples))
+        .files("/", Files::new(&bundle.site).hidden(hidden).not_found_page("404.html"))
+}
+
+#[derive(Serialize)]
+struct Greeting {
+    message: &'static str,
+}
+
+#[derive(Serialize)]
+struct Counters {
+    version: &'static str,
+    engine: &'static str,
+    workers: usize,
+    uptime_ms: u64,
+    #[serde(flatten)]
+    counts: springtide::Counts,
+}
+
+impl Counters {
+    fn of(started: Option<&Started>, counts: springtide::Counts) -> Self {
+        let uptime = started.map_or(0, |started| started.at.elapsed().as_millis());
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            engine: started.map_or("", |started| started.engine),
+            workers: started.map_or(0, |started| started.workers),
+            uptime_ms: u64::try_from(uptime).unwrap_or(u64::MAX),
+            counts,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Example {
+    name: String,
+    /// The first sentence of the file's own words.
+    title: String,
+    source: String,
+}
+
+/// The examples in a directory, by name. What cannot be read is left out: the page shows the rest.
+fn examples_of(directory: &Path) -> Vec<Example> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    let mut examples: Vec<Example> = paths.filter_map(|path| example(&path)).collect();
+    examples.sort_by(|one, other| one.name.cmp(&other.name));
+    examples
+}
+
+fn example(path: &Path) -> Option<Example> {
+    if path.extension()? != "rs" {
+        return None;
+    }
+    let name = path.file_stem()?.to_str()?.to_owned();
+    let source = std::fs::read_to_string(path).ok()?;
+    let title = source.lines().next()?.trim_start_matches("//!").trim();
+    Some(Example { title: title.trim_end_matches('.').to_owned(), name, source })
+}
