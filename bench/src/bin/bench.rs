@@ -1,0 +1,2 @@
+//! The driver: not yet.
+fn main() {}

@@ -1,0 +1,27 @@
+//! The load generator: one thread, one ring, a few ways to send requests.
+//! It must never cost more than the server that it measures, nor count a response it did not check.
+
+mod churn;
+mod client;
+mod connect;
+pub mod options;
+mod plan;
+mod tally;
+
+use std::io;
+
+use crate::report::Report;
+use crate::system;
+use options::Options;
+use plan::Plan;
+
+/// Runs what the options ask for and tells what happened.
+pub fn run(options: &Options) -> io::Result<Report> {
+    system::raise_open_files()?;
+    system::exact_timers();
+    if let Some(core) = options.core {
+        system::pin_to_core(core)?;
+    }
+    let plan = Plan::prepare(options)?;
+    if options.churn { churn::run(options, plan) } else { client::run(options, plan) }
+}
