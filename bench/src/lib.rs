@@ -2,6 +2,7 @@
 //! It must never reach into the engine: what is measured here is measured from outside.
 
 pub mod buffers;
+pub mod driver;
 pub mod floor;
 pub mod histogram;
 pub mod load;

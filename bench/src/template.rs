@@ -114,10 +114,12 @@ impl Fixed {
             return Ok(());
         }
         let expected = &self.bytes[start - self.start..end - self.start];
-        if expected == &bytes[start - offset..end - offset] {
+        let got = &bytes[start - offset..end - offset];
+        if expected == got {
             return Ok(());
         }
-        Err(Mismatch { offset: start })
+        let place = expected.iter().zip(got).position(|(one, other)| one != other);
+        Err(Mismatch { offset: start + place.unwrap_or(0) })
     }
 }
 

@@ -98,6 +98,13 @@ fn tag(kind: u64, fd: RawFd) -> u64 {
     kind << 32 | fd as u64
 }
 
+/// In close mode a failed send cancels the close that is linked to it.
+fn closed(fd: RawFd, result: i32) {
+    if result == -libc::ECANCELED {
+        drop(system::own(fd));
+    }
+}
+
 impl Floor<'_> {
     fn wait(&mut self, arrived: &mut Vec<Completion>) -> io::Result<()> {
         if self.options.spin_us > 0 {
@@ -121,7 +128,10 @@ impl Floor<'_> {
             ACCEPT => self.accepted(completion),
             RECEIVE => self.received(fd, completion),
             SEND => self.sent(fd, completion.result),
-            _ => self.closed(fd, completion.result),
+            _ => {
+                closed(fd, completion.result);
+                Ok(())
+            }
         }
     }
 
@@ -206,14 +216,6 @@ impl Floor<'_> {
             self.dirty.push(fd);
         }
         self.close_when_done(fd)
-    }
-
-    /// In close mode a failed send cancels the close that is linked to it.
-    fn closed(&mut self, fd: RawFd, result: i32) -> io::Result<()> {
-        if result == -libc::ECANCELED {
-            drop(system::own(fd));
-        }
-        Ok(())
     }
 
     fn close_when_done(&mut self, fd: RawFd) -> io::Result<()> {

@@ -25,3 +25,13 @@ pub fn run(options: &Options) -> io::Result<Report> {
     let plan = Plan::prepare(options)?;
     if options.churn { churn::run(options, plan) } else { client::run(options, plan) }
 }
+
+/// How many bytes one HTTP request of these options has, for floors that count bytes only.
+pub fn request_bytes(options: &Options) -> usize {
+    plan::http_request(options).len()
+}
+
+/// The bytes of one whole response of a server to these options' request.
+pub fn response_bytes(options: &Options) -> io::Result<Vec<u8>> {
+    Ok(plan::probe(options, &plan::http_request(options))?.1)
+}

@@ -31,7 +31,7 @@ impl Plan {
             }
             None => {
                 let request = http_request(options);
-                let template = probe(options, &request)?;
+                let (template, _) = probe(options, &request)?;
                 (request, template)
             }
         };
@@ -48,7 +48,7 @@ impl Plan {
     }
 }
 
-fn http_request(options: &Options) -> Vec<u8> {
+pub(super) fn http_request(options: &Options) -> Vec<u8> {
     let method = if options.body_bytes.is_some() { "POST" } else { "GET" };
     let mut text = format!(
         "{method} {} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: springtide-load\r\nAccept: */*\r\n",
@@ -75,7 +75,8 @@ fn pattern(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|index| b'a' + (index % 23) as u8).collect()
 }
 
-fn probe(options: &Options, request: &[u8]) -> io::Result<Template> {
+/// One request, and the template and the bytes of its response.
+pub(super) fn probe(options: &Options, request: &[u8]) -> io::Result<(Template, Vec<u8>)> {
     let mut stream = TcpStream::connect_timeout(&options.target, PROBE_TIMEOUT)?;
     stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
     stream.set_write_timeout(Some(PROBE_TIMEOUT))?;
@@ -103,5 +104,5 @@ fn probe(options: &Options, request: &[u8]) -> io::Result<Template> {
         let (got, expected) = (received.len(), template.total());
         return Err(io::Error::other(format!("first response: {got} bytes for {expected}")));
     }
-    Ok(template)
+    Ok((template, received))
 }
