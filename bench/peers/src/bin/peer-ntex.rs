@@ -1,41 +1,47 @@
-//! ntex 3.12 on its own runtime over io_uring (feature `neon-uring`), one worker.
+//! ntex 3.12 on its own runtime over io_uring (feature `neon-uring`), one worker, on its plain
+//! HTTP service: routes matched by hand cost less than those of `ntex::web::App`.
 //! It must never run on the polling driver: the feature is chosen at compile time.
 
+use std::io;
+
 use clap::Parser;
-use ntex::util::Bytes;
-use ntex::web::{self, App, HttpResponse};
-use peers::{BACKLOG, ECHO_BYTES_MAX, Message, Options, PLAINTEXT, SERVER, listener};
+use ntex::http::header::{CONTENT_TYPE, HeaderValue, SERVER};
+use ntex::http::{HttpService, Request, Response};
+use ntex::util::BytesMut;
+use peers::{BACKLOG, Message, Options, PLAINTEXT, listener};
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NAME: HeaderValue = HeaderValue::from_static(peers::SERVER);
 
 #[ntex::main]
-async fn main() -> std::io::Result<()> {
+async fn main() -> io::Result<()> {
     let options = Options::parse();
-    let app = async || {
-        App::new()
-            .state(web::types::PayloadConfig::new(ECHO_BYTES_MAX))
-            .route("/plaintext", web::get().to(plaintext))
-            .route("/json", web::get().to(json))
-            .route("/echo", web::post().to(echo))
-    };
-    web::HttpServer::new(app)
+    ntex::server::build()
         .workers(1)
         .backlog(i32::from(BACKLOG))
         .maxconn(100_000)
-        .listen(listener(options.listen)?)?
+        .listen("bench", listener(options.listen)?, async |_| HttpService::new(respond))?
         .run()
         .await
 }
 
-async fn plaintext() -> HttpResponse {
-    HttpResponse::Ok()
-        .header("Server", SERVER)
-        .content_type("text/plain; charset=utf-8")
-        .body(PLAINTEXT)
-}
-
-async fn json() -> HttpResponse {
-    HttpResponse::Ok().header("Server", SERVER).json(&Message::hello())
-}
-
-async fn echo(body: Bytes) -> HttpResponse {
-    HttpResponse::Ok().header("Server", SERVER).body(body)
+async fn respond(mut request: Request) -> io::Result<Response> {
+    let mut response = Response::Ok();
+    response.header(SERVER, NAME);
+    match request.path() {
+        "/plaintext" => Ok(response.header(CONTENT_TYPE, TEXT).body(PLAINTEXT)),
+        "/json" => {
+            let body = serde_json::to_vec(&Message::hello())?;
+            Ok(response.header(CONTENT_TYPE, JSON).body(body))
+        }
+        "/echo" => {
+            let mut body = BytesMut::new();
+            while let Some(part) = request.payload().recv().await {
+                body.extend_from_slice(&part.map_err(io::Error::other)?);
+            }
+            Ok(response.body(body.freeze()))
+        }
+        _ => Ok(Response::NotFound().finish()),
+    }
 }
