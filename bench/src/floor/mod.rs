@@ -25,14 +25,20 @@ pub fn run(options: &Options) -> io::Result<()> {
     }
     let listener = listen(options.listen)?;
     eprintln!("floor {:?} on {}", options.kind, listener.local_addr()?);
+    serve(options, &listener)
+}
+
+/// Serves connections of a listener that `listen` made.
+pub fn serve(options: &Options, listener: &TcpListener) -> io::Result<()> {
     let response = Response::prepare(options)?;
     match options.kind {
-        Kind::Uring => uring::serve(options, &listener, response),
-        Kind::Epoll => epoll::serve(options, &listener, response),
+        Kind::Uring => uring::serve(options, listener, response),
+        Kind::Epoll => epoll::serve(options, listener, response),
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// A listener whose connections have TCP_NODELAY, with a backlog of 4,096.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     // Accepted sockets inherit it.

@@ -1,4 +1,4 @@
-//! Connections that stay open: closed loop, open loop at a rate, and idle ones for memory.
+//! Connections that stay open: closed loop, and open loop at a rate.
 //! It must never have two sends in flight on one connection.
 
 use std::collections::VecDeque;
@@ -11,14 +11,12 @@ use super::options::Options;
 use super::plan::Plan;
 use super::tally::Tally;
 use crate::buffers::{BufferRing, Shape};
-use crate::report::{Memory, Report};
+use crate::report::Report;
 use crate::ring::{Completion, Receive, Ring, Sizes};
 use crate::system;
 
 const PRIME_DEADLINE: Duration = Duration::from_secs(60);
 const DRAIN_DEADLINE: Duration = Duration::from_secs(2);
-const CLOSE_DEADLINE: Duration = Duration::from_secs(20);
-const SETTLE: Duration = Duration::from_millis(300);
 /// Connections that are primed at the same time.
 const PRIMED_AT_ONCE: usize = 64;
 /// All receive buffers together.
@@ -52,7 +50,7 @@ struct Connection {
     broken: bool,
 }
 
-struct Client<'options> {
+pub(super) struct Client<'options> {
     options: &'options Options,
     plan: Plan,
     ring: Ring,
@@ -86,21 +84,10 @@ impl Schedule {
     }
 }
 
-/// Runs the closed loop, the open loop or the memory measurement.
+/// Runs the closed loop or the open loop.
 pub(super) fn run(options: &Options, plan: Plan) -> io::Result<Report> {
-    let memory_before = options.memory.then(|| server_memory(options)).transpose()?;
-    let files_before = server_files(options)?;
     let mut client = Client::open(options, plan)?;
     client.prime()?;
-    if let Some(before) = memory_before {
-        std::thread::sleep(SETTLE);
-        let open = server_memory(options)?;
-        let mut report = client.finish("memory", 0);
-        wait_for_files(options, files_before)?;
-        std::thread::sleep(SETTLE);
-        report.memory = Some(Memory { before, open, closed: server_memory(options)? });
-        return Ok(report);
-    }
     client.start();
     client.run_for(options.warmup, u64::MAX)?;
     client.tally.open(options)?;
@@ -112,30 +99,9 @@ pub(super) fn run(options: &Options, plan: Plan) -> io::Result<Report> {
     Ok(client.finish(mode, requests))
 }
 
-fn server_memory(options: &Options) -> io::Result<u64> {
-    let process =
-        options.server_pid.ok_or_else(|| io::Error::other("memory needs --server-pid"))?;
-    system::resident_bytes(process)
-}
-
-fn server_files(options: &Options) -> io::Result<usize> {
-    options.server_pid.map_or(Ok(0), system::open_descriptors)
-}
-
-/// Waits until the server has noticed that its connections are gone.
-fn wait_for_files(options: &Options, before: usize) -> io::Result<()> {
-    let deadline = Instant::now() + CLOSE_DEADLINE;
-    while server_files(options)? > before + 8 {
-        if Instant::now() > deadline {
-            return Err(io::Error::other("the server did not close its side in time"));
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
-}
-
 impl<'options> Client<'options> {
-    fn open(options: &'options Options, plan: Plan) -> io::Result<Client<'options>> {
+    /// Opens every connection and arms its receive.
+    pub(super) fn open(options: &'options Options, plan: Plan) -> io::Result<Client<'options>> {
         let completions = (4 * options.connections as u32).next_power_of_two().max(4096);
         let mut ring = Ring::new(Sizes { submissions: 2048, completions })?;
         let count = (BUFFER_MEMORY / options.buffer_bytes).clamp(32, 1 << 14);
@@ -169,7 +135,7 @@ impl<'options> Client<'options> {
     }
 
     /// One request on each connection, a few at a time.
-    fn prime(&mut self) -> io::Result<()> {
+    pub(super) fn prime(&mut self) -> io::Result<()> {
         let deadline = self.now + PRIME_DEADLINE.as_nanos() as u64;
         while self.priming < self.connections.len().min(PRIMED_AT_ONCE) {
             self.prime_next()?;
@@ -191,6 +157,7 @@ impl<'options> Client<'options> {
         Ok(())
     }
 
+    /// Goes over from the first requests to the workload.
     fn start(&mut self) {
         self.stage = Stage::Run;
         self.now = self.clock.elapsed().as_nanos() as u64;
@@ -222,15 +189,15 @@ impl<'options> Client<'options> {
             self.turn(end)?;
         }
         let left: usize = self.connections.iter().map(|connection| connection.due.len()).sum();
-        if self.busy + left > 0 {
-            let (busy, now) = (self.busy, self.options.rate.is_some());
-            // A closed loop that is cut ends with requests in flight only when the server hangs.
-            self.tally.error(|| format!("{busy} unanswered and {left} unsent; open loop: {now}"));
+        let busy = self.busy;
+        if busy + left > 0 {
+            self.tally.error(|| format!("{busy} requests unanswered and {left} unsent at the end"));
         }
         Ok(())
     }
 
-    fn finish(self, mode: &str, requests: u64) -> Report {
+    /// Ends the connections and tells the figures.
+    pub(super) fn finish(self, mode: &str, requests: u64) -> Report {
         // The ring lives on: its receives end with the shutdown, then the descriptors are closed.
         for connection in &self.connections {
             system::shutdown(connection.fd.as_raw_fd());

@@ -4,6 +4,7 @@
 mod churn;
 mod client;
 mod connect;
+mod memory;
 pub mod options;
 mod plan;
 mod tally;
@@ -23,7 +24,11 @@ pub fn run(options: &Options) -> io::Result<Report> {
         system::pin_to_core(core)?;
     }
     let plan = Plan::prepare(options)?;
-    if options.churn { churn::run(options, plan) } else { client::run(options, plan) }
+    match (options.churn, options.memory) {
+        (true, _) => churn::run(options, plan),
+        (false, true) => memory::run(options, plan),
+        (false, false) => client::run(options, plan),
+    }
 }
 
 /// How many bytes one HTTP request of these options has, for floors that count bytes only.

@@ -10,7 +10,7 @@ use clap::Parser;
 /// Closed loop by default: each active connection sends its next request when the last response
 /// has come. Exits with 1 when any response was wrong. One line of JSON goes to stdout.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "load", version)]
+#[command(name = "load", version, args_override_self = true)]
 pub struct Options {
     /// The server's address.
     pub target: SocketAddr,

@@ -71,7 +71,8 @@ impl Tally {
     pub(super) fn report(self, options: &Options, mode: &str, requests: u64) -> Report {
         let seconds = (self.end.at - self.start.at).as_secs_f64();
         let each = |nanoseconds: u64| nanoseconds as f64 / 1000.0 / requests.max(1) as f64;
-        let server = self.end.server.zip(self.start.server).map(|(end, start)| end - start);
+        let server =
+            self.end.server.zip(self.start.server).map(|(end, start)| end.saturating_sub(start));
         let us = |share: f64| self.latency.quantile(share) as f64 / 1000.0;
         Report {
             mode: mode.to_owned(),
@@ -88,7 +89,7 @@ impl Tally {
             max_us: self.latency.max() as f64 / 1000.0,
             errors: self.errors,
             error_samples: self.samples,
-            client_cpu_us_per_request: each(self.end.client - self.start.client),
+            client_cpu_us_per_request: each(self.end.client.saturating_sub(self.start.client)),
             server_cpu_us_per_request: server.map(each),
             memory: None,
         }
