@@ -94,7 +94,11 @@ pub(super) fn probe(options: &Options, request: &[u8]) -> io::Result<(Template, 
                 break;
             }
         }
-        match stream.read(&mut part)? {
+        let read = stream.read(&mut part).map_err(|error| {
+            let got = received.len();
+            io::Error::other(format!("first response, after {got} bytes: {error}"))
+        });
+        match read? {
             0 => break,
             count => received.extend_from_slice(&part[..count]),
         }
