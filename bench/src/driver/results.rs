@@ -25,6 +25,7 @@ pub(super) fn section(row: &Row, outcome: &Outcome, options: &Options, seed: u64
     if let Some(mark) = row.mark {
         line(&mut text, &mark_line(mark, outcome));
     }
+    text.push('\n');
     for (server, reason) in &outcome.missing {
         line(&mut text, &format!("- {} was not measured: {reason}", server.name()));
     }
@@ -34,13 +35,18 @@ pub(super) fn section(row: &Row, outcome: &Outcome, options: &Options, seed: u64
             line(&mut text, &format!("- {}: {failed} of its rounds failed", server.name()));
         }
     }
-    let command = format!(
+    let mut command = format!(
         "--rows {} --rounds {} --seconds {} --warmup {} --seed {seed}",
         row.name, options.rounds, options.seconds, options.warmup
     );
+    if !options.servers.is_empty() {
+        let _ = write!(command, " --servers {}", options.servers.join(","));
+    }
     let (machine, today) = (machine::describe(), machine::today());
     line(&mut text, &format!("\n{machine}; {today}; `cargo xtask bench {command}`"));
-    line(&mut text, &format!("(load: `{}`)", row.load.join(" ")));
+    if !row.load.is_empty() {
+        line(&mut text, &format!("(load: `{}`)", row.load.join(" ")));
+    }
     text
 }
 
