@@ -1,0 +1,57 @@
+//! What the peers share: their flags, and the bodies that they serve.
+//! It must never make a peer slower or faster than its own documentation would.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+
+use clap::Parser;
+use serde::Serialize;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The body of /plaintext.
+pub const PLAINTEXT: &str = "Hello, World!";
+/// The value of the Server header where a peer lets it be chosen.
+pub const SERVER: &str = "peer";
+/// Longest body of POST /echo.
+pub const ECHO_BYTES_MAX: usize = 2 << 20;
+/// Connections that wait for accept.
+pub const BACKLOG: u16 = 4096;
+
+/// One server on one worker thread: /plaintext, /json, POST /echo, /file/NAME where it can.
+#[derive(Debug, Parser)]
+pub struct Options {
+    /// The address to listen on.
+    #[arg(long)]
+    pub listen: SocketAddr,
+    /// The directory behind /file/.
+    #[arg(long, default_value = ".")]
+    pub files: PathBuf,
+}
+
+/// The value that /json serializes for each request.
+#[derive(Debug, Serialize)]
+pub struct Message {
+    pub message: &'static str,
+}
+
+impl Message {
+    /// The message of every bench.
+    pub fn hello() -> Message {
+        Message { message: PLAINTEXT }
+    }
+}
+
+/// A listener with the backlog and the socket options that every server of the bench has.
+/// Accepted sockets inherit TCP_NODELAY.
+pub fn listener(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::from(BACKLOG))?;
+    Ok(socket.into())
+}

@@ -1,0 +1,190 @@
+//! Sections of bench/RESULTS.md: one for each row, between markers, with machine and command.
+//! It must never touch what stands outside of its markers.
+
+use std::fmt::Write;
+use std::fs;
+use std::io;
+
+use super::machine;
+use super::options::Options;
+use super::rows::{Mark, Row};
+use super::servers::{Class, Server};
+use super::summary::{Figure, Spread};
+use super::{Outcome, Report};
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md");
+
+/// The section of one row.
+pub(super) fn section(row: &Row, outcome: &Outcome, options: &Options, seed: u64) -> String {
+    let mut text = format!("## {}\n\n", row.title);
+    if row.memory {
+        memory_table(&mut text, outcome);
+    } else {
+        speed_table(&mut text, outcome);
+    }
+    if let Some(mark) = row.mark {
+        line(&mut text, &mark_line(mark, outcome));
+    }
+    text.push('\n');
+    for (server, reason) in &outcome.missing {
+        line(&mut text, &format!("- {} was not measured: {reason}", server.name()));
+    }
+    for (server, rounds) in &outcome.rounds {
+        let failed = rounds.iter().filter(|round| round.is_none()).count();
+        if failed > 0 {
+            line(&mut text, &format!("- {}: {failed} of its rounds failed", server.name()));
+        }
+    }
+    let mut command = format!(
+        "--rows {} --rounds {} --seconds {} --warmup {} --seed {seed}",
+        row.name, options.rounds, options.seconds, options.warmup
+    );
+    if !options.servers.is_empty() {
+        let _ = write!(command, " --servers {}", options.servers.join(","));
+    }
+    let (machine, today) = (machine::describe(), machine::today());
+    line(&mut text, &format!("\n{machine}; {today}; `cargo xtask bench {command}`"));
+    if !row.load.is_empty() {
+        line(&mut text, &format!("(load: `{}`)", row.load.join(" ")));
+    }
+    text
+}
+
+/// Replaces the row's section, or appends it.
+pub(super) fn write(row: &Row, section: &str) -> io::Result<()> {
+    let text = match fs::read_to_string(PATH) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "# Results\n".to_owned(),
+        Err(error) => return Err(error),
+    };
+    fs::write(PATH, replaced(&text, row.name, section))
+}
+
+fn replaced(text: &str, name: &str, section: &str) -> String {
+    let (begin, end) = (format!("<!-- row:{name} -->\n"), format!("<!-- end:{name} -->\n"));
+    let section = format!("{begin}{}\n{end}", section.trim_end());
+    match (text.find(&begin), text.find(&end)) {
+        (Some(from), Some(to)) if from < to => {
+            format!("{}{section}{}", &text[..from], &text[to + end.len()..])
+        }
+        _ => format!("{}\n\n{section}", text.trim_end()),
+    }
+}
+
+fn line(text: &mut String, what: &str) {
+    text.push_str(what);
+    text.push('\n');
+}
+
+fn cpu(rounds: &[Option<Report>]) -> Vec<Option<f64>> {
+    rounds.iter().map(|round| round.as_ref()?.server_cpu_us_per_request).collect()
+}
+
+fn median(rounds: &[Option<Report>], figure: fn(&Report) -> f64) -> f64 {
+    let figures = rounds.iter().flatten().map(figure);
+    Spread::of(figures).map_or(f64::NAN, |spread| spread.median)
+}
+
+/// The peer with the lowest median.
+fn best_peer(outcome: &Outcome) -> Option<Server> {
+    let peers = outcome.rounds.iter().filter(|(server, _)| server.class() == Class::Peer);
+    let medians = peers.filter_map(|(server, rounds)| {
+        Some((Spread::of(cpu(rounds).into_iter().flatten())?.median, *server))
+    });
+    medians.min_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, server)| server)
+}
+
+fn ratio(outcome: &Outcome, server: Server, to: Server) -> Option<Spread> {
+    let (figures, to) = (outcome.rounds.get(&server)?, outcome.rounds.get(&to)?);
+    Spread::of_ratios(&cpu(figures), &cpu(to))
+}
+
+fn speed_table(text: &mut String, outcome: &Outcome) {
+    let peer = best_peer(outcome);
+    let peer_name = peer.map_or("peer", Server::name);
+    line(
+        text,
+        &format!(
+            "| server | CPU µs/request (min–max) | × floor | × {peer_name} | requests/s | p50 µs \
+             | p99 µs | p99.9 µs |"
+        ),
+    );
+    line(text, "|---|---|---|---|---|---|---|---|");
+    for (server, rounds) in &outcome.rounds {
+        let Some(spread) = Spread::of(cpu(rounds).into_iter().flatten()) else { continue };
+        let times = |to: Option<Server>| {
+            let spread = to.and_then(|to| ratio(outcome, *server, to));
+            spread.map_or_else(|| "–".to_owned(), |spread| format!("{:.2}", spread.median))
+        };
+        let row = format!(
+            "| {} | **{}** ({}–{}) | {} | {} | {} | {} | {} | {} |",
+            server.name(),
+            Figure(spread.median),
+            Figure(spread.min),
+            Figure(spread.max),
+            times(Some(server.floor())),
+            times(peer),
+            Figure(median(rounds, |report| report.requests_per_second)),
+            Figure(median(rounds, |report| report.p50_us)),
+            Figure(median(rounds, |report| report.p99_us)),
+            Figure(median(rounds, |report| report.p999_us)),
+        );
+        line(text, &row);
+    }
+}
+
+fn memory_table(text: &mut String, outcome: &Outcome) {
+    line(text, "| server | bytes a connection (min–max) | kept after they closed | RSS before |");
+    line(text, "|---|---|---|---|");
+    for (server, rounds) in &outcome.rounds {
+        let each = |after: fn(&super::super::report::Memory) -> u64| {
+            let reports = rounds.iter().flatten();
+            Spread::of(reports.filter_map(|report| {
+                let memory = report.memory?;
+                let more = after(&memory) as f64 - memory.before as f64;
+                Some(more / report.connections as f64)
+            }))
+        };
+        let (Some(open), Some(closed)) = (each(|m| m.open), each(|m| m.closed)) else { continue };
+        let before = median(rounds, |report| report.memory.map_or(f64::NAN, |m| m.before as f64));
+        let (median, min, max) = (Figure(open.median), Figure(open.min), Figure(open.max));
+        let kept = Figure(closed.median);
+        let before = Figure(before / 1024.0);
+        let name = server.name();
+        line(text, &format!("| {name} | **{median}** ({min}–{max}) | {kept} | {before} KB |"));
+    }
+}
+
+fn mark_line(mark: Mark, outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let (server, floor) = (mark.server.name(), mark.floor.name());
+    // Writing to a String cannot fail.
+    let _ = write!(text, "\nMark: {server} ≤ {:.2} × {floor}: ", mark.ratio_max);
+    match ratio(outcome, mark.server, mark.floor) {
+        None => text.push_str("not measured."),
+        Some(spread) => {
+            let met = if spread.median <= mark.ratio_max { "met" } else { "**missed**" };
+            let Spread { median, min, max } = spread;
+            let _ = write!(text, "{median:.3} ({min:.3}–{max:.3}), {met}.");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_is_replaced_in_its_place_and_appended_once() {
+        let first = replaced("# Results\n\nWords.\n", "a", "## A\nold\n");
+        let both = replaced(&first, "b", "## B\n");
+        let text = replaced(&both, "a", "## A\nnew");
+        assert_eq!(
+            text,
+            "# Results\n\nWords.\n\n<!-- row:a -->\n## A\nnew\n<!-- end:a -->\n\n\
+             <!-- row:b -->\n## B\n<!-- end:b -->\n"
+        );
+        assert_eq!(replaced(&text, "b", "## B\n"), text);
+    }
+}

@@ -1,0 +1,165 @@
+//! The table of what is measured: workloads, their servers, their marks.
+//! It must never hold a figure that was measured.
+
+use super::servers::Server;
+use crate::floor::options::Canned;
+
+/// One workload and the servers that have it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    /// Flags for the load generator.
+    pub(super) load: &'static [&'static str],
+    /// Further flags for the floors.
+    pub(super) floor: &'static [&'static str],
+    /// Further flags for `bench-server`.
+    pub(super) ours: &'static [&'static str],
+    /// What the floors send when our own response cannot be captured; `None` leaves them out.
+    pub(super) canned: Option<Canned>,
+    pub(super) servers: &'static [Server],
+    pub(super) mark: Option<Mark>,
+    /// Memory in place of speed.
+    pub(super) memory: bool,
+}
+
+/// The ratio of server CPU per request that a server must keep to its floor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    pub(super) server: Server,
+    pub(super) floor: Server,
+    pub(super) ratio_max: f64,
+}
+
+use Server::{Actix, Axum, EngineEpoll, EngineUring, FloorEpoll, FloorUring};
+use Server::{May, Nginx, Ntex, OursEpoll, OursUring};
+
+const ALL: &[Server] =
+    &[FloorUring, FloorEpoll, OursUring, OursEpoll, Ntex, May, Actix, Axum, Nginx];
+/// may_minihttp does not close on `Connection: close`.
+const CLOSING: &[Server] =
+    &[FloorUring, FloorEpoll, OursUring, OursEpoll, Ntex, Actix, Axum, Nginx];
+const WITH_FILES: &[Server] = &[FloorUring, FloorEpoll, OursUring, OursEpoll, Actix, Axum, Nginx];
+const WITH_POST: &[Server] =
+    &[FloorUring, FloorEpoll, OursUring, OursEpoll, Ntex, May, Actix, Axum];
+const OURS: &[Server] = &[FloorUring, FloorEpoll, OursUring, OursEpoll];
+const EPOLL: &[Server] = &[FloorEpoll, OursEpoll];
+const ECHO: &[Server] = &[FloorUring, FloorEpoll, EngineUring, EngineEpoll];
+
+const fn mark(server: Server, floor: Server, ratio_max: f64) -> Option<Mark> {
+    Some(Mark { server, floor, ratio_max })
+}
+
+const fn plain(name: &'static str, title: &'static str, load: &'static [&'static str]) -> Row {
+    let canned = Some(Canned::Plaintext);
+    let (floor, ours): (&[&str], &[&str]) = (&[], &[]);
+    Row { name, title, load, floor, ours, canned, servers: ALL, mark: None, memory: false }
+}
+
+/// Every row, in the order of bench/RESULTS.md.
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        mark: mark(OursUring, FloorUring, 1.10),
+        ..plain("plaintext", "Plaintext, 64 connections", &["--connections", "64"])
+    },
+    Row {
+        mark: mark(OursUring, FloorUring, 1.40),
+        ..plain("pipelined", "Plaintext, 64 connections, pipelined ×16", &["--depth", "16"])
+    },
+    plain("open5000", "Open loop, 5,000/s over 64 connections", &["--rate", "5000"]),
+    plain("open20000", "Open loop, 20,000/s over 64 connections", &["--rate", "20000"]),
+    plain("open60000", "Open loop, 60,000/s over 64 connections", &["--rate", "60000"]),
+    plain("active1000", "Plaintext, 1,000 active connections", &["--connections", "1000"]),
+    plain(
+        "idle10000",
+        "Plaintext, 10,000 connections of which 64 are active",
+        &["--connections", "10000", "--active", "64"],
+    ),
+    Row {
+        floor: &["--close"],
+        servers: CLOSING,
+        ..plain("churn", "A connection per request, 64 at a time", &["--churn"])
+    },
+    Row {
+        servers: EPOLL,
+        mark: None,
+        ..plain("epoll", "Plaintext on the epoll backend, 64 connections", &[])
+    },
+    Row {
+        canned: Some(Canned::Json),
+        ..plain("json", "JSON, 64 connections", &["--path", "/json"])
+    },
+    Row {
+        canned: None,
+        servers: WITH_POST,
+        ..plain(
+            "post64k",
+            "POST of 64 KB, echoed, 64 connections",
+            &["--path", "/echo", "--body-bytes", "65536", "--buffer-bytes", "65536"],
+        )
+    },
+    Row {
+        canned: Some(Canned::TenKilobytes),
+        servers: WITH_FILES,
+        ..plain(
+            "file10k",
+            "A file of 10 KB, 64 connections",
+            &["--path", "/file/10k.txt", "--buffer-bytes", "16384"],
+        )
+    },
+    Row {
+        canned: Some(Canned::Megabyte),
+        servers: WITH_FILES,
+        ..plain(
+            "file1m",
+            "A file of 1 MB, 16 connections",
+            &["--path", "/file/1m.txt", "--connections", "16", "--buffer-bytes", "65536"],
+        )
+    },
+    plain("sleeping", "One connection, the server sleeps in between", &["--connections", "1"]),
+    Row {
+        floor: &["--spin-us", "50"],
+        ours: &["--latency"],
+        servers: OURS,
+        ..plain("latency", "One connection with --latency", &["--connections", "1"])
+    },
+    Row {
+        floor: &["--response", "echo"],
+        servers: ECHO,
+        mark: mark(EngineUring, FloorUring, 1.08),
+        ..plain("echo64", "Raw echo of 64 B on the engine, 64 connections", &["--echo-bytes", "64"])
+    },
+    Row {
+        memory: true,
+        ..plain(
+            "memory",
+            "Resident memory for each of 10,000 idle connections after one request",
+            &["--connections", "10000", "--memory"],
+        )
+    },
+];
+
+impl Row {
+    /// Whether the row speaks HTTP (and floors may send a captured response).
+    pub(super) fn http(&self) -> bool {
+        !self.load.contains(&"--echo-bytes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::options::Options;
+    use clap::Parser;
+
+    #[test]
+    fn names_are_unique_and_flags_are_known() {
+        for (index, row) in ROWS.iter().enumerate() {
+            assert!(ROWS[..index].iter().all(|other| other.name != row.name), "{}", row.name);
+            let flags = ["load", "127.0.0.1:1", "--server-pid", "1"].iter().chain(row.load);
+            Options::try_parse_from(flags).unwrap_or_else(|error| panic!("{}: {error}", row.name));
+            let flags = ["floor", "--kind", "uring"].iter().chain(row.floor);
+            crate::floor::options::Options::try_parse_from(flags).expect("flags of the floor");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The servers that can be measured: where their binaries are and how they are started.
+//! It must never leave a process behind: a started server dies with its guard or its driver.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::nginx;
+use super::options::Options;
+use super::rows::Row;
+use crate::floor::options::Canned;
+use crate::system;
+
+const START_DEADLINE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(10);
+
+/// Every server that a row may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Server {
+    FloorUring,
+    FloorEpoll,
+    OursUring,
+    OursEpoll,
+    EngineUring,
+    EngineEpoll,
+    Ntex,
+    May,
+    Actix,
+    Axum,
+    Nginx,
+}
+
+/// Whose server it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    Floor,
+    Ours,
+    Peer,
+}
+
+impl Server {
+    /// The name in flags and tables.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Server::FloorUring => "floor-uring",
+            Server::FloorEpoll => "floor-epoll",
+            Server::OursUring => "springtide-uring",
+            Server::OursEpoll => "springtide-epoll",
+            Server::EngineUring => "engine-uring",
+            Server::EngineEpoll => "engine-epoll",
+            Server::Ntex => "ntex-uring",
+            Server::May => "may_minihttp",
+            Server::Actix => "actix-web",
+            Server::Axum => "axum",
+            Server::Nginx => "nginx",
+        }
+    }
+
+    pub(super) fn class(self) -> Class {
+        match self {
+            Server::FloorUring | Server::FloorEpoll => Class::Floor,
+            Server::OursUring | Server::OursEpoll => Class::Ours,
+            Server::EngineUring | Server::EngineEpoll => Class::Ours,
+            _ => Class::Peer,
+        }
+    }
+
+    /// The floor that a server is compared with: its own system interface for ours.
+    pub(super) fn floor(self) -> Server {
+        match self {
+            Server::OursEpoll | Server::EngineEpoll => Server::FloorEpoll,
+            _ => Server::FloorUring,
+        }
+    }
+}
+
+/// Where binaries, files and captured responses are.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) release: PathBuf,
+    pub(super) peers: PathBuf,
+    /// A directory of this run only, removed at its end.
+    pub(super) scratch: PathBuf,
+    pub(super) files: PathBuf,
+}
+
+impl Places {
+    /// Finds the target directory by the running driver and makes the scratch directory.
+    pub(super) fn find(options: &Options) -> io::Result<Places> {
+        let program = std::env::current_exe()?;
+        let target = program.parent().and_then(Path::parent);
+        let target =
+            target.ok_or_else(|| io::Error::other("the driver has no target directory"))?;
+        let peers = target.join("peers").join("release");
+        let scratch = std::env::temp_dir().join(format!("springtide-bench-{}", std::process::id()));
+        let files = scratch.join("files");
+        fs::create_dir_all(&files)?;
+        fs::write(files.join("10k.txt"), [b'x'; 10 * 1024])?;
+        fs::write(files.join("1m.txt"), vec![b'x'; 1024 * 1024])?;
+        let peers = options.peers_dir.clone().unwrap_or(peers);
+        Ok(Places { release: target.join("release"), peers, scratch, files })
+    }
+
+    /// The program of a server, whether or not it is there.
+    pub(super) fn program(&self, server: Server) -> PathBuf {
+        match server {
+            Server::FloorUring | Server::FloorEpoll => self.release.join("floor"),
+            Server::OursUring | Server::OursEpoll => self.release.join("bench-server"),
+            Server::EngineUring | Server::EngineEpoll => self.release.join("examples").join("echo"),
+            Server::Ntex => self.peers.join("peer-ntex"),
+            Server::May => self.peers.join("peer-may"),
+            Server::Actix => self.peers.join("peer-actix"),
+            Server::Axum => self.peers.join("peer-axum"),
+            Server::Nginx => nginx::program(),
+        }
+    }
+
+    /// The captured response of a row, if our server could be asked for it.
+    pub(super) fn response(&self, row: &Row) -> PathBuf {
+        self.scratch.join(format!("{}.response", row.name))
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        // A directory that cannot be removed is in the system's temporary one anyway.
+        let _ = fs::remove_dir_all(&self.scratch);
+    }
+}
+
+/// A server that runs until this is dropped.
+#[derive(Debug)]
+pub(super) struct Running {
+    child: Child,
+    pub(super) address: SocketAddr,
+}
+
+impl Running {
+    pub(super) fn process(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only when the process has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a server on a free port and on its core, and waits until it accepts.
+pub(super) fn start(
+    server: Server,
+    row: &Row,
+    places: &Places,
+    options: &Options,
+) -> io::Result<Running> {
+    let address = free_address()?;
+    let log = places.scratch.join(format!("{}.log", server.name()));
+    let mut command = command(server, row, places, address)?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
+    system::die_with_parent(&mut command);
+    // The child inherits the core of the thread that starts it.
+    system::pin_to_core(options.server_core)?;
+    let child = command.spawn();
+    system::pin_to_core(options.client_core)?;
+    let mut running = Running { child: child?, address };
+    let deadline = Instant::now() + START_DEADLINE;
+    while TcpStream::connect(address).is_err() {
+        let ended = running.child.try_wait()?;
+        if ended.is_some() || Instant::now() > deadline {
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            let said = said.trim().lines().next_back().unwrap_or("nothing").to_owned();
+            return Err(io::Error::other(format!("did not start; it said: {said}")));
+        }
+        thread::sleep(POLL);
+    }
+    Ok(running)
+}
+
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
+fn command(server: Server, row: &Row, places: &Places, address: SocketAddr) -> io::Result<Command> {
+    let mut command = Command::new(places.program(server));
+    let address_text = address.to_string();
+    match server {
+        Server::FloorUring | Server::FloorEpoll => {
+            let kind = if server == Server::FloorUring { "uring" } else { "epoll" };
+            command.args(["--kind", kind, "--listen", &address_text]).args(row.floor);
+            floor_flags(&mut command, row, places)?;
+        }
+        Server::OursUring | Server::OursEpoll => {
+            let engine = if server == Server::OursUring { "uring" } else { "epoll" };
+            command.args(["--listen", &address_text, "--workers", "1", "--engine", engine]);
+            command.arg("--files").arg(&places.files).args(row.ours);
+        }
+        Server::EngineUring | Server::EngineEpoll => {
+            let engine = if server == Server::EngineUring { "uring" } else { "epoll" };
+            command.args(["--listen", &address_text, "--engine", engine]);
+        }
+        Server::Nginx => {
+            command.args(nginx::arguments(&places.scratch, &places.files, address)?);
+        }
+        Server::Ntex | Server::May | Server::Actix | Server::Axum => {
+            command.args(["--listen", &address_text]).arg("--files").arg(&places.files);
+        }
+    }
+    Ok(command)
+}
+
+fn floor_flags(command: &mut Command, row: &Row, places: &Places) -> io::Result<()> {
+    if !row.http() {
+        return Ok(());
+    }
+    let load = super::load_options(row, ([127, 0, 0, 1], 1).into())?;
+    command.arg("--request-bytes").arg(crate::load::request_bytes(&load).to_string());
+    let captured = places.response(row);
+    if captured.exists() {
+        command.arg("--response-file").arg(captured);
+        return Ok(());
+    }
+    let canned = match row.canned {
+        Some(Canned::Json) => "json",
+        Some(Canned::TenKilobytes) => "10k",
+        Some(Canned::Megabyte) => "1m",
+        Some(Canned::Plaintext) => "plaintext",
+        Some(Canned::Echo) | None => {
+            return Err(io::Error::other("this floor needs the response of our server"));
+        }
+    };
+    command.args(["--response", canned]);
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! The flags of the load generator.
+//! It must never decide anything: a value means what its flag says.
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+
+/// A client for HTTP/1.1 and raw echo servers that costs little and checks every response.
+///
+/// Closed loop by default: each active connection sends its next request when the last response
+/// has come. Exits with 1 when any response was wrong. One line of JSON goes to stdout.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "load", version, args_override_self = true)]
+pub struct Options {
+    /// The server's address.
+    pub target: SocketAddr,
+    /// The path of every request.
+    #[arg(long, default_value = "/plaintext")]
+    pub path: String,
+    /// A further header, `Name: value`; may be repeated.
+    #[arg(long)]
+    pub header: Vec<String>,
+    /// POST a body of this many bytes instead of GET.
+    #[arg(long)]
+    pub body_bytes: Option<usize>,
+    /// Raw echo instead of HTTP: send this many bytes and expect the same back.
+    #[arg(long, conflicts_with_all = ["body_bytes", "churn"])]
+    pub echo_bytes: Option<usize>,
+    /// Open connections.
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// How many of them send requests; the others had one request each and stay idle.
+    #[arg(long)]
+    pub active: Option<usize>,
+    /// Requests that a connection sends at once, before it waits for all their responses.
+    #[arg(long, default_value_t = 1)]
+    pub depth: u32,
+    /// Open loop: this many requests a second over all active connections, due at fixed times.
+    /// Latency counts from the time that a request was due.
+    #[arg(long, conflicts_with_all = ["depth", "churn"])]
+    pub rate: Option<u64>,
+    /// A connection per request: the request carries `Connection: close`, and a connection
+    /// counts when the response is complete and the server has closed.
+    #[arg(long)]
+    pub churn: bool,
+    /// Measure the server's resident memory with all connections idle after one request each,
+    /// and again after they have closed. Needs --server-pid.
+    #[arg(long, requires = "server_pid", conflicts_with_all = ["churn", "rate"])]
+    pub memory: bool,
+    /// Seconds before the counted window.
+    #[arg(long, default_value_t = 0.5)]
+    pub warmup: f64,
+    /// Seconds of the counted window.
+    #[arg(long, default_value_t = 2.0)]
+    pub seconds: f64,
+    /// End the counted window after this many responses, if that is earlier.
+    #[arg(long)]
+    pub requests: Option<u64>,
+    /// Process whose CPU is read at both ends of the counted window.
+    #[arg(long)]
+    pub server_pid: Option<u32>,
+    /// Bytes of one receive buffer.
+    #[arg(long, default_value_t = 4096)]
+    pub buffer_bytes: u32,
+    /// Pin to this core.
+    #[arg(long)]
+    pub core: Option<usize>,
+    /// Never sleep: a shorter wait for the client, and no wake-up for the server to pay.
+    #[arg(long)]
+    pub spin: bool,
+}

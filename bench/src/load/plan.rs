@@ -1,0 +1,112 @@
+//! What is sent and what must come back, settled before the first counted request.
+//! It must never guess: the response is learned from the server itself, once.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use super::options::Options;
+use crate::template::Template;
+
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The bytes of a batch of requests, and the template of their responses.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// `depth` requests one after another. They are never freed, so that the kernel may read them
+    /// at any time.
+    batch: &'static [u8],
+    one: usize,
+    pub(super) template: Template,
+}
+
+impl Plan {
+    /// Builds the request and asks the server for one response to learn from.
+    pub(super) fn prepare(options: &Options) -> io::Result<Plan> {
+        let (request, template) = match options.echo_bytes {
+            Some(bytes) => {
+                let payload = pattern(bytes);
+                let template = Template::echo(&payload);
+                (payload, template)
+            }
+            None => {
+                let request = http_request(options);
+                let (template, _) = probe(options, &request)?;
+                (request, template)
+            }
+        };
+        if request.is_empty() || options.depth == 0 {
+            return Err(io::Error::other("nothing to send"));
+        }
+        let batch = request.repeat(options.depth as usize);
+        Ok(Plan { batch: Vec::leak(batch), one: request.len(), template })
+    }
+
+    /// The bytes of `count` requests.
+    pub(super) fn requests(&self, count: u32) -> &'static [u8] {
+        &self.batch[..self.one * count as usize]
+    }
+}
+
+pub(super) fn http_request(options: &Options) -> Vec<u8> {
+    let method = if options.body_bytes.is_some() { "POST" } else { "GET" };
+    let mut text = format!(
+        "{method} {} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: springtide-load\r\nAccept: */*\r\n",
+        options.path
+    );
+    if options.churn {
+        text.push_str("Connection: close\r\n");
+    }
+    for header in &options.header {
+        text.push_str(header);
+        text.push_str("\r\n");
+    }
+    if let Some(bytes) = options.body_bytes {
+        text.push_str(&format!("Content-Length: {bytes}\r\n"));
+    }
+    text.push_str("\r\n");
+    let mut request = text.into_bytes();
+    request.extend(pattern(options.body_bytes.unwrap_or(0)));
+    request
+}
+
+/// Bytes that differ from their neighbours, so that a shifted echo is noticed.
+fn pattern(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|index| b'a' + (index % 23) as u8).collect()
+}
+
+/// One request, and the template and the bytes of its response.
+pub(super) fn probe(options: &Options, request: &[u8]) -> io::Result<(Template, Vec<u8>)> {
+    let mut stream = TcpStream::connect_timeout(&options.target, PROBE_TIMEOUT)?;
+    stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
+    stream.set_write_timeout(Some(PROBE_TIMEOUT))?;
+    stream.write_all(request)?;
+    let mut received = Vec::new();
+    let mut part = [0; 4096];
+    let mut learned = None;
+    loop {
+        if learned.is_none() {
+            learned =
+                Template::learn(&received).map_err(|why| io::Error::other(why.to_string()))?;
+        }
+        if let Some(template) = &learned {
+            if received.len() >= template.total() {
+                break;
+            }
+        }
+        let read = stream.read(&mut part).map_err(|error| {
+            let got = received.len();
+            io::Error::other(format!("first response, after {got} bytes: {error}"))
+        });
+        match read? {
+            0 => break,
+            count => received.extend_from_slice(&part[..count]),
+        }
+    }
+    let template = learned.ok_or_else(|| io::Error::other("closed within the first response"))?;
+    if received.len() != template.total() {
+        let (got, expected) = (received.len(), template.total());
+        return Err(io::Error::other(format!("first response: {got} bytes for {expected}")));
+    }
+    Ok((template, received))
+}

@@ -1,0 +1,140 @@
+//! The load generator against the floors, and against servers that misbehave.
+//! It must never depend on a port, a figure or the machine's speed.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+
+use bench::floor::{self, options::Kind, options::Options as FloorOptions};
+use bench::load::{self, options::Options};
+use bench::report::Report;
+use clap::Parser;
+
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// Runs the load generator with a few requests.
+fn run(target: SocketAddr, flags: &[&str]) -> Report {
+    let target = target.to_string();
+    let few = ["load", &target, "--warmup", "0", "--seconds", "20", "--requests", "2000"];
+    let options = Options::parse_from(few.iter().chain(flags));
+    load::run(&options).expect("the load generator runs")
+}
+
+/// Starts a floor that lives as long as the test's process; `None` when io_uring is refused here.
+fn start(kind: &str, load: &[&str], flags: &[&str]) -> Option<SocketAddr> {
+    let load_flags = ["load", "127.0.0.1:1"].iter().chain(load);
+    let bytes = load::request_bytes(&Options::parse_from(load_flags)).to_string();
+    let first = ["floor", "--kind", kind, "--request-bytes", &bytes];
+    let options = FloorOptions::parse_from(first.iter().chain(flags));
+    let sizes = bench::ring::Sizes { submissions: 8, completions: 16 };
+    if options.kind == Kind::Uring && bench::ring::Ring::new(sizes).is_err() {
+        eprintln!("io_uring is refused here");
+        return None;
+    }
+    let listener = floor::listen(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || floor::serve(&options, &listener).expect("the floor serves"));
+    Some(address)
+}
+
+fn check(load: &[&str], floor: &[&str], exact: Option<u64>) {
+    // The client itself needs io_uring.
+    if start("uring", load, floor).is_none() {
+        return;
+    }
+    for kind in ["uring", "epoll"] {
+        let address = start(kind, load, floor).expect("this kind is not refused");
+        let report = run(address, load);
+        assert_eq!(report.errors, 0, "{kind} {load:?}: {:?}", report.error_samples);
+        assert!(report.requests >= exact.unwrap_or(2000), "{kind} {load:?}: {}", report.requests);
+        assert!(report.p50_us > 0.0 && report.p50_us <= report.p99_us, "{kind} {load:?}");
+    }
+}
+
+#[test]
+fn closed_loop() {
+    check(&[], &[], None);
+    check(&["--connections", "1"], &[], None);
+    check(&["--connections", "1"], &["--spin-us", "50"], None);
+    check(&["--connections", "300", "--active", "3"], &[], None);
+}
+
+#[test]
+fn pipelined() {
+    check(&["--depth", "16"], &[], None);
+    check(&["--depth", "200", "--connections", "2"], &[], None);
+    check(&["--depth", "16"], &["--direct-sends-max", "1000"], None);
+}
+
+#[test]
+fn open_loop() {
+    check(&["--rate", "50000"], &[], None);
+}
+
+#[test]
+fn a_connection_per_request() {
+    check(&["--churn", "--connections", "8"], &["--close"], None);
+}
+
+#[test]
+fn bodies_and_files() {
+    let post = ["--body-bytes", "100000", "--requests", "200"];
+    check(&post, &[], Some(200));
+    check(&["--requests", "100"], &["--response", "1m"], Some(100));
+    check(&["--requests", "500"], &["--response", "10k", "--direct-sends-max", "0"], Some(500));
+}
+
+#[test]
+fn raw_echo() {
+    check(&["--echo-bytes", "64"], &["--response", "echo"], None);
+    let large = ["--echo-bytes", "300000", "--requests", "100", "--connections", "4"];
+    check(&large, &["--response", "echo"], Some(100));
+}
+
+/// A server that sends `responses` in turn, one for each read, and closes after the last.
+fn misbehaving(responses: Vec<Vec<u8>>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            for response in &responses {
+                let mut request = [0; 1024];
+                if !matches!(stream.read(&mut request), Ok(count) if count > 0) {
+                    break;
+                }
+                if stream.write_all(response).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn what_is_wrong_is_an_error() {
+    let good = || RESPONSE.to_vec();
+    let not_found = b"HTTP/1.1 404 OK\r\nContent-Length: 2\r\n\r\nok".to_vec();
+    let other_body = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nko".to_vec();
+    let short = RESPONSE[..RESPONSE.len() - 1].to_vec();
+    for (bad, word) in [
+        (not_found, "differs"),
+        (other_body, "differs"),
+        (short, "closed"),
+        ([RESPONSE, RESPONSE].concat(), "more responses"),
+        (Vec::new(), "closed"),
+    ] {
+        let address = misbehaving(vec![good(), good(), good(), bad]);
+        let flags = ["--connections", "1", "--seconds", "0.2"];
+        let target = address.to_string();
+        let options = ["load", &target, "--warmup", "0"];
+        let options = Options::parse_from(options.iter().chain(&flags));
+        let Ok(report) = load::run(&options) else {
+            assert!(start("uring", &[], &[]).is_none(), "only a refusal of io_uring may fail");
+            return;
+        };
+        assert!(report.errors > 0, "{word}");
+        assert!(report.error_samples[0].contains(word), "{word}: {:?}", report.error_samples);
+    }
+}
