@@ -1,6 +1,8 @@
 //! The room: what all connections of a shard share while one of them is handled.
 //! It holds no connection, and nothing of it outlives the shard.
 
+use std::rc::Rc;
+
 use springtide_engine::{Op, PIECES_MAX, Piece};
 use springtide_proto::{Inbox, Outbox};
 
@@ -14,7 +16,7 @@ use crate::transport::Stage;
 
 /// What connections share.
 pub(crate) struct Room {
-    pub(crate) requests: Shared,
+    pub(crate) requests: Rc<Shared>,
     pub(crate) limits: Limits,
     pub(crate) files: FileService,
     pub(crate) roots: Vec<RootId>,
@@ -51,7 +53,7 @@ const BUFFER_BYTES: usize = 1 << 10;
 
 impl Room {
     pub(crate) fn new(
-        requests: Shared,
+        requests: Rc<Shared>,
         limits: Limits,
         files: FileService,
         stage: Option<fn() -> Box<dyn Stage>>,
