@@ -298,6 +298,7 @@ impl Machine {
         });
     }
 
+    #[inline(never)]
     fn receive_body(
         &mut self,
         input: &[u8],

@@ -133,24 +133,21 @@ impl Http1 {
                     self.handle(handler, exchange, data, outbox, room);
                 }
             }
-            Found::Files(directory, route) => {
-                data.route = route;
-                let reply = ask_files(directory, exchange, &data, who, room);
+            found => {
+                let reply = otherwise(&found, exchange, &data, who, room);
                 shared.put(data);
-                self.discard(has_body, exchange, room);
+                if has_body {
+                    self.machine.discard_body(exchange, &room.limits.http1);
+                }
                 if let Some(reply) = reply {
                     self.file_reply(exchange, reply, outbox, room);
                 }
-            }
-            Found::Allow { .. } | Found::Nothing => {
-                shared.put(data);
-                self.discard(has_body, exchange, room);
-                self.answer(exchange, &mut unfound(&found), outbox, room);
             }
         }
     }
 
     /// The handler is called when the body is there.
+    #[inline(never)]
     fn read_body(&mut self, exchange: Exchange, mut data: Box<RequestData>, outbox: &mut Outbox) {
         data.detach();
         self.machine.want_body(exchange, outbox);
@@ -162,18 +159,14 @@ impl Http1 {
         self.busy().reading = Some(Reading { exchange, data, body });
     }
 
-    fn discard(&mut self, has_body: bool, exchange: Exchange, room: &Room) {
-        if has_body {
-            self.machine.discard_body(exchange, &room.limits.http1);
-        }
-    }
-
+    #[inline(never)]
     fn keep(&mut self, span: Span, bytes: &[u8]) {
         if let Some(reading) = self.busy.as_mut().and_then(|busy| busy.reading.as_mut()) {
             reading.body.extend_from_slice(span.of(bytes));
         }
     }
 
+    #[inline(never)]
     fn body_complete(&mut self, shared: &Shared, outbox: &mut Outbox, room: &mut Room) {
         let reading = self.busy.as_mut().and_then(|busy| busy.reading.take());
         let Some(Reading { exchange, mut data, body }) = reading else { return };
@@ -228,6 +221,7 @@ impl Http1 {
         }
     }
 
+    #[inline(never)]
     fn refuse(&mut self, refusal: Refusal, outbox: &mut Outbox, room: &mut Room) {
         room.counts.refusals_total += 1;
         if let Some(busy) = &mut self.busy {
@@ -262,6 +256,7 @@ impl Http1 {
         self.pump(outbox.len(), room);
     }
 
+    #[inline(never)]
     fn file_reply(
         &mut self,
         exchange: Exchange,
@@ -367,10 +362,17 @@ fn head_of<'a>(response: &'a Response, room: &'a Room) -> Reply<'a> {
     }
 }
 
-/// The answer where nothing answers this method or path.
-#[cold]
-fn unfound(found: &Found<'_>) -> Response {
-    match found {
+/// What answers where no handler does: a file, now or later, or the reason why nothing is found.
+#[inline(never)]
+fn otherwise(
+    found: &Found<'_>,
+    exchange: Exchange,
+    data: &RequestData,
+    who: Who,
+    room: &mut Room,
+) -> Option<FileReply> {
+    let response = match found {
+        Found::Files(directory) => return ask_files(*directory, exchange, data, who, room),
         Found::Allow { value, is_options: true } => StatusCode::NO_CONTENT
             .into_response()
             .header(http::header::ALLOW, (*value).clone()),
@@ -378,7 +380,8 @@ fn unfound(found: &Found<'_>) -> Response {
             said(StatusCode::METHOD_NOT_ALLOWED).header(http::header::ALLOW, (*value).clone())
         }
         _ => said(StatusCode::NOT_FOUND),
-    }
+    };
+    Some(FileReply::Whole(response))
 }
 
 /// A status that says its own name, for a person at the other end.
