@@ -373,5 +373,6 @@ impl Shard {
                 _ => {}
             }
         }
+        self.room.requests.clear();
     }
 }
