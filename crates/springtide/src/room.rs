@@ -127,7 +127,7 @@ impl Room {
     /// Takes back what a send had.
     #[inline]
     pub(crate) fn put_pieces(&mut self, mut pieces: Vec<Piece>) {
-        for piece in pieces.drain(..) {
+        while let Some(piece) = pieces.pop() {
             if let Piece::Owned(buffer) = piece {
                 self.put_buffer(buffer);
             }
