@@ -222,7 +222,7 @@ impl Shard {
     /// Brings what the file service has to the connection that asked, if it is still there.
     fn file_event(&mut self, event: FileEvent) {
         let (asker, opened) = match &event {
-            FileEvent::Reply(asker, FileReply::Streamed { stream, .. }) => (asker, Some(*stream)),
+            FileEvent::Reply(asker, FileReply::Streamed { stream, .. }) => (asker, *stream),
             FileEvent::Reply(asker, _)
             | FileEvent::Piece { asker, .. }
             | FileEvent::Broken { asker, .. } => (asker, None),

@@ -283,6 +283,7 @@ impl Http1 {
             FileReply::Streamed { response, length, stream } => {
                 room.counts.requests_total += 1;
                 self.send_reply(exchange, &response, ReplyBody::Sized(length), outbox, room);
+                let Some(stream) = stream else { return };
                 let busy = self.busy();
                 let later = busy.streams.iter().position(|(own, _)| own.number() > exchange.number());
                 let position = later.unwrap_or(busy.streams.len());
