@@ -47,6 +47,11 @@ impl Descriptors {
         }
     }
 
+    pub(crate) fn is_in_use(&self, descriptor: Descriptor) -> bool {
+        let state = usize::try_from(descriptor.0).ok().and_then(|index| self.states.get(index));
+        state.is_some_and(|state| state.in_flight > 0 || state.closing)
+    }
+
     #[inline]
     pub(crate) fn begin(&mut self, descriptor: Descriptor, kind: OpKind) {
         let state = self.state(descriptor);

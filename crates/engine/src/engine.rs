@@ -196,6 +196,13 @@ pub trait Handle {
     /// The mechanism has no descriptors of the system.
     fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error>;
 
+    /// Lets go of a descriptor with nothing in flight, so that another engine of the process, or
+    /// of the same world, can use it: from here on that one's operations may name it.
+    ///
+    /// # Errors
+    /// Operations on it are in flight: it stays here.
+    fn release(&mut self, descriptor: Descriptor) -> Result<Descriptor, Error>;
+
     /// Wakes this engine from any thread.
     fn waker(&self) -> Waker;
 
@@ -407,6 +414,14 @@ impl Handle for Engine {
 
     fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error> {
         self.backend.adopt(socket)
+    }
+
+    fn release(&mut self, descriptor: Descriptor) -> Result<Descriptor, Error> {
+        if self.ledger.is_in_use(descriptor) {
+            return Err(Error::Misuse("a descriptor is released with nothing in flight"));
+        }
+        self.backend.release(descriptor);
+        Ok(descriptor)
     }
 
     fn waker(&self) -> Waker {

@@ -5,7 +5,7 @@ use crate::chunk::{ChunkLimits, Chunks};
 use crate::completion::{Completion, Memory, Outcome};
 use crate::descriptors::Descriptors;
 use crate::error::{Error, OpKind};
-use crate::op::{Op, PIECES_MAX};
+use crate::op::{Descriptor, Op, PIECES_MAX};
 use crate::slots::{Ended, Key, Slots};
 use crate::system;
 
@@ -98,6 +98,11 @@ impl Ledger {
         let cancelled = errno == system::ECANCELED;
         let error = if cancelled { Error::Cancelled } else { Error::system(kind, errno) };
         self.fail(key, error);
+    }
+
+    /// Whether a descriptor has operations in flight, its close included.
+    pub(crate) fn is_in_use(&self, descriptor: Descriptor) -> bool {
+        self.descriptors.is_in_use(descriptor)
     }
 
     /// Memory for the vectors of a send.

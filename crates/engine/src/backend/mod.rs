@@ -57,6 +57,9 @@ pub(crate) trait Backend {
     /// Takes a socket over that was opened elsewhere.
     fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error>;
 
+    /// Forgets a descriptor with nothing in flight: another engine will use it.
+    fn release(&mut self, descriptor: Descriptor);
+
     /// Closes at once a descriptor with nothing in flight (used where no turn follows).
     fn close_now(&mut self, descriptor: Descriptor);
 }

@@ -443,6 +443,12 @@ impl Backend for Readiness {
         Ok(system::into_descriptor(socket))
     }
 
+    fn release(&mut self, descriptor: Descriptor) {
+        let told = std::mem::replace(self.watch(descriptor.number()), Watch::EMPTY).told;
+        // A descriptor that the selector does not know is as good as forgotten.
+        let _ = self.selector.change(descriptor.number(), told, Interest::default());
+    }
+
     fn close_now(&mut self, descriptor: Descriptor) {
         self.close(descriptor);
     }

@@ -415,6 +415,9 @@ impl Backend for Uring {
         Ok(system::into_descriptor(socket))
     }
 
+    /// The ring knows operations only.
+    fn release(&mut self, _: Descriptor) {}
+
     fn close_now(&mut self, descriptor: Descriptor) {
         system::close(descriptor.number());
     }
