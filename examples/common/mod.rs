@@ -17,7 +17,9 @@ pub fn with_flags(mut server: Server, address: &str) -> Result<Server, Error> {
             ("--workers", Ok(count)) => server.workers(count),
             ("--engine", _) => server.engine(value.parse::<Engine>()?),
             _ => {
-                eprintln!("--listen ADDRESS, --workers N, --engine auto|uring|epoll; not {flag} {value}");
+                eprintln!(
+                    "--listen ADDRESS, --workers N, --engine auto|uring|epoll; not {flag} {value}"
+                );
                 std::process::exit(2);
             }
         };

@@ -51,7 +51,12 @@ const _: () = assert!(size_of::<Connection>() <= 256, "an idle connection holds 
 
 impl Connection {
     /// A connection that was just accepted; it starts to receive.
-    pub(crate) fn open(place: Place, socket: Descriptor, session: Session, room: &mut Room) -> Self {
+    pub(crate) fn open(
+        place: Place,
+        socket: Descriptor,
+        session: Session,
+        room: &mut Room,
+    ) -> Self {
         let receive = room.submit(Op::Receive { socket }, place.raw());
         let mut own = Self {
             place,
@@ -225,9 +230,8 @@ impl Connection {
     /// Gives traffic back in which nothing waits.
     #[inline]
     fn rest(&mut self, room: &mut Room) {
-        let idle = self.traffic.take_if(|traffic| {
-            traffic.inbox.is_empty() && traffic.outbox.is_empty()
-        });
+        let idle =
+            self.traffic.take_if(|traffic| traffic.inbox.is_empty() && traffic.outbox.is_empty());
         if let Some(traffic) = idle {
             room.put_traffic(traffic);
         }
@@ -244,6 +248,7 @@ impl Connection {
         if self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty()) {
             self.handle_inbox(room);
         }
+        self.balance(room);
         self.mark_dirty(room);
     }
 

@@ -21,6 +21,8 @@ mod server;
 mod session;
 mod shard;
 mod table;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 pub use bytes::Bytes;

@@ -27,12 +27,10 @@ pub struct Counts {
     pub bytes_sent: u64,
     /// Turns of all shards.
     pub turns_total: u64,
-    /// Waits entered, in turns of all shards.
-    pub enters_total: u64,
 }
 
 impl Counts {
-    const FIELDS: usize = 11;
+    const FIELDS: usize = 10;
 
     const fn to_array(self) -> [u64; Self::FIELDS] {
         [
@@ -46,7 +44,6 @@ impl Counts {
             self.bytes_received,
             self.bytes_sent,
             self.turns_total,
-            self.enters_total,
         ]
     }
 
@@ -62,7 +59,6 @@ impl Counts {
             bytes_received,
             bytes_sent,
             turns_total,
-            enters_total,
         ] = values;
         Self {
             connections_open,
@@ -75,7 +71,6 @@ impl Counts {
             bytes_received,
             bytes_sent,
             turns_total,
-            enters_total,
         }
     }
 }
@@ -104,6 +99,11 @@ impl ShardCounts {
     /// Whether the shard takes no more messages.
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended.load(Ordering::SeqCst)
+    }
+
+    /// What the shard has published.
+    pub(crate) fn read(&self) -> Counts {
+        Counts::from_array(std::array::from_fn(|field| self.values[field].load(Ordering::Relaxed)))
     }
 
     /// How many connections the shard has.

@@ -229,7 +229,8 @@ impl Request {
     #[must_use]
     pub fn param(&self, name: &str) -> Cow<'_, str> {
         let data = self.data();
-        let position = data.shared.router.param_names(data.route).iter().position(|own| own == name);
+        let position =
+            data.shared.router.param_names(data.route).iter().position(|own| own == name);
         let range = position.and_then(|position| data.params.get(position));
         let Some(range) = range else { panic!("the route has no parameter {name:?}") };
         percent_encoding::percent_decode_str(data.text(range)).decode_utf8_lossy()

@@ -150,10 +150,14 @@ impl Router {
     }
 
     #[inline]
-    fn endpoint_of<'route>(&self, route: &'route Route, method: &Method) -> Option<&'route Endpoint> {
-        let endpoint = route.endpoint(method).or_else(|| {
-            if method == Method::HEAD { route.endpoint(&Method::GET) } else { None }
-        });
+    fn endpoint_of<'route>(
+        &self,
+        route: &'route Route,
+        method: &Method,
+    ) -> Option<&'route Endpoint> {
+        let endpoint = route
+            .endpoint(method)
+            .or_else(|| if method == Method::HEAD { route.endpoint(&Method::GET) } else { None });
         endpoint.or(route.any.as_ref())
     }
 

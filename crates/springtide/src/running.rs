@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use springtide_engine::{
-    Address, Choice, EngineOptions, Handle, ListenOptions, descriptors_max_raise, processors,
-    spawn_thread,
+    Address, Choice, EngineOptions, Handle, ListenOptions, Mechanism, descriptors_max_raise,
+    processors, spawn_thread,
 };
 
 use crate::error::Error;
@@ -55,19 +55,33 @@ impl std::fmt::Debug for RunningShard {
     }
 }
 
-/// What every shard's thread is started with.
+/// What every shard is made with.
 #[derive(Clone)]
-struct Plan {
+pub(crate) struct Plan {
     router: Arc<Router>,
     settings: Settings,
-    choice: Choice,
     open: Arc<AtomicUsize>,
-    failure: Failure,
     /// Where to listen; the first shard's real addresses for the others.
     addresses: Vec<Address>,
     number: usize,
     listens: bool,
     is_dealing: bool,
+}
+
+impl Plan {
+    /// The plan of a server's first shard.
+    pub(crate) fn of(server: &mut Server) -> Self {
+        let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
+        Self {
+            router: server.take_router(),
+            settings: server.settings.clone(),
+            open: Arc::default(),
+            addresses: server.addresses.clone(),
+            number: 0,
+            listens: true,
+            is_dealing: has_unix || server.settings.accepting == Accepting::OneShard,
+        }
+    }
 }
 
 /// What a shard's thread tells when it is ready, or why it is not.
@@ -84,30 +98,18 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
     if workers == 0 || workers > WORKERS_MAX {
         return Err(Error::Workers(workers));
     }
-    let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
-    let is_dealing = has_unix || server.settings.accepting == Accepting::OneShard;
     let mut running = Running {
         addresses: Vec::new(),
-        choice: choice.clone(),
+        choice,
         metrics: server.metrics(),
         connections_max,
         shards: Vec::new(),
         failure: Failure::default(),
     };
-    let mut plan = Plan {
-        router: server.take_router(),
-        settings: server.settings.clone(),
-        choice,
-        open: Arc::default(),
-        failure: running.failure.clone(),
-        addresses: server.addresses.clone(),
-        number: 0,
-        listens: true,
-        is_dealing,
-    };
+    let mut plan = Plan::of(&mut server);
     for number in 0..workers {
         plan.number = number;
-        plan.listens = number == 0 || !is_dealing;
+        plan.listens = number == 0 || !plan.is_dealing;
         if let Err(error) = running.start_shard(&mut plan) {
             running.stop(Duration::ZERO);
             let _ = running.join();
@@ -123,8 +125,11 @@ impl Running {
         let counts = self.metrics.add_shard();
         let (sender, receiver) = mpsc::sync_channel::<Ready>(1);
         let (own, own_counts) = (plan.clone(), counts.clone());
+        let (mechanism, failure) = (self.choice.mechanism, self.failure.clone());
         let name = format!("springtide-{}", plan.number);
-        let thread = spawn_thread(&name, move || run_shard(own, own_counts, &sender));
+        let thread = spawn_thread(&name, move || {
+            run_shard(mechanism, own, own_counts, &sender, &failure);
+        });
         let thread = thread.map_err(Error::Thread)?;
         let ready = receiver.recv().unwrap_or(Err(Error::NoShard(plan.number)));
         let (mailbox, addresses) = match ready {
@@ -231,9 +236,15 @@ impl Running {
 }
 
 /// The thread of a shard.
-fn run_shard(plan: Plan, counts: Arc<ShardCounts>, ready: &mpsc::SyncSender<Ready>) {
-    let failure = plan.failure.clone();
-    let shard = match set_up(plan, counts.clone()) {
+fn run_shard(
+    mechanism: Mechanism,
+    plan: Plan,
+    counts: Arc<ShardCounts>,
+    ready: &mpsc::SyncSender<Ready>,
+    failure: &Failure,
+) {
+    let made = engine(mechanism, &plan).and_then(|engine| set_up(engine, plan, counts.clone()));
+    let mut shard = match made {
         Ok((shard, mailbox, addresses)) => {
             // Who started this thread waits for the answer.
             let _ = ready.send(Ok((mailbox, addresses)));
@@ -245,7 +256,6 @@ fn run_shard(plan: Plan, counts: Arc<ShardCounts>, ready: &mpsc::SyncSender<Read
             return;
         }
     };
-    let mut shard = shard;
     if let Err(error) = shard.run() {
         crate::report::error(format_args!("a shard cannot go on: {error}"));
         *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -253,15 +263,20 @@ fn run_shard(plan: Plan, counts: Arc<ShardCounts>, ready: &mpsc::SyncSender<Read
     }
 }
 
-fn set_up(
+fn engine(mechanism: Mechanism, plan: &Plan) -> Result<Box<dyn Handle>, Error> {
+    let shard = u16::try_from(plan.number).map_err(|_| Error::Workers(plan.number))?;
+    let spin_us = plan.settings.spin_us;
+    let options = EngineOptions { shard, spin_us, ..EngineOptions::default() };
+    let engine = springtide_engine::Engine::new(mechanism, options).map_err(Error::Engine)?;
+    Ok(Box::new(engine))
+}
+
+/// A shard over an engine, listening where the plan says.
+pub(crate) fn set_up(
+    mut engine: Box<dyn Handle>,
     plan: Plan,
     counts: Arc<ShardCounts>,
 ) -> Result<(Shard, Arc<Mailbox>, Vec<Address>), Error> {
-    let number = u16::try_from(plan.number).map_err(|_| Error::Workers(plan.number))?;
-    let spin_us = plan.settings.spin_us;
-    let options = EngineOptions { shard: number, spin_us, ..EngineOptions::default() };
-    let engine = springtide_engine::Engine::new(plan.choice.mechanism, options);
-    let mut engine: Box<dyn Handle> = Box::new(engine.map_err(Error::Engine)?);
     let mailbox = Arc::new(Mailbox::new(engine.waker()));
     let mut files = FileService::new(FILES_TOKEN);
     let mut roots = Vec::new();

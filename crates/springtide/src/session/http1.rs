@@ -285,7 +285,8 @@ impl Http1 {
                 self.send_reply(exchange, &response, ReplyBody::Sized(length), outbox, room);
                 let Some(stream) = stream else { return };
                 let busy = self.busy();
-                let later = busy.streams.iter().position(|(own, _)| own.number() > exchange.number());
+                let later =
+                    busy.streams.iter().position(|(own, _)| own.number() > exchange.number());
                 let position = later.unwrap_or(busy.streams.len());
                 busy.streams.insert(position, (exchange, stream));
                 self.pump(outbox.len(), room);
@@ -385,11 +386,8 @@ fn plan(router: &Router, data: &mut RequestData) -> Plan {
         }
         Found::Fallback => (Plan::Handle, Router::FALLBACK),
         Found::Allow { value, is_options } => {
-            let status = if is_options {
-                StatusCode::NO_CONTENT
-            } else {
-                StatusCode::METHOD_NOT_ALLOWED
-            };
+            let status =
+                if is_options { StatusCode::NO_CONTENT } else { StatusCode::METHOD_NOT_ALLOWED };
             let response = if is_options { status.into_response() } else { said(status) };
             (Plan::Answer(response.header(http::header::ALLOW, value.clone())), 0)
         }
@@ -436,4 +434,3 @@ fn ask_files(
     let mut engine = room.requests.engine.borrow_mut();
     room.files.request(&mut **engine, room.roots[directory], &query, asker)
 }
-
