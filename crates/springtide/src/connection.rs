@@ -32,6 +32,8 @@ pub(crate) struct Connection {
     is_ready: bool,
     /// The peer has ended its stream.
     is_ended: bool,
+    /// Another shard takes the connection over as soon as it is idle.
+    is_leaving: bool,
     session: Session,
 }
 
@@ -74,6 +76,7 @@ impl Connection {
             is_dirty: false,
             is_ready: false,
             is_ended: false,
+            is_leaving: false,
             session,
         };
         own.set_deadline(room);
@@ -222,6 +225,9 @@ impl Connection {
                 _ if self.session.wants_close() => self.begin_close(room),
                 _ => {}
             }
+            if self.is_leaving && self.is_idle() {
+                room.requests.engine.borrow_mut().cancel(self.receive);
+            }
         }
         self.rest(room);
         self.set_deadline(room);
@@ -292,7 +298,11 @@ impl Connection {
         match error {
             // A pause, or a limit of the engine on what is held: go on when there is room.
             springtide_engine::Error::Cancelled | springtide_engine::Error::Limit(_) => {
-                self.receive_again(room);
+                if self.is_leaving && self.is_idle() {
+                    room.leaving.push((self.place, self.socket));
+                } else {
+                    self.receive_again(room);
+                }
             }
             _ => {
                 self.is_ended = true;
@@ -346,6 +356,25 @@ impl Connection {
             self.session.drain();
             self.mark_dirty(room);
         }
+    }
+
+    /// Goes to another shard as soon as it is idle; what has begun is finished here.
+    pub(crate) fn leave(&mut self, room: &mut Room) {
+        self.is_leaving = true;
+        self.mark_dirty(room);
+    }
+
+    /// Whether the descriptor is all there is to the connection.
+    fn is_idle(&self) -> bool {
+        self.state == State::Open
+            && !self.is_ended
+            && self.stage.is_none()
+            && self.send == Key::NONE
+            && self.session.is_idle()
+            && self
+                .traffic
+                .as_ref()
+                .is_none_or(|traffic| traffic.inbox.is_empty() && traffic.outbox.is_empty())
     }
 
     /// The connection ends now, whatever waits.

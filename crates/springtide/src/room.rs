@@ -1,7 +1,7 @@
 //! The room: what all connections of a shard share while one of them is handled.
 //! It holds no connection, and nothing of it outlives the shard.
 
-use springtide_engine::{Op, PIECES_MAX, Piece};
+use springtide_engine::{Descriptor, Op, PIECES_MAX, Piece};
 use springtide_proto::{Inbox, Outbox};
 
 use crate::date::Date;
@@ -28,6 +28,8 @@ pub(crate) struct Room {
     pub(crate) ready: Vec<Place>,
     /// Connections whose descriptor is closed.
     pub(crate) closed: Vec<Place>,
+    /// Idle connections that another shard is to take over, with nothing in flight.
+    pub(crate) leaving: Vec<(Place, Descriptor)>,
     /// Makes the stage of each connection's transport; none for plain ones.
     pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
     traffic: Vec<Box<Traffic>>,
@@ -60,7 +62,7 @@ impl Room {
             let engine = requests.engine.borrow();
             (Date::new(&**engine), engine.now().milliseconds())
         };
-        let (roots, counts, dirty, ready, closed) = Default::default();
+        let (roots, counts, dirty, ready, closed, leaving) = Default::default();
         let (traffic, buffers, pieces) = Default::default();
         Self {
             requests,
@@ -73,6 +75,7 @@ impl Room {
             dirty,
             ready,
             closed,
+            leaving,
             stage,
             traffic,
             buffers,

@@ -202,7 +202,8 @@ impl Running {
     }
 
     /// Stops one shard. Another one takes its listeners over, so that no connection that waits to
-    /// be accepted is lost; its own connections end as in [`Running::stop`]. Waits for its end.
+    /// be accepted is lost; idle connections move to another shard, and those with
+    /// requests do so when these are answered. Waits for its end.
     ///
     /// # Errors
     /// There is no such shard, or it has stopped already, or it is the last one.

@@ -155,7 +155,7 @@ impl Shard {
     fn accepted(&mut self, completion: Completion) -> Result<(), Error> {
         match self.listeners.complete(completion, &mut self.room) {
             Accepted::Connection(socket) => self.deal(socket),
-            Accepted::Free(listener) => self.part_with(listener),
+            Accepted::Free(listener) => self.pass_on(Message::TakeListener(listener)),
             Accepted::Nothing => {}
             Accepted::Broken(error) => return Err(error),
         }
@@ -181,11 +181,14 @@ impl Shard {
 
     fn adopt(&mut self, socket: Descriptor) {
         if self.stopping.is_some() {
-            self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
-            return;
+            return self.pass_on(Message::Adopt(socket));
         }
-        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
         self.room.counts.connections_total += 1;
+        self.open(socket);
+    }
+
+    fn open(&mut self, socket: Descriptor) {
+        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
         let room = &mut self.room;
         let place = self.connections.insert_with(|place| {
             let session = Session::Http1(Http1::new(room));
@@ -274,19 +277,30 @@ impl Shard {
         if !self.room.closed.is_empty() {
             self.forget_closed();
         }
+        for (place, socket) in std::mem::take(&mut self.room.leaving) {
+            if self.forget(place) {
+                self.pass_on(Message::TakeOver(socket));
+            }
+        }
     }
 
     fn forget_closed(&mut self) {
         for place in std::mem::take(&mut self.room.closed) {
-            if self.connections.remove(place).is_some() {
-                self.wheel.remove(place.index());
-                self.open.fetch_sub(1, Ordering::Relaxed);
-            }
+            self.forget(place);
         }
         let open = self.open.load(Ordering::Relaxed);
         if self.stopping.is_none() && open < self.room.limits.connections_max {
             self.listeners.resume(&self.room);
         }
+    }
+
+    fn forget(&mut self, place: Place) -> bool {
+        let is_known = self.connections.remove(place).is_some();
+        if is_known {
+            self.wheel.remove(place.index());
+            self.open.fetch_sub(1, Ordering::Relaxed);
+        }
+        is_known
     }
 
     #[inline]
@@ -301,9 +315,9 @@ impl Shard {
         match message {
             Message::Peers(neighbours) => self.neighbours = neighbours,
             Message::Adopt(socket) => self.adopt(socket),
-            Message::TakeListener(listener) if self.stopping.is_some() => {
-                self.part_with(listener);
-            }
+            message @ Message::TakeOver(_) if self.stopping.is_some() => self.pass_on(message),
+            Message::TakeOver(socket) => self.open(socket),
+            message @ Message::TakeListener(_) if self.stopping.is_some() => self.pass_on(message),
             Message::TakeListener(listener) => self.listeners.add(listener, &self.room),
             Message::Retire { within_ms } => self.stop(within_ms, true),
             Message::Drain { within_ms } => self.stop(within_ms, false),
@@ -314,28 +328,34 @@ impl Shard {
         let until_ms = self.room.now_ms.saturating_add(within_ms);
         self.stopping = Some(Stopping { until_ms, hands_over });
         for listener in self.listeners.leave(&self.room) {
-            self.part_with(listener);
+            self.pass_on(Message::TakeListener(listener));
         }
+        let begin = if self.heir().is_some() { Connection::leave } else { Connection::drain };
         for place in self.connections.places() {
-            self.with(place, Connection::drain);
+            self.with(place, begin);
         }
     }
 
-    /// A listener goes to a shard that goes on, or is closed where there is none.
-    fn part_with(&mut self, listener: Descriptor) {
-        let mut listener = Some(listener);
-        while let Some(socket) = listener.take() {
-            let Some(heir) = self.heir() else {
-                self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
-                return;
-            };
-            heir.mailbox.send(Message::TakeListener(socket));
+    /// A listener, or a connection that was accepted too late for this shard, goes to a shard that
+    /// goes on, or is closed where there is none.
+    fn pass_on(&mut self, message: Message) {
+        let mut message = message;
+        while let Some(heir) = self.heir() {
+            heir.mailbox.send(message);
             // It may have ended just before it got the message: then the next one takes over.
-            if heir.counts.has_ended()
-                && let Some(Message::TakeListener(socket)) = heir.mailbox.next()
-            {
-                listener = Some(socket);
+            if !heir.counts.has_ended() {
+                return;
             }
+            match heir.mailbox.next() {
+                Some(returned) => message = returned,
+                None => return,
+            }
+        }
+        if let Message::Adopt(descriptor)
+        | Message::TakeOver(descriptor)
+        | Message::TakeListener(descriptor) = message
+        {
+            self.room.submit(Op::Close { descriptor }, CLOSE_TOKEN);
         }
     }
 
@@ -365,12 +385,8 @@ impl Shard {
     fn end(&mut self) {
         self.counts.end();
         while let Some(message) = self.mailbox.next() {
-            match message {
-                Message::Adopt(socket) => {
-                    self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
-                }
-                Message::TakeListener(listener) => self.part_with(listener),
-                _ => {}
+            if let Message::Adopt(_) | Message::TakeOver(_) | Message::TakeListener(_) = message {
+                self.pass_on(message);
             }
         }
     }

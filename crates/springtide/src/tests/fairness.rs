@@ -95,6 +95,7 @@ fn a_modest_connection_has_its_turn(backend: Backend) {
             stage.turn();
             (uploader.left == 0).then_some(())
         });
+        assert!(stage.counts().bytes_received > UPLOAD_BYTES * 99 / 100);
     }
 }
 
