@@ -283,7 +283,11 @@ impl Http1 {
             FileReply::Streamed { response, length, stream } => {
                 room.counts.requests_total += 1;
                 self.send_reply(exchange, &response, ReplyBody::Sized(length), outbox, room);
-                let Some(stream) = stream else { return };
+                let Some(stream) = stream else {
+                    // The reply to HEAD: its body ends before it begins.
+                    self.machine.end_body(exchange, outbox);
+                    return;
+                };
                 let busy = self.busy();
                 let later =
                     busy.streams.iter().position(|(own, _)| own.number() > exchange.number());

@@ -79,7 +79,23 @@ fn a_peer_that_leaves_a_stream_leaves_nothing(backend: Backend) {
     assert!(stage.talk_to_end(&mut peer, request).ends_with("hello"));
 }
 
+/// The head of a streamed file stands alone, and the connection goes on.
+fn the_head_of_a_stream_has_no_body(backend: Backend) {
+    let large = vec![7; 2_000_000];
+    let files: [(&str, &[u8]); 1] = [("large.bin", &large)];
+    let directory = Directory::new(backend, "head", &files);
+    let mut stage = stage(backend, &directory, &files);
+    let mut peer = stage.connect();
+    let requests = b"HEAD /large.bin HTTP/1.1\r\nHost: a\r\n\r\n\
+        GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let received = stage.talk_to_end(&mut peer, requests);
+    let (head, rest) = received.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("Content-Length: 2000000"), "{head}");
+    assert!(rest.starts_with("HTTP/1.1 200 OK") && rest.ends_with("hello"), "{rest}");
+}
+
 over_all_backends!(
+    the_head_of_a_stream_has_no_body,
     files_keep_their_place_among_replies,
     a_peer_that_leaves_a_stream_leaves_nothing,
 );

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderName, StatusCode};
-use springtide_engine::{Engine, EngineOptions, Handle, Mechanism};
+use springtide_engine::{Completion, Engine, EngineOptions, Handle, Mechanism};
 use springtide_proto::http1::{Exchange, Head, Limits, Machine, Received};
 
 use crate::files::{Asker, FileEvent, FileQuery, FileReply, FileService, Files, RootId, StreamId};
@@ -80,7 +80,7 @@ pub(super) struct Server {
     pub(super) engine: Engine,
     pub(super) service: FileService,
     pub(super) root: RootId,
-    events: Vec<FileEvent>,
+    pub(super) events: Vec<FileEvent>,
 }
 
 impl Server {
@@ -107,14 +107,25 @@ impl Server {
     /// Takes a turn. False: nothing has ended and nothing is in flight.
     pub(super) fn turn(&mut self) -> bool {
         let is_idle = self.engine.in_flight() == 0;
+        let completions = self.take_turn();
+        let has_ended = !completions.is_empty();
+        self.deliver(completions);
+        has_ended || !is_idle
+    }
+
+    /// What has ended in a turn, before the service hears of it.
+    pub(super) fn take_turn(&mut self) -> Vec<Completion> {
+        let is_idle = self.engine.in_flight() == 0;
         let deadline = is_idle.then(|| self.engine.now());
         let mut completions = Vec::new();
         self.engine.turn(deadline, &mut completions).unwrap();
-        let has_ended = !completions.is_empty();
+        completions
+    }
+
+    pub(super) fn deliver(&mut self, completions: Vec<Completion>) {
         for completion in completions {
             self.service.complete(&mut self.engine, completion, &mut self.events);
         }
-        has_ended || !is_idle
     }
 
     /// Takes turns until nothing is in flight; nothing must happen.
