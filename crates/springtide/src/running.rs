@@ -28,7 +28,7 @@ const BACKLOG: i32 = 4096;
 const WORKERS_MAX: usize = springtide_engine::SHARDS_MAX as usize - 1;
 /// How often a busy address is tried again: the system frees the listener of an io_uring that has
 /// just ended some milliseconds after its process.
-const LISTEN_TRIES_MAX: u32 = 20;
+const LISTEN_TRIES_MAX: u32 = 6;
 const LISTEN_TRY_AGAIN: Duration = Duration::from_millis(10);
 
 /// A running server.

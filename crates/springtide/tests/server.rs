@@ -116,6 +116,7 @@ fn unix_sockets_are_served() {
             let running = listening.start().unwrap_or_else(|error| panic!("{round}: {error}"));
             let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
             assert!(ask_last(&mut stream, "/").ends_with("unix"));
+            drop(stream);
             running.stop(PATIENCE);
             running.join().unwrap();
         }
@@ -186,6 +187,7 @@ fn a_stop_is_graceful() {
             assert!(reply.ends_with("finished"), "{reply:?}");
         });
         assert_eq!(idle.read(&mut reply).unwrap(), 0, "an idle connection ends");
+        drop(idle);
         running.join().unwrap();
         assert_eq!(running.metrics().counts().connections_open, 0);
     }
