@@ -101,11 +101,6 @@ impl ShardCounts {
         self.has_ended.load(Ordering::SeqCst)
     }
 
-    /// What the shard has published.
-    pub(crate) fn read(&self) -> Counts {
-        Counts::from_array(std::array::from_fn(|field| self.values[field].load(Ordering::Relaxed)))
-    }
-
     /// How many connections the shard has.
     pub(crate) fn connections(&self) -> u64 {
         self.values[0].load(Ordering::Relaxed)

@@ -116,6 +116,10 @@ impl Shard {
         self.expire();
         self.flush();
         self.publish();
+        if self.stopping.is_some() && self.connections.len() == 0 {
+            let mut engine = self.room.requests.engine.borrow_mut();
+            self.room.files.close(&mut **engine);
+        }
         Ok(!self.is_over())
     }
 

@@ -164,7 +164,6 @@ impl FileService {
 
     /// Ends the service: nobody is answered any more, and everything open is closed when the
     /// operations in flight have ended.
-    #[cfg_attr(not(test), expect(dead_code, reason = "shards end with their engine as yet"))]
     pub(crate) fn close(&mut self, engine: &mut dyn Handle) {
         self.is_closing = true;
         for place in self.streams.places() {

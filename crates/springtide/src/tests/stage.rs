@@ -3,13 +3,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::time::Duration;
 
 use springtide_engine::simulated::{Client, World};
 use springtide_engine::{Address, Engine, EngineOptions, Handle, Mechanism, Waker};
 
-use crate::metrics::{Counts, ShardCounts};
+use crate::metrics::{Counts, Metrics};
 use crate::running::{Plan, set_up};
 use crate::server::Server;
 use crate::shard::Shard;
@@ -28,7 +27,7 @@ pub(crate) struct Stage {
     address: Address,
     world: Option<World>,
     waker: Waker,
-    counts: Arc<ShardCounts>,
+    metrics: Metrics,
     pub(crate) turns: u64,
 }
 
@@ -58,11 +57,11 @@ impl Stage {
             Backend::Epoll => (Engine::new(Mechanism::Epoll, options).unwrap(), None),
         };
         let waker = engine.waker();
-        let counts = Arc::new(ShardCounts::default());
+        let metrics = server.metrics();
         let plan = Plan::of(&mut server);
-        let (shard, _, addresses) = set_up(Box::new(engine), plan, counts.clone()).unwrap();
+        let (shard, _, addresses) = set_up(Box::new(engine), plan, metrics.add_shard()).unwrap();
         let address = addresses[0].clone();
-        Self { shard, address, world, waker, counts, turns: 0 }
+        Self { shard, address, world, waker, metrics, turns: 0 }
     }
 
     /// One turn; it never sleeps.
@@ -124,7 +123,7 @@ impl Stage {
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        self.counts.read()
+        self.metrics.counts()
     }
 }
 
