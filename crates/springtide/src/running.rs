@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use springtide_engine::{
-    Address, Choice, EngineOptions, Handle, ListenOptions, Mechanism, descriptors_max_raise,
-    processors, spawn_thread,
+    Address, Choice, EngineOptions, Handle, ListenOptions, Mechanism, Moment,
+    descriptors_max_raise, processors, spawn_thread, system_now,
 };
 
 use crate::error::Error;
@@ -38,6 +38,7 @@ pub struct Running {
     choice: Choice,
     metrics: Metrics,
     connections_max: usize,
+    began: Moment,
     shards: Vec<RunningShard>,
     failure: Failure,
 }
@@ -103,6 +104,7 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
         choice,
         metrics: server.metrics(),
         connections_max,
+        began: system_now(),
         shards: Vec::new(),
         failure: Failure::default(),
     };
@@ -171,6 +173,12 @@ impl Running {
     #[must_use]
     pub fn engine_reason(&self) -> &str {
         &self.choice.reason
+    }
+
+    /// How long ago the server was started.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        system_now().since(self.began)
     }
 
     /// How many shards were started.
