@@ -12,7 +12,7 @@ use http::{StatusCode, header};
 /// let response = Response::new("gone fishing")
 ///     .status(StatusCode::SERVICE_UNAVAILABLE)
 ///     .header("retry-after", "3600");
-/// assert_eq!(response.body(), "gone fishing");
+/// assert_eq!(response.body(), b"gone fishing");
 /// ```
 #[derive(Debug, Clone)]
 pub struct Response {

@@ -114,3 +114,31 @@ fn lingering_ends() {
     stage.advance(SECOND * 3);
     assert_eq!(stage.counts().connections_open, 0);
 }
+
+/// When descriptors are spent, accepting pauses without spinning; who waits is accepted later.
+#[test]
+fn spent_descriptors_pause_accepting() {
+    let server = Server::new().get("/", || "root");
+    let mut stage = Stage::with_world(Backend::Simulated, server, |world| {
+        world.set_descriptors_max(12);
+    });
+    let mut peers: Vec<_> = (0..30).map(|_| stage.connect()).collect();
+    stage.advance(SECOND);
+    let open = stage.counts().connections_open;
+    assert!((5..12).contains(&open), "{open} connections are open");
+    let (paused, turns) = (stage.counts().accepts_paused, stage.counts().turns_total);
+    stage.advance(SECOND);
+    assert!(stage.counts().accepts_paused <= paused + 1);
+    assert!(stage.counts().turns_total <= turns + 20, "a pause must not spin");
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    while !peers.is_empty() {
+        let mut first = peers.remove(0);
+        let mut received = Vec::new();
+        assert_eq!(first.write(request), request.len());
+        for _ in 0..50 {
+            stage.advance(Duration::from_millis(20));
+            first.read(&mut received);
+        }
+        assert!(received.ends_with(b"root"), "a connection that waited was lost");
+    }
+}
