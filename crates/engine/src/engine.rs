@@ -231,6 +231,8 @@ pub struct Engine {
     /// The operations behind the wheel's indices.
     timeouts: Vec<Key>,
     due: Vec<u32>,
+    /// Timeouts of this turn, to be put into order.
+    expired: Vec<(Moment, Key)>,
     clock: Clock,
     now: Moment,
     stats: Stats,
@@ -267,13 +269,14 @@ impl Engine {
         let clock = backend.clock();
         let now = clock.now();
         let wheel = Wheel::new(now.milliseconds());
-        let (timeouts, due, stats) = Default::default();
-        Self { backend, ledger, wheel, timeouts, due, clock, now, stats }
+        let (timeouts, due, expired, stats) = Default::default();
+        Self { backend, ledger, wheel, timeouts, due, expired, clock, now, stats }
     }
 
-    /// Closes go when the last operation of their descriptor has completed (law 6).
-    fn start_closes(&mut self) {
-        while let Some(key) = self.ledger.closable.pop() {
+    /// Closes go when the last operation of their descriptor has completed (law 6), shutdowns when
+    /// the send has. One that was cancelled meanwhile is stale.
+    fn start_waiting(&mut self) {
+        while let Some(key) = self.ledger.startable.pop() {
             self.backend.submit(&mut self.ledger, key);
         }
     }
@@ -295,12 +298,17 @@ impl Engine {
             let Some(slot) = self.ledger.slots.get(key) else { continue };
             let Some(Op::Timeout { at }) = slot.op else { continue };
             if at <= self.now {
-                self.ledger.end(key, |_| Outcome::Expired);
+                self.expired.push((at, key));
             } else {
                 self.wheel.schedule(index, milliseconds_up(at));
             }
         }
         self.due = due;
+        // A late turn takes several slots of the wheel at once, which are coarse far ahead.
+        self.expired.sort_by_key(|(at, _)| *at);
+        for (_, key) in self.expired.drain(..) {
+            self.ledger.end(key, |_| Outcome::Expired);
+        }
     }
 
     fn until(&self, deadline: Option<Moment>) -> Until {
@@ -370,12 +378,12 @@ impl Handle for Engine {
         deadline: Option<Moment>,
         completions: &mut Vec<Completion>,
     ) -> Result<(), Error> {
-        self.start_closes();
+        self.start_waiting();
         let until = self.until(deadline);
         let turned = self.backend.turn(&mut self.ledger, until);
         self.now = self.clock.now();
         self.expire();
-        self.start_closes();
+        self.start_waiting();
         self.stats.turns += 1;
         self.stats.completed += self.ledger.completions.len() as u64;
         completions.append(&mut self.ledger.completions);
@@ -455,9 +463,12 @@ impl Drop for Engine {
     fn drop(&mut self) {
         let mut completions = Vec::new();
         if self.quiesce(&mut completions).is_err() {
-            // What never ended must stay where it is for ever.
-            let nothing = ledger_for(&EngineOptions { ring_chunks: 1, ..EngineOptions::default() });
-            std::mem::forget(std::mem::replace(&mut self.ledger, nothing));
+            // What never ended must stay where it is for ever, the backend's buffers too.
+            let options = EngineOptions { ring_chunks: 1, ..EngineOptions::default() };
+            let nothing = World::new(0).backend(&options);
+            std::mem::forget(std::mem::replace(&mut self.backend, nothing));
+            std::mem::forget(std::mem::replace(&mut self.ledger, ledger_for(&options)));
+            return;
         }
         for completion in completions {
             if let Outcome::Accepted(socket)
