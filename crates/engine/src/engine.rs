@@ -266,6 +266,7 @@ impl Engine {
     }
 
     fn over(backend: Box<dyn Backend>, ledger: Ledger) -> Self {
+        ledger.chunks.set_waker(backend.waker().clone());
         let clock = backend.clock();
         let now = clock.now();
         let wheel = Wheel::new(now.milliseconds());

@@ -391,6 +391,9 @@ impl Backend for Readiness {
             until = Until::Now;
         }
         self.skipped = false;
+        if !self.starved.is_empty() && ledger.chunks.await_buffers() {
+            until = Until::Now;
+        }
         let sleeps = until != Until::Now && self.waker.signal().prepare_sleep();
         let timeout = if sleeps { until.timeout() } else { Until::Now.timeout() };
         let mut ready = std::mem::take(&mut self.ready);

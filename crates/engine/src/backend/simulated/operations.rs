@@ -223,8 +223,13 @@ impl Backend for Simulated {
         self.pending.push(Pending { key, not_before: 0, decided: false });
     }
 
-    /// The next turn sees the mark.
-    fn cancel(&mut self, _: &mut Ledger, _: Key) {}
+    /// The next turn sees the mark, but for a shutdown, which may not have been submitted yet.
+    fn cancel(&mut self, ledger: &mut Ledger, key: Key) {
+        let op = ledger.slots.get(key).and_then(|slot| slot.op.as_ref());
+        if op.map(Op::kind) == Some(OpKind::Shutdown) {
+            ledger.fail(key, Error::Cancelled);
+        }
+    }
 
     fn turn(&mut self, ledger: &mut Ledger, until: Until) -> Result<(), Error> {
         self.world.state.borrow_mut().schedule.busy(self.seat, 1);

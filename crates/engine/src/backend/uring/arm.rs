@@ -52,15 +52,15 @@ impl Uring {
 
     /// A send, or what is left of it, through the ring.
     pub(super) fn arm_send(&mut self, ledger: &mut Ledger, key: Key) {
-        let spare = ledger.take_work();
-        let Some(slot) = ledger.slots.get(key) else { return };
+        let Ledger { slots, spare_work, .. } = ledger;
+        let Some(slot) = slots.get(key) else { return };
         let Some(Op::Send { socket, pieces }) = &slot.op else { return };
         let flags = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
         let entry = if let [piece] = pieces.as_slice() {
             let rest = &piece.as_slice()[slot.progress..];
             opcode::Send::new(fd(*socket), rest.as_ptr(), length(rest.len())).flags(flags).build()
         } else {
-            let work = slot.work.get_or_insert(spare);
+            let work = slot.work.get_or_insert_with(|| spare_work.pop().unwrap_or_default());
             work.aim(pieces, slot.progress);
             // SAFETY: all zeroes is a valid msghdr.
             let header = work.header.insert(unsafe { std::mem::zeroed() });

@@ -222,6 +222,12 @@ impl Uring {
             OpKind::Receive => self.received(ledger, key, entry, more),
             OpKind::Send => self.sent(ledger, key, entry.result()),
             OpKind::Accept => self.accepted(ledger, key, entry.result(), more),
+            OpKind::ReceiveInto | OpKind::Read | OpKind::Open
+                if is_again(entry.result()) && !cancelled(ledger, key) =>
+            {
+                self.counts.rearmed += 1;
+                self.submit(ledger, key);
+            }
             _ => Self::ended(ledger, key, kind, entry.result()),
         }
     }
@@ -245,7 +251,7 @@ impl Uring {
         match entry.result() {
             0 => ledger.end(key, |_| Outcome::EndOfStream),
             _ if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
-            result if result > 0 || -result == system::EINTR || -result == system::EAGAIN => {
+            result if result > 0 || is_again(result) => {
                 self.counts.rearmed += 1;
                 self.submit(ledger, key);
             }
@@ -260,7 +266,7 @@ impl Uring {
     #[inline]
     fn sent(&mut self, ledger: &mut Ledger, key: Key, result: i32) {
         let Ok(count) = usize::try_from(result) else {
-            if (-result == system::EINTR || -result == system::EAGAIN) && !cancelled(ledger, key) {
+            if is_again(result) && !cancelled(ledger, key) {
                 self.arm_send(ledger, key);
             } else {
                 ledger.fail_errno(key, OpKind::Send, -result);
@@ -323,6 +329,11 @@ impl Uring {
     }
 }
 
+/// Whether the kernel says that nothing was done and all can be asked again.
+const fn is_again(result: i32) -> bool {
+    -result == system::EINTR || -result == system::EAGAIN
+}
+
 /// Whether to spin before sleeping: as long as waits have lately been shorter than the window.
 struct Spin {
     window_ns: u64,
@@ -375,7 +386,8 @@ impl Backend for Uring {
             return Ok(());
         };
         self.skipped = false;
-        self.wait(until)?;
+        let short = !self.starved.is_empty() && ledger.chunks.await_buffers();
+        self.wait(if short { Until::Now } else { until })?;
         self.drain(ledger);
         Ok(())
     }
