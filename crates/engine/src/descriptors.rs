@@ -39,7 +39,7 @@ impl Descriptors {
         descriptor: Option<Descriptor>,
         kind: OpKind,
     ) -> Option<&'static str> {
-        let Some(descriptor) = descriptor else { return None };
+        let descriptor = descriptor?;
         let Ok(index) = usize::try_from(descriptor.0) else {
             return Some("a descriptor is not negative");
         };

@@ -18,6 +18,7 @@ pub(crate) struct Ledger {
     pub(crate) startable: Vec<Key>,
     descriptors: Descriptors,
     /// Vectors of ended sends, for the next ones.
+    #[expect(clippy::vec_box, reason = "the system has pointers to it while it is in use")]
     pub(crate) spare_work: Vec<Box<crate::backend::Work>>,
 }
 

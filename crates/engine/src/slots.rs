@@ -30,7 +30,6 @@ impl Key {
     }
 
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "masked to 26 bits")]
     pub(crate) const fn index(self) -> u32 {
         (self.0 & INDEX_MASK) as u32
     }

@@ -269,7 +269,7 @@ pub(crate) fn connects_end_either_way<S: Stage>(stage: &S) {
     shard.last(port.accept);
     let close = shard.close(port.listener, 2);
     shard.last(close);
-    let connect = shard.submit(Op::Connect { address: address }, 3);
+    let connect = shard.submit(Op::Connect { address }, 3);
     let outcome = shard.last(connect);
     assert!(matches!(outcome, Outcome::Failed(Error::System { .. }, _)), "{outcome:?}");
 }

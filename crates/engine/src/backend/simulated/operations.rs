@@ -12,10 +12,10 @@ use super::network::Ready;
 use super::schedule::Next;
 use crate::backend::{Backend, Until, cancelled};
 use crate::clock::Clock;
-use crate::engine::{Address, EngineOptions, ListenOptions};
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
+use crate::options::{Address, EngineOptions, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
 use crate::system;
@@ -195,7 +195,7 @@ impl Simulated {
 
     /// Waits as far as anything can be waited for; true when time has moved on to a late
     /// completion of this engine.
-    fn wait(&mut self, until: Until, soonest: Option<u64>) -> bool {
+    fn wait(&self, until: Until, soonest: Option<u64>) -> bool {
         let deadline = match until {
             Until::Now => return false,
             Until::Moment(moment) => Some(moment.nanoseconds()),
