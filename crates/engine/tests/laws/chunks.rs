@@ -110,7 +110,7 @@ fn exhaust<S: Stage>(stage: &S, shard: &mut Shard) -> (Vec<(Descriptor, S::Outsi
 }
 
 fn few_chunks() -> EngineOptions {
-    // 8 in the ring and 8 more; 1,000 may be held, so that nobody is over the budget.
+    // 24 may be held, and 16 more exist: fewer than there are connections here.
     EngineOptions { ring_chunks: 8, chunks_given_away_max: 24, ..EngineOptions::default() }
 }
 
