@@ -14,10 +14,11 @@ pub(crate) struct Ledger {
     pub(crate) slots: Slots,
     pub(crate) chunks: Chunks,
     pub(crate) completions: Vec<Completion>,
-    /// Closes whose descriptor's last operation has completed.
-    pub(crate) closable: Vec<Key>,
+    /// Closes and shutdowns that have waited for other operations and may go now.
+    pub(crate) startable: Vec<Key>,
     descriptors: Descriptors,
     /// Vectors of ended sends, for the next ones.
+    #[expect(clippy::vec_box, reason = "the system has pointers to it while it is in use")]
     pub(crate) spare_work: Vec<Box<crate::backend::Work>>,
 }
 
@@ -29,19 +30,19 @@ impl Ledger {
             slots: Slots::new(shard, operations_max),
             chunks: Chunks::new(chunks),
             completions: Vec::new(),
-            closable: Vec::new(),
+            startable: Vec::new(),
             descriptors: Descriptors::default(),
             spare_work: Vec::new(),
         }
     }
 
-    /// Enters an operation. False: it broke a law or a limit and has ended already.
+    /// Enters an operation. False: it broke a law or a limit and has ended already, or it waits
+    /// for others and comes out of `startable`.
     #[inline]
     pub(crate) fn enter(&mut self, op: Op, token: u64) -> (Key, bool) {
         let descriptor = op.descriptor();
         let kind = op.kind();
         let misuse = misuse_of(&op).or_else(|| self.descriptors.misuse_of(descriptor, kind));
-        let closing = if let Op::Close { descriptor } = &op { Some(*descriptor) } else { None };
         let key = match self.slots.insert(op, token) {
             Ok(key) => key,
             Err(op) => {
@@ -54,16 +55,11 @@ impl Ledger {
             self.fail(key, Error::Misuse(sentence));
             return (key, false);
         }
-        if let Some(descriptor) = descriptor {
-            self.descriptors.begin(descriptor, kind);
-            if let Some(slot) = self.slots.get(key) {
-                slot.marks.counted = true;
-            }
+        let Some(descriptor) = descriptor else { return (key, true) };
+        if let Some(slot) = self.slots.get(key) {
+            slot.marks.counted = true;
         }
-        match closing {
-            Some(descriptor) => (key, self.descriptors.begin_close(descriptor, key)),
-            None => (key, true),
-        }
+        (key, self.descriptors.begin(descriptor, kind, key))
     }
 
     /// One completion of a streaming operation; more will come.
@@ -122,14 +118,8 @@ impl Ledger {
 
     #[inline]
     fn count_end(&mut self, op: &Op, counted: bool, work: Option<Box<crate::backend::Work>>) {
-        if counted
-            && let Some(descriptor) = op.descriptor()
-            && let Some(close) = self.descriptors.end(descriptor, op.kind())
-        {
-            self.closable.push(close);
-        }
-        if let Op::Close { descriptor } = op {
-            self.descriptors.closed(*descriptor);
+        if counted && let Some(descriptor) = op.descriptor() {
+            self.descriptors.end(descriptor, op.kind(), &mut self.startable);
         }
         if let Some(work) = work
             && self.spare_work.len() < SPARE_WORK_MAX

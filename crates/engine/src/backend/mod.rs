@@ -5,10 +5,10 @@ use std::os::fd::OwnedFd;
 
 use crate::clock::{Clock, Moment};
 use crate::completion::Outcome;
-use crate::engine::{Address, ListenOptions};
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
+use crate::options::{Address, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
 use crate::wake::Waker;

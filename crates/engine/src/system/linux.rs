@@ -10,9 +10,9 @@ use std::path::Path;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::completion::Metadata;
-use crate::engine::Address;
 use crate::error::{Error, OpKind};
 use crate::op::Descriptor;
+use crate::options::Address;
 
 pub(crate) const EIO: i32 = libc::EIO;
 pub(crate) const ECANCELED: i32 = libc::ECANCELED;

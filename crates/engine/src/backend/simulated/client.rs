@@ -3,7 +3,7 @@
 
 use super::World;
 use super::network::End;
-use crate::engine::Address;
+use crate::options::Address;
 
 /// The outside end of a connection. Dropping it closes it.
 #[derive(Debug)]

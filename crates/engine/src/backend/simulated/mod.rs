@@ -42,8 +42,8 @@ use std::time::Duration;
 
 use super::Backend;
 use crate::clock::{Clock, Moment, VIRTUAL_EPOCH_SECONDS};
-use crate::engine::{Address, EngineOptions};
 use crate::error::{Error, OpKind};
+use crate::options::{Address, EngineOptions};
 
 pub use chance::{Fault, FaultCounts, Faults};
 pub use client::{Client, Service};

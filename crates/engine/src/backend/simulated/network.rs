@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::chance::{Chance, Fault};
-use crate::engine::Address;
+use crate::options::Address;
 use crate::system;
 
 /// The bytes that can be on their way in one direction.

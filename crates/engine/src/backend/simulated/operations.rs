@@ -12,10 +12,10 @@ use super::network::Ready;
 use super::schedule::Next;
 use crate::backend::{Backend, Until, cancelled};
 use crate::clock::Clock;
-use crate::engine::{Address, EngineOptions, ListenOptions};
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
+use crate::options::{Address, EngineOptions, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
 use crate::system;
@@ -195,7 +195,7 @@ impl Simulated {
 
     /// Waits as far as anything can be waited for; true when time has moved on to a late
     /// completion of this engine.
-    fn wait(&mut self, until: Until, soonest: Option<u64>) -> bool {
+    fn wait(&self, until: Until, soonest: Option<u64>) -> bool {
         let deadline = match until {
             Until::Now => return false,
             Until::Moment(moment) => Some(moment.nanoseconds()),
@@ -223,8 +223,13 @@ impl Backend for Simulated {
         self.pending.push(Pending { key, not_before: 0, decided: false });
     }
 
-    /// The next turn sees the mark.
-    fn cancel(&mut self, _: &mut Ledger, _: Key) {}
+    /// The next turn sees the mark, but for a shutdown, which may not have been submitted yet.
+    fn cancel(&mut self, ledger: &mut Ledger, key: Key) {
+        let op = ledger.slots.get(key).and_then(|slot| slot.op.as_ref());
+        if op.map(Op::kind) == Some(OpKind::Shutdown) {
+            ledger.fail(key, Error::Cancelled);
+        }
+    }
 
     fn turn(&mut self, ledger: &mut Ledger, until: Until) -> Result<(), Error> {
         self.world.state.borrow_mut().schedule.busy(self.seat, 1);

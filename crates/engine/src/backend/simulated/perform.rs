@@ -47,7 +47,7 @@ impl Simulated {
                 return self.send(ledger, key, socket);
             }
             Op::Connect { address } => {
-                let address = crate::engine::Address::Internet(*address);
+                let address = crate::options::Address::Internet(*address);
                 self.connect(&address).map(Outcome::Connected)
             }
             Op::Shutdown { socket } => self.shutdown(*socket).map(|()| Outcome::Done),
@@ -69,7 +69,7 @@ impl Simulated {
         Step::Moved
     }
 
-    fn accept(&mut self, ledger: &mut Ledger, key: Key, listener: Descriptor) -> Step {
+    fn accept(&self, ledger: &mut Ledger, key: Key, listener: Descriptor) -> Step {
         for _ in 0..ACCEPTS_MAX {
             let state = &mut *self.world.state.borrow_mut();
             let State { table, network, chance, .. } = state;
@@ -95,7 +95,7 @@ impl Simulated {
         Step::Moved
     }
 
-    fn connect(&self, address: &crate::engine::Address) -> Result<Descriptor, i32> {
+    fn connect(&self, address: &crate::options::Address) -> Result<Descriptor, i32> {
         let State { table, network, chance, .. } = &mut *self.world.state.borrow_mut();
         if !table.has_room() {
             return Err(system::EMFILE);

@@ -13,6 +13,13 @@ use crate::op::{Descriptor, Op};
 use crate::slots::Key;
 use crate::system;
 
+const SEND_FLAGS: i32 = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+/// The same, as sendmsg entries have them.
+const MESSAGE_FLAGS: u32 = {
+    assert!(SEND_FLAGS >= 0, "no flag used here is the sign bit");
+    SEND_FLAGS as u32
+};
+
 impl Uring {
     /// Starts an operation, or starts it again after the kernel ended it early.
     pub(super) fn arm(&mut self, ledger: &mut Ledger, key: Key) {
@@ -52,22 +59,22 @@ impl Uring {
 
     /// A send, or what is left of it, through the ring.
     pub(super) fn arm_send(&mut self, ledger: &mut Ledger, key: Key) {
-        let spare = ledger.take_work();
-        let Some(slot) = ledger.slots.get(key) else { return };
+        let Ledger { slots, spare_work, .. } = ledger;
+        let Some(slot) = slots.get(key) else { return };
         let Some(Op::Send { socket, pieces }) = &slot.op else { return };
-        let flags = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
         let entry = if let [piece] = pieces.as_slice() {
             let rest = &piece.as_slice()[slot.progress..];
-            opcode::Send::new(fd(*socket), rest.as_ptr(), length(rest.len())).flags(flags).build()
+            opcode::Send::new(fd(*socket), rest.as_ptr(), length(rest.len()))
+                .flags(SEND_FLAGS)
+                .build()
         } else {
-            let work = slot.work.get_or_insert(spare);
+            let work = slot.work.get_or_insert_with(|| spare_work.pop().unwrap_or_default());
             work.aim(pieces, slot.progress);
             // SAFETY: all zeroes is a valid msghdr.
             let header = work.header.insert(unsafe { std::mem::zeroed() });
             header.msg_iov = work.vectors.as_mut_ptr();
             header.msg_iovlen = work.vectors.len();
-            let flags = flags.cast_unsigned();
-            opcode::SendMsg::new(fd(*socket), &raw const *header).flags(flags).build()
+            opcode::SendMsg::new(fd(*socket), &raw const *header).flags(MESSAGE_FLAGS).build()
         };
         slot.marks.in_system = true;
         self.push(key, entry);
