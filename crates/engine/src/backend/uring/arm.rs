@@ -7,6 +7,7 @@ use io_uring::{opcode, squeue, types};
 use socket2::SockAddr;
 
 use super::{Uring, buffers};
+use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
@@ -48,7 +49,13 @@ impl Uring {
             Op::Open { root, path } => {
                 opcode::OpenAt2::new(fd(*root), path.as_ptr(), &raw const *self.how).build()
             }
-            Op::Shutdown { socket } => opcode::Shutdown::new(fd(*socket), libc::SHUT_WR).build(),
+            Op::Shutdown { socket } => {
+                // The ring hands every shutdown to a thread of its own; the call never waits.
+                return match system::shutdown_write(socket.number()) {
+                    Ok(()) => ledger.end(key, |_| Outcome::Done),
+                    Err(errno) => ledger.fail_errno(key, OpKind::Shutdown, errno),
+                };
+            }
             Op::Close { descriptor } => opcode::Close::new(fd(*descriptor)).build(),
             Op::Connect { .. } => return self.arm_connect(ledger, key),
             Op::Timeout { .. } => return,
