@@ -11,6 +11,7 @@ use crate::op::{Descriptor, Op};
 use crate::options::{Address, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
+pub(crate) use crate::system::Work;
 use crate::wake::Waker;
 
 pub(crate) mod readiness;
@@ -82,33 +83,6 @@ impl Until {
             Self::Now => Some(std::time::Duration::ZERO),
             Self::Moment(moment) => Some(moment.since(crate::clock::system_now())),
             Self::Forever => None,
-        }
-    }
-}
-
-/// Memory that a send needs beside its pieces, at one address while the system has it.
-#[derive(Default)]
-pub(crate) struct Work {
-    pub(crate) vectors: Vec<libc::iovec>,
-    pub(crate) header: Option<libc::msghdr>,
-    pub(crate) address: Option<socket2::SockAddr>,
-}
-
-impl Work {
-    /// Points the vectors at what is left of `pieces` behind the first `sent` bytes.
-    pub(crate) fn aim(&mut self, pieces: &[crate::op::Piece], sent: usize) {
-        self.vectors.clear();
-        let mut skip = sent;
-        for piece in pieces {
-            let bytes = piece.as_slice();
-            if skip >= bytes.len() {
-                skip -= bytes.len();
-                continue;
-            }
-            let rest = &bytes[skip..];
-            skip = 0;
-            let base = rest.as_ptr().cast_mut().cast();
-            self.vectors.push(libc::iovec { iov_base: base, iov_len: rest.len() });
         }
     }
 }

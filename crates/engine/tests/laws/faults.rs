@@ -275,7 +275,7 @@ fn files_keep_their_bytes_while_they_are_open() {
     let path = c"there".to_owned();
     let open = shard.submit(Op::Open { root, path }, 1);
     let Outcome::Opened(file, before) = shard.last(open) else { panic!("it is there") };
-    assert!(stage.world.remove_file("/root/there"));
+    assert!(stage.world.remove_file("/site/there"));
     stage.world.advance(Duration::from_secs(5));
     stage.write_file("there", b"another");
     let read = shard.submit(Op::Read { file, memory: Vec::with_capacity(9), offset: 0 }, 2);

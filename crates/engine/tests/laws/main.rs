@@ -1,4 +1,4 @@
-//! The laws of the engine (DESIGN §3), each tried on every backend as a test of its own.
+//! The laws of the engine (they stand in ARCHITECTURE.md), each tried on every backend as a test of its own.
 //! Nothing here sleeps, uses a fixed port, or trusts freed memory.
 //!
 //! Where the system refuses io_uring its tests fail, unless SPRINGTIDE_WITHOUT_URING=1 says that

@@ -70,7 +70,7 @@ impl Stage for Simulated {
 
     fn open() -> Self {
         let world = World::new(1);
-        world.write_file("/root/there", b"there");
+        world.write_file("/site/there", b"there");
         Self { world }
     }
 
@@ -83,11 +83,11 @@ impl Stage for Simulated {
     }
 
     fn root(&self) -> &Path {
-        Path::new("/root")
+        Path::new("/site")
     }
 
     fn write_file(&self, name: &str, bytes: &[u8]) {
-        self.world.write_file(Path::new("/root").join(name), bytes);
+        self.world.write_file(Path::new("/site").join(name), bytes);
     }
 
     fn link(&self, _: &str, _: &str) {}
