@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use springtide_engine::{Chunk, Descriptor, EngineOptions, Error, Handle, Outcome};
 
-use crate::shard::{Patience, Shard, assert_pattern, pattern, received};
+use crate::shard::{Patience, Shard, Watchdog, assert_pattern, pattern, received};
 use crate::stage::{Outside, Stage};
 
 /// 5,000 pieces held past their turn over a ring of 1,024: the next connection is served at once.
@@ -151,6 +151,7 @@ pub(crate) fn buffers_from_other_threads_wake_who_waits<S: Stage>(stage: &S) {
     let stream = pattern(0, 8 << 20);
     let (mut written, mut came) = (0, 0);
     let mut abroad: Vec<Bytes> = Vec::new();
+    let _watchdog = Watchdog::over("chunks that come home wake the shard");
     let patience = Patience::until("the whole stream");
     while came < stream.len() {
         written += outside.write(&stream[written..]);

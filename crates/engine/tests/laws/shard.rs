@@ -2,6 +2,7 @@
 //! It never waits for long: whoever loops spends patience.
 
 use std::collections::HashMap;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use springtide_engine::{
@@ -32,6 +33,24 @@ impl Patience {
 
     pub(crate) fn spend(&self) {
         assert!(Instant::now() < self.end, "it never came to this: {}", self.what);
+    }
+}
+
+/// Ends the process loudly when a wait without a deadline does not end; harmless once dropped.
+pub(crate) struct Watchdog {
+    _alive: mpsc::Sender<()>,
+}
+
+impl Watchdog {
+    pub(crate) fn over(what: &'static str) -> Self {
+        let (alive, gone) = mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            if gone.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                eprintln!("it never came to this: {what}");
+                std::process::abort();
+            }
+        });
+        Self { _alive: alive }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use springtide_engine::{Handle, Key, Op, OpKind, Outcome};
 
-use crate::shard::{Patience, Random, Shard, assert_cancelled};
+use crate::shard::{Patience, Random, Shard, Watchdog, assert_cancelled};
 use crate::stage::Stage;
 
 /// Timeouts come in order, to the millisecond and never early; cancelled ones do not expire.
@@ -46,6 +46,7 @@ pub(crate) fn timeouts_come_in_order<S: Stage>(stage: &S) {
 pub(crate) fn a_waker_ends_a_wait<S: Stage>(stage: &S) {
     let mut shard = Shard::new(stage);
     shard.listen();
+    let _watchdog = Watchdog::over("a waker ends a wait");
     for _ in 0..20 {
         let waker = shard.engine.waker();
         let thread = std::thread::spawn(move || waker.wake());
