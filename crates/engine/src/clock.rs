@@ -82,6 +82,7 @@ impl Clock {
     }
 
     /// Seconds since 1970, for the `Date` of replies.
+    #[expect(clippy::disallowed_methods, reason = "the only reader of the wall clock")]
     pub(crate) fn unix_seconds(&self) -> u64 {
         match self {
             Self::System => {
