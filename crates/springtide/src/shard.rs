@@ -343,7 +343,7 @@ impl Shard {
     /// A listener, or a connection that was accepted too late for this shard, goes to a shard that
     /// goes on, or is closed where there is none.
     fn pass_on(&mut self, message: Message) {
-        let mut message = message;
+        let mut message = self.released(message);
         while let Some(heir) = self.heir() {
             heir.mailbox.send(message);
             // It may have ended just before it got the message: then the next one takes over.
@@ -360,6 +360,17 @@ impl Shard {
         | Message::TakeListener(descriptor) = message
         {
             self.room.submit(Op::Close { descriptor }, CLOSE_TOKEN);
+        }
+    }
+
+    /// Makes the engine forget what goes to another one.
+    fn released(&self, message: Message) -> Message {
+        let mut engine = self.room.requests.engine.borrow_mut();
+        let mut release = |descriptor| engine.release(descriptor).unwrap_or(descriptor);
+        match message {
+            Message::TakeOver(socket) => Message::TakeOver(release(socket)),
+            Message::TakeListener(listener) => Message::TakeListener(release(listener)),
+            other => other,
         }
     }
 
