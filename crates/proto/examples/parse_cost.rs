@@ -2,7 +2,7 @@
 //! It must never be taken for a benchmark of the server: there is no socket and no route.
 
 use springtide_proto::Outbox;
-use springtide_proto::http1::{Head, Limits, Machine, Received, Reply, ReplyBody};
+use springtide_proto::http1::{Head, Limits, Machine, Opening, Received, Reply};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -31,12 +31,12 @@ fn measure(input: &[u8]) -> f64 {
     let mut machine = Machine::server(0, &limits);
     let mut head = Head::new();
     let mut outbox = Outbox::with_tail(Vec::with_capacity(16 * 1024));
+    let opening = Opening::new(b"springtide", b"Sun, 06 Nov 1994 08:49:37 GMT");
     let reply = Reply {
         status: http::StatusCode::OK,
-        content_type: Some("text/plain"),
+        content_type: Some("text/plain; charset=utf-8"),
         fields: &[],
-        server: b"springtide",
-        date: b"Sun, 06 Nov 1994 08:49:37 GMT",
+        opening: &opening,
     };
     let started = Instant::now();
     for _ in 0..ROUNDS {
@@ -45,8 +45,7 @@ fn measure(input: &[u8]) -> f64 {
             match machine.receive(rest, 1, &limits, &mut head).expect("the requests are valid") {
                 Received::Head { consumed, exchange } => {
                     rest = &rest[consumed..];
-                    let body = ReplyBody::Full("Hello, World!".into());
-                    machine.send_reply(exchange, &reply, body, &mut outbox);
+                    machine.send_copied(exchange, &reply, b"Hello, World!", &mut outbox);
                 }
                 Received::Body { consumed, .. } | Received::BodyEnd { consumed } => {
                     rest = &rest[consumed..];

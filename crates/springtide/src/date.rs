@@ -1,26 +1,30 @@
-//! The `Date` of replies, written once a second.
+//! The opening of replies with its `Date`, written once a second.
 //! It reads no clock: the engine's turn tells the time.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use springtide_engine::{Handle, Moment};
+use springtide_proto::http1::Opening;
 
-/// The text of an IMF-fixdate (RFC 9110 §5.6.7), and until when it holds.
+/// What replies name as their server.
+const SERVER: &[u8] = b"springtide";
+
+/// What replies begin with, its date an IMF-fixdate (RFC 9110 §5.6.7), and until when it holds.
 pub(crate) struct Date {
-    text: [u8; 29],
+    opening: Opening,
     until: Moment,
 }
 
 impl Date {
     pub(crate) fn new(engine: &dyn Handle) -> Self {
-        let mut own = Self { text: [b' '; 29], until: engine.now() };
+        let mut own = Self { opening: Opening::new(SERVER, &[b' '; 29]), until: engine.now() };
         own.refresh(engine);
         own
     }
 
     #[inline]
-    pub(crate) const fn text(&self) -> &[u8; 29] {
-        &self.text
+    pub(crate) const fn opening(&self) -> &Opening {
+        &self.opening
     }
 
     /// Writes the date anew when its second is over.
@@ -35,7 +39,7 @@ impl Date {
     fn write(&mut self, engine: &dyn Handle) {
         let date = UNIX_EPOCH + Duration::from_secs(engine.unix_seconds());
         let text = httpdate::fmt_http_date(date);
-        self.text.copy_from_slice(text.as_bytes());
+        self.opening.set_date(text.as_bytes().first_chunk().expect("a date has 29 letters"));
         // The second may be nearly over: a tenth of a second is how late a date may be.
         self.until = engine.now() + Duration::from_millis(100);
     }

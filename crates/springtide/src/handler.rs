@@ -48,9 +48,10 @@ where
     }
 }
 
-/// A handler of any shape, as routes keep it: one value for all shards.
-pub(crate) type AnyHandler = Box<dyn Fn(Request) -> Response + Send + Sync>;
+/// A handler of any shape, as routes keep it: one value for all shards. The response is written to
+/// its place: handed up through every caller it would be moved, word by word, again and again.
+pub(crate) type AnyHandler = Box<dyn Fn(Request, &mut Option<Response>) + Send + Sync>;
 
 pub(crate) fn erase<Kind: 'static>(handler: impl Handler<Kind>) -> AnyHandler {
-    Box::new(move |request| handler.call(request))
+    Box::new(move |request, response| *response = Some(handler.call(request)))
 }

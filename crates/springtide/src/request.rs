@@ -2,7 +2,7 @@
 //! Nothing is copied or decoded before it is asked for, and nothing refers to the connection.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
@@ -45,22 +45,23 @@ pub(crate) struct RequestData {
     copied: Vec<u8>,
     path: Range<u32>,
     query: Option<Range<u32>>,
-    /// The route's parameters, in the order of its pattern.
+    /// The route's parameters in the path, in the order of its pattern.
     pub(crate) params: Vec<Range<u32>>,
     /// Which route; it knows the names of the parameters.
     pub(crate) route: usize,
     pub(crate) body: Bytes,
     pub(crate) socket: Option<Descriptor>,
-    shared: Shared,
+    shared: Rc<Shared>,
 }
 
 /// What all requests of a shard share.
-#[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) engine: SharedEngine,
-    /// One `Arc` for all shards would bounce its count between cores at every request.
-    pub(crate) router: Rc<Arc<Router>>,
-    pool: Rc<RefCell<Vec<Box<RequestData>>>>,
+    /// Behind the shard's own count: the `Arc`'s would bounce between cores at every request.
+    pub(crate) router: Arc<Router>,
+    pool: RefCell<Vec<Box<RequestData>>>,
+    /// How many parts may wait; none once the shard has ended.
+    pooled_max: Cell<usize>,
 }
 
 /// The shard's engine, for what the application asks of it in the middle of a turn.
@@ -69,15 +70,21 @@ pub(crate) type SharedEngine = Rc<RefCell<Box<dyn Handle>>>;
 const POOLED_MAX: usize = 1024;
 
 impl Shared {
-    pub(crate) fn new(engine: SharedEngine, router: Arc<Router>) -> Self {
-        Self { engine, router: Rc::new(router), pool: Rc::default() }
+    pub(crate) fn new(engine: SharedEngine, router: Arc<Router>) -> Rc<Self> {
+        let (pool, pooled_max) = (RefCell::default(), Cell::new(POOLED_MAX));
+        Rc::new(Self { engine, router, pool, pooled_max })
     }
 
     /// A request's parts, mostly used before.
     #[inline]
-    pub(crate) fn take(&self) -> Box<RequestData> {
+    pub(crate) fn take(self: &Rc<Self>) -> Box<RequestData> {
         let pooled = self.pool.borrow_mut().pop();
-        pooled.unwrap_or_else(|| Box::new(RequestData::new(self.clone())))
+        pooled.unwrap_or_else(|| self.make())
+    }
+
+    #[cold]
+    fn make(self: &Rc<Self>) -> Box<RequestData> {
+        Box::new(RequestData::new(Rc::clone(self)))
     }
 
     /// Puts parts back that no request was made of.
@@ -88,14 +95,21 @@ impl Shared {
             data.body = Bytes::new();
         }
         let mut pool = self.pool.borrow_mut();
-        if pool.len() < POOLED_MAX {
+        if pool.len() < self.pooled_max.get() {
             pool.push(data);
         }
+    }
+
+    /// Keeps no parts any more: those that wait refer back to here and would keep all of it.
+    pub(crate) fn end(&self) {
+        self.pooled_max.set(0);
+        let waiting = self.pool.take();
+        drop(waiting);
     }
 }
 
 impl RequestData {
-    fn new(shared: Shared) -> Self {
+    fn new(shared: Rc<Shared>) -> Self {
         Self {
             head: Head::new(),
             bytes: HeadBytes::None,
@@ -140,26 +154,27 @@ impl RequestData {
     }
 
     #[inline]
-    pub(crate) fn text(&self, range: &Range<u32>) -> &str {
-        self.text_of(range).unwrap_or_default()
-    }
-
-    #[inline]
-    fn text_of(&self, range: &Range<u32>) -> Option<&str> {
+    fn text(&self, range: &Range<u32>) -> &str {
         let bytes = &self.message()[range.start as usize..range.end as usize];
-        std::str::from_utf8(bytes).ok()
+        std::str::from_utf8(bytes).unwrap_or_default()
     }
 
-    /// Whether path and query are UTF-8: a target may have raw bytes above 0x7F.
+    /// The path's bytes; they are UTF-8, as the machine refuses any other target.
     #[inline]
-    pub(crate) fn has_text(&self) -> bool {
-        let query = self.query.as_ref().map_or(self.path.end, |query| query.end);
-        self.text_of(&(self.path.start..query)).is_some()
+    pub(crate) fn path_bytes(&self) -> &[u8] {
+        &self.message()[self.path.start as usize..self.path.end as usize]
     }
 
     #[inline]
     pub(crate) fn path(&self) -> &str {
         self.text(&self.path)
+    }
+
+    /// A parameter of the route, as it was sent.
+    #[inline]
+    pub(crate) fn param(&self, position: usize) -> Option<&str> {
+        let range = self.params.get(position)?;
+        self.path().get(range.start as usize..range.end as usize)
     }
 
     #[inline]
@@ -179,7 +194,12 @@ fn split_target(target: Span, message: &[u8]) -> (Range<u32>, Option<Range<u32>>
     let path_start = if bytes.first() == Some(&b'/') { 0 } else { path_of_absolute(bytes) };
     let rest = &bytes[path_start..];
     let start = target.start + span_number(path_start);
-    match memchr::memchr(b'?', rest) {
+    // Most targets are short: a call would cost more than the search.
+    let mark = match rest.len() {
+        0..32 => rest.iter().position(|byte| *byte == b'?'),
+        _ => memchr::memchr(b'?', rest),
+    };
+    match mark {
         Some(mark) => {
             let mark = start + span_number(mark);
             (start..mark, Some(mark + 1..target.end))
@@ -231,9 +251,9 @@ impl Request {
         let data = self.data();
         let position =
             data.shared.router.param_names(data.route).iter().position(|own| own == name);
-        let range = position.and_then(|position| data.params.get(position));
-        let Some(range) = range else { panic!("the route has no parameter {name:?}") };
-        percent_encoding::percent_decode_str(data.text(range)).decode_utf8_lossy()
+        let value = position.and_then(|position| data.param(position));
+        let Some(value) = value else { panic!("the route has no parameter {name:?}") };
+        percent_encoding::percent_decode_str(value).decode_utf8_lossy()
     }
 
     /// The query as it was sent, without the question mark.
@@ -325,7 +345,7 @@ impl Drop for Request {
     #[inline]
     fn drop(&mut self) {
         if let Some(data) = self.data.take() {
-            let shared = data.shared.clone();
+            let shared = Rc::clone(&data.shared);
             shared.put(data);
         }
     }

@@ -1,6 +1,8 @@
 //! The room: what all connections of a shard share while one of them is handled.
 //! It holds no connection, and nothing of it outlives the shard.
 
+use std::rc::Rc;
+
 use springtide_engine::{Descriptor, Op, PIECES_MAX, Piece};
 use springtide_proto::{Inbox, Outbox};
 
@@ -14,7 +16,7 @@ use crate::transport::Stage;
 
 /// What connections share.
 pub(crate) struct Room {
-    pub(crate) requests: Shared,
+    pub(crate) requests: Rc<Shared>,
     pub(crate) limits: Limits,
     pub(crate) files: FileService,
     pub(crate) roots: Vec<RootId>,
@@ -53,7 +55,7 @@ const BUFFER_BYTES: usize = 1 << 10;
 
 impl Room {
     pub(crate) fn new(
-        requests: Shared,
+        requests: Rc<Shared>,
         limits: Limits,
         files: FileService,
         stage: Option<fn() -> Box<dyn Stage>>,
@@ -150,5 +152,11 @@ impl Room {
     #[inline]
     pub(crate) fn submit(&self, op: Op, token: u64) -> springtide_engine::Key {
         self.requests.engine.borrow_mut().submit(op, token)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.requests.end();
     }
 }

@@ -2,11 +2,13 @@
 //! Paths are matched as they were sent; only parameters are decoded, when they are asked for.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use http::{HeaderValue, Method};
 
 use crate::files::Files;
 use crate::handler::AnyHandler;
+use crate::request::span_number;
 
 /// What a route leads to.
 pub(crate) enum Endpoint {
@@ -32,18 +34,20 @@ struct Route {
 pub(crate) struct Router {
     tree: matchit::Router<usize>,
     routes: Vec<Route>,
+    /// The routes without parameters once more: most requests are for one of them.
+    plain: PlainPaths,
     fallback: Option<AnyHandler>,
     directories: Vec<Files>,
 }
 
 /// What was found for a request.
-pub(crate) enum Found<'router, 'path> {
-    /// An endpoint, the route's number and the parameters' values.
-    Endpoint(&'router Endpoint, usize, matchit::Params<'router, 'path>),
+pub(crate) enum Found<'router> {
+    /// A handler and its route's number.
+    Handler(&'router AnyHandler, usize),
+    /// A directory's number; the path within is the last parameter.
+    Files(usize),
     /// `OPTIONS` on a path that exists, or a method that the path does not have.
     Allow { value: &'router HeaderValue, is_options: bool },
-    /// The handler for what no route matches.
-    Fallback,
     /// Nothing.
     Nothing,
 }
@@ -122,21 +126,39 @@ impl Router {
         &self.directories
     }
 
-    /// Finds what answers. `HEAD` is answered by `GET` where it has no handler of its own.
+    /// Finds what answers, and in which ranges of the path the parameters lie. `HEAD` is answered
+    /// by `GET` where it has no handler of its own.
     #[inline]
-    pub(crate) fn find<'router, 'path>(
-        &'router self,
+    pub(crate) fn find(
+        &self,
         method: &Method,
-        path: &'path str,
-    ) -> Found<'router, 'path> {
-        let path = if path.is_empty() { "/" } else { path };
-        let Ok(found) = self.tree.at(path) else { return self.nothing() };
-        let number = *found.value;
+        path: &[u8],
+        params: &mut Vec<Range<u32>>,
+    ) -> Found<'_> {
+        params.clear();
+        let path = if path.is_empty() { b"/" } else { path };
+        let plain = self.plain.find(path, &self.routes);
+        let Some(number) = plain.or_else(|| self.find_pattern(path, params)) else {
+            return self.nothing();
+        };
         let route = &self.routes[number];
         match self.endpoint_of(route, method) {
-            Some(endpoint) => Found::Endpoint(endpoint, number, found.params),
+            Some(Endpoint::Handler(handler)) => Found::Handler(handler, number),
+            Some(Endpoint::Files(directory)) => Found::Files(*directory),
             None => Found::Allow { value: &route.allow, is_options: method == Method::OPTIONS },
         }
+    }
+
+    /// The route whose pattern matches; a path that is not UTF-8 matches none.
+    #[inline(never)]
+    fn find_pattern(&self, path: &[u8], params: &mut Vec<Range<u32>>) -> Option<usize> {
+        let path = std::str::from_utf8(path).ok()?;
+        let found = self.tree.at(path).ok()?;
+        params.extend(found.params.iter().map(|(_, value)| {
+            let start = span_number(value.as_ptr().addr() - path.as_ptr().addr());
+            start..start + span_number(value.len())
+        }));
+        Some(*found.value)
     }
 
     /// The handler that [`Router::find`] found.
@@ -161,18 +183,16 @@ impl Router {
         endpoint.or(route.any.as_ref())
     }
 
-    fn nothing<'path>(&self) -> Found<'_, 'path> {
-        if self.fallback.is_some() { Found::Fallback } else { Found::Nothing }
+    fn nothing(&self) -> Found<'_> {
+        match &self.fallback {
+            Some(fallback) => Found::Handler(fallback, Self::FALLBACK),
+            None => Found::Nothing,
+        }
     }
 
     /// The names of a route's parameters, in the order of its pattern.
     pub(crate) fn param_names(&self, route: usize) -> &[String] {
         self.routes.get(route).map_or(&[], |route| &route.param_names)
-    }
-
-    /// Whether nothing can be answered.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.routes.is_empty() && self.fallback.is_none()
     }
 
     fn route(&mut self, pattern: &str) -> Result<usize, String> {
@@ -191,6 +211,9 @@ impl Router {
             any: None,
             allow: HeaderValue::from_static(""),
         });
+        if !pattern.contains(['{', '}']) {
+            self.plain.add(number, &self.routes);
+        }
         Ok(number)
     }
 }
@@ -211,6 +234,70 @@ impl Route {
         allow.push_str(if allow.is_empty() { "OPTIONS" } else { ", OPTIONS" });
         self.allow = HeaderValue::from_str(&allow).unwrap_or(HeaderValue::from_static("OPTIONS"));
     }
+}
+
+/// Routes by the whole of their path: a hash table of route numbers.
+///
+/// A path that is a plain pattern is answered by it whatever other patterns match, so the tree
+/// need not be asked.
+#[derive(Default)]
+struct PlainPaths {
+    /// A power of two, at least half of them free; [`PlainPaths::FREE`] is no route.
+    numbers: Vec<usize>,
+    len: usize,
+}
+
+impl PlainPaths {
+    const FREE: usize = usize::MAX;
+
+    #[inline]
+    fn find(&self, path: &[u8], routes: &[Route]) -> Option<usize> {
+        let mask = self.numbers.len().checked_sub(1)?;
+        let mut place = hash_of(path) & mask;
+        loop {
+            // Half of the places are free, so this ends.
+            let number = self.numbers[place];
+            if routes.get(number)?.pattern.as_bytes() == path {
+                return Some(number);
+            }
+            place = (place + 1) & mask;
+        }
+    }
+
+    fn add(&mut self, number: usize, routes: &[Route]) {
+        self.len += 1;
+        let count = (2 * self.len).next_power_of_two();
+        let own = std::mem::replace(&mut self.numbers, vec![Self::FREE; count]);
+        for number in own.into_iter().filter(|own| *own != Self::FREE).chain([number]) {
+            let mut place = hash_of(routes[number].pattern.as_bytes()) & (count - 1);
+            while self.numbers[place] != Self::FREE {
+                place = (place + 1) & (count - 1);
+            }
+            self.numbers[place] = number;
+        }
+    }
+}
+
+/// Every byte counts. Only the application's own patterns are in the table, so nobody can choose
+/// colliding ones.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
+fn hash_of(path: &[u8]) -> usize {
+    let mix = |hash: u64, word: u64| {
+        let mixed = (hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        mixed ^ (mixed >> 32)
+    };
+    let mut hash = path.len() as u64;
+    let mut rest = path;
+    while let Some((word, behind)) = rest.split_first_chunk() {
+        hash = mix(hash, u64::from_ne_bytes(*word));
+        rest = behind;
+    }
+    hash = match path.last_chunk() {
+        Some(last) => mix(hash, u64::from_ne_bytes(*last)),
+        None => rest.iter().fold(hash, |hash, byte| mix(hash, u64::from(*byte))),
+    };
+    hash as usize
 }
 
 /// The names in a pattern such as `/users/{id}/{*rest}`; `{{` stands for a brace.
@@ -241,14 +328,17 @@ mod tests {
     }
 
     fn describe(router: &Router, method: &Method, path: &str) -> String {
-        match router.find(method, path) {
-            Found::Endpoint(endpoint, number, params) => {
-                let kind = if matches!(endpoint, Endpoint::Files(_)) { "files" } else { "handler" };
-                let values: Vec<&str> = params.iter().map(|(_, value)| value).collect();
-                format!("{kind} {:?} {values:?}", router.param_names(number))
+        let mut params = Vec::new();
+        let found = router.find(method, path.as_bytes(), &mut params);
+        let values: Vec<&str> =
+            params.iter().map(|range| &path[range.start as usize..range.end as usize]).collect();
+        match found {
+            Found::Handler(_, Router::FALLBACK) => "fallback".to_owned(),
+            Found::Handler(_, number) => {
+                format!("handler {:?} {values:?}", router.param_names(number))
             }
+            Found::Files(_) => format!("files {values:?}"),
             Found::Allow { value, is_options } => format!("{value:?} {is_options}"),
-            Found::Fallback => "fallback".to_owned(),
             Found::Nothing => "nothing".to_owned(),
         }
     }
@@ -264,12 +354,37 @@ mod tests {
             (Method::DELETE, "/users/7", r#""GET, HEAD, POST, OPTIONS" false"#),
             (Method::OPTIONS, "/users/7", r#""GET, HEAD, POST, OPTIONS" true"#),
             (Method::GET, "/a/x/c/y/z", r#"handler ["b", "d"] ["x", "y/z"]"#),
-            (Method::GET, "/style.css", r#"files ["path"] ["style.css"]"#),
+            (Method::GET, "/style.css", r#"files ["style.css"]"#),
             (Method::POST, "/style.css", r#""GET, HEAD, OPTIONS" false"#),
         ] {
             assert_eq!(describe(&router, &method, path), expected, "{method} {path}");
         }
         assert_eq!(describe(&Router::default(), &Method::GET, "/"), "nothing");
+    }
+
+    #[test]
+    fn plain_paths_are_those_of_the_tree() {
+        let mut router = Router::default();
+        let plain = (0..200).map(|number| format!("/{}/{number}", "long".repeat(number % 7)));
+        let plain: Vec<String> = plain.chain(["/".into(), "/a".into(), "/z/y".into()]).collect();
+        for (number, path) in plain.iter().enumerate() {
+            router.add(Some(Method::GET), path, erase(|| "here")).unwrap();
+            if number % 3 == 0 {
+                let pattern = format!("/{{first}}/{number}");
+                router.add(Some(Method::GET), &pattern, erase(|| "there")).unwrap();
+            }
+        }
+        router.add(Some(Method::GET), "/z/{*rest}", erase(|| "rest")).unwrap();
+        router.add(Some(Method::GET), "/{{a}}", erase(|| "braces")).unwrap();
+        for path in plain.iter().map(String::as_str).chain(["/{a}", "/z/x", "/other/3"]) {
+            let mut params = Vec::new();
+            let found = router.find(&Method::GET, path.as_bytes(), &mut params);
+            let Found::Handler(_, number) = found else { panic!("{path} has a handler") };
+            assert_eq!(number, *router.tree.at(path).unwrap().value, "{path}");
+        }
+        assert_eq!(describe(&Router::default(), &Method::GET, "/a"), "nothing");
+        let mut params = Vec::new();
+        assert!(matches!(router.find(&Method::GET, b"/\xFF", &mut params), Found::Nothing));
     }
 
     #[test]

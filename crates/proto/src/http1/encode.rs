@@ -7,6 +7,64 @@ use crate::{Outbox, Piece};
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, SERVER, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+/// What all replies of one second begin with, written once for all of them: `200 OK`, `Server`,
+/// `Date`. The caller keeps one for many connections and gives it the date.
+///
+/// ```
+/// use springtide_proto::http1::Opening;
+/// let mut opening = Opening::new(b"springtide", b"Sun, 06 Nov 1994 08:49:37 GMT");
+/// opening.set_date(b"Sun, 06 Nov 1994 08:49:38 GMT");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Opening {
+    bytes: Vec<u8>,
+    date_start: usize,
+}
+
+const STATUS_OK: &[u8] = b"HTTP/1.1 200 OK\r\n";
+
+impl Opening {
+    /// The opening with this `Server` field, which is left out when it is empty, and this date in
+    /// the form `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7).
+    ///
+    /// # Panics
+    /// When the name of the server has control characters.
+    #[must_use]
+    pub fn new(server: &[u8], date: &[u8; 29]) -> Self {
+        assert!(
+            server.iter().all(|byte| *byte >= b' '),
+            "a server's name has no control characters"
+        );
+        let mut bytes = STATUS_OK.to_vec();
+        if !server.is_empty() {
+            bytes.extend_from_slice(b"Server: ");
+            bytes.extend_from_slice(server);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        let date_start = bytes.len();
+        bytes.extend_from_slice(b"Date: ");
+        bytes.extend_from_slice(date);
+        bytes.extend_from_slice(b"\r\n");
+        Self { bytes, date_start }
+    }
+
+    /// Replaces the date.
+    pub fn set_date(&mut self, date: &[u8; 29]) {
+        let start = self.date_start + b"Date: ".len();
+        self.bytes[start..start + date.len()].copy_from_slice(date);
+    }
+
+    /// The `Server` field, or nothing.
+    fn server(&self) -> &[u8] {
+        &self.bytes[STATUS_OK.len()..self.date_start]
+    }
+
+    /// The `Date` field.
+    fn date(&self) -> &[u8] {
+        &self.bytes[self.date_start..]
+    }
+}
+
 /// The head of a reply as the caller gives it.
 ///
 /// The machine writes the fields in this order: `Server`, `Date`, `Content-Type`, the framing of
@@ -21,10 +79,8 @@ pub struct Reply<'a> {
     pub content_type: Option<&'a str>,
     /// Further fields.
     pub fields: &'a [(HeaderName, HeaderValue)],
-    /// The `Server` field, without control characters; when empty the field is left out.
-    pub server: &'a [u8],
-    /// The date in the form `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7).
-    pub date: &'a [u8; 29],
+    /// `Server` and `Date`.
+    pub opening: &'a Opening,
 }
 
 /// The body of a reply. To a `HEAD` request its length is sent and its bytes are not.
@@ -84,9 +140,21 @@ fn is_bodyless(status: StatusCode) -> bool {
         || status == StatusCode::NOT_MODIFIED
 }
 
+/// Encodes a whole reply whose body is copied. The exchange is no `HEAD`, the status has a body.
+#[inline]
+pub(crate) fn whole(reply: &Reply<'_>, body: &[u8], connection: Connection, tail: &mut Vec<u8>) {
+    head(reply, Length::Sized(body.len() as u64), connection, body.len(), tail);
+    tail.extend_from_slice(body);
+}
+
+/// Whether a reply has its body behind its head, when it has one.
+#[inline]
+pub(crate) fn has_body(exchange: Exchange, status: StatusCode) -> bool {
+    !exchange.is_head() && !is_bodyless(status)
+}
+
 /// Encodes the head, and the body as far as it is given. Tells how the body goes on:
 /// [`Writing::Ready`] when the reply is complete.
-#[inline]
 pub(crate) fn reply(
     exchange: Exchange,
     reply: &Reply<'_>,
@@ -94,9 +162,7 @@ pub(crate) fn reply(
     connection: Connection,
     outbox: &mut Outbox,
 ) -> OpenReply {
-    if let (ReplyBody::Full(piece), false, false) =
-        (&body, exchange.is_head(), is_bodyless(reply.status))
-    {
+    if let (ReplyBody::Full(piece), true) = (&body, has_body(exchange, reply.status)) {
         let (len, is_copied) = (piece.len(), piece.len() <= crate::COPY_BYTES_MAX);
         let tail = outbox.tail_mut();
         head(reply, Length::Sized(len as u64), connection, if is_copied { len } else { 0 }, tail);
@@ -137,8 +203,8 @@ fn other_reply(
     OpenReply { writing, left }
 }
 
-/// The longest a head without the caller's fields, server and media type can become.
-const HEAD_ROOM: usize = 256;
+/// The longest a head without its opening, media type and the caller's fields can become.
+const HEAD_ROOM: usize = 192;
 
 #[inline]
 fn head(
@@ -148,20 +214,15 @@ fn head(
     body_len: usize,
     tail: &mut Vec<u8>,
 ) {
-    tail.reserve(HEAD_ROOM + reply.server.len() + body_len);
-    status_line(reply.status, tail);
-    let given = Given::new(reply.fields);
-    if !reply.server.is_empty() && !given.server {
-        tail.extend_from_slice(b"Server: ");
-        tail.extend_from_slice(reply.server);
-        tail.extend_from_slice(b"\r\n");
+    let content_type = reply.content_type.unwrap_or_default();
+    tail.reserve(HEAD_ROOM + reply.opening.bytes.len() + content_type.len() + body_len);
+    let mut has_type = reply.content_type.is_some();
+    if reply.status == StatusCode::OK && reply.fields.is_empty() {
+        tail.extend_from_slice(&reply.opening.bytes);
+    } else {
+        has_type &= !other_opening(reply, tail);
     }
-    if !given.date {
-        tail.extend_from_slice(b"Date: ");
-        tail.extend_from_slice(reply.date);
-        tail.extend_from_slice(b"\r\n");
-    }
-    if let (Some(content_type), false) = (reply.content_type, given.content_type) {
+    if has_type {
         let has_control = content_type.bytes().fold(false, |any, byte| any | (byte < b' '));
         assert!(!has_control, "a media type has no control characters");
         tail.extend_from_slice(b"Content-Type: ");
@@ -188,18 +249,27 @@ fn head(
     });
 }
 
-#[inline]
-fn status_line(status: StatusCode, tail: &mut Vec<u8>) {
-    if status == StatusCode::OK {
-        tail.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-        return;
+/// Writes the opening of a reply that is no plain `200 OK`, without what the caller's fields
+/// replace. Tells whether they replace the media type.
+fn other_opening(reply: &Reply<'_>, tail: &mut Vec<u8>) -> bool {
+    if reply.status == StatusCode::OK {
+        tail.extend_from_slice(STATUS_OK);
+    } else {
+        // The reason may be empty, the blank before it may not (RFC 9112 §4).
+        tail.extend_from_slice(b"HTTP/1.1 ");
+        tail.extend_from_slice(reply.status.as_str().as_bytes());
+        tail.extend_from_slice(b" ");
+        tail.extend_from_slice(reply.status.canonical_reason().unwrap_or_default().as_bytes());
+        tail.extend_from_slice(b"\r\n");
     }
-    // The reason may be empty, the blank before it may not (RFC 9112 §4).
-    tail.extend_from_slice(b"HTTP/1.1 ");
-    tail.extend_from_slice(status.as_str().as_bytes());
-    tail.extend_from_slice(b" ");
-    tail.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-    tail.extend_from_slice(b"\r\n");
+    let given = Given::new(reply.fields);
+    if !given.server {
+        tail.extend_from_slice(reply.opening.server());
+    }
+    if !given.date {
+        tail.extend_from_slice(reply.opening.date());
+    }
+    given.content_type
 }
 
 /// Which of the machine's own fields the caller gives instead.

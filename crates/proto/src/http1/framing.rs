@@ -27,7 +27,7 @@ impl Framing {
     #[inline]
     pub(crate) fn learn(&mut self, name: &[u8], value: &[u8], span: Span) -> Result<(), Refusal> {
         match (name.len(), name[0] | 0x20) {
-            (4, b'h') if name.eq_ignore_ascii_case(b"host") => self.learn_host(value, span),
+            (4, b'h') if is_word(name, *b"host") => self.learn_host(value, span),
             (10, b'c') if name.eq_ignore_ascii_case(b"connection") => {
                 self.learn_connection(value);
                 Ok(())
@@ -128,6 +128,15 @@ impl Framing {
     }
 }
 
+/// Whether a name of four bytes is this word of small letters, in any case.
+#[inline]
+fn is_word(name: &[u8], word: [u8; 4]) -> bool {
+    // A letter differs from its capital in one bit, and from every other byte in another one.
+    let case = u32::from_ne_bytes([0x20; 4]);
+    let name = name.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes) | case);
+    name == Some(u32::from_ne_bytes(word))
+}
+
 /// Reads `Content-Length`: digits and nothing else (RFC 9110 §8.6).
 fn decimal(value: &[u8]) -> Result<u64, Refusal> {
     if value.is_empty() {
@@ -166,6 +175,11 @@ fn check_encoding(value: &[u8]) -> Result<(), Refusal> {
 /// ends or decorates an authority, a port of digits.
 #[inline]
 pub(crate) fn is_host(authority: &[u8]) -> bool {
+    let is_plain = authority.iter().fold(true, |all, byte| all & IS_HOST_BYTE[*byte as usize]);
+    (is_plain && !authority.is_empty()) || is_host_with_port(authority)
+}
+
+fn is_host_with_port(authority: &[u8]) -> bool {
     let digits = authority.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let host = match authority[..authority.len() - digits].strip_suffix(b":") {
         Some(host) => host,

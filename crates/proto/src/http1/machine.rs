@@ -133,10 +133,11 @@ pub(crate) enum Fault {
 ///
 /// ```
 /// use springtide_proto::Outbox;
-/// use springtide_proto::http1::{Head, Limits, Machine, Received, Reply, ReplyBody};
+/// use springtide_proto::http1::{Head, Limits, Machine, Opening, Received, Reply, ReplyBody};
 ///
 /// let limits = Limits::default();
 /// let (mut machine, mut head, mut outbox) = (Machine::server(0, &limits), Head::new(), Outbox::new());
+/// let opening = Opening::new(b"springtide", b"Sun, 06 Nov 1994 08:49:37 GMT");
 /// let mut input = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2);
 /// while let Received::Head { consumed, exchange } = machine.receive(&input, 0, &limits, &mut head)? {
 ///     input.drain(..consumed);
@@ -144,8 +145,7 @@ pub(crate) enum Fault {
 ///         status: http::StatusCode::OK,
 ///         content_type: Some("text/plain"),
 ///         fields: &[],
-///         server: b"springtide",
-///         date: b"Sun, 06 Nov 1994 08:49:37 GMT",
+///         opening: &opening,
 ///     };
 ///     machine.send_reply(exchange, &reply, ReplyBody::Full("Hello, World!".into()), &mut outbox);
 /// }
@@ -298,6 +298,7 @@ impl Machine {
         });
     }
 
+    #[inline(never)]
     fn receive_body(
         &mut self,
         input: &[u8],

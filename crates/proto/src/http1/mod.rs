@@ -13,7 +13,7 @@ mod refusal;
 mod replies;
 mod scan;
 
-pub use encode::{Reply, ReplyBody};
+pub use encode::{Opening, Reply, ReplyBody};
 pub use event::{Deadline, Exchange, Received, StreamEnd};
 pub use head::{BodyLength, Field, Head, Span, Version};
 pub use limits::{FIELDS_MAX, Limits};

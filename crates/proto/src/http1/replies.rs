@@ -1,7 +1,7 @@
 //! The order of replies: what is owed next goes out, what comes early is held until its turn.
 //! It must never let a reply pass another, and never decide what may happen next: `machine.rs` does.
 
-use super::encode::{self, Connection, OpenReply, Reply, ReplyBody};
+use super::encode::{self, Connection, OpenReply, Opening, Reply, ReplyBody};
 use super::event::Exchange;
 use super::machine::{Fault, Machine, Read, Reading, UNKNOWN, Write, Writing};
 use super::refusal::Refusal;
@@ -43,7 +43,8 @@ impl Machine {
         outbox: &mut Outbox,
     ) {
         if exchange.number == self.owed && self.open.writing == Writing::Ready {
-            let connection = self.settle(exchange, reply.status, &body);
+            let ends = encode::is_until_close(exchange, reply.status, &body);
+            let connection = self.settle(exchange, reply.status, ends);
             let open = encode::reply(exchange, reply, body, connection, outbox);
             self.open.left = open.left;
             self.write(Write::Begun(open.writing));
@@ -52,6 +53,30 @@ impl Machine {
             }
         } else {
             self.hold_reply(exchange, reply, body);
+        }
+    }
+
+    /// Answers an exchange with a whole body that is short enough to be copied at once: as
+    /// [`send_reply`](Self::send_reply) with [`ReplyBody::Full`].
+    ///
+    /// # Panics
+    /// As [`send_reply`](Self::send_reply).
+    #[inline]
+    pub fn send_copied(
+        &mut self,
+        exchange: Exchange,
+        reply: &Reply<'_>,
+        body: &[u8],
+        outbox: &mut Outbox,
+    ) {
+        let is_next = exchange.number == self.owed && self.open.writing == Writing::Ready;
+        if is_next && encode::has_body(exchange, reply.status) {
+            let connection = self.settle(exchange, reply.status, false);
+            encode::whole(reply, body, connection, outbox.tail_mut());
+            self.finish_reply(outbox);
+        } else {
+            let body = ReplyBody::Full(Piece::Owned(body.to_vec()));
+            self.send_reply(exchange, reply, body, outbox);
         }
     }
 
@@ -121,13 +146,7 @@ impl Machine {
     ///
     /// # Panics
     /// When no refusal was reported.
-    pub fn refuse(
-        &mut self,
-        refusal: Refusal,
-        server: &[u8],
-        date: &[u8; 29],
-        outbox: &mut Outbox,
-    ) {
+    pub fn refuse(&mut self, refusal: Refusal, opening: &Opening, outbox: &mut Outbox) {
         let exchange = match std::mem::replace(&mut self.fault, Fault::None) {
             Fault::None => panic!("refuse follows a refusal that the machine reported"),
             Fault::Head => {
@@ -144,7 +163,7 @@ impl Machine {
         }
         let text = Piece::from(refusal.reason());
         let content_type = Some("text/plain; charset=utf-8");
-        let reply = Reply { status: refusal.status(), content_type, fields: &[], server, date };
+        let reply = Reply { status: refusal.status(), content_type, fields: &[], opening };
         self.send_reply(exchange, &reply, ReplyBody::Full(text), outbox);
     }
 
@@ -170,15 +189,15 @@ impl Machine {
         self.held.as_ref().map_or(0, |held| held.replies.iter().map(|held| held.outbox.len()).sum())
     }
 
-    /// Settles what the reply means for the reading side, and what it says about the connection.
+    /// Settles what the reply means for the reading side, and what it says about the connection,
+    /// whose end may be the body's.
     #[inline]
-    fn settle(&mut self, exchange: Exchange, status: StatusCode, body: &ReplyBody) -> Connection {
+    fn settle(&mut self, exchange: Exchange, status: StatusCode, ends: bool) -> Connection {
         assert!(exchange.number < self.next, "a reply names an exchange that was received");
         let is_special = self.has_offer || self.owes_continue || status.is_informational();
         if is_special && self.settle_special(exchange, status) {
             return Connection::Upgrade;
         }
-        let ends = encode::is_until_close(exchange, status, body);
         if ends && self.reading != Reading::Closed {
             self.read(Read::Ended);
         }
@@ -263,7 +282,8 @@ impl Machine {
             return;
         }
         assert!(self.awaits_reply(exchange), "an exchange is answered once, after it was received");
-        let connection = self.settle(exchange, reply.status, &body);
+        let ends = encode::is_until_close(exchange, reply.status, &body);
+        let connection = self.settle(exchange, reply.status, ends);
         let mut outbox = Outbox::new();
         let open = encode::reply(exchange, reply, body, connection, &mut outbox);
         let held = self.held.get_or_insert_default();

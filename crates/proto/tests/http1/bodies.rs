@@ -1,7 +1,7 @@
 //! Bodies: sized and chunked, their limits and what becomes of unwanted ones (attacks 2, 3, 5).
 //! It must never hold a case that depends on where the input is cut.
 
-use crate::driver::{DATE, Driver, check, check_with, reply};
+use crate::driver::{Driver, check, check_with, opening, reply};
 use springtide_proto::http1::{Limits, Received, ReplyBody};
 
 fn chunked(body: &str) -> String {
@@ -130,7 +130,7 @@ fn a_route_allows_more_or_less() {
         let answer = driver.machine.body_bytes_max(exchange, max);
         assert_eq!(answer.is_err(), is_refused, "{len} of {max}");
         if let Err(refusal) = answer {
-            driver.machine.refuse(refusal, b"", DATE, &mut driver.outbox);
+            driver.machine.refuse(refusal, opening(b""), &mut driver.outbox);
             assert!(driver.sent().starts_with("HTTP/1.1 413 Payload Too Large\r\n"));
             assert!(driver.machine.wants_close());
         }

@@ -1,7 +1,7 @@
 //! Deadlines in virtual time, the end of the peer's stream, and draining.
 //! It must never sleep: time is what the test says it is.
 
-use crate::driver::{DATE, Driver, reply};
+use crate::driver::{Driver, opening, reply};
 use springtide_proto::http1::{Deadline, Limits, Refusal, ReplyBody, StreamEnd};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -46,7 +46,7 @@ fn a_head_has_ten_seconds_however_it_comes() {
         feed_at(&mut driver, 500 + 400 * index as u64, &[*byte]);
     }
     expect_deadline(&mut driver, 10_500, Deadline::Refuse(Refusal::HeadTimeout));
-    driver.machine.refuse(Refusal::HeadTimeout, b"s", DATE, &mut driver.outbox);
+    driver.machine.refuse(Refusal::HeadTimeout, opening(b"s"), &mut driver.outbox);
     assert!(driver.machine.wants_close());
     let sent = driver.sent();
     assert!(sent.starts_with("HTTP/1.1 408 Request Timeout\r\nServer: s\r\nDate: "), "{sent}");
@@ -59,7 +59,7 @@ fn a_late_head_is_refused_behind_the_replies_owed() {
     feed_at(&mut driver, 1, GET);
     feed_at(&mut driver, 2, b"GET");
     expect_deadline(&mut driver, 10_002, Deadline::Refuse(Refusal::HeadTimeout));
-    driver.machine.refuse(Refusal::HeadTimeout, b"", DATE, &mut driver.outbox);
+    driver.machine.refuse(Refusal::HeadTimeout, opening(b""), &mut driver.outbox);
     assert!(!driver.machine.wants_close());
     answer(&mut driver, 0);
     let sent = driver.sent();
@@ -82,7 +82,7 @@ fn a_body_must_keep_coming() {
     feed_at(&mut driver, 25_000, b"b");
     feed_at(&mut driver, 26_000, b"");
     expect_deadline(&mut driver, 55_000, Deadline::Refuse(Refusal::BodyTimeout));
-    driver.machine.refuse(Refusal::BodyTimeout, b"", DATE, &mut driver.outbox);
+    driver.machine.refuse(Refusal::BodyTimeout, opening(b""), &mut driver.outbox);
     assert!(driver.sent().starts_with("HTTP/1.1 408 Request Timeout\r\n"));
     assert!(driver.machine.wants_close());
 }

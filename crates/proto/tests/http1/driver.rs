@@ -2,7 +2,7 @@
 //! It must never be cleverer than a session: consume what is reported and loop.
 
 use springtide_proto::http1::{
-    BodyLength, Exchange, Head, Limits, Machine, Received, Refusal, Reply, Version,
+    BodyLength, Exchange, Head, Limits, Machine, Opening, Received, Refusal, Reply, Version,
 };
 use springtide_proto::{Inbox, Outbox};
 use std::fmt::Write;
@@ -92,7 +92,7 @@ impl Driver {
     pub(crate) fn refuse(&mut self, refusal: Refusal) {
         let status = refusal.status().as_u16();
         writeln!(self.said, "refused {status} {refusal:?}").unwrap();
-        self.machine.refuse(refusal, b"", DATE, &mut self.outbox);
+        self.machine.refuse(refusal, opening(b""), &mut self.outbox);
     }
 
     /// Everything encoded since the last call, as text.
@@ -104,10 +104,15 @@ impl Driver {
     }
 }
 
+/// The opening of replies, with this server.
+pub(crate) fn opening(server: &[u8]) -> &'static Opening {
+    Box::leak(Box::new(Opening::new(server, DATE)))
+}
+
 /// A reply without fields of its own.
 pub(crate) fn reply(status: u16) -> Reply<'static> {
     let status = http::StatusCode::from_u16(status).unwrap();
-    Reply { status, content_type: None, fields: &[], server: b"", date: DATE }
+    Reply { status, content_type: None, fields: &[], opening: opening(b"") }
 }
 
 /// `GET /target 1.1 host=a sized=3 close expect upgrade name=value …`

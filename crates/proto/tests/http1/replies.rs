@@ -1,7 +1,7 @@
 //! Replies as bytes: fields and their order, framing, HEAD, 1.0, 100 Continue and 101 (attack 4).
 //! It must never compare less than the whole reply where the whole is known.
 
-use crate::driver::{DATE, Driver, reply};
+use crate::driver::{Driver, opening, reply};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE as DATE_FIELD, ETAG, SERVER, TRANSFER_ENCODING,
 };
@@ -103,8 +103,7 @@ fn the_order_of_fields() {
         status: StatusCode::from_u16(299).unwrap(),
         content_type: Some("text/plain"),
         fields: &fields,
-        server: b"springtide",
-        date: DATE,
+        opening: opening(b"springtide"),
     };
     let (sent, _) = answered("GET / HTTP/1.1\r\nConnection: close", &reply, ReplyBody::None);
     let expected = format!(
@@ -137,8 +136,7 @@ fn a_callers_field_replaces_or_is_left_out() {
             status: StatusCode::OK,
             content_type: Some("t"),
             fields: &fields,
-            server: b"s",
-            date: DATE,
+            opening: opening(b"s"),
         };
         assert_eq!(answered("GET / HTTP/1.1", &reply, ReplyBody::None).0, expected, "{name}");
     }
@@ -272,4 +270,34 @@ fn a_large_body_is_sent_from_where_it_lies() {
     Outbox::take_pieces(&mut driver.outbox, &mut pieces);
     assert_eq!(pieces.len(), 2);
     assert_eq!(pieces[1].as_slice().as_ptr(), body.as_ptr());
+}
+
+#[test]
+fn a_copied_body_is_a_full_body() {
+    for request in ["GET / HTTP/1.1", "HEAD / HTTP/1.1", "GET / HTTP/1.0", "GET /2 HTTP/1.1"] {
+        for (status, body) in [(200, "ab"), (404, ""), (204, ""), (304, "ab")] {
+            let expected = answered(request, &reply(status), ReplyBody::Full(body.into()));
+            let mut driver = Driver::new(Limits::default());
+            driver.feed(format!("{request}\r\nHost: a\r\n\r\n").as_bytes());
+            let (exchange, outbox) = (driver.exchanges[0], &mut driver.outbox);
+            driver.machine.send_copied(exchange, &reply(status), body.as_bytes(), outbox);
+            assert_eq!(
+                (driver.sent(), driver.machine.wants_close()),
+                expected,
+                "{request} {status}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_copied_body_waits_for_its_turn() {
+    let mut driver = Driver::new(Limits::default());
+    driver.feed("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2).as_bytes());
+    for (number, body) in [(1, b"second"), (0, b"first ")] {
+        let exchange = driver.exchanges[number];
+        driver.machine.send_copied(exchange, &reply(200), body, &mut driver.outbox);
+    }
+    let sent = driver.sent();
+    assert!(sent.find("first ").unwrap() < sent.find("second").unwrap(), "{sent}");
 }

@@ -10,19 +10,16 @@ use http::StatusCode;
 use springtide_proto::http1::{
     BodyLength, Deadline, Exchange, Machine, Received, Refusal, Reply, ReplyBody, Span,
 };
-use springtide_proto::{Outbox, Piece};
+use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
 use super::{Source, Step, Who};
 use crate::files::{Asker, FileEvent, FileQuery, FileReply, StreamId};
 use crate::handler::AnyHandler;
 use crate::limits::{BYTES_PER_TURN_MAX, EXCHANGES_PER_TURN_MAX, STREAM_LOW_BYTES};
-use crate::request::{HeadBytes, Request, RequestData, span_number};
+use crate::request::{HeadBytes, Request, RequestData, Shared};
 use crate::response::{IntoResponse, Response};
 use crate::room::Room;
-use crate::route::{Endpoint, Found, Router};
-
-/// What replies name as their server.
-pub(crate) const SERVER: &[u8] = b"springtide";
+use crate::route::Found;
 
 /// Room for a body is taken as the body comes, at first for this much at most.
 const BODY_FIRST_BYTES_MAX: u64 = 64 << 10;
@@ -50,15 +47,6 @@ struct Reading {
     body: Vec<u8>,
 }
 
-/// What is to be done with a request whose head is there.
-enum Plan {
-    Answer(Response),
-    /// Call the route's handler, when the body is there.
-    Handle,
-    /// Look in a directory.
-    Files(usize),
-}
-
 impl Http1 {
     pub(crate) fn new(room: &Room) -> Self {
         Self { machine: Machine::server(room.now_ms, &room.limits.http1), busy: None }
@@ -75,7 +63,8 @@ impl Http1 {
         let bytes = source.bytes();
         let mut consumed = 0;
         let mut exchanges = 0;
-        let mut data = room.requests.take();
+        let shared = Rc::clone(&room.requests);
+        let mut spare = None;
         let step = loop {
             if exchanges >= EXCHANGES_PER_TURN_MAX || consumed >= BYTES_PER_TURN_MAX {
                 break Step::More;
@@ -85,9 +74,11 @@ impl Http1 {
             }
             let rest = &bytes[consumed..];
             let limits = &room.limits.http1;
+            let data = spare.get_or_insert_with(|| shared.take());
             match self.machine.receive(rest, room.now_ms, limits, &mut data.head) {
                 Ok(Received::NeedBytes) => break Step::NeedBytes,
                 Ok(Received::Head { consumed: length, exchange }) => {
+                    let Some(mut data) = spare.take() else { continue };
                     let place = match source {
                         Source::Chunk(chunk) => HeadBytes::Chunk((*chunk).clone(), consumed),
                         Source::Joined(_) => HeadBytes::Copied,
@@ -96,9 +87,7 @@ impl Http1 {
                     data.socket = Some(who.socket);
                     consumed += length;
                     exchanges += 1;
-                    let next = room.requests.take();
-                    let request = std::mem::replace(&mut data, next);
-                    self.begin(exchange, request, who, outbox, room);
+                    self.begin(exchange, data, who, &shared, outbox, room);
                 }
                 Ok(Received::Body { consumed: length, data: span }) => {
                     self.keep(span, rest);
@@ -106,7 +95,7 @@ impl Http1 {
                 }
                 Ok(Received::BodyEnd { consumed: length }) => {
                     consumed += length;
-                    self.body_complete(outbox, room);
+                    self.body_complete(&shared, outbox, room);
                 }
                 Ok(Received::Skipped { consumed: length }) => consumed += length,
                 Ok(Received::Paused) => break Step::Paused,
@@ -114,7 +103,9 @@ impl Http1 {
                 Err(refusal) => self.refuse(refusal, outbox, room),
             }
         };
-        room.requests.put(data);
+        if let Some(data) = spare {
+            shared.put(data);
+        }
         (consumed, step)
     }
 
@@ -125,33 +116,29 @@ impl Http1 {
         exchange: Exchange,
         mut data: Box<RequestData>,
         who: Who,
+        shared: &Rc<Shared>,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        let router = Rc::clone(&room.requests.router);
-        let plan = plan(&router, &mut data);
+        let mut params = std::mem::take(&mut data.params);
+        let found = shared.router.find(&data.head.method, data.path_bytes(), &mut params);
+        data.params = params;
         let has_body = data.head.body != BodyLength::None;
-        match plan {
-            Plan::Handle if !has_body => self.handle(&router, exchange, data, outbox, room),
-            Plan::Handle => {
-                data.detach();
-                self.machine.want_body(exchange, outbox);
-                let announced = match data.head.body {
-                    BodyLength::Sized(length) => length.min(BODY_FIRST_BYTES_MAX),
-                    _ => 0,
-                };
-                let body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
-                self.busy().reading = Some(Reading { exchange, data, body });
+        match found {
+            Found::Handler(handler, route) => {
+                data.route = route;
+                if has_body {
+                    self.read_body(exchange, data, outbox);
+                } else {
+                    self.handle(handler, exchange, data, outbox, room);
+                }
             }
-            Plan::Answer(response) => {
-                room.requests.put(data);
-                self.discard(has_body, exchange, room);
-                self.answer(exchange, response, outbox, room);
-            }
-            Plan::Files(directory) => {
-                let reply = ask_files(directory, exchange, &data, who, room);
-                room.requests.put(data);
-                self.discard(has_body, exchange, room);
+            found => {
+                let reply = otherwise(&found, exchange, &data, who, room);
+                shared.put(data);
+                if has_body {
+                    self.machine.discard_body(exchange, &room.limits.http1);
+                }
                 if let Some(reply) = reply {
                     self.file_reply(exchange, reply, outbox, room);
                 }
@@ -159,24 +146,37 @@ impl Http1 {
         }
     }
 
-    fn discard(&mut self, has_body: bool, exchange: Exchange, room: &Room) {
-        if has_body {
-            self.machine.discard_body(exchange, &room.limits.http1);
-        }
+    /// The handler is called when the body is there.
+    #[inline(never)]
+    fn read_body(&mut self, exchange: Exchange, mut data: Box<RequestData>, outbox: &mut Outbox) {
+        data.detach();
+        self.machine.want_body(exchange, outbox);
+        let announced = match data.head.body {
+            BodyLength::Sized(length) => length.min(BODY_FIRST_BYTES_MAX),
+            _ => 0,
+        };
+        let body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+        self.busy().reading = Some(Reading { exchange, data, body });
     }
 
+    #[inline(never)]
     fn keep(&mut self, span: Span, bytes: &[u8]) {
         if let Some(reading) = self.busy.as_mut().and_then(|busy| busy.reading.as_mut()) {
             reading.body.extend_from_slice(span.of(bytes));
         }
     }
 
-    fn body_complete(&mut self, outbox: &mut Outbox, room: &mut Room) {
+    #[inline(never)]
+    fn body_complete(&mut self, shared: &Shared, outbox: &mut Outbox, room: &mut Room) {
         let reading = self.busy.as_mut().and_then(|busy| busy.reading.take());
         let Some(Reading { exchange, mut data, body }) = reading else { return };
         data.body = Bytes::from(body);
-        let router = Rc::clone(&room.requests.router);
-        self.handle(&router, exchange, data, outbox, room);
+        if let Some(handler) = shared.router.handler_of(&data.head.method, data.route) {
+            self.handle(handler, exchange, data, outbox, room);
+        } else {
+            shared.put(data);
+            self.answer(exchange, &mut said(StatusCode::NOT_FOUND), outbox, room);
+        }
         self.rest();
     }
 
@@ -184,65 +184,50 @@ impl Http1 {
     #[inline]
     fn handle(
         &mut self,
-        router: &Router,
+        handler: &AnyHandler,
         exchange: Exchange,
         data: Box<RequestData>,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        let Some(handler) = router.handler_of(&data.head.method, data.route) else {
-            room.requests.put(data);
-            return self.answer(exchange, StatusCode::NOT_FOUND.into_response(), outbox, room);
-        };
-        let response = call(handler, Request::new(data), room);
-        self.answer(exchange, response, outbox, room);
+        let mut response = None;
+        let request = Request::new(data);
+        let called = catch_unwind(AssertUnwindSafe(|| handler(request, &mut response)));
+        match (called, &mut response) {
+            (Ok(()), Some(response)) => self.answer(exchange, response, outbox, room),
+            _ => {
+                room.counts.panics_total += 1;
+                let mut response = said(StatusCode::INTERNAL_SERVER_ERROR);
+                self.answer(exchange, &mut response, outbox, room);
+            }
+        }
     }
 
     #[inline]
     fn answer(
         &mut self,
         exchange: Exchange,
-        mut response: Response,
+        response: &mut Response,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
         room.counts.requests_total += 1;
-        let body = response.take_body();
-        let status = response.status_code();
-        let is_bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let body = if body.is_empty() && is_bodiless {
-            ReplyBody::None
+        if response.body().len() <= COPY_BYTES_MAX {
+            let reply = head_of(response, room);
+            self.machine.send_copied(exchange, &reply, response.body(), outbox);
         } else {
-            ReplyBody::Full(Piece::Shared(body))
-        };
-        self.send_reply(exchange, &response, body, outbox, room);
+            let body = ReplyBody::Full(Piece::Shared(response.take_body()));
+            self.machine.send_reply(exchange, &head_of(response, room), body, outbox);
+        }
     }
 
-    #[inline]
-    fn send_reply(
-        &mut self,
-        exchange: Exchange,
-        response: &Response,
-        body: ReplyBody,
-        outbox: &mut Outbox,
-        room: &Room,
-    ) {
-        let reply = Reply {
-            status: response.status_code(),
-            content_type: response.content_type(),
-            fields: response.fields(),
-            server: SERVER,
-            date: room.date.text(),
-        };
-        self.machine.send_reply(exchange, &reply, body, outbox);
-    }
-
+    #[inline(never)]
     fn refuse(&mut self, refusal: Refusal, outbox: &mut Outbox, room: &mut Room) {
         room.counts.refusals_total += 1;
         if let Some(busy) = &mut self.busy {
             busy.reading = None;
         }
-        self.machine.refuse(refusal, SERVER, room.date.text(), outbox);
+        self.machine.refuse(refusal, room.date.opening(), outbox);
     }
 
     /// What the file service has for this connection.
@@ -271,6 +256,7 @@ impl Http1 {
         self.pump(outbox.len(), room);
     }
 
+    #[inline(never)]
     fn file_reply(
         &mut self,
         exchange: Exchange,
@@ -279,10 +265,13 @@ impl Http1 {
         room: &mut Room,
     ) {
         match reply {
-            FileReply::Whole(response) => self.answer(exchange, response, outbox, room),
+            FileReply::Whole(mut response) => {
+                self.answer(exchange, &mut response, outbox, room);
+            }
             FileReply::Streamed { response, length, stream } => {
                 room.counts.requests_total += 1;
-                self.send_reply(exchange, &response, ReplyBody::Sized(length), outbox, room);
+                let body = ReplyBody::Sized(length);
+                self.machine.send_reply(exchange, &head_of(&response, room), body, outbox);
                 let Some(stream) = stream else {
                     // The reply to HEAD: its body ends before it begins.
                     self.machine.end_body(exchange, outbox);
@@ -368,51 +357,42 @@ impl Http1 {
     }
 }
 
-/// Finds the route of a request, and remembers its parameters as ranges of the head.
+/// The head of a response, as the machine wants it.
 #[inline]
-fn plan(router: &Router, data: &mut RequestData) -> Plan {
-    if !data.has_text() {
-        return Plan::Answer((StatusCode::BAD_REQUEST, "the target is not UTF-8").into_response());
+fn head_of<'a>(response: &'a Response, room: &'a Room) -> Reply<'a> {
+    Reply {
+        status: response.status_code(),
+        content_type: response.content_type(),
+        fields: response.fields(),
+        opening: room.date.opening(),
     }
-    let mut params = std::mem::take(&mut data.params);
-    params.clear();
-    let message = data.message().as_ptr().addr();
-    let (plan, route) = match router.find(&data.head.method, data.path()) {
-        Found::Endpoint(endpoint, route, values) => {
-            params.extend(values.iter().map(|(_, value)| {
-                let start = span_number(value.as_ptr().addr() - message);
-                start..start + span_number(value.len())
-            }));
-            match endpoint {
-                Endpoint::Handler(_) => (Plan::Handle, route),
-                Endpoint::Files(directory) => (Plan::Files(*directory), route),
-            }
+}
+
+/// What answers where no handler does: a file, now or later, or the reason why nothing is found.
+#[inline(never)]
+fn otherwise(
+    found: &Found<'_>,
+    exchange: Exchange,
+    data: &RequestData,
+    who: Who,
+    room: &mut Room,
+) -> Option<FileReply> {
+    let response = match found {
+        Found::Files(directory) => return ask_files(*directory, exchange, data, who, room),
+        Found::Allow { value, is_options: true } => {
+            StatusCode::NO_CONTENT.into_response().header(http::header::ALLOW, (*value).clone())
         }
-        Found::Fallback => (Plan::Handle, Router::FALLBACK),
-        Found::Allow { value, is_options } => {
-            let status =
-                if is_options { StatusCode::NO_CONTENT } else { StatusCode::METHOD_NOT_ALLOWED };
-            let response = if is_options { status.into_response() } else { said(status) };
-            (Plan::Answer(response.header(http::header::ALLOW, value.clone())), 0)
+        Found::Allow { value, is_options: false } => {
+            said(StatusCode::METHOD_NOT_ALLOWED).header(http::header::ALLOW, (*value).clone())
         }
-        Found::Nothing => (Plan::Answer(said(StatusCode::NOT_FOUND)), 0),
+        _ => said(StatusCode::NOT_FOUND),
     };
-    data.params = params;
-    data.route = route;
-    plan
+    Some(FileReply::Whole(response))
 }
 
 /// A status that says its own name, for a person at the other end.
 fn said(status: StatusCode) -> Response {
     (status, status.canonical_reason().unwrap_or_default()).into_response()
-}
-
-#[inline]
-fn call(handler: &AnyHandler, request: Request, room: &mut Room) -> Response {
-    catch_unwind(AssertUnwindSafe(|| handler(request))).unwrap_or_else(|_| {
-        room.counts.panics_total += 1;
-        said(StatusCode::INTERNAL_SERVER_ERROR)
-    })
 }
 
 fn ask_files(
@@ -422,7 +402,7 @@ fn ask_files(
     who: Who,
     room: &mut Room,
 ) -> Option<FileReply> {
-    let within = data.params.first().map_or("", |range| data.text(range));
+    let within = data.param(0).unwrap_or_default();
     let query = FileQuery {
         is_head: data.head.method == http::Method::HEAD,
         path: within,
