@@ -53,12 +53,7 @@ const _: () = assert!(size_of::<Connection>() <= 256, "an idle connection holds 
 
 impl Connection {
     /// A connection that was just accepted; it starts to receive.
-    pub(crate) fn open(
-        place: Place,
-        socket: Descriptor,
-        session: Session,
-        room: &mut Room,
-    ) -> Self {
+    pub(crate) fn open(place: Place, socket: Descriptor, session: Session, room: &Room) -> Self {
         let receive = room.submit(Op::Receive { socket }, place.raw());
         let mut own = Self {
             place,
@@ -85,7 +80,7 @@ impl Connection {
 
     /// When the wheel is to be asked for this connection, if earlier than it will be.
     #[inline]
-    pub(crate) fn to_file(&mut self) -> Option<u64> {
+    pub(crate) fn take_deadline_to_file(&mut self) -> Option<u64> {
         let is_earlier = self.deadline_ms < self.filed_ms;
         is_earlier.then(|| {
             self.filed_ms = self.deadline_ms;
@@ -171,7 +166,7 @@ impl Connection {
 
     /// Receiving stops when too much waits in either direction, and goes on at half of it.
     #[inline]
-    fn balance(&mut self, room: &mut Room) {
+    fn balance(&mut self, room: &Room) {
         let (inbox, outbox) = match &self.traffic {
             Some(traffic) => (traffic.inbox.len(), traffic.outbox.len()),
             None => (0, 0),

@@ -59,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) engine: SharedEngine,
     /// Behind the shard's own count: the `Arc`'s would bounce between cores at every request.
     pub(crate) router: Arc<Router>,
+    #[expect(clippy::vec_box, reason = "parts move between here and requests without a copy")]
     pool: RefCell<Vec<Box<RequestData>>>,
     /// How many parts may wait; none once the shard has ended.
     pooled_max: Cell<usize>,
@@ -311,7 +312,6 @@ impl Request {
     ///
     /// # Errors
     /// A body that is not UTF-8: a response with status 400, to be returned as it is.
-    #[expect(clippy::result_large_err, reason = "the error is the reply; it is moved once")]
     pub fn text(&self) -> Result<&str, Response> {
         std::str::from_utf8(self.bytes())
             .map_err(|_| (StatusCode::BAD_REQUEST, "the body is not UTF-8 text").into_response())
@@ -322,7 +322,6 @@ impl Request {
     /// # Errors
     /// A body that is not what `T` needs: a response with status 400 that says where, to be
     /// returned as it is.
-    #[expect(clippy::result_large_err, reason = "the error is the reply; it is moved once")]
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Response> {
         serde_json::from_slice(self.bytes()).map_err(|error| {
             (StatusCode::BAD_REQUEST, format!("the body is not the JSON expected: {error}"))

@@ -34,6 +34,7 @@ pub(crate) struct Room {
     pub(crate) leaving: Vec<(Place, Descriptor)>,
     /// Makes the stage of each connection's transport; none for plain ones.
     pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
+    #[expect(clippy::vec_box, reason = "boxes move between here and connections without a copy")]
     traffic: Vec<Box<Traffic>>,
     buffers: Vec<Vec<u8>>,
     pieces: Vec<Vec<Piece>>,

@@ -208,7 +208,7 @@ impl Shard {
     #[inline]
     fn file(&mut self, place: Place) {
         if let Some(connection) = self.connections.get_mut(place)
-            && let Some(at_ms) = connection.to_file()
+            && let Some(at_ms) = connection.take_deadline_to_file()
         {
             self.wheel.schedule(place.index(), at_ms);
         }
@@ -342,7 +342,7 @@ impl Shard {
 
     /// A listener, or a connection that was accepted too late for this shard, goes to a shard that
     /// goes on, or is closed where there is none.
-    fn pass_on(&mut self, message: Message) {
+    fn pass_on(&self, message: Message) {
         let mut message = self.released(message);
         while let Some(heir) = self.heir() {
             heir.mailbox.send(message);
@@ -397,7 +397,7 @@ impl Shard {
     }
 
     /// What was sent to a shard that has ended goes on to another or is closed.
-    fn end(&mut self) {
+    fn end(&self) {
         self.counts.end();
         while let Some(message) = self.mailbox.next() {
             if let Message::Adopt(_) | Message::TakeOver(_) | Message::TakeListener(_) = message {

@@ -32,8 +32,7 @@ impl Greedy {
     /// Writes all that fits and throws away what comes.
     fn press(&mut self, again_from: usize) {
         loop {
-            let end = self.bytes.len().min(self.offset.saturating_add(usize::MAX.min(1 << 20)));
-            let rest = &self.bytes[self.offset..end];
+            let rest = &self.bytes[self.offset..];
             let rest = &rest[..rest.len().min(usize::try_from(self.left).unwrap_or(usize::MAX))];
             let sent = self.peer.write(rest);
             self.left -= sent as u64;
