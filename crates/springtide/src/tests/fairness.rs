@@ -57,7 +57,7 @@ fn a_modest_connection_has_its_turn(backend: Backend) {
         .limits(limits)
         .get("/", || "root")
         .get("/users/{id}", |request: Request| request.param("id").into_owned());
-    let mut stage = Stage::new(backend, server);
+    let mut stage = Stage::at_once(backend, server);
     let flood = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut flooder = Greedy::new(stage.connect(), flood, flood, u64::MAX);
     // A body that nobody wants is read and thrown away: a raw upload as far as the engine knows.

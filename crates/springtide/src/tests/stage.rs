@@ -2,7 +2,9 @@
 //! Nothing here waits for anything but turns.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use springtide_engine::simulated::{Client, World};
@@ -29,6 +31,8 @@ pub(crate) struct Stage {
     waker: Waker,
     metrics: Metrics,
     pub(crate) turns: u64,
+    /// The file of a Unix socket, removed in the end.
+    path: Option<PathBuf>,
 }
 
 /// More turns than any exchange of these tests takes; a turn that does nothing is cheap.
@@ -39,13 +43,30 @@ impl Stage {
         Self::with_world(backend, server, |_| {})
     }
 
+    /// A stage whose bytes are there at once: written in one turn, they are received in the next.
+    /// TCP on loopback may take a while longer, and then turns say nothing.
+    pub(crate) fn at_once(backend: Backend, server: Server) -> Self {
+        if backend == Backend::Simulated {
+            return Self::new(backend, server);
+        }
+        let unique = format!("springtide-{}-{backend:?}.sock", std::process::id());
+        let path = std::env::temp_dir().join(unique);
+        let server = server.listen(&format!("unix:{}", path.display())).unwrap();
+        let mut stage = Self::listening(backend, server, |_| {});
+        stage.path = Some(path);
+        stage
+    }
+
     /// A stage whose simulated world is prepared first.
     pub(crate) fn with_world(
         backend: Backend,
         server: Server,
         prepare: impl FnOnce(&World),
     ) -> Self {
-        let mut server = server.listen("127.0.0.1:0").unwrap();
+        Self::listening(backend, server.listen("127.0.0.1:0").unwrap(), prepare)
+    }
+
+    fn listening(backend: Backend, mut server: Server, prepare: impl FnOnce(&World)) -> Self {
         let options = EngineOptions::default();
         let (engine, world) = match backend {
             Backend::Simulated => {
@@ -61,7 +82,7 @@ impl Stage {
         let plan = Plan::of(&mut server);
         let (shard, _, addresses) = set_up(Box::new(engine), plan, metrics.add_shard()).unwrap();
         let address = addresses[0].clone();
-        Self { shard, address, world, waker, metrics, turns: 0 }
+        Self { shard, address, world, waker, metrics, turns: 0, path: None }
     }
 
     /// One turn; it never sleeps.
@@ -93,13 +114,20 @@ impl Stage {
     pub(crate) fn connect(&self) -> Peer {
         match &self.world {
             Some(world) => Peer::Simulated(world.connect(&self.address).unwrap()),
-            None => {
-                let Address::Internet(address) = &self.address else { panic!("a TCP listener") };
-                let stream = TcpStream::connect(address).unwrap();
-                stream.set_nonblocking(true).unwrap();
-                stream.set_nodelay(true).unwrap();
-                Peer::Real(stream, false)
-            }
+            None => match &self.address {
+                Address::Internet(address) => {
+                    let stream = TcpStream::connect(address).unwrap();
+                    stream.set_nonblocking(true).unwrap();
+                    stream.set_nodelay(true).unwrap();
+                    Peer::Tcp(stream, false)
+                }
+                Address::Unix(_) => {
+                    let path = self.path.as_ref().expect("a Unix stage knows its path");
+                    let stream = UnixStream::connect(path).unwrap();
+                    stream.set_nonblocking(true).unwrap();
+                    Peer::Unix(stream, false)
+                }
+            },
         }
     }
 
@@ -127,11 +155,19 @@ impl Stage {
     }
 }
 
-/// The other end of a connection.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+/// The other end of a connection; for real ones, the stream and whether its end was read.
 pub(crate) enum Peer {
     Simulated(Client),
-    /// The stream, and whether its end was read.
-    Real(TcpStream, bool),
+    Tcp(TcpStream, bool),
+    Unix(UnixStream, bool),
 }
 
 impl Peer {
@@ -139,7 +175,8 @@ impl Peer {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> usize {
         match self {
             Self::Simulated(client) => client.write(bytes),
-            Self::Real(stream, _) => stream.write(bytes).unwrap_or(0),
+            Self::Tcp(stream, _) => stream.write(bytes).unwrap_or(0),
+            Self::Unix(stream, _) => stream.write(bytes).unwrap_or(0),
         }
     }
 
@@ -149,24 +186,16 @@ impl Peer {
             Self::Simulated(client) => {
                 client.read(into);
             }
-            Self::Real(stream, ended) => {
-                let mut buffer = [0; 65_536];
-                loop {
-                    match stream.read(&mut buffer) {
-                        Ok(0) => return *ended = true,
-                        Ok(count) => into.extend_from_slice(&buffer[..count]),
-                        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
-                        Err(_) => return *ended = true,
-                    }
-                }
-            }
+            Self::Tcp(stream, ended) => *ended |= read_all(stream, into),
+            Self::Unix(stream, ended) => *ended |= read_all(stream, into),
         }
     }
 
     pub(crate) fn shutdown(&mut self) {
         match self {
             Self::Simulated(client) => client.shutdown(),
-            Self::Real(stream, _) => stream.shutdown(std::net::Shutdown::Write).unwrap(),
+            Self::Tcp(stream, _) => stream.shutdown(Shutdown::Write).unwrap(),
+            Self::Unix(stream, _) => stream.shutdown(Shutdown::Write).unwrap(),
         }
     }
 
@@ -174,7 +203,19 @@ impl Peer {
     pub(crate) fn is_ended(&self) -> bool {
         match self {
             Self::Simulated(client) => client.is_ended() || client.is_reset(),
-            Self::Real(_, ended) => *ended,
+            Self::Tcp(_, ended) | Self::Unix(_, ended) => *ended,
+        }
+    }
+}
+
+/// Reads what is there; true when that was the end.
+fn read_all(stream: &mut impl Read, into: &mut Vec<u8>) -> bool {
+    let mut buffer = [0; 65_536];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return true,
+            Ok(count) => into.extend_from_slice(&buffer[..count]),
+            Err(error) => return error.kind() != std::io::ErrorKind::WouldBlock,
         }
     }
 }
