@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use springtide_engine::{Address, Chunk, Descriptor, Handle};
-use springtide_proto::http1::{Head, Span};
+use springtide_proto::http1::Head;
 
 use crate::response::{IntoResponse, Response};
 use crate::route::Router;
@@ -43,8 +43,6 @@ pub(crate) struct RequestData {
     pub(crate) head: Head,
     bytes: HeadBytes,
     copied: Vec<u8>,
-    path: Range<u32>,
-    query: Option<Range<u32>>,
     /// The route's parameters in the path, in the order of its pattern.
     pub(crate) params: Vec<Range<u32>>,
     /// Which route; it knows the names of the parameters.
@@ -59,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) engine: SharedEngine,
     /// Behind the shard's own count: the `Arc`'s would bounce between cores at every request.
     pub(crate) router: Arc<Router>,
+    /// The parts that were put back last: mostly the next to be taken.
+    spare: Cell<Option<Box<RequestData>>>,
     #[expect(clippy::vec_box, reason = "parts move between here and requests without a copy")]
     pool: RefCell<Vec<Box<RequestData>>>,
     /// How many parts may wait; none once the shard has ended.
@@ -72,29 +72,39 @@ const POOLED_MAX: usize = 1024;
 
 impl Shared {
     pub(crate) fn new(engine: SharedEngine, router: Arc<Router>) -> Rc<Self> {
-        let (pool, pooled_max) = (RefCell::default(), Cell::new(POOLED_MAX));
-        Rc::new(Self { engine, router, pool, pooled_max })
+        let (spare, pool) = Default::default();
+        Rc::new(Self { engine, router, spare, pool, pooled_max: Cell::new(POOLED_MAX) })
     }
 
     /// A request's parts, mostly used before.
     #[inline]
     pub(crate) fn take(self: &Rc<Self>) -> Box<RequestData> {
-        let pooled = self.pool.borrow_mut().pop();
-        pooled.unwrap_or_else(|| self.make())
+        self.spare.take().unwrap_or_else(|| self.take_pooled())
     }
 
-    #[cold]
-    fn make(self: &Rc<Self>) -> Box<RequestData> {
-        Box::new(RequestData::new(Rc::clone(self)))
+    #[inline(never)]
+    fn take_pooled(self: &Rc<Self>) -> Box<RequestData> {
+        let pooled = self.pool.borrow_mut().pop();
+        pooled.unwrap_or_else(|| Box::new(RequestData::new(Rc::clone(self))))
     }
 
     /// Puts parts back that no request was made of.
     #[inline]
     pub(crate) fn put(&self, mut data: Box<RequestData>) {
+        if self.pooled_max.get() == 0 {
+            return;
+        }
         data.bytes = HeadBytes::None;
         if !data.body.is_empty() {
             data.body = Bytes::new();
         }
+        if let Some(other) = self.spare.replace(Some(data)) {
+            self.put_pooled(other);
+        }
+    }
+
+    #[inline(never)]
+    fn put_pooled(&self, data: Box<RequestData>) {
         let mut pool = self.pool.borrow_mut();
         if pool.len() < self.pooled_max.get() {
             pool.push(data);
@@ -104,6 +114,7 @@ impl Shared {
     /// Keeps no parts any more: those that wait refer back to here and would keep all of it.
     pub(crate) fn end(&self) {
         self.pooled_max.set(0);
+        drop(self.spare.take());
         let waiting = self.pool.take();
         drop(waiting);
     }
@@ -115,8 +126,6 @@ impl RequestData {
             head: Head::new(),
             bytes: HeadBytes::None,
             copied: Vec::new(),
-            path: 0..0,
-            query: None,
             params: Vec::new(),
             route: 0,
             body: Bytes::new(),
@@ -133,7 +142,7 @@ impl RequestData {
             self.copied.extend_from_slice(&message[..self.head.len]);
         }
         self.bytes = bytes;
-        (self.path, self.query) = split_target(self.head.target, message);
+        self.params.clear();
     }
 
     /// Copies the head out of the chunk, which is needed no more.
@@ -154,21 +163,22 @@ impl RequestData {
         }
     }
 
+    /// The target's bytes; they are UTF-8, as the machine refuses any other target.
     #[inline]
-    fn text(&self, range: &Range<u32>) -> &str {
-        let bytes = &self.message()[range.start as usize..range.end as usize];
-        std::str::from_utf8(bytes).unwrap_or_default()
+    pub(crate) fn target(&self) -> &[u8] {
+        self.head.target.of(self.message())
     }
 
-    /// The path's bytes; they are UTF-8, as the machine refuses any other target.
-    #[inline]
     pub(crate) fn path_bytes(&self) -> &[u8] {
-        &self.message()[self.path.start as usize..self.path.end as usize]
+        split_target(self.target()).0
     }
 
-    #[inline]
     pub(crate) fn path(&self) -> &str {
-        self.text(&self.path)
+        std::str::from_utf8(self.path_bytes()).unwrap_or_default()
+    }
+
+    fn query(&self) -> Option<&str> {
+        split_target(self.target()).1.map(|query| std::str::from_utf8(query).unwrap_or_default())
     }
 
     /// A parameter of the route, as it was sent.
@@ -189,23 +199,12 @@ pub(crate) fn span_number(offset: usize) -> u32 {
 }
 
 /// Path and query of a target in origin form, absolute form or `*` (RFC 9112 §3.2).
-#[inline]
-fn split_target(target: Span, message: &[u8]) -> (Range<u32>, Option<Range<u32>>) {
-    let bytes = target.of(message);
-    let path_start = if bytes.first() == Some(&b'/') { 0 } else { path_of_absolute(bytes) };
-    let rest = &bytes[path_start..];
-    let start = target.start + span_number(path_start);
-    // Most targets are short: a call would cost more than the search.
-    let mark = match rest.len() {
-        0..32 => rest.iter().position(|byte| *byte == b'?'),
-        _ => memchr::memchr(b'?', rest),
-    };
-    match mark {
-        Some(mark) => {
-            let mark = start + span_number(mark);
-            (start..mark, Some(mark + 1..target.end))
-        }
-        None => (start..target.end, None),
+fn split_target(target: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let path_start = if target.first() == Some(&b'/') { 0 } else { path_of_absolute(target) };
+    let rest = &target[path_start..];
+    match memchr::memchr(b'?', rest) {
+        Some(mark) => (&rest[..mark], Some(&rest[mark + 1..])),
+        None => (rest, None),
     }
 }
 
@@ -260,8 +259,7 @@ impl Request {
     /// The query as it was sent, without the question mark.
     #[must_use]
     pub fn query_string(&self) -> Option<&str> {
-        let data = self.data();
-        data.query.as_ref().map(|range| data.text(range))
+        self.data().query()
     }
 
     /// The first value of a name in the query, decoded: `+` is a blank, `%41` is `A`.
@@ -375,10 +373,8 @@ mod tests {
             ("http://host?b", "", Some("b")),
             ("*", "*", None),
         ] {
-            let span = Span { start: 0, end: span_number(target.len()) };
-            let (own_path, own_query) = split_target(span, target.as_bytes());
-            let text = |range: Range<u32>| &target[range.start as usize..range.end as usize];
-            assert_eq!((text(own_path), own_query.map(text)), (path, query), "{target}");
+            let expected = (path.as_bytes(), query.map(str::as_bytes));
+            assert_eq!(split_target(target.as_bytes()), expected, "{target}");
         }
     }
 

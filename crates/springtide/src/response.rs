@@ -18,7 +18,8 @@ use http::{StatusCode, header};
 pub struct Response {
     status: StatusCode,
     content_type: ContentType,
-    fields: Vec<(HeaderName, HeaderValue)>,
+    /// Boxed, as most responses have none: a response is moved and dropped at every request.
+    fields: Option<Box<Vec<(HeaderName, HeaderValue)>>>,
     body: Bytes,
 }
 
@@ -41,7 +42,7 @@ impl Response {
     /// A response without a body.
     #[must_use]
     pub const fn empty(status: StatusCode) -> Self {
-        Self { status, content_type: ContentType::None, fields: Vec::new(), body: Bytes::new() }
+        Self { status, content_type: ContentType::None, fields: None, body: Bytes::new() }
     }
 
     /// HTML text.
@@ -65,7 +66,7 @@ impl Response {
     #[must_use]
     pub const fn of(content_type: &'static str, body: Bytes) -> Self {
         let content_type = ContentType::Static(content_type);
-        Self { status: StatusCode::OK, content_type, fields: Vec::new(), body }
+        Self { status: StatusCode::OK, content_type, fields: None, body }
     }
 
     /// The same response with another status.
@@ -94,7 +95,7 @@ impl Response {
         if name == header::CONTENT_TYPE {
             self.content_type = ContentType::Value(value);
         } else {
-            self.fields.push((name, value));
+            self.fields.get_or_insert_default().push((name, value));
         }
         self
     }
@@ -124,7 +125,7 @@ impl Response {
     /// The fields, without `Content-Type`.
     #[must_use]
     pub fn fields(&self) -> &[(HeaderName, HeaderValue)] {
-        &self.fields
+        self.fields.as_ref().map_or(&[], |fields| fields)
     }
 
     /// The body, by itself.

@@ -128,7 +128,7 @@ impl Router {
 
     /// Finds what answers, and in which ranges of the path the parameters lie. `HEAD` is answered
     /// by `GET` where it has no handler of its own.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn find(
         &self,
         method: &Method,
@@ -138,9 +138,21 @@ impl Router {
         params.clear();
         let path = if path.is_empty() { b"/" } else { path };
         let plain = self.plain.find(path, &self.routes);
-        let Some(number) = plain.or_else(|| self.find_pattern(path, params)) else {
-            return self.nothing();
-        };
+        match plain.or_else(|| self.find_pattern(path, params)) {
+            Some(number) => self.found(method, number),
+            None => self.nothing(),
+        }
+    }
+
+    /// Finds what answers a target that is a plain path as it stands.
+    #[inline]
+    pub(crate) fn find_plain(&self, method: &Method, target: &[u8]) -> Option<Found<'_>> {
+        let number = self.plain.find(target, &self.routes)?;
+        Some(self.found(method, number))
+    }
+
+    #[inline]
+    fn found(&self, method: &Method, number: usize) -> Found<'_> {
         let route = &self.routes[number];
         match self.endpoint_of(route, method) {
             Some(Endpoint::Handler(handler)) => Found::Handler(handler, number),
@@ -150,7 +162,6 @@ impl Router {
     }
 
     /// The route whose pattern matches; a path that is not UTF-8 matches none.
-    #[inline(never)]
     fn find_pattern(&self, path: &[u8], params: &mut Vec<Range<u32>>) -> Option<usize> {
         let path = std::str::from_utf8(path).ok()?;
         let found = self.tree.at(path).ok()?;
@@ -211,7 +222,8 @@ impl Router {
             any: None,
             allow: HeaderValue::from_static(""),
         });
-        if !pattern.contains(['{', '}']) {
+        // A target is searched for as it stands, and a question mark there begins its query.
+        if !pattern.contains(['{', '}', '?']) {
             self.plain.add(number, &self.routes);
         }
         Ok(number)

@@ -17,10 +17,13 @@ use http::{HeaderName, HeaderValue, StatusCode};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Opening {
+    /// All of it, and the name of the field behind it.
     bytes: Vec<u8>,
     date_start: usize,
+    len: usize,
 }
 
+const TYPE: &[u8] = b"Content-Type: ";
 const STATUS_OK: &[u8] = b"HTTP/1.1 200 OK\r\n";
 
 impl Opening {
@@ -45,7 +48,9 @@ impl Opening {
         bytes.extend_from_slice(b"Date: ");
         bytes.extend_from_slice(date);
         bytes.extend_from_slice(b"\r\n");
-        Self { bytes, date_start }
+        let len = bytes.len();
+        bytes.extend_from_slice(TYPE);
+        Self { bytes, date_start, len }
     }
 
     /// Replaces the date.
@@ -61,7 +66,7 @@ impl Opening {
 
     /// The `Date` field.
     fn date(&self) -> &[u8] {
-        &self.bytes[self.date_start..]
+        &self.bytes[self.date_start..self.len]
     }
 }
 
@@ -143,8 +148,32 @@ fn is_bodyless(status: StatusCode) -> bool {
 /// Encodes a whole reply whose body is copied. The exchange is no `HEAD`, the status has a body.
 #[inline]
 pub(crate) fn whole(reply: &Reply<'_>, body: &[u8], connection: Connection, tail: &mut Vec<u8>) {
-    head(reply, Length::Sized(body.len() as u64), connection, body.len(), tail);
+    let is_common = reply.status == StatusCode::OK && reply.fields.is_empty();
+    if let (Some(content_type), true, Connection::Unsaid) =
+        (reply.content_type, is_common, connection)
+    {
+        // What most replies are, in as few pieces as can be.
+        tail.reserve(HEAD_ROOM + reply.opening.bytes.len() + content_type.len() + body.len());
+        tail.extend_from_slice(&reply.opening.bytes);
+        tail.extend_from_slice(checked(content_type));
+        tail.extend_from_slice(b"\r\nContent-Length: ");
+        match u8::try_from(body.len()) {
+            Ok(len @ 10..100) => tail.extend_from_slice(&[b'0' + len / 10, b'0' + len % 10]),
+            _ => tail.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes()),
+        }
+        tail.extend_from_slice(b"\r\n\r\n");
+    } else {
+        head(reply, Length::Sized(body.len() as u64), connection, body.len(), tail);
+    }
     tail.extend_from_slice(body);
+}
+
+/// A media type without control characters.
+#[inline]
+fn checked(content_type: &str) -> &[u8] {
+    let has_control = content_type.bytes().fold(false, |any, byte| any | (byte < b' '));
+    assert!(!has_control, "a media type has no control characters");
+    content_type.as_bytes()
 }
 
 /// Whether a reply has its body behind its head, when it has one.
@@ -206,7 +235,6 @@ fn other_reply(
 /// The longest a head without its opening, media type and the caller's fields can become.
 const HEAD_ROOM: usize = 192;
 
-#[inline]
 fn head(
     reply: &Reply<'_>,
     length: Length,
@@ -216,17 +244,10 @@ fn head(
 ) {
     let content_type = reply.content_type.unwrap_or_default();
     tail.reserve(HEAD_ROOM + reply.opening.bytes.len() + content_type.len() + body_len);
-    let mut has_type = reply.content_type.is_some();
-    if reply.status == StatusCode::OK && reply.fields.is_empty() {
-        tail.extend_from_slice(&reply.opening.bytes);
-    } else {
-        has_type &= !other_opening(reply, tail);
-    }
-    if has_type {
-        let has_control = content_type.bytes().fold(false, |any, byte| any | (byte < b' '));
-        assert!(!has_control, "a media type has no control characters");
-        tail.extend_from_slice(b"Content-Type: ");
-        tail.extend_from_slice(content_type.as_bytes());
+    let is_type_given = opening(reply, tail);
+    if reply.content_type.is_some() && !is_type_given {
+        tail.extend_from_slice(TYPE);
+        tail.extend_from_slice(checked(content_type));
         tail.extend_from_slice(b"\r\n");
     }
     match length {
@@ -249,9 +270,9 @@ fn head(
     });
 }
 
-/// Writes the opening of a reply that is no plain `200 OK`, without what the caller's fields
-/// replace. Tells whether they replace the media type.
-fn other_opening(reply: &Reply<'_>, tail: &mut Vec<u8>) -> bool {
+/// Writes the opening with any status, without what the caller's fields replace. Tells whether they
+/// replace the media type.
+fn opening(reply: &Reply<'_>, tail: &mut Vec<u8>) -> bool {
     if reply.status == StatusCode::OK {
         tail.extend_from_slice(STATUS_OK);
     } else {

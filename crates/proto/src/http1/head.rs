@@ -3,6 +3,7 @@
 
 use super::framing::Framing;
 use super::limits::{FIELDS_MAX, Limits};
+use super::plain::{self, Plain};
 use super::refusal::Refusal;
 use super::scan::{HeadScan, Scanned};
 use http::Method;
@@ -243,13 +244,51 @@ fn parse(
     limits: &Limits,
     head: &mut Head,
 ) -> Result<bool, Refusal> {
+    let plain = plain::read(&input[..end], start, limits.field_slots(), &mut head.fields);
+    let (line_len, authority) = match plain {
+        Some(Plain { method, target, line_len, end }) => {
+            (head.target, head.version, head.len) = (target, Version::Http11, end);
+            if head.method != method {
+                head.method = method;
+            }
+            (line_len, None)
+        }
+        None => match parse_any(input, start, end, limits, head)? {
+            Some(parsed) => parsed,
+            None => return Ok(false),
+        },
+    };
+    if line_len > limits.request_line_bytes_max {
+        return Err(Refusal::RequestLineTooLong);
+    }
+    let mut framing = Framing::default();
+    for field in &head.fields {
+        framing.learn(field.name.of(input), field.value.of(input), field.value)?;
+    }
+    framing.conclude(head, limits)?;
+    if authority.is_some() {
+        head.host = authority;
+    }
+    Ok(true)
+}
+
+/// Parses a head of any form: the length of its request line, and the authority that its target
+/// names; or nothing, when it is not complete.
+#[inline(never)]
+fn parse_any(
+    input: &[u8],
+    start: usize,
+    end: usize,
+    limits: &Limits,
+    head: &mut Head,
+) -> Result<Option<(usize, Option<Span>)>, Refusal> {
     let mut slots = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut []);
     let window = &input[start..end];
     let slots = &mut slots[..limits.field_slots()];
     let len = match request.parse_with_uninit_headers(window, slots) {
         Ok(httparse::Status::Complete(len)) => len,
-        Ok(httparse::Status::Partial) => return Ok(false),
+        Ok(httparse::Status::Partial) => return Ok(None),
         Err(error) => return Err(refusal(error, window)),
     };
     let (Some(method), Some(target), Some(version)) =
@@ -267,14 +306,6 @@ fn parse(
     if input[end - 4..end] != *b"\r\n\r\n" {
         return Err(Refusal::LineEnd);
     }
-    let first = request
-        .headers
-        .first()
-        .map_or(end, |field| span(base, field.name.as_bytes()).start as usize + 2);
-    if first - 4 - start > limits.request_line_bytes_max {
-        return Err(Refusal::RequestLineTooLong);
-    }
-    let mut framing = Framing::default();
     head.fields.clear();
     for field in &*request.headers {
         let (name, value) = (span(base, field.name.as_bytes()), span(base, field.value));
@@ -282,15 +313,11 @@ fn parse(
             return Err(Refusal::LineEnd);
         }
         head.fields.push(Field { name, value });
-        framing.learn(field.name.as_bytes(), field.value, value)?;
     }
+    let first = head.fields.first().map_or(end - 2, |field| field.name.start as usize);
     let authority = check_target(method, target.as_bytes())?;
-    set_method(head, method)?;
-    framing.conclude(head, limits)?;
-    if let Some(authority) = authority {
-        head.host = Some(span(base, authority));
-    }
-    Ok(true)
+    head.method = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::RequestLine)?;
+    Ok(Some((first - 2 - start, authority.map(|authority| span(base, authority)))))
 }
 
 /// The place of `part` in the input that begins at the address `base`.
@@ -298,18 +325,6 @@ fn parse(
 fn span(base: usize, part: &[u8]) -> Span {
     let start = part.as_ptr() as usize - base;
     Span::new(start, start + part.len())
-}
-
-#[inline]
-fn set_method(head: &mut Head, method: &str) -> Result<(), Refusal> {
-    if method == "GET" {
-        if head.method != Method::GET {
-            head.method = Method::GET;
-        }
-        return Ok(());
-    }
-    head.method = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::RequestLine)?;
-    Ok(())
 }
 
 /// Checks that the target has a form that fits the method (RFC 9112 §3.2), and gives the authority

@@ -9,6 +9,7 @@ mod framing;
 mod head;
 mod limits;
 mod machine;
+mod plain;
 mod refusal;
 mod replies;
 mod scan;

@@ -19,7 +19,7 @@ use crate::limits::{BYTES_PER_TURN_MAX, EXCHANGES_PER_TURN_MAX, STREAM_LOW_BYTES
 use crate::request::{HeadBytes, Request, RequestData, Shared};
 use crate::response::{IntoResponse, Response};
 use crate::room::Room;
-use crate::route::Found;
+use crate::route::{Found, Router};
 
 /// Room for a body is taken as the body comes, at first for this much at most.
 const BODY_FIRST_BYTES_MAX: u64 = 64 << 10;
@@ -120,9 +120,8 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        let mut params = std::mem::take(&mut data.params);
-        let found = shared.router.find(&data.head.method, data.path_bytes(), &mut params);
-        data.params = params;
+        let found = shared.router.find_plain(&data.head.method, data.target());
+        let found = found.unwrap_or_else(|| find(&shared.router, &mut data));
         let has_body = data.head.body != BodyLength::None;
         match found {
             Found::Handler(handler, route) => {
@@ -366,6 +365,14 @@ fn head_of<'a>(response: &'a Response, room: &'a Room) -> Reply<'a> {
         fields: response.fields(),
         opening: room.date.opening(),
     }
+}
+
+/// Finds what answers by path, and keeps the parameters.
+fn find<'router>(router: &'router Router, data: &mut RequestData) -> Found<'router> {
+    let mut params = std::mem::take(&mut data.params);
+    let found = router.find(&data.head.method, data.path_bytes(), &mut params);
+    data.params = params;
+    found
 }
 
 /// What answers where no handler does: a file, now or later, or the reason why nothing is found.
