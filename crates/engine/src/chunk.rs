@@ -164,7 +164,8 @@ impl Clone for Chunk {
     #[inline]
     fn clone(&self) -> Self {
         let references = &self.header().references;
-        references.set(references.get() + 1);
+        let more = references.get().checked_add(1);
+        references.set(more.expect("a chunk has fewer than 2^32 clones"));
         Self { header: self.header, start: self.start, end: self.end }
     }
 }

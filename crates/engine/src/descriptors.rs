@@ -12,7 +12,8 @@ struct State {
     sending: bool,
     /// A receive, or an accept.
     receiving: bool,
-    closing: bool,
+    /// Its close, until that has completed.
+    closing: Option<Key>,
     /// A shutdown waits for the send, or a close for everything.
     awaited: bool,
 }
@@ -44,7 +45,7 @@ impl Descriptors {
             return Some("a descriptor is not negative");
         };
         let state = self.states.get(index)?;
-        if state.closing {
+        if state.closing.is_some() {
             return Some("nothing is submitted on a descriptor behind its close (law 6)");
         }
         match kind {
@@ -62,7 +63,7 @@ impl Descriptors {
     /// Whether a descriptor has operations in flight, its close included.
     pub(crate) fn is_in_use(&self, descriptor: Descriptor) -> bool {
         let state = usize::try_from(descriptor.0).ok().and_then(|index| self.states.get(index));
-        state.is_some_and(|state| state.in_flight > 0 || state.closing)
+        state.is_some_and(|state| state.in_flight > 0 || state.closing.is_some())
     }
 
     /// Counts a beginning. False: it waits for others, and `end` gives it back.
@@ -75,7 +76,7 @@ impl Descriptors {
             _ => false,
         };
         match kind {
-            OpKind::Close => state.closing = true,
+            OpKind::Close => state.closing = Some(key),
             _ => state.in_flight += 1,
         }
         match kind {
@@ -90,13 +91,31 @@ impl Descriptors {
         !waits
     }
 
+    /// The system has given this number out. A close of the same number that has not completed
+    /// yet has been done by then: it no longer concerns this descriptor.
+    #[inline]
+    pub(crate) fn arrive(&mut self, descriptor: Descriptor) {
+        let state = self.state(descriptor);
+        if state.closing.is_some() {
+            *state = State::default();
+        }
+    }
+
     /// Counts an end; adds whatever waited for it and may go now.
     #[inline]
-    pub(crate) fn end(&mut self, descriptor: Descriptor, kind: OpKind, startable: &mut Vec<Key>) {
+    pub(crate) fn end(
+        &mut self,
+        descriptor: Descriptor,
+        kind: OpKind,
+        key: Key,
+        startable: &mut Vec<Key>,
+    ) {
         let state = self.state(descriptor);
         match kind {
             OpKind::Close => {
-                state.closing = false;
+                if state.closing == Some(key) {
+                    state.closing = None;
+                }
                 return;
             }
             OpKind::Send => state.sending = false,
@@ -134,5 +153,29 @@ impl Descriptors {
             self.states.resize(index + 1, State::default());
         }
         &mut self.states[index]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number may be given out again before the completion of its close was seen: some files are
+    /// closed by a worker of the kernel.
+    #[test]
+    fn a_number_may_come_back_before_its_close_completes() {
+        let mut descriptors = Descriptors::default();
+        let (seven, mut startable) = (Descriptor(7), Vec::new());
+        let (old, new) = (Key::from_raw(1), Key::from_raw(2));
+        assert!(descriptors.begin(seven, OpKind::Close, old));
+        assert!(descriptors.misuse_of(Some(seven), OpKind::Receive).is_some());
+        descriptors.arrive(seven);
+        assert_eq!(descriptors.misuse_of(Some(seven), OpKind::Receive), None);
+        assert!(descriptors.begin(seven, OpKind::Receive, Key::from_raw(3)));
+        assert!(!descriptors.begin(seven, OpKind::Close, new), "it waits for the receive");
+        descriptors.end(seven, OpKind::Close, old, &mut startable);
+        assert!(descriptors.misuse_of(Some(seven), OpKind::Send).is_some(), "the new close stands");
+        descriptors.end(seven, OpKind::Receive, Key::from_raw(3), &mut startable);
+        assert_eq!(startable, [new]);
     }
 }

@@ -88,6 +88,9 @@ pub trait Handle {
     /// Operations on it are in flight: it stays here.
     fn release(&mut self, descriptor: Descriptor) -> Result<Descriptor, Error>;
 
+    /// A descriptor comes that another engine has released, or has only just been given.
+    fn take_over(&mut self, descriptor: Descriptor);
+
     /// Wakes this engine from any thread.
     fn waker(&self) -> Waker;
 
@@ -291,7 +294,9 @@ impl Handle for Engine {
     }
 
     fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
-        self.backend.listen(options)
+        let opened = self.backend.listen(options)?;
+        self.ledger.arrive(opened);
+        Ok(opened)
     }
 
     fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
@@ -303,11 +308,15 @@ impl Handle for Engine {
     }
 
     fn open_directory(&mut self, path: &Path) -> Result<Descriptor, Error> {
-        self.backend.open_directory(path)
+        let opened = self.backend.open_directory(path)?;
+        self.ledger.arrive(opened);
+        Ok(opened)
     }
 
     fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error> {
-        self.backend.adopt(socket)
+        let opened = self.backend.adopt(socket)?;
+        self.ledger.arrive(opened);
+        Ok(opened)
     }
 
     fn release(&mut self, descriptor: Descriptor) -> Result<Descriptor, Error> {
@@ -316,6 +325,10 @@ impl Handle for Engine {
         }
         self.backend.release(descriptor);
         Ok(descriptor)
+    }
+
+    fn take_over(&mut self, descriptor: Descriptor) {
+        self.ledger.arrive(descriptor);
     }
 
     fn waker(&self) -> Waker {

@@ -67,6 +67,9 @@ impl Ledger {
     pub(crate) fn deliver(&mut self, key: Key, outcome: Outcome) {
         let token = self.slots.get(key).map(|slot| slot.token);
         let token = token.expect("the backend delivers to live operations only");
+        if let Outcome::Accepted(socket) = &outcome {
+            self.descriptors.arrive(*socket);
+        }
         self.completions.push(Completion { key, token, more: true, outcome });
     }
 
@@ -75,15 +78,19 @@ impl Ledger {
     pub(crate) fn end(&mut self, key: Key, outcome: impl FnOnce(Op) -> Outcome) {
         let Some(ended) = self.slots.remove(key) else { return };
         let Ended { op, token, marks, work, .. } = ended;
-        self.count_end(&op, marks.counted, work);
-        self.completions.push(Completion { key, token, more: false, outcome: outcome(op) });
+        self.count_end(key, &op, marks.counted, work);
+        let outcome = outcome(op);
+        if let Outcome::Connected(descriptor) | Outcome::Opened(descriptor, _) = &outcome {
+            self.descriptors.arrive(*descriptor);
+        }
+        self.completions.push(Completion { key, token, more: false, outcome });
     }
 
     /// The last completion of an operation that failed.
     pub(crate) fn fail(&mut self, key: Key, error: Error) {
         let Some(ended) = self.slots.remove(key) else { return };
         let Ended { op, token, sent, marks, work } = ended;
-        self.count_end(&op, marks.counted, work);
+        self.count_end(key, &op, marks.counted, work);
         let limited = marks.over_budget && error == Error::Cancelled;
         let error = if limited { Error::Limit("chunks_given_away_max") } else { error };
         self.push_failed(key, token, error, Memory::of(op, sent));
@@ -94,6 +101,11 @@ impl Ledger {
         let cancelled = errno == system::ECANCELED;
         let error = if cancelled { Error::Cancelled } else { Error::system(kind, errno) };
         self.fail(key, error);
+    }
+
+    /// A descriptor came that no operation gave.
+    pub(crate) fn arrive(&mut self, descriptor: Descriptor) {
+        self.descriptors.arrive(descriptor);
     }
 
     /// Whether a descriptor has operations in flight, its close included.
@@ -117,9 +129,15 @@ impl Ledger {
     }
 
     #[inline]
-    fn count_end(&mut self, op: &Op, counted: bool, work: Option<Box<crate::backend::Work>>) {
+    fn count_end(
+        &mut self,
+        key: Key,
+        op: &Op,
+        counted: bool,
+        work: Option<Box<crate::backend::Work>>,
+    ) {
         if counted && let Some(descriptor) = op.descriptor() {
-            self.descriptors.end(descriptor, op.kind(), &mut self.startable);
+            self.descriptors.end(descriptor, op.kind(), key, &mut self.startable);
         }
         if let Some(work) = work
             && self.spare_work.len() < SPARE_WORK_MAX

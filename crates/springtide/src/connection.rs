@@ -32,6 +32,8 @@ pub(crate) struct Connection {
     is_ready: bool,
     /// The peer has ended its stream.
     is_ended: bool,
+    /// The session needs more bytes of what waits in the inbox: its own limits bound that.
+    needs_bytes: bool,
     /// Another shard takes the connection over as soon as it is idle.
     is_leaving: bool,
     session: Session,
@@ -71,6 +73,7 @@ impl Connection {
             is_dirty: false,
             is_ready: false,
             is_ended: false,
+            needs_bytes: true,
             is_leaving: false,
             session,
         };
@@ -148,6 +151,7 @@ impl Connection {
 
     #[inline]
     fn stepped(&mut self, step: Step, room: &mut Room) {
+        self.needs_bytes = step == Step::NeedBytes;
         if step == Step::More && !self.is_ready {
             self.is_ready = true;
             room.ready.push(self.place);
@@ -172,6 +176,7 @@ impl Connection {
             None => (0, 0),
         };
         let limits = &room.limits;
+        let inbox = if self.needs_bytes { 0 } else { inbox };
         if inbox > limits.inbox_bytes_max || outbox > limits.outbox_bytes_max {
             if !self.is_paused && self.receive != Key::NONE {
                 self.is_paused = true;
@@ -281,6 +286,10 @@ impl Connection {
         if let Memory::Pieces { pieces, sent } = memory {
             room.counts.bytes_sent += sent as u64;
             room.put_pieces(pieces);
+        }
+        if key == Key::NONE {
+            // An operation that could not even be entered: the engine has no room for it.
+            return self.give_up(room);
         }
         if key == self.send {
             self.send = Key::NONE;

@@ -128,15 +128,15 @@ impl Listeners {
         self.resume = Some(engine.submit(Op::Timeout { at }, RESUME_TOKEN));
     }
 
-    /// A connection has ended, or the pause is over.
-    pub(crate) fn resume(&mut self, room: &Room) {
+    /// A connection has ended, or the pause is over: accepts again if there is room.
+    pub(crate) fn resume(&mut self, has_room: bool, room: &Room) {
         if !self.is_paused {
             return;
         }
         if let Some(timeout) = self.resume.take() {
             room.requests.engine.borrow_mut().cancel(timeout);
         }
-        if self.hold_reserve(room) {
+        if has_room && self.hold_reserve(room) {
             self.is_paused = false;
             self.accept_again(room);
         } else {

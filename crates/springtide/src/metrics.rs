@@ -13,6 +13,8 @@ pub struct Counts {
     pub connections_total: u64,
     /// Connections that could not be accepted at once, because descriptors or the limit were spent.
     pub accepts_paused: u64,
+    /// Connections closed at once, because accepting brought more than the limit allows.
+    pub connections_refused: u64,
     /// Requests answered.
     pub requests_total: u64,
     /// Requests refused by the protocol's rules or limits.
@@ -30,13 +32,14 @@ pub struct Counts {
 }
 
 impl Counts {
-    const FIELDS: usize = 10;
+    const FIELDS: usize = 11;
 
     const fn to_array(self) -> [u64; Self::FIELDS] {
         [
             self.connections_open,
             self.connections_total,
             self.accepts_paused,
+            self.connections_refused,
             self.requests_total,
             self.refusals_total,
             self.panics_total,
@@ -52,6 +55,7 @@ impl Counts {
             connections_open,
             connections_total,
             accepts_paused,
+            connections_refused,
             requests_total,
             refusals_total,
             panics_total,
@@ -64,6 +68,7 @@ impl Counts {
             connections_open,
             connections_total,
             accepts_paused,
+            connections_refused,
             requests_total,
             refusals_total,
             panics_total,
@@ -99,6 +104,11 @@ impl ShardCounts {
     /// Whether the shard takes no more messages.
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended.load(Ordering::SeqCst)
+    }
+
+    /// How many connections the shard has accepted or been dealt.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.values[1].load(Ordering::Relaxed)
     }
 
     /// How many connections the shard has.

@@ -188,6 +188,22 @@ impl RequestData {
         self.path().get(range.start as usize..range.end as usize)
     }
 
+    /// The values of all fields of a name, in order.
+    pub(crate) fn fields<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let message = self.message();
+        let named = self.head.fields.iter();
+        let named =
+            named.filter(move |field| field.name.of(message).eq_ignore_ascii_case(name.as_bytes()));
+        named.map(move |field| field.value.of(message))
+    }
+
+    /// The value of the field of a name, when there is one and only one.
+    pub(crate) fn only_field<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
+        let mut values = self.fields(name);
+        let value = values.next()?;
+        values.next().is_none().then_some(value)
+    }
+
     #[inline]
     pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
         self.head.field(self.message(), name)

@@ -8,7 +8,7 @@ use springtide_proto::{Inbox, Outbox};
 
 use crate::date::Date;
 use crate::files::{FileService, RootId};
-use crate::limits::Limits;
+use crate::limits::{Limits, SEND_BYTES_MAX};
 use crate::metrics::Counts;
 use crate::request::Shared;
 use crate::table::Place;
@@ -22,6 +22,8 @@ pub(crate) struct Room {
     pub(crate) roots: Vec<RootId>,
     pub(crate) date: Date,
     pub(crate) counts: Counts,
+    /// The present turn's number; it wraps.
+    pub(crate) turn: u32,
     /// The present turn's time.
     pub(crate) now_ms: u64,
     /// Connections to flush at the end of the turn.
@@ -74,6 +76,7 @@ impl Room {
             roots,
             date,
             counts,
+            turn: 0,
             now_ms,
             dirty,
             ready,
@@ -89,6 +92,7 @@ impl Room {
     /// Takes the time of the turn that has begun.
     #[inline]
     pub(crate) fn begin_turn(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
         let engine = self.requests.engine.borrow();
         self.now_ms = engine.now().milliseconds();
         self.date.refresh(&**engine);
@@ -119,7 +123,7 @@ impl Room {
     #[inline]
     pub(crate) fn pieces_of(&mut self, outbox: &mut Outbox) -> Vec<Piece> {
         let mut pieces = self.pieces.pop().unwrap_or_default();
-        for piece in outbox.drain_pieces(PIECES_MAX) {
+        for piece in outbox.drain_pieces(PIECES_MAX, SEND_BYTES_MAX) {
             pieces.push(match piece {
                 springtide_proto::Piece::Owned(bytes) => Piece::Owned(bytes),
                 springtide_proto::Piece::Shared(bytes) => Piece::Shared(bytes),

@@ -103,6 +103,10 @@ impl Router {
 
     /// Serves a directory for everything beneath a prefix that has no handler.
     pub(crate) fn add_files(&mut self, prefix: &str, files: Files) -> Result<(), RouteError> {
+        if prefix.contains(['{', '}']) {
+            let reason = "the prefix of a directory has no parameters".to_owned();
+            return Err(RouteError { pattern: prefix.to_owned(), reason });
+        }
         let trimmed = prefix.trim_end_matches('/');
         let directory = self.directories.len();
         self.directories.push(files);
@@ -406,6 +410,8 @@ mod tests {
         assert_eq!(again.unwrap_err().reason, "it has a handler for GET already");
         let clash = router.add(Some(Method::GET), "/users/{name}", erase(|| ""));
         assert!(clash.unwrap_err().reason.contains("/users/{id}"));
+        let named = router.add_files("/u/{name}", Files::new("site"));
+        assert_eq!(named.unwrap_err().reason, "the prefix of a directory has no parameters");
         let relative = router.add(Some(Method::GET), "users", erase(|| ""));
         assert_eq!(relative.unwrap_err().reason, "a pattern begins with a slash");
     }

@@ -2,6 +2,7 @@
 //! Dropping it stops nothing: a server runs until it is told to stop or cannot go on.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -40,6 +41,8 @@ pub struct Running {
     connections_max: usize,
     began: Moment,
     shards: Vec<RunningShard>,
+    /// Held while one shard is stopped, so that two calls cannot stop the last two.
+    stopping: Mutex<()>,
     failure: Failure,
 }
 
@@ -106,6 +109,7 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
         connections_max,
         began: system_now(),
         shards: Vec::new(),
+        stopping: Mutex::new(()),
         failure: Failure::default(),
     };
     let mut plan = Plan::of(&mut server);
@@ -216,6 +220,7 @@ impl Running {
     /// # Errors
     /// There is no such shard, or it has stopped already, or it is the last one.
     pub fn stop_shard(&self, number: usize, patience: Duration) -> Result<(), Error> {
+        let _one_at_a_time = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         let alive = self.shards.iter().filter(|shard| !shard.neighbour.counts.has_ended()).count();
         let shard = self.shards.get(number).ok_or(Error::NoShard(number))?;
         let mut thread = shard.thread.lock().unwrap_or_else(PoisonError::into_inner);
@@ -244,6 +249,10 @@ impl Running {
     }
 }
 
+/// What a shard fails with that ran into a bug of its own.
+const PANICKED: springtide_engine::Error =
+    springtide_engine::Error::Misuse("a shard's own code panicked; this is a bug of Springtide");
+
 /// The thread of a shard.
 fn run_shard(
     mechanism: Mechanism,
@@ -265,9 +274,13 @@ fn run_shard(
             return;
         }
     };
-    if let Err(error) = shard.run() {
+    // Handlers are caught where they are called: a panic that comes here is a bug of ours, and a
+    // server with a dead shard would leave its connections waiting.
+    let ended = catch_unwind(AssertUnwindSafe(|| shard.run())).unwrap_or(Err(PANICKED));
+    if let Err(error) = ended {
         crate::report::error(format_args!("a shard cannot go on: {error}"));
         *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        counts.end();
         shard.stop_neighbours();
     }
 }

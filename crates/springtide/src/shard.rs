@@ -32,6 +32,8 @@ pub(crate) struct Shard {
     /// Open connections of the whole server.
     open: Arc<AtomicUsize>,
     neighbours: Vec<Neighbour>,
+    /// How many connections were dealt to each neighbour.
+    dealt: Vec<u64>,
     number: usize,
     /// This shard deals what it accepts to all shards.
     is_dealing: bool,
@@ -71,6 +73,7 @@ impl Shard {
             counts,
             open,
             neighbours: Vec::new(),
+            dealt: Vec::new(),
             number,
             is_dealing,
             stopping: None,
@@ -142,7 +145,7 @@ impl Shard {
             LISTENER_TOKEN => return self.accepted(completion),
             FILES_TOKEN => self.file_completed(completion),
             RESUME_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
-                self.listeners.resume(&self.room);
+                self.listeners.resume(!self.is_full(), &self.room);
             }
             _ => {}
         }
@@ -168,19 +171,33 @@ impl Shard {
 
     /// Gives a connection to the least loaded shard, if this one deals, or keeps it.
     fn deal(&mut self, socket: Descriptor) {
-        if self.is_dealing {
-            let own = self.connections.len() as u64;
-            let others = self.neighbours.iter().enumerate();
-            let others = others.filter(|(number, _)| *number != self.number);
-            let least = others.min_by_key(|(_, neighbour)| neighbour.counts.connections());
-            if let Some((_, neighbour)) = least
-                && neighbour.counts.connections() < own
-            {
-                neighbour.mailbox.send(Message::Adopt(socket));
-                return;
-            }
+        let Some(number) = self.least_loaded().filter(|_| self.is_dealing) else {
+            return self.adopt(socket);
+        };
+        let neighbour = &self.neighbours[number];
+        neighbour.mailbox.send(Message::Adopt(socket));
+        self.dealt[number] += 1;
+        // It may have ended just before it got the message: then this shard keeps the connection.
+        if neighbour.counts.has_ended()
+            && let Some(message) = neighbour.mailbox.next()
+        {
+            self.handle(message);
         }
-        self.adopt(socket);
+    }
+
+    /// The neighbour that has fewer connections than this shard, and the fewest of all; what was
+    /// dealt and not taken yet counts.
+    fn least_loaded(&self) -> Option<usize> {
+        let loads = self.neighbours.iter().zip(&self.dealt).enumerate();
+        let loads = loads.filter(|(number, (neighbour, _))| {
+            *number != self.number && !neighbour.counts.has_ended()
+        });
+        let loads = loads.map(|(number, (neighbour, dealt))| {
+            let (open, taken) = (neighbour.counts.connections(), neighbour.counts.accepted());
+            (open + dealt.saturating_sub(taken), number)
+        });
+        let (load, number) = loads.min()?;
+        (load < self.connections.len() as u64).then_some(number)
     }
 
     fn adopt(&mut self, socket: Descriptor) {
@@ -188,18 +205,28 @@ impl Shard {
             return self.pass_on(Message::Adopt(socket));
         }
         self.room.counts.connections_total += 1;
+        if self.is_full() {
+            // One accept may bring more connections than there is room for before it pauses.
+            self.room.counts.connections_refused += 1;
+            self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
+            return self.listeners.pause(&mut self.room);
+        }
         self.open(socket);
     }
 
+    fn is_full(&self) -> bool {
+        self.open.load(Ordering::Relaxed) >= self.room.limits.connections_max
+    }
+
     fn open(&mut self, socket: Descriptor) {
-        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
+        self.open.fetch_add(1, Ordering::Relaxed);
         let room = &mut self.room;
         let place = self.connections.insert_with(|place| {
             let session = Session::Http1(Http1::new(room));
             Connection::open(place, socket, session, room)
         });
         self.file(place);
-        if open >= self.room.limits.connections_max {
+        if self.is_full() {
             self.listeners.pause(&mut self.room);
         }
     }
@@ -292,9 +319,8 @@ impl Shard {
         for place in std::mem::take(&mut self.room.closed) {
             self.forget(place);
         }
-        let open = self.open.load(Ordering::Relaxed);
-        if self.stopping.is_none() && open < self.room.limits.connections_max {
-            self.listeners.resume(&self.room);
+        if self.stopping.is_none() && !self.is_full() {
+            self.listeners.resume(true, &self.room);
         }
     }
 
@@ -317,15 +343,31 @@ impl Shard {
 
     fn handle(&mut self, message: Message) {
         match message {
-            Message::Peers(neighbours) => self.neighbours = neighbours,
-            Message::Adopt(socket) => self.adopt(socket),
+            Message::Peers(neighbours) => {
+                self.dealt = vec![0; neighbours.len()];
+                self.neighbours = neighbours;
+            }
+            Message::Adopt(socket) => {
+                self.taken_over(socket);
+                self.adopt(socket);
+            }
             message @ Message::TakeOver(_) if self.stopping.is_some() => self.pass_on(message),
-            Message::TakeOver(socket) => self.open(socket),
+            Message::TakeOver(socket) => {
+                self.taken_over(socket);
+                self.open(socket);
+            }
             message @ Message::TakeListener(_) if self.stopping.is_some() => self.pass_on(message),
-            Message::TakeListener(listener) => self.listeners.add(listener, &self.room),
+            Message::TakeListener(listener) => {
+                self.taken_over(listener);
+                self.listeners.add(listener, &self.room);
+            }
             Message::Retire { within_ms } => self.stop(within_ms, true),
             Message::Drain { within_ms } => self.stop(within_ms, false),
         }
+    }
+
+    fn taken_over(&self, descriptor: Descriptor) {
+        self.room.requests.engine.borrow_mut().take_over(descriptor);
     }
 
     fn stop(&mut self, within_ms: u64, hands_over: bool) {

@@ -81,24 +81,23 @@ fn a_busy_port_is_refused_although_ports_are_shared() {
     }
 }
 
+/// A burst of connections is spread, although none of them has been counted when it is dealt.
 #[test]
 fn one_shard_can_deal_to_all() {
     for engine in ENGINES {
         let server = Server::new().engine(engine).workers(3).accepting(Accepting::OneShard);
         let running = start(server.get("/", thread_name));
-        let mut open = Vec::new();
+        let mut open: Vec<_> = (0..90).map(|_| connect(&running)).collect();
         let mut shards = std::collections::BTreeMap::<String, usize>::new();
-        for _ in 0..12 {
-            let mut stream = connect(&running);
+        for stream in &mut open {
             stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
             let mut reply = [0; 1024];
             let count = stream.read(&mut reply).unwrap();
             let reply = std::str::from_utf8(&reply[..count]).unwrap();
             let name = reply.rsplit("\r\n\r\n").next().unwrap();
             *shards.entry(name.to_owned()).or_default() += 1;
-            open.push(stream);
         }
-        assert_eq!(shards.len(), 3, "{shards:?}");
+        assert!(shards.len() == 3 && shards.values().all(|count| *count >= 20), "{shards:?}");
         drop(open);
         running.stop(PATIENCE);
         running.join().unwrap();
@@ -128,34 +127,51 @@ fn unix_sockets_are_served() {
 #[test]
 fn a_shard_that_stops_loses_no_connection() {
     for engine in ENGINES {
-        let running = start(Server::new().engine(engine).workers(3).get("/", thread_name));
-        let answered = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            let clients: Vec<_> = (0..4)
-                .map(|_| {
-                    scope.spawn(|| {
-                        for _ in 0..1500 {
-                            let reply = fetch(&running, "/");
-                            assert!(reply.starts_with("HTTP/1.1 200 OK"), "lost: {reply:?}");
-                            answered.fetch_add(1, Ordering::Relaxed);
-                        }
-                    })
-                })
-                .collect();
-            for (shard, after) in [(0, 1000), (2, 2500)] {
-                while answered.load(Ordering::Relaxed) < after {
-                    std::thread::yield_now();
+        for accepting in [Accepting::EveryShard, Accepting::OneShard] {
+            let server = Server::new().engine(engine).workers(3).accepting(accepting);
+            let running = start(server.get("/", thread_name));
+            let answered = AtomicUsize::new(0);
+            std::thread::scope(|scope| {
+                let flood = || {
+                    for _ in 0..1000 {
+                        let reply = fetch(&running, "/");
+                        assert!(reply.starts_with("HTTP/1.1 200 OK"), "lost: {reply:?}");
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    }
+                };
+                let clients: Vec<_> = (0..4).map(|_| scope.spawn(flood)).collect();
+                for (shard, after) in [(0, 500), (2, 1500)] {
+                    while answered.load(Ordering::Relaxed) < after {
+                        std::thread::yield_now();
+                    }
+                    running.stop_shard(shard, PATIENCE).unwrap();
                 }
-                running.stop_shard(shard, PATIENCE).unwrap();
-            }
-            assert!(matches!(running.stop_shard(2, PATIENCE), Err(Error::NoShard(2))));
-            assert!(matches!(running.stop_shard(1, PATIENCE), Err(Error::NoShard(1))));
-            clients.into_iter().for_each(|client| client.join().unwrap());
-        });
-        assert!(fetch(&running, "/").ends_with("springtide-1"));
-        running.stop(PATIENCE);
-        running.join().unwrap();
+                assert!(matches!(running.stop_shard(2, PATIENCE), Err(Error::NoShard(2))));
+                assert!(matches!(running.stop_shard(1, PATIENCE), Err(Error::NoShard(1))));
+                clients.into_iter().for_each(|client| client.join().unwrap());
+            });
+            assert!(fetch(&running, "/").ends_with("springtide-1"));
+            running.stop(PATIENCE);
+            running.join().unwrap();
+        }
     }
+}
+
+/// Two calls at once cannot stop the last two shards.
+#[test]
+fn the_last_shard_is_not_stopped_alone() {
+    let running = start(Server::new().workers(2).get("/", || "here"));
+    let stopped = std::thread::scope(|scope| {
+        let stops = [0, 1].map(|number| {
+            let running = &running;
+            scope.spawn(move || running.stop_shard(number, PATIENCE).is_ok())
+        });
+        stops.map(|stop| stop.join().unwrap())
+    });
+    assert_eq!(stopped.iter().filter(|stopped| **stopped).count(), 1);
+    assert!(fetch(&running, "/").ends_with("here"));
+    running.stop(PATIENCE);
+    running.join().unwrap();
 }
 
 /// A request that has begun is answered after the stop; idle connections end at once.

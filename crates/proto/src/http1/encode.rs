@@ -168,10 +168,11 @@ pub(crate) fn whole(reply: &Reply<'_>, body: &[u8], connection: Connection, tail
     tail.extend_from_slice(body);
 }
 
-/// A media type without control characters.
+/// A media type without control characters but the tab, which any field may have (RFC 9110 §5.5).
 #[inline]
 fn checked(content_type: &str) -> &[u8] {
-    let has_control = content_type.bytes().fold(false, |any, byte| any | (byte < b' '));
+    let has_control =
+        content_type.bytes().fold(false, |any, byte| any | (byte < b' ' && byte != b'\t'));
     assert!(!has_control, "a media type has no control characters");
     content_type.as_bytes()
 }

@@ -16,8 +16,9 @@ use super::{Files, path};
 use crate::response::Response;
 use crate::table::{Place, Table};
 
-/// Names that are looked up on disk at a time.
-pub(super) const JOBS_MAX: usize = 256;
+/// Names that are looked up on disk at a time, those not counted that are in memory already: a
+/// flood of names that lead nowhere must not keep the others from being looked at again.
+pub(super) const JOBS_MAX: usize = 1024;
 
 /// Askers that wait for them at a time.
 pub(super) const WAITERS_MAX: usize = 16_384;
@@ -242,7 +243,7 @@ impl FileService {
         if let Some(job) = running {
             job.waiters.push(waiter);
         } else {
-            if self.jobs.len() >= JOBS_MAX {
+            if self.jobs.len() >= JOBS_MAX && root.cache.last(name).is_none() {
                 return Err(busy());
             }
             let mut job = Job::new(root_id, name, waiter);

@@ -2,7 +2,7 @@
 //! Each case is bytes and an expectation.
 
 use super::{Backend, Stage, over_all_backends};
-use crate::{Limits, Request, Server, StatusCode};
+use crate::{Limits, Request, Response, Server, StatusCode};
 
 fn server() -> Server {
     Server::new()
@@ -20,6 +20,12 @@ fn server() -> Server {
             address.unwrap_or_default().starts_with("127.").to_string()
         })
         .get("/panic", || -> &'static str { panic!("on purpose") })
+        .get("/continue", || StatusCode::CONTINUE)
+        .get("/switch", || StatusCode::SWITCHING_PROTOCOLS)
+        .any("/mirror", |request: Request| {
+            let kind = request.header("content-type").unwrap_or("text/plain").to_owned();
+            Response::new("mirrored").header("content-type", kind)
+        })
         .get("/empty", || StatusCode::NO_CONTENT)
         .get("/large", || "x".repeat(300_000))
         .post("/echo", |request: Request| request.bytes().clone())
@@ -80,11 +86,53 @@ fn requests_are_answered(backend: Backend) {
         ("GET http://a/users/9", "200 user 9"),
         ("GET /panic", "500 Internal Server Error"),
         ("GET /empty", "204 "),
+        ("GET /continue", "500 Internal Server Error"),
+        ("GET /switch", "500 Internal Server Error"),
     ] {
         check(backend, &request(line), &[expected]);
     }
     let headers = "GET /headers HTTP/1.1\r\nHost: a\r\nX-Tide: high\r\n\r\n";
     check(backend, headers, &["200 Some(\"high\") 2"]);
+}
+
+/// What a handler takes over from a request may hold every byte that a field may hold.
+fn handlers_cannot_break_the_shard(backend: Backend) {
+    let tab = "GET /mirror HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain;\tx=y\r\n\r\n";
+    check(backend, tab, &["200 mirrored"]);
+    let offer = "GET /switch HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    check(backend, offer, &["500 Internal Server Error"]);
+}
+
+/// A head longer than what the inbox may hold otherwise still arrives, or meets its deadline.
+fn a_long_head_arrives(backend: Backend) {
+    let mut limits = Limits::default();
+    limits.http1.head_bytes_max = 300_000;
+    let mut stage = Stage::new(backend, server().limits(limits));
+    let mut peer = stage.connect();
+    let blank = "x".repeat(200_000);
+    let head = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nb: {blank}\r\n\r\n");
+    let received = stage.talk_to_end(&mut peer, head.as_bytes());
+    assert_eq!(replies(&received), ["200 close root"]);
+}
+
+/// Beyond the limit connections wait or are closed, and nobody who is in is harmed.
+fn connections_have_a_limit(backend: Backend) {
+    let limits = Limits { connections_max: 10, ..Limits::default() };
+    let mut stage = Stage::new(backend, server().limits(limits));
+    let mut peers: Vec<_> = (0..40).map(|_| stage.connect()).collect();
+    stage.until(|stage| (stage.counts().connections_total >= 10).then_some(()));
+    let last = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let mut answered = 0;
+    for peer in &mut peers {
+        let received = stage.talk_to_end(peer, last);
+        assert!(stage.counts().connections_open <= 10);
+        answered += replies(&received).len();
+    }
+    drop(peers);
+    let counts = stage.counts();
+    assert_eq!(answered as u64, counts.requests_total);
+    assert_eq!(answered as u64 + counts.connections_refused, 40, "{counts:?}");
+    assert!(answered >= 10);
 }
 
 fn bodies_are_whole(backend: Backend) {
@@ -285,6 +333,9 @@ fn interim_and_bodiless_replies(backend: Backend) {
 
 over_all_backends!(
     requests_are_answered,
+    handlers_cannot_break_the_shard,
+    a_long_head_arrives,
+    connections_have_a_limit,
     bodies_are_whole,
     wrong_framing_is_refused_once,
     limits_have_their_status,

@@ -180,6 +180,12 @@ impl Peer {
         }
     }
 
+    /// Appends at most so many bytes of what has come; on a simulated stage only.
+    pub(crate) fn read_at_most(&mut self, count: usize, into: &mut Vec<u8>) {
+        let Self::Simulated(client) = self else { panic!("only simulated peers read slowly") };
+        client.read_at_most(count, into);
+    }
+
     /// Appends what has come.
     pub(crate) fn read(&mut self, into: &mut Vec<u8>) {
         match self {

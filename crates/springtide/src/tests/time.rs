@@ -104,6 +104,25 @@ fn a_stalled_reader_is_cut() {
     assert!(reply.ends_with(b"small"));
 }
 
+/// A peer that reads slowly and goes on reading is not cut, however long the whole takes.
+#[test]
+fn a_slow_reader_is_not_cut() {
+    let server = Server::new().get("/", || "x".repeat(8 << 20));
+    let mut stage = Stage::new(Backend::Simulated, server);
+    let mut slow = stage.connect();
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert_eq!(slow.write(request), request.len());
+    let (mut received, mut seconds) = (Vec::new(), 0);
+    while !slow.is_ended() {
+        slow.read_at_most(32 << 10, &mut received);
+        stage.advance(SECOND);
+        seconds += 1;
+    }
+    assert!(received.ends_with(b"xxxx") && received.len() > 8 << 20, "{} bytes", received.len());
+    assert!(seconds > 100, "it took {seconds} s");
+    assert_eq!(stage.counts().deadlines_total, 0);
+}
+
 /// A peer that does not end its side after the last reply is not waited for for ever.
 #[test]
 fn lingering_ends() {
