@@ -228,7 +228,7 @@ impl Router {
         });
         // A target is searched for as it stands, and a question mark there begins its query.
         if !pattern.contains(['{', '}', '?']) {
-            self.plain.add(number, &self.routes);
+            self.plain.add(number, pattern);
         }
         Ok(number)
     }
@@ -252,68 +252,83 @@ impl Route {
     }
 }
 
-/// Routes by the whole of their path: a hash table of route numbers.
+/// Routes by the whole of their path: a hash table.
 ///
 /// A path that is a plain pattern is answered by it whatever other patterns match, so the tree
 /// need not be asked.
 #[derive(Default)]
 struct PlainPaths {
-    /// A power of two, at least half of them free; [`PlainPaths::FREE`] is no route.
-    numbers: Vec<usize>,
+    /// A power of two, at least half of them free.
+    places: Vec<Option<PlainPath>>,
     len: usize,
 }
 
-impl PlainPaths {
-    const FREE: usize = usize::MAX;
+struct PlainPath {
+    ends: Ends,
+    number: usize,
+}
 
+impl PlainPaths {
     #[inline]
     fn find(&self, path: &[u8], routes: &[Route]) -> Option<usize> {
-        let mask = self.numbers.len().checked_sub(1)?;
-        let mut place = hash_of(path) & mask;
+        let mask = self.places.len().checked_sub(1)?;
+        let ends = Ends::of(path);
+        let mut place = ends.hash() & mask;
         loop {
             // Half of the places are free, so this ends.
-            let number = self.numbers[place];
-            if routes.get(number)?.pattern.as_bytes() == path {
-                return Some(number);
+            let PlainPath { ends: own, number } = self.places[place].as_ref()?;
+            let is_whole = path.len() <= Ends::WHOLE_MAX;
+            if *own == ends && (is_whole || routes[*number].pattern.as_bytes() == path) {
+                return Some(*number);
             }
             place = (place + 1) & mask;
         }
     }
 
-    fn add(&mut self, number: usize, routes: &[Route]) {
+    fn add(&mut self, number: usize, pattern: &str) {
         self.len += 1;
         let count = (2 * self.len).next_power_of_two();
-        let own = std::mem::replace(&mut self.numbers, vec![Self::FREE; count]);
-        for number in own.into_iter().filter(|own| *own != Self::FREE).chain([number]) {
-            let mut place = hash_of(routes[number].pattern.as_bytes()) & (count - 1);
-            while self.numbers[place] != Self::FREE {
+        let own = std::mem::take(&mut self.places);
+        self.places.resize_with(count, || None);
+        let new = PlainPath { ends: Ends::of(pattern.as_bytes()), number };
+        for path in own.into_iter().flatten().chain([new]) {
+            let mut place = path.ends.hash() & (count - 1);
+            while self.places[place].is_some() {
                 place = (place + 1) & (count - 1);
             }
-            self.numbers[place] = number;
+            self.places[place] = Some(path);
         }
     }
 }
 
-/// Every byte counts. Only the application's own patterns are in the table, so nobody can choose
-/// colliding ones.
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
-fn hash_of(path: &[u8]) -> usize {
-    let mix = |hash: u64, word: u64| {
-        let mixed = (hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        mixed ^ (mixed >> 32)
-    };
-    let mut hash = path.len() as u64;
-    let mut rest = path;
-    while let Some((word, behind)) = rest.split_first_chunk() {
-        hash = mix(hash, u64::from_ne_bytes(*word));
-        rest = behind;
+/// Both ends and the length of a path: all of it, when it is short.
+#[derive(PartialEq, Eq)]
+struct Ends {
+    first: u64,
+    last: u64,
+    len: usize,
+}
+
+impl Ends {
+    /// The longest path that has no byte between its ends.
+    const WHOLE_MAX: usize = 16;
+
+    #[inline]
+    fn of(path: &[u8]) -> Self {
+        let (first, last) = match (path.first_chunk(), path.last_chunk()) {
+            (Some(first), Some(last)) => (u64::from_ne_bytes(*first), u64::from_ne_bytes(*last)),
+            _ => (path.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte)), 0),
+        };
+        Self { first, last, len: path.len() }
     }
-    hash = match path.last_chunk() {
-        Some(last) => mix(hash, u64::from_ne_bytes(*last)),
-        None => rest.iter().fold(hash, |hash, byte| mix(hash, u64::from(*byte))),
-    };
-    hash as usize
+
+    /// Only the application's own patterns are in the table, so nobody can choose colliding ones.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
+    fn hash(&self) -> usize {
+        let word = self.first ^ self.last.rotate_left(29) ^ self.len as u64;
+        (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
+    }
 }
 
 /// The names in a pattern such as `/users/{id}/{*rest}`; `{{` stands for a brace.
