@@ -106,13 +106,14 @@ impl Shard {
         let deadline = self.deadline();
         self.room.requests.engine.borrow_mut().turn(deadline, &mut completions)?;
         self.room.begin_turn();
+        // First, because who they are to be dealt to is told by message.
+        while let Some(message) = self.mailbox.next() {
+            self.handle(message);
+        }
         for completion in completions.drain(..) {
             self.complete(completion)?;
         }
         self.completions = completions;
-        while let Some(message) = self.mailbox.next() {
-            self.handle(message);
-        }
         for place in std::mem::take(&mut self.room.ready) {
             self.with(place, Connection::go_on);
         }
