@@ -324,7 +324,6 @@ impl Ends {
 
     /// Only the application's own patterns are in the table, so nobody can choose colliding ones.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
     fn hash(&self) -> usize {
         let word = self.first ^ self.last.rotate_left(29) ^ self.len as u64;
         (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize

@@ -10,16 +10,13 @@ mod pool;
 pub(crate) mod selector;
 mod sockets;
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::{Backend, Until};
-use crate::clock::Clock;
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
-use crate::options::{Address, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
 use crate::system::{self, Event};
@@ -300,30 +297,6 @@ impl Backend for Readiness {
         stats.enters += self.counts.enters;
         stats.sends_direct += self.counts.sends_direct;
         stats.starved += self.counts.starved;
-    }
-
-    fn clock(&self) -> Clock {
-        Clock::System
-    }
-
-    fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
-        super::listen(options)
-    }
-
-    fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
-        system::local_address(socket)
-    }
-
-    fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {
-        system::peer_address(socket)
-    }
-
-    fn open_directory(&mut self, path: &std::path::Path) -> Result<Descriptor, Error> {
-        system::open_directory(path).map(system::into_descriptor)
-    }
-
-    fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error> {
-        Ok(system::into_descriptor(socket))
     }
 
     fn release(&mut self, descriptor: Descriptor) {

@@ -12,18 +12,16 @@ mod complete;
 mod ring;
 mod spin;
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use io_uring::{cqueue, opcode, types};
 
 use super::{Backend, Until, send_directly, sent};
-use crate::clock::Clock;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::Descriptor;
-use crate::options::{Address, EngineOptions, ListenOptions};
+use crate::options::EngineOptions;
 use crate::slots::Key;
 use crate::stats::Stats;
 use crate::system::{self, Event};
@@ -246,30 +244,6 @@ impl Backend for Uring {
         stats.sends_direct += self.counts.sends_direct;
         stats.starved += self.counts.starved;
         stats.rearmed += self.counts.rearmed;
-    }
-
-    fn clock(&self) -> Clock {
-        Clock::System
-    }
-
-    fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
-        super::listen(options)
-    }
-
-    fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
-        system::local_address(socket)
-    }
-
-    fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {
-        system::peer_address(socket)
-    }
-
-    fn open_directory(&mut self, path: &std::path::Path) -> Result<Descriptor, Error> {
-        system::open_directory(path).map(system::into_descriptor)
-    }
-
-    fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error> {
-        Ok(system::into_descriptor(socket))
     }
 
     /// The ring knows operations only.
