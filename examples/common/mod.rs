@@ -4,7 +4,7 @@
 use springtide::{Engine, Error, Server};
 
 /// Puts `--listen ADDRESS`, `--workers N` and `--engine auto|uring|epoll` into a server.
-pub fn with_flags(mut server: Server, address: &str) -> Result<Server, Error> {
+pub(crate) fn with_flags(mut server: Server, address: &str) -> Result<Server, Error> {
     let mut listen = address.to_owned();
     let mut arguments = std::env::args().skip(1);
     while let Some(flag) = arguments.next() {
@@ -17,7 +17,9 @@ pub fn with_flags(mut server: Server, address: &str) -> Result<Server, Error> {
             ("--workers", Ok(count)) => server.workers(count),
             ("--engine", _) => server.engine(value.parse::<Engine>()?),
             _ => {
-                eprintln!("--listen ADDRESS, --workers N, --engine auto|uring|epoll; not {flag} {value}");
+                eprintln!(
+                    "--listen ADDRESS, --workers N, --engine auto|uring|epoll; not {flag} {value}"
+                );
                 std::process::exit(2);
             }
         };

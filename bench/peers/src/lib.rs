@@ -1,5 +1,6 @@
 //! What the peers share: their flags, and the bodies that they serve.
 //! It must never make a peer slower or faster than its own documentation would.
+#![forbid(unsafe_code)]
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 //! The bench driver's program: `cargo xtask bench` runs it.
 //! It must never exit with 0 when nothing could be measured for a reason of its own.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

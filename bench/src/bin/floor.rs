@@ -1,5 +1,6 @@
 //! The floor servers' program: flags in, then serve until killed.
 //! It must never be taken for a server: it answers bytes with bytes.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

@@ -1,5 +1,6 @@
 //! The load generator's program: flags in, one line of JSON out.
 //! It must never exit with 0 when a response was wrong.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

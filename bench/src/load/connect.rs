@@ -18,12 +18,12 @@ const SOURCES: usize = 200;
 /// system's choice. Blocks, which on loopback is the time of the handshake on this core.
 pub(super) fn open(target: SocketAddr, source: Option<usize>) -> io::Result<OwnedFd> {
     let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;
-    if let (Some(source), IpAddr::V4(address)) = (source, target.ip()) {
-        if address.is_loopback() {
-            system::bind_without_port(socket.as_raw_fd())?;
-            let host = Ipv4Addr::new(127, 0, 0, 2 + (source % SOURCES) as u8);
-            socket.bind(&SocketAddr::from((host, 0)).into())?;
-        }
+    if let (Some(source), IpAddr::V4(address)) = (source, target.ip())
+        && address.is_loopback()
+    {
+        system::bind_without_port(socket.as_raw_fd())?;
+        let host = Ipv4Addr::new(127, 0, 0, 2 + (source % SOURCES) as u8);
+        socket.bind(&SocketAddr::from((host, 0)).into())?;
     }
     socket.set_tcp_nodelay(true)?;
     socket.connect(&target.into())?;

@@ -89,10 +89,8 @@ pub(super) fn probe(options: &Options, request: &[u8]) -> io::Result<(Template, 
             learned =
                 Template::learn(&received).map_err(|why| io::Error::other(why.to_string()))?;
         }
-        if let Some(template) = &learned {
-            if received.len() >= template.total() {
-                break;
-            }
+        if learned.as_ref().is_some_and(|template| received.len() >= template.total()) {
+            break;
         }
         let read = stream.read(&mut part).map_err(|error| {
             let got = received.len();

@@ -44,7 +44,7 @@ impl From<Error> for Failure {
 
 /// Serves until a signal ends it.
 pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
-    let started = Arc::default();
+    let started = site::Started::default();
     let mut server = Server::new()
         .engine(options.engine.into())
         .latency(options.latency)
@@ -64,7 +64,7 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     }
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::Signals)?;
     let running = Arc::new(server.start()?);
-    site::started(&started, &running);
+    started.get_or_init(|| Arc::downgrade(&running));
     greet(&running, options);
     let patience = Duration::from_secs(options.grace);
     let (own, handle) = (running.clone(), signals.handle());

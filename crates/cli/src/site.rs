@@ -2,8 +2,7 @@
 //! It uses nothing of the library that any program could not use.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::{Arc, OnceLock, Weak};
 
 use serde::Serialize;
 use springtide::{Files, Json, Response, Running, Server};
@@ -12,13 +11,6 @@ use springtide::{Files, Json, Response, Running, Server};
 pub(crate) struct Bundle {
     site: PathBuf,
     examples: PathBuf,
-}
-
-/// What is known once the server runs.
-pub(crate) struct Started {
-    engine: &'static str,
-    workers: usize,
-    at: Instant,
 }
 
 impl Bundle {
@@ -30,26 +22,19 @@ impl Bundle {
     }
 }
 
-/// Remembers what the counters page tells of the server.
-pub(crate) fn started(cell: &OnceLock<Started>, running: &Running) {
-    let (engine, workers) = (running.engine(), running.workers());
-    cell.get_or_init(|| Started { engine, workers, at: Instant::now() });
-}
+/// The server, once it runs, for the page that shows its counters.
+pub(crate) type Started = Arc<OnceLock<Weak<Running>>>;
 
 /// Adds the routes of the bundled site.
-pub(crate) fn bundled(
-    server: Server,
-    bundle: &Bundle,
-    started: &Arc<OnceLock<Started>>,
-    hidden: bool,
-) -> Server {
+pub(crate) fn bundled(server: Server, bundle: &Bundle, started: &Started, hidden: bool) -> Server {
     let (metrics, started) = (server.metrics(), started.clone());
     let examples = examples_of(&bundle.examples);
     server
         .get("/plaintext", || "Hello, World!")
         .get("/json", || Json(Greeting { message: "Hello, World!" }))
         .get("/api/counters", move || {
-            let counters = Counters::of(started.get(), metrics.counts());
+            let counters =
+                Counters::of(started.get().and_then(Weak::upgrade).as_deref(), metrics.counts());
             Response::json(&counters).header("cache-control", "no-store")
         })
         .get("/api/examples", move || Response::json(&examples))
@@ -73,12 +58,12 @@ struct Counters {
 }
 
 impl Counters {
-    fn of(started: Option<&Started>, counts: springtide::Counts) -> Self {
-        let uptime = started.map_or(0, |started| started.at.elapsed().as_millis());
+    fn of(running: Option<&Running>, counts: springtide::Counts) -> Self {
+        let uptime = running.map_or(0, |running| running.uptime().as_millis());
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            engine: started.map_or("", |started| started.engine),
-            workers: started.map_or(0, |started| started.workers),
+            engine: running.map_or("", Running::engine),
+            workers: running.map_or(0, Running::workers),
             uptime_ms: u64::try_from(uptime).unwrap_or(u64::MAX),
             counts,
         }

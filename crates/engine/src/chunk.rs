@@ -9,12 +9,14 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use crossbeam_queue::SegQueue;
 
 use crate::slots::Key;
+use crate::wake::Waker;
 
 /// The bytes a chunk can hold.
 pub const CHUNK_BYTES: usize = 4096;
@@ -88,11 +90,17 @@ fn bytes_of(header: NonNull<Header>) -> NonNull<u8> {
 }
 
 /// Received bytes. Cloning counts; dropping the last clone gives the buffer back.
-#[derive(Debug)]
 pub struct Chunk {
     header: NonNull<Header>,
     start: u32,
     end: u32,
+}
+
+/// Its length and no address, so that histories of a simulated world compare.
+impl std::fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Chunk({} bytes)", self.len())
+    }
 }
 
 impl Chunk {
@@ -156,7 +164,8 @@ impl Clone for Chunk {
     #[inline]
     fn clone(&self) -> Self {
         let references = &self.header().references;
-        references.set(references.get() + 1);
+        let more = references.get().checked_add(1);
+        references.set(more.expect("a chunk has fewer than 2^32 clones"));
         Self { header: self.header, start: self.start, end: self.end }
     }
 }
@@ -190,7 +199,16 @@ struct Emigrant {
     buffer: Option<Buffer>,
     start: usize,
     end: usize,
-    queue: Arc<SegQueue<Buffer>>,
+    port: Arc<Port>,
+}
+
+/// Where buffers come home from other threads.
+#[derive(Default)]
+struct Port {
+    queue: SegQueue<Buffer>,
+    /// The shard has receives that wait for a buffer: it must hear of the next one.
+    wanted: AtomicBool,
+    waker: OnceLock<Waker>,
 }
 
 impl Emigrant {
@@ -200,17 +218,17 @@ impl Emigrant {
         let fields = unsafe { header.as_ref() };
         fields.references.set(0);
         let home = fields.home.take();
-        let queue = match home {
-            Some(shelf) => shelf.queue.clone(),
+        let port = match home {
+            Some(shelf) => shelf.port.clone(),
             None => {
                 // SAFETY: a buffer without a home is lent, and its lender outlives its turn.
                 let shelf = unsafe { &*fields.lender.get() };
                 shelf.lent.borrow_mut()[fields.lent_index.get() as usize].buffer = None;
                 shelf.given_away.set(shelf.given_away.get() + 1);
-                shelf.queue.clone()
+                shelf.port.clone()
             }
         };
-        Self { buffer: Some(Buffer(header)), start, end, queue }
+        Self { buffer: Some(Buffer(header)), start, end, port }
     }
 }
 
@@ -227,7 +245,12 @@ impl AsRef<[u8]> for Emigrant {
 impl Drop for Emigrant {
     fn drop(&mut self) {
         if let Some(buffer) = self.buffer.take() {
-            self.queue.push(buffer);
+            self.port.queue.push(buffer);
+            if self.port.wanted.swap(false, Ordering::AcqRel)
+                && let Some(waker) = self.port.waker.get()
+            {
+                waker.wake();
+            }
         }
     }
 }
@@ -247,7 +270,7 @@ struct Shelf {
     free: RefCell<Vec<Buffer>>,
     lent: RefCell<Vec<Lent>>,
     given_away: Cell<usize>,
-    queue: Arc<SegQueue<Buffer>>,
+    port: Arc<Port>,
 }
 
 /// The buffers of one shard.
@@ -273,7 +296,7 @@ impl Chunks {
             free: RefCell::default(),
             lent: RefCell::default(),
             given_away: Cell::new(0),
-            queue: Arc::default(),
+            port: Arc::default(),
         };
         Self { shelf: Rc::new(shelf), allocated: 0, limits, settling: Vec::new() }
     }
@@ -322,7 +345,7 @@ impl Chunks {
         mut back: impl FnMut(u16, Option<Buffer>),
         over: &mut Vec<Key>,
     ) {
-        while let Some(buffer) = self.shelf.queue.pop() {
+        while let Some(buffer) = self.shelf.port.queue.pop() {
             self.shelf.given_away.set(self.shelf.given_away.get() - 1);
             self.put(buffer);
         }
@@ -353,6 +376,18 @@ impl Chunks {
     pub(crate) fn settle_to_pool(&mut self, over: &mut Vec<Key>) {
         let shelf = self.shelf.clone();
         self.settle(|_, buffer| shelf.free.borrow_mut().extend(buffer), over);
+    }
+
+    /// Says whom a buffer that comes home from another thread wakes.
+    pub(crate) fn set_waker(&self, waker: Waker) {
+        // A pool has one shard for life: the first waker stays.
+        let _ = self.shelf.port.waker.set(waker);
+    }
+
+    /// Asks to be woken by the next buffer from another thread. True: one is there already.
+    pub(crate) fn await_buffers(&self) -> bool {
+        self.shelf.port.wanted.store(true, Ordering::SeqCst);
+        !self.shelf.port.queue.is_empty()
     }
 
     /// Whether a buffer can be taken.

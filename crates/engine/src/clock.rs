@@ -71,7 +71,7 @@ pub(crate) enum Clock {
 }
 
 /// The wall time at which virtual time begins: a Sunday in 2026, so that dates look like dates.
-const VIRTUAL_EPOCH_SECONDS: u64 = 1_767_225_600;
+pub(crate) const VIRTUAL_EPOCH_SECONDS: u64 = 1_767_225_600;
 
 impl Clock {
     pub(crate) fn now(&self) -> Moment {
@@ -82,6 +82,7 @@ impl Clock {
     }
 
     /// Seconds since 1970, for the `Date` of replies.
+    #[expect(clippy::disallowed_methods, reason = "the only reader of the wall clock")]
     pub(crate) fn unix_seconds(&self) -> u64 {
         match self {
             Self::System => {

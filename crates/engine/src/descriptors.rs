@@ -1,5 +1,5 @@
-//! Descriptors: how many operations each has in flight, so that laws 5 and 6 hold on any backend.
-//! It opens and closes nothing.
+//! Descriptors: what each has in flight, so that laws 5 and 6 hold on any backend.
+//! It opens and closes nothing; it says who must wait for whom.
 
 use crate::error::OpKind;
 use crate::op::Descriptor;
@@ -7,18 +7,29 @@ use crate::slots::Key;
 
 #[derive(Clone, Copy, Default)]
 struct State {
+    /// Operations in flight, a close not counted.
     in_flight: u16,
     sending: bool,
+    /// A receive, or an accept.
     receiving: bool,
-    closing: bool,
+    /// Its close, until that has completed.
+    closing: Option<Key>,
+    /// A shutdown waits for the send, or a close for everything.
+    awaited: bool,
+}
+
+/// An operation that waits for others of its descriptor.
+struct Waiting {
+    descriptor: Descriptor,
+    kind: OpKind,
+    key: Key,
 }
 
 /// Operations in flight by descriptor number.
 #[derive(Default)]
 pub(crate) struct Descriptors {
     states: Vec<State>,
-    /// Closes that wait for the last operation of their descriptor.
-    waiting: Vec<(Descriptor, Key)>,
+    waiting: Vec<Waiting>,
 }
 
 impl Descriptors {
@@ -29,12 +40,12 @@ impl Descriptors {
         descriptor: Option<Descriptor>,
         kind: OpKind,
     ) -> Option<&'static str> {
-        let Some(descriptor) = descriptor else { return None };
+        let descriptor = descriptor?;
         let Ok(index) = usize::try_from(descriptor.0) else {
             return Some("a descriptor is not negative");
         };
         let state = self.states.get(index)?;
-        if state.closing {
+        if state.closing.is_some() {
             return Some("nothing is submitted on a descriptor behind its close (law 6)");
         }
         match kind {
@@ -42,52 +53,97 @@ impl Descriptors {
             OpKind::Receive | OpKind::ReceiveInto if state.receiving => {
                 Some("one receive is in flight per socket")
             }
+            OpKind::Accept if state.receiving => Some("one accept is in flight per listener"),
+            OpKind::Close => None,
             _ if state.in_flight == u16::MAX => Some("a descriptor has 65,535 operations at most"),
             _ => None,
         }
     }
 
+    /// Whether a descriptor has operations in flight, its close included.
+    pub(crate) fn is_in_use(&self, descriptor: Descriptor) -> bool {
+        let state = usize::try_from(descriptor.0).ok().and_then(|index| self.states.get(index));
+        state.is_some_and(|state| state.in_flight > 0 || state.closing.is_some())
+    }
+
+    /// Counts a beginning. False: it waits for others, and `end` gives it back.
     #[inline]
-    pub(crate) fn begin(&mut self, descriptor: Descriptor, kind: OpKind) {
+    pub(crate) fn begin(&mut self, descriptor: Descriptor, kind: OpKind, key: Key) -> bool {
         let state = self.state(descriptor);
-        state.in_flight += 1;
+        let waits = match kind {
+            OpKind::Close => state.in_flight > 0,
+            OpKind::Shutdown => state.sending,
+            _ => false,
+        };
+        match kind {
+            OpKind::Close => state.closing = Some(key),
+            _ => state.in_flight += 1,
+        }
         match kind {
             OpKind::Send => state.sending = true,
-            OpKind::Receive | OpKind::ReceiveInto => state.receiving = true,
+            OpKind::Receive | OpKind::ReceiveInto | OpKind::Accept => state.receiving = true,
             _ => {}
         }
+        if waits {
+            state.awaited = true;
+            self.waiting.push(Waiting { descriptor, kind, key });
+        }
+        !waits
     }
 
-    /// Counts an end; gives the close that may go now.
+    /// The system has given this number out. A close of the same number that has not completed
+    /// yet has been done by then: it no longer concerns this descriptor.
     #[inline]
-    pub(crate) fn end(&mut self, descriptor: Descriptor, kind: OpKind) -> Option<Key> {
+    pub(crate) fn arrive(&mut self, descriptor: Descriptor) {
         let state = self.state(descriptor);
-        state.in_flight -= 1;
+        if state.closing.is_some() {
+            *state = State::default();
+        }
+    }
+
+    /// Counts an end; adds whatever waited for it and may go now.
+    #[inline]
+    pub(crate) fn end(
+        &mut self,
+        descriptor: Descriptor,
+        kind: OpKind,
+        key: Key,
+        startable: &mut Vec<Key>,
+    ) {
+        let state = self.state(descriptor);
         match kind {
+            OpKind::Close => {
+                if state.closing == Some(key) {
+                    state.closing = None;
+                }
+                return;
+            }
             OpKind::Send => state.sending = false,
-            OpKind::Receive | OpKind::ReceiveInto => state.receiving = false,
+            OpKind::Receive | OpKind::ReceiveInto | OpKind::Accept => state.receiving = false,
             _ => {}
         }
-        if state.in_flight > 0 || !state.closing {
-            return None;
+        state.in_flight -= 1;
+        if state.awaited {
+            self.start(descriptor, startable);
         }
-        let index = self.waiting.iter().position(|(waiting, _)| *waiting == descriptor)?;
-        Some(self.waiting.swap_remove(index).1)
     }
 
-    /// True: nothing is in flight, the close may go at once. False: it waits.
-    pub(crate) fn begin_close(&mut self, descriptor: Descriptor, key: Key) -> bool {
-        let state = self.state(descriptor);
-        state.closing = true;
-        let free = state.in_flight == 0;
-        if !free {
-            self.waiting.push((descriptor, key));
-        }
-        free
-    }
-
-    pub(crate) fn closed(&mut self, descriptor: Descriptor) {
-        self.state(descriptor).closing = false;
+    /// Takes out what waits on a descriptor for what is no longer in flight.
+    fn start(&mut self, descriptor: Descriptor, startable: &mut Vec<Key>) {
+        let State { in_flight, sending, .. } = *self.state(descriptor);
+        let mut awaited = false;
+        self.waiting.retain(|waiting| {
+            if waiting.descriptor != descriptor {
+                return true;
+            }
+            let waits = if waiting.kind == OpKind::Close { in_flight > 0 } else { sending };
+            awaited |= waits;
+            if !waits {
+                startable.push(waiting.key);
+            }
+            waits
+        });
+        self.state(descriptor).awaited = awaited;
     }
 
     #[inline]
@@ -97,5 +153,29 @@ impl Descriptors {
             self.states.resize(index + 1, State::default());
         }
         &mut self.states[index]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number may be given out again before the completion of its close was seen: some files are
+    /// closed by a worker of the kernel.
+    #[test]
+    fn a_number_may_come_back_before_its_close_completes() {
+        let mut descriptors = Descriptors::default();
+        let (seven, mut startable) = (Descriptor(7), Vec::new());
+        let (old, new) = (Key::from_raw(1), Key::from_raw(2));
+        assert!(descriptors.begin(seven, OpKind::Close, old));
+        assert!(descriptors.misuse_of(Some(seven), OpKind::Receive).is_some());
+        descriptors.arrive(seven);
+        assert_eq!(descriptors.misuse_of(Some(seven), OpKind::Receive), None);
+        assert!(descriptors.begin(seven, OpKind::Receive, Key::from_raw(3)));
+        assert!(!descriptors.begin(seven, OpKind::Close, new), "it waits for the receive");
+        descriptors.end(seven, OpKind::Close, old, &mut startable);
+        assert!(descriptors.misuse_of(Some(seven), OpKind::Send).is_some(), "the new close stands");
+        descriptors.end(seven, OpKind::Receive, Key::from_raw(3), &mut startable);
+        assert_eq!(startable, [new]);
     }
 }

@@ -1,9 +1,8 @@
 //! The engine of one shard: operations in, completions out, turn by turn.
 //! It knows no protocol and runs no code of the application: what ended is listed, not called.
 
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::backend::readiness::Readiness;
 use crate::backend::readiness::selector::epoll::Epoll;
@@ -16,125 +15,11 @@ use crate::completion::{Completion, Outcome};
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
+use crate::options::{Address, EngineOptions, ListenOptions, Mechanism};
 use crate::slots::Key;
 use crate::stats::Stats;
 use crate::wake::Waker;
 use crate::wheel::Wheel;
-
-/// Where a socket listens or comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Address {
-    /// An IP address and a port.
-    Internet(SocketAddr),
-    /// A Unix socket, by its path if it has one.
-    Unix(Option<PathBuf>),
-}
-
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Internet(address) => address.fmt(f),
-            Self::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
-            Self::Unix(None) => f.write_str("unix"),
-        }
-    }
-}
-
-/// How to make a listener.
-#[derive(Clone, Copy, Debug)]
-pub struct ListenOptions<'a> {
-    /// Where.
-    pub address: &'a Address,
-    /// How many connections may wait to be accepted (listen(2)).
-    pub backlog: i32,
-    /// Joins a listener of this process on the same port, instead of refusing a busy one.
-    pub joining: bool,
-}
-
-/// The mechanisms to choose from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mechanism {
-    /// io_uring (Linux 6.1 and later).
-    Uring,
-    /// epoll(7).
-    Epoll,
-}
-
-impl Mechanism {
-    /// Its name, as in `--engine`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Uring => "uring",
-            Self::Epoll => "epoll",
-        }
-    }
-}
-
-/// The mechanism that was chosen, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
-    /// Which one.
-    pub mechanism: Mechanism,
-    /// Why, for the line at the start; without the mechanism's name.
-    pub reason: String,
-}
-
-impl Choice {
-    /// Takes the mechanism that was asked for, or with `None` the best one that works here, found
-    /// out by doing an operation with it.
-    ///
-    /// # Errors
-    /// The mechanism that was asked for is refused by the system.
-    pub fn probe(asked: Option<Mechanism>) -> Result<Self, Error> {
-        let mechanism = asked.unwrap_or(Mechanism::Uring);
-        let options = EngineOptions { ring_chunks: 8, cq_entries: 64, ..EngineOptions::default() };
-        let tried = Engine::new(mechanism, options);
-        match (tried, asked) {
-            (Ok(_), Some(_)) => Ok(Self { mechanism, reason: "asked for".to_owned() }),
-            (Ok(_), None) => {
-                Ok(Self { mechanism, reason: "the fastest that works here".to_owned() })
-            }
-            (Err(error), Some(_)) => Err(error),
-            (Err(error), None) => {
-                let reason = format!("io_uring was refused: {error}");
-                Ok(Self { mechanism: Mechanism::Epoll, reason })
-            }
-        }
-    }
-}
-
-/// Sizes and limits of an engine.
-#[derive(Clone, Debug)]
-pub struct EngineOptions {
-    /// The shard's number, below [`SHARDS_MAX`](crate::SHARDS_MAX).
-    pub shard: u16,
-    /// Operations in flight.
-    pub operations_max: u32,
-    /// Chunks that the kernel can fill at a time: a power of two.
-    pub ring_chunks: u16,
-    /// Chunks held past their turn, before connections that hold more are paused.
-    pub chunks_given_away_max: usize,
-    /// Completions the kernel can queue.
-    pub cq_entries: u32,
-    /// How long to spin before sleeping while little time passes between completions, in
-    /// microseconds; 0 never spins (io_uring only).
-    pub spin_us: u32,
-}
-
-impl Default for EngineOptions {
-    /// For 10,000 connections a shard: 4 MB of chunks in the ring, 64 MB held at most.
-    fn default() -> Self {
-        Self {
-            shard: 0,
-            operations_max: 1 << 20,
-            ring_chunks: 1024,
-            chunks_given_away_max: 16_384,
-            cq_entries: 32_768,
-            spin_us: 0,
-        }
-    }
-}
 
 /// The one door through which an engine is used: later the engine can be another library.
 pub trait Handle {
@@ -196,6 +81,16 @@ pub trait Handle {
     /// The mechanism has no descriptors of the system.
     fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error>;
 
+    /// Lets go of a descriptor with nothing in flight, so that another engine of the process, or
+    /// of the same world, can use it: from here on that one's operations may name it.
+    ///
+    /// # Errors
+    /// Operations on it are in flight: it stays here.
+    fn release(&mut self, descriptor: Descriptor) -> Result<Descriptor, Error>;
+
+    /// A descriptor comes that another engine has released, or has only just been given.
+    fn take_over(&mut self, descriptor: Descriptor);
+
     /// Wakes this engine from any thread.
     fn waker(&self) -> Waker;
 
@@ -224,6 +119,8 @@ pub struct Engine {
     /// The operations behind the wheel's indices.
     timeouts: Vec<Key>,
     due: Vec<u32>,
+    /// Timeouts of this turn, to be put into order.
+    expired: Vec<(Moment, Key)>,
     clock: Clock,
     now: Moment,
     stats: Stats,
@@ -257,16 +154,18 @@ impl Engine {
     }
 
     fn over(backend: Box<dyn Backend>, ledger: Ledger) -> Self {
+        ledger.chunks.set_waker(backend.waker().clone());
         let clock = backend.clock();
         let now = clock.now();
         let wheel = Wheel::new(now.milliseconds());
-        let (timeouts, due, stats) = Default::default();
-        Self { backend, ledger, wheel, timeouts, due, clock, now, stats }
+        let (timeouts, due, expired, stats) = Default::default();
+        Self { backend, ledger, wheel, timeouts, due, expired, clock, now, stats }
     }
 
-    /// Closes go when the last operation of their descriptor has completed (law 6).
-    fn start_closes(&mut self) {
-        while let Some(key) = self.ledger.closable.pop() {
+    /// Closes go when the last operation of their descriptor has completed (law 6), shutdowns when
+    /// the send has. One that was cancelled meanwhile is stale.
+    fn start_waiting(&mut self) {
+        while let Some(key) = self.ledger.startable.pop() {
             self.backend.submit(&mut self.ledger, key);
         }
     }
@@ -288,12 +187,17 @@ impl Engine {
             let Some(slot) = self.ledger.slots.get(key) else { continue };
             let Some(Op::Timeout { at }) = slot.op else { continue };
             if at <= self.now {
-                self.ledger.end(key, |_| Outcome::Expired);
+                self.expired.push((at, key));
             } else {
                 self.wheel.schedule(index, milliseconds_up(at));
             }
         }
         self.due = due;
+        // A late turn takes several slots of the wheel at once, which are coarse far ahead.
+        self.expired.sort_by_key(|(at, _)| *at);
+        for (_, key) in self.expired.drain(..) {
+            self.ledger.end(key, |_| Outcome::Expired);
+        }
     }
 
     fn until(&self, deadline: Option<Moment>) -> Until {
@@ -363,12 +267,12 @@ impl Handle for Engine {
         deadline: Option<Moment>,
         completions: &mut Vec<Completion>,
     ) -> Result<(), Error> {
-        self.start_closes();
+        self.start_waiting();
         let until = self.until(deadline);
         let turned = self.backend.turn(&mut self.ledger, until);
         self.now = self.clock.now();
         self.expire();
-        self.start_closes();
+        self.start_waiting();
         self.stats.turns += 1;
         self.stats.completed += self.ledger.completions.len() as u64;
         completions.append(&mut self.ledger.completions);
@@ -390,7 +294,9 @@ impl Handle for Engine {
     }
 
     fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
-        self.backend.listen(options)
+        let opened = self.backend.listen(options)?;
+        self.ledger.arrive(opened);
+        Ok(opened)
     }
 
     fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
@@ -402,11 +308,27 @@ impl Handle for Engine {
     }
 
     fn open_directory(&mut self, path: &Path) -> Result<Descriptor, Error> {
-        self.backend.open_directory(path)
+        let opened = self.backend.open_directory(path)?;
+        self.ledger.arrive(opened);
+        Ok(opened)
     }
 
     fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error> {
-        self.backend.adopt(socket)
+        let opened = self.backend.adopt(socket)?;
+        self.ledger.arrive(opened);
+        Ok(opened)
+    }
+
+    fn release(&mut self, descriptor: Descriptor) -> Result<Descriptor, Error> {
+        if self.ledger.is_in_use(descriptor) {
+            return Err(Error::Misuse("a descriptor is released with nothing in flight"));
+        }
+        self.backend.release(descriptor);
+        Ok(descriptor)
+    }
+
+    fn take_over(&mut self, descriptor: Descriptor) {
+        self.ledger.arrive(descriptor);
     }
 
     fn waker(&self) -> Waker {
@@ -440,9 +362,12 @@ impl Drop for Engine {
     fn drop(&mut self) {
         let mut completions = Vec::new();
         if self.quiesce(&mut completions).is_err() {
-            // What never ended must stay where it is for ever.
-            let nothing = ledger_for(&EngineOptions { ring_chunks: 1, ..EngineOptions::default() });
-            std::mem::forget(std::mem::replace(&mut self.ledger, nothing));
+            // What never ended must stay where it is for ever, the backend's buffers too.
+            let options = EngineOptions { ring_chunks: 1, ..EngineOptions::default() };
+            let nothing = World::new(0).backend(&options);
+            std::mem::forget(std::mem::replace(&mut self.backend, nothing));
+            std::mem::forget(std::mem::replace(&mut self.ledger, ledger_for(&options)));
+            return;
         }
         for completion in completions {
             if let Outcome::Accepted(socket)

@@ -113,7 +113,7 @@ impl Error {
     }
 
     /// Whether descriptors or memory are exhausted: pause and try again later, this is not the
-    /// end of a listener (DESIGN §3, accept errors).
+    /// end of a listener.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
         self.errno().is_some_and(crate::system::is_exhausted)

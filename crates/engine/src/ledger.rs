@@ -5,7 +5,7 @@ use crate::chunk::{ChunkLimits, Chunks};
 use crate::completion::{Completion, Memory, Outcome};
 use crate::descriptors::Descriptors;
 use crate::error::{Error, OpKind};
-use crate::op::{Op, PIECES_MAX};
+use crate::op::{Descriptor, Op, PIECES_MAX};
 use crate::slots::{Ended, Key, Slots};
 use crate::system;
 
@@ -14,10 +14,11 @@ pub(crate) struct Ledger {
     pub(crate) slots: Slots,
     pub(crate) chunks: Chunks,
     pub(crate) completions: Vec<Completion>,
-    /// Closes whose descriptor's last operation has completed.
-    pub(crate) closable: Vec<Key>,
+    /// Closes and shutdowns that have waited for other operations and may go now.
+    pub(crate) startable: Vec<Key>,
     descriptors: Descriptors,
     /// Vectors of ended sends, for the next ones.
+    #[expect(clippy::vec_box, reason = "the system has pointers to it while it is in use")]
     pub(crate) spare_work: Vec<Box<crate::backend::Work>>,
 }
 
@@ -29,19 +30,19 @@ impl Ledger {
             slots: Slots::new(shard, operations_max),
             chunks: Chunks::new(chunks),
             completions: Vec::new(),
-            closable: Vec::new(),
+            startable: Vec::new(),
             descriptors: Descriptors::default(),
             spare_work: Vec::new(),
         }
     }
 
-    /// Enters an operation. False: it broke a law or a limit and has ended already.
+    /// Enters an operation. False: it broke a law or a limit and has ended already, or it waits
+    /// for others and comes out of `startable`.
     #[inline]
     pub(crate) fn enter(&mut self, op: Op, token: u64) -> (Key, bool) {
         let descriptor = op.descriptor();
         let kind = op.kind();
         let misuse = misuse_of(&op).or_else(|| self.descriptors.misuse_of(descriptor, kind));
-        let closing = if let Op::Close { descriptor } = &op { Some(*descriptor) } else { None };
         let key = match self.slots.insert(op, token) {
             Ok(key) => key,
             Err(op) => {
@@ -54,16 +55,11 @@ impl Ledger {
             self.fail(key, Error::Misuse(sentence));
             return (key, false);
         }
-        if let Some(descriptor) = descriptor {
-            self.descriptors.begin(descriptor, kind);
-            if let Some(slot) = self.slots.get(key) {
-                slot.marks.counted = true;
-            }
+        let Some(descriptor) = descriptor else { return (key, true) };
+        if let Some(slot) = self.slots.get(key) {
+            slot.marks.counted = true;
         }
-        match closing {
-            Some(descriptor) => (key, self.descriptors.begin_close(descriptor, key)),
-            None => (key, true),
-        }
+        (key, self.descriptors.begin(descriptor, kind, key))
     }
 
     /// One completion of a streaming operation; more will come.
@@ -71,6 +67,9 @@ impl Ledger {
     pub(crate) fn deliver(&mut self, key: Key, outcome: Outcome) {
         let token = self.slots.get(key).map(|slot| slot.token);
         let token = token.expect("the backend delivers to live operations only");
+        if let Outcome::Accepted(socket) = &outcome {
+            self.descriptors.arrive(*socket);
+        }
         self.completions.push(Completion { key, token, more: true, outcome });
     }
 
@@ -79,15 +78,19 @@ impl Ledger {
     pub(crate) fn end(&mut self, key: Key, outcome: impl FnOnce(Op) -> Outcome) {
         let Some(ended) = self.slots.remove(key) else { return };
         let Ended { op, token, marks, work, .. } = ended;
-        self.count_end(&op, marks.counted, work);
-        self.completions.push(Completion { key, token, more: false, outcome: outcome(op) });
+        self.count_end(key, &op, marks.counted, work);
+        let outcome = outcome(op);
+        if let Outcome::Connected(descriptor) | Outcome::Opened(descriptor, _) = &outcome {
+            self.descriptors.arrive(*descriptor);
+        }
+        self.completions.push(Completion { key, token, more: false, outcome });
     }
 
     /// The last completion of an operation that failed.
     pub(crate) fn fail(&mut self, key: Key, error: Error) {
         let Some(ended) = self.slots.remove(key) else { return };
         let Ended { op, token, sent, marks, work } = ended;
-        self.count_end(&op, marks.counted, work);
+        self.count_end(key, &op, marks.counted, work);
         let limited = marks.over_budget && error == Error::Cancelled;
         let error = if limited { Error::Limit("chunks_given_away_max") } else { error };
         self.push_failed(key, token, error, Memory::of(op, sent));
@@ -98,6 +101,16 @@ impl Ledger {
         let cancelled = errno == system::ECANCELED;
         let error = if cancelled { Error::Cancelled } else { Error::system(kind, errno) };
         self.fail(key, error);
+    }
+
+    /// A descriptor came that no operation gave.
+    pub(crate) fn arrive(&mut self, descriptor: Descriptor) {
+        self.descriptors.arrive(descriptor);
+    }
+
+    /// Whether a descriptor has operations in flight, its close included.
+    pub(crate) fn is_in_use(&self, descriptor: Descriptor) -> bool {
+        self.descriptors.is_in_use(descriptor)
     }
 
     /// Memory for the vectors of a send.
@@ -116,15 +129,15 @@ impl Ledger {
     }
 
     #[inline]
-    fn count_end(&mut self, op: &Op, counted: bool, work: Option<Box<crate::backend::Work>>) {
-        if counted
-            && let Some(descriptor) = op.descriptor()
-            && let Some(close) = self.descriptors.end(descriptor, op.kind())
-        {
-            self.closable.push(close);
-        }
-        if let Op::Close { descriptor } = op {
-            self.descriptors.closed(*descriptor);
+    fn count_end(
+        &mut self,
+        key: Key,
+        op: &Op,
+        counted: bool,
+        work: Option<Box<crate::backend::Work>>,
+    ) {
+        if counted && let Some(descriptor) = op.descriptor() {
+            self.descriptors.end(descriptor, op.kind(), key, &mut self.startable);
         }
         if let Some(work) = work
             && self.spare_work.len() < SPARE_WORK_MAX

@@ -22,7 +22,8 @@
 //! # Ok(())
 //! # }
 //! ```
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::cast_possible_truncation)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod backend;
 mod chunk;
@@ -33,6 +34,7 @@ mod engine;
 mod error;
 mod ledger;
 mod op;
+mod options;
 mod slots;
 mod stats;
 mod sync;
@@ -44,9 +46,10 @@ pub use backend::simulated;
 pub use chunk::{CHUNK_BYTES, COPY_BYTES_MAX, Chunk};
 pub use clock::{Moment, system_now};
 pub use completion::{Completion, Memory, Metadata, Outcome};
-pub use engine::{Address, Choice, Engine, EngineOptions, Handle, ListenOptions, Mechanism};
+pub use engine::{Engine, Handle};
 pub use error::{Error, OpKind};
 pub use op::{Descriptor, Op, PIECES_MAX, Piece};
+pub use options::{Address, Choice, EngineOptions, ListenOptions, Mechanism};
 pub use slots::{Key, OPERATIONS_MAX, SHARDS_MAX};
 pub use stats::Stats;
 pub use system::{descriptors_max_raise, processors, spawn_thread};

@@ -22,7 +22,7 @@ impl Descriptor {
 }
 
 /// One piece of what a send sends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Piece {
     /// Owned bytes; the buffer comes back with the completion.
     Owned(Vec<u8>),
@@ -42,10 +42,17 @@ impl Piece {
     }
 }
 
+/// A piece may be megabytes: its length tells enough.
+impl std::fmt::Debug for Piece {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Piece({} bytes)", self.as_slice().len())
+    }
+}
+
 /// One thing asked of the system.
 #[derive(Debug)]
 pub enum Op {
-    /// Takes connections from a listener; streaming. Each comes as
+    /// Takes connections from a listener; streaming, one in flight per listener. Each comes as
     /// [`Outcome::Accepted`](crate::Outcome::Accepted), non-blocking and close-on-exec (accept4(2)).
     Accept {
         /// A descriptor from [`Handle::listen`](crate::Handle::listen).
@@ -78,6 +85,7 @@ pub enum Op {
         pieces: Vec<Piece>,
     },
     /// Ends the write half: the peer reads an end of stream behind all bytes sent (shutdown(2)).
+    /// It waits for the send in flight on the socket, if there is one.
     Shutdown {
         /// Of which socket.
         socket: Descriptor,
@@ -134,10 +142,11 @@ impl Op {
         }
     }
 
-    /// The descriptor it works on, but for a close, which ends one.
+    /// The descriptor it works on or ends.
     #[inline]
     pub(crate) const fn descriptor(&self) -> Option<Descriptor> {
         match self {
+            Self::Close { descriptor } => Some(*descriptor),
             Self::Accept { listener } => Some(*listener),
             Self::Receive { socket }
             | Self::ReceiveInto { socket, .. }
@@ -145,7 +154,7 @@ impl Op {
             | Self::Shutdown { socket } => Some(*socket),
             Self::Read { file, .. } => Some(*file),
             Self::Open { root, .. } => Some(*root),
-            Self::Connect { .. } | Self::Close { .. } | Self::Timeout { .. } => None,
+            Self::Connect { .. } | Self::Timeout { .. } => None,
         }
     }
 }

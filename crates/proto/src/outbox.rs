@@ -27,6 +27,15 @@ impl Piece {
         }
     }
 
+    /// The bytes, shared by reference count from now on; nothing is copied.
+    #[must_use]
+    pub fn into_shared(self) -> Bytes {
+        match self {
+            Self::Owned(bytes) => Bytes::from(bytes),
+            Self::Shared(bytes) => bytes,
+        }
+    }
+
     /// How many bytes there are to be sent.
     #[inline]
     #[must_use]
@@ -177,13 +186,46 @@ impl Outbox {
         into.append(&mut taken.pieces);
     }
 
-    /// Moves up to `max` pieces out, in order. When all have gone, the outbox is empty and keeps
-    /// only the room for further pieces.
-    pub fn drain_pieces(&mut self, max: usize) -> impl Iterator<Item = Piece> + '_ {
+    /// Moves up to `pieces_max` pieces and `bytes_max` bytes out, in order; the last piece is cut
+    /// there. When all have gone, the outbox keeps only the room for further pieces.
+    ///
+    /// # Panics
+    /// When `bytes_max` is 0.
+    #[inline]
+    pub fn drain_pieces(
+        &mut self,
+        pieces_max: usize,
+        bytes_max: usize,
+    ) -> impl Iterator<Item = Piece> + '_ {
+        assert!(bytes_max > 0, "at least one byte goes out");
         self.close_tail();
-        let count = max.min(self.pieces.len());
+        let count = match self.pieces_len <= bytes_max {
+            true => self.pieces.len().min(pieces_max),
+            false => self.cut_at(bytes_max).min(pieces_max),
+        };
         self.pieces_len -= self.pieces[..count].iter().map(Piece::len).sum::<usize>();
         self.pieces.drain(..count)
+    }
+
+    /// Cuts the piece that crosses `bytes_max` in two; how many pieces stand before the cut.
+    #[inline(never)]
+    fn cut_at(&mut self, bytes_max: usize) -> usize {
+        let mut room = bytes_max;
+        for index in 0..self.pieces.len() {
+            let len = self.pieces[index].len();
+            if len > room {
+                if room == 0 {
+                    return index;
+                }
+                let taken = std::mem::replace(&mut self.pieces[index], Piece::Owned(Vec::new()));
+                let mut front = taken.into_shared();
+                self.pieces[index] = Piece::Shared(front.split_off(room));
+                self.pieces.insert(index, Piece::Shared(front));
+                return index + 1;
+            }
+            room -= len;
+        }
+        self.pieces.len()
     }
 
     /// Takes the unused buffer of an empty outbox away, to be recycled.

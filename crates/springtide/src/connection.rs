@@ -32,6 +32,10 @@ pub(crate) struct Connection {
     is_ready: bool,
     /// The peer has ended its stream.
     is_ended: bool,
+    /// The session needs more bytes of what waits in the inbox: its own limits bound that.
+    needs_bytes: bool,
+    /// Another shard takes the connection over as soon as it is idle.
+    is_leaving: bool,
     session: Session,
 }
 
@@ -51,7 +55,7 @@ const _: () = assert!(size_of::<Connection>() <= 256, "an idle connection holds 
 
 impl Connection {
     /// A connection that was just accepted; it starts to receive.
-    pub(crate) fn open(place: Place, socket: Descriptor, session: Session, room: &mut Room) -> Self {
+    pub(crate) fn open(place: Place, socket: Descriptor, session: Session, room: &Room) -> Self {
         let receive = room.submit(Op::Receive { socket }, place.raw());
         let mut own = Self {
             place,
@@ -69,6 +73,8 @@ impl Connection {
             is_dirty: false,
             is_ready: false,
             is_ended: false,
+            needs_bytes: true,
+            is_leaving: false,
             session,
         };
         own.set_deadline(room);
@@ -77,7 +83,7 @@ impl Connection {
 
     /// When the wheel is to be asked for this connection, if earlier than it will be.
     #[inline]
-    pub(crate) fn to_file(&mut self) -> Option<u64> {
+    pub(crate) fn take_deadline_to_file(&mut self) -> Option<u64> {
         let is_earlier = self.deadline_ms < self.filed_ms;
         is_earlier.then(|| {
             self.filed_ms = self.deadline_ms;
@@ -145,6 +151,7 @@ impl Connection {
 
     #[inline]
     fn stepped(&mut self, step: Step, room: &mut Room) {
+        self.needs_bytes = step == Step::NeedBytes;
         if step == Step::More && !self.is_ready {
             self.is_ready = true;
             room.ready.push(self.place);
@@ -163,12 +170,13 @@ impl Connection {
 
     /// Receiving stops when too much waits in either direction, and goes on at half of it.
     #[inline]
-    fn balance(&mut self, room: &mut Room) {
+    fn balance(&mut self, room: &Room) {
         let (inbox, outbox) = match &self.traffic {
             Some(traffic) => (traffic.inbox.len(), traffic.outbox.len()),
             None => (0, 0),
         };
         let limits = &room.limits;
+        let inbox = if self.needs_bytes { 0 } else { inbox };
         if inbox > limits.inbox_bytes_max || outbox > limits.outbox_bytes_max {
             if !self.is_paused && self.receive != Key::NONE {
                 self.is_paused = true;
@@ -217,6 +225,9 @@ impl Connection {
                 _ if self.session.wants_close() => self.begin_close(room),
                 _ => {}
             }
+            if self.is_leaving && self.is_idle() {
+                room.requests.engine.borrow_mut().cancel(self.receive);
+            }
         }
         self.rest(room);
         self.set_deadline(room);
@@ -225,9 +236,8 @@ impl Connection {
     /// Gives traffic back in which nothing waits.
     #[inline]
     fn rest(&mut self, room: &mut Room) {
-        let idle = self.traffic.take_if(|traffic| {
-            traffic.inbox.is_empty() && traffic.outbox.is_empty()
-        });
+        let idle =
+            self.traffic.take_if(|traffic| traffic.inbox.is_empty() && traffic.outbox.is_empty());
         if let Some(traffic) = idle {
             room.put_traffic(traffic);
         }
@@ -244,6 +254,7 @@ impl Connection {
         if self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty()) {
             self.handle_inbox(room);
         }
+        self.balance(room);
         self.mark_dirty(room);
     }
 
@@ -276,6 +287,10 @@ impl Connection {
             room.counts.bytes_sent += sent as u64;
             room.put_pieces(pieces);
         }
+        if key == Key::NONE {
+            // An operation that could not even be entered: the engine has no room for it.
+            return self.give_up(room);
+        }
         if key == self.send {
             self.send = Key::NONE;
             return self.give_up(room);
@@ -287,7 +302,11 @@ impl Connection {
         match error {
             // A pause, or a limit of the engine on what is held: go on when there is room.
             springtide_engine::Error::Cancelled | springtide_engine::Error::Limit(_) => {
-                self.receive_again(room);
+                if self.is_leaving && self.is_idle() {
+                    room.leaving.push((self.place, self.socket));
+                } else {
+                    self.receive_again(room);
+                }
             }
             _ => {
                 self.is_ended = true;
@@ -341,6 +360,25 @@ impl Connection {
             self.session.drain();
             self.mark_dirty(room);
         }
+    }
+
+    /// Goes to another shard as soon as it is idle; what has begun is finished here.
+    pub(crate) fn leave(&mut self, room: &mut Room) {
+        self.is_leaving = true;
+        self.mark_dirty(room);
+    }
+
+    /// Whether the descriptor is all there is to the connection.
+    fn is_idle(&self) -> bool {
+        self.state == State::Open
+            && !self.is_ended
+            && self.stage.is_none()
+            && self.send == Key::NONE
+            && self.session.is_idle()
+            && self
+                .traffic
+                .as_ref()
+                .is_none_or(|traffic| traffic.inbox.is_empty() && traffic.outbox.is_empty())
     }
 
     /// The connection ends now, whatever waits.

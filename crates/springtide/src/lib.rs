@@ -1,5 +1,6 @@
 //! Springtide: a network server that is simple and fast.
 //! Sessions turn bytes into events here; nothing else in the house does.
+#![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 mod connection;
@@ -21,6 +22,8 @@ mod server;
 mod session;
 mod shard;
 mod table;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 pub use bytes::Bytes;

@@ -22,12 +22,13 @@ pub struct Limits {
     /// it goes on at half of it. A pause takes effect up to 33 chunks (132 KiB) later. Default
     /// 64 KiB.
     pub inbox_bytes_max: usize,
-    /// How long a send may make no progress before its connection is closed. Default 30 s.
+    /// How long a peer may take for each 256 KiB that are sent, before its connection is closed.
+    /// Default 30 s.
     pub send_timeout_ms: u64,
     /// How long a connection that was closed from here may take to end its side. Default 2 s.
     pub linger_timeout_ms: u64,
-    /// Open connections of the whole server, beyond which no further is accepted. Default: what
-    /// the system allows in descriptors, less a tenth.
+    /// Open connections of the whole server, beyond which accepting pauses, and what was accepted
+    /// already is closed. Default: what the system allows in descriptors, less a tenth.
     pub connections_max: usize,
 }
 
@@ -45,8 +46,10 @@ impl Default for Limits {
 }
 
 /// The most exchanges of one connection in one turn (law 9).
-pub(crate) const EXCHANGES_PER_TURN_MAX: usize = 32;
+pub(crate) const EXCHANGES_PER_TURN_MAX: u32 = 32;
 /// The most bytes of one connection that are handled in one turn (law 9).
 pub(crate) const BYTES_PER_TURN_MAX: usize = 128 << 10;
+/// The most bytes of one send: what a slow peer must take within the send's timeout.
+pub(crate) const SEND_BYTES_MAX: usize = 256 << 10;
 /// Below this many bytes waiting to be sent, the next piece of a streamed file is read.
 pub(crate) const STREAM_LOW_BYTES: usize = 256 << 10;

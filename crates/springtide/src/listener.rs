@@ -1,10 +1,12 @@
 //! Listeners: accepting, pausing when descriptors are spent, moving to another shard.
 //! A listener is closed only when no shard is left to take it over: closing resets its backlog.
 
+use std::path::Path;
+use std::time::Duration;
+
 use springtide_engine::{Completion, Descriptor, Error, Key, Op, Outcome};
 
 use crate::room::Room;
-use std::time::Duration;
 
 /// Tokens of accepts; the listener's number stands in the low bits.
 pub(crate) const LISTENER_TOKEN: u64 = 1 << 60;
@@ -19,7 +21,13 @@ pub(crate) struct Listeners {
     all: Vec<Listener>,
     is_paused: bool,
     resume: Option<Key>,
+    /// A descriptor kept for the time when none is left: while accepting pauses it is free for
+    /// what the open connections need, and no connection is accepted before it is held again.
+    reserve: Option<Descriptor>,
 }
+
+/// The token of the close of the reserve.
+const RESERVE_TOKEN: u64 = 5 << 60;
 
 struct Listener {
     socket: Descriptor,
@@ -42,7 +50,23 @@ impl Listeners {
     /// Starts to accept.
     pub(crate) fn add(&mut self, socket: Descriptor, room: &Room) {
         self.all.push(Listener { socket, accept: None, is_leaving: false });
+        self.hold_reserve(room);
         self.accept_again(room);
+    }
+
+    /// Any descriptor does; a directory is one that every engine can open.
+    fn hold_reserve(&mut self, room: &Room) -> bool {
+        if self.reserve.is_none() {
+            let mut engine = room.requests.engine.borrow_mut();
+            self.reserve = engine.open_directory(Path::new("/")).ok();
+        }
+        self.reserve.is_some()
+    }
+
+    fn free_reserve(&mut self, room: &Room) {
+        if let Some(descriptor) = self.reserve.take() {
+            room.submit(Op::Close { descriptor }, RESERVE_TOKEN);
+        }
     }
 
     fn accept_again(&mut self, room: &Room) {
@@ -91,22 +115,32 @@ impl Listeners {
         }
         self.is_paused = true;
         room.counts.accepts_paused += 1;
-        let mut engine = room.requests.engine.borrow_mut();
+        self.free_reserve(room);
         for accept in self.all.iter().filter_map(|listener| listener.accept) {
-            engine.cancel(accept);
+            room.requests.engine.borrow_mut().cancel(accept);
         }
+        self.try_later(room);
+    }
+
+    fn try_later(&mut self, room: &Room) {
+        let mut engine = room.requests.engine.borrow_mut();
         let at = engine.now() + Duration::from_millis(PAUSE_MS);
         self.resume = Some(engine.submit(Op::Timeout { at }, RESUME_TOKEN));
     }
 
-    /// A connection has ended, or the pause is over.
-    pub(crate) fn resume(&mut self, room: &Room) {
-        if self.is_paused {
+    /// A connection has ended, or the pause is over: accepts again if there is room.
+    pub(crate) fn resume(&mut self, has_room: bool, room: &Room) {
+        if !self.is_paused {
+            return;
+        }
+        if let Some(timeout) = self.resume.take() {
+            room.requests.engine.borrow_mut().cancel(timeout);
+        }
+        if has_room && self.hold_reserve(room) {
             self.is_paused = false;
-            if let Some(timeout) = self.resume.take() {
-                room.requests.engine.borrow_mut().cancel(timeout);
-            }
             self.accept_again(room);
+        } else {
+            self.try_later(room);
         }
     }
 
@@ -114,6 +148,10 @@ impl Listeners {
     /// Those without one are given at once.
     pub(crate) fn leave(&mut self, room: &Room) -> Vec<Descriptor> {
         let mut free = Vec::new();
+        self.free_reserve(room);
+        if let Some(timeout) = self.resume.take() {
+            room.requests.engine.borrow_mut().cancel(timeout);
+        }
         let mut engine = room.requests.engine.borrow_mut();
         for listener in &mut self.all {
             if listener.is_leaving {

@@ -14,6 +14,8 @@ pub(crate) enum Message {
     Peers(Vec<Neighbour>),
     /// A connection accepted by another shard.
     Adopt(Descriptor),
+    /// An idle connection of a shard that stops.
+    TakeOver(Descriptor),
     /// A listener of a shard that stops.
     TakeListener(Descriptor),
     /// Hand the listeners to another shard, finish what has begun, and stop within so many

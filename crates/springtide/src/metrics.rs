@@ -13,6 +13,8 @@ pub struct Counts {
     pub connections_total: u64,
     /// Connections that could not be accepted at once, because descriptors or the limit were spent.
     pub accepts_paused: u64,
+    /// Connections closed at once, because accepting brought more than the limit allows.
+    pub connections_refused: u64,
     /// Requests answered.
     pub requests_total: u64,
     /// Requests refused by the protocol's rules or limits.
@@ -27,8 +29,6 @@ pub struct Counts {
     pub bytes_sent: u64,
     /// Turns of all shards.
     pub turns_total: u64,
-    /// Waits entered, in turns of all shards.
-    pub enters_total: u64,
 }
 
 impl Counts {
@@ -39,6 +39,7 @@ impl Counts {
             self.connections_open,
             self.connections_total,
             self.accepts_paused,
+            self.connections_refused,
             self.requests_total,
             self.refusals_total,
             self.panics_total,
@@ -46,7 +47,6 @@ impl Counts {
             self.bytes_received,
             self.bytes_sent,
             self.turns_total,
-            self.enters_total,
         ]
     }
 
@@ -55,6 +55,7 @@ impl Counts {
             connections_open,
             connections_total,
             accepts_paused,
+            connections_refused,
             requests_total,
             refusals_total,
             panics_total,
@@ -62,12 +63,12 @@ impl Counts {
             bytes_received,
             bytes_sent,
             turns_total,
-            enters_total,
         ] = values;
         Self {
             connections_open,
             connections_total,
             accepts_paused,
+            connections_refused,
             requests_total,
             refusals_total,
             panics_total,
@@ -75,7 +76,6 @@ impl Counts {
             bytes_received,
             bytes_sent,
             turns_total,
-            enters_total,
         }
     }
 }
@@ -104,6 +104,11 @@ impl ShardCounts {
     /// Whether the shard takes no more messages.
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended.load(Ordering::SeqCst)
+    }
+
+    /// How many connections the shard has accepted or been dealt.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.values[1].load(Ordering::Relaxed)
     }
 
     /// How many connections the shard has.

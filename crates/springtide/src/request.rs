@@ -59,7 +59,10 @@ pub(crate) struct Shared {
     pub(crate) router: Arc<Router>,
     /// The parts that were put back last: mostly the next to be taken.
     spare: Cell<Option<Box<RequestData>>>,
+    #[expect(clippy::vec_box, reason = "parts move between here and requests without a copy")]
     pool: RefCell<Vec<Box<RequestData>>>,
+    /// How many parts may wait; none once the shard has ended.
+    pooled_max: Cell<usize>,
 }
 
 /// The shard's engine, for what the application asks of it in the middle of a turn.
@@ -69,7 +72,8 @@ const POOLED_MAX: usize = 1024;
 
 impl Shared {
     pub(crate) fn new(engine: SharedEngine, router: Arc<Router>) -> Rc<Self> {
-        Rc::new(Self { engine, router, spare: Cell::default(), pool: RefCell::default() })
+        let (spare, pool) = Default::default();
+        Rc::new(Self { engine, router, spare, pool, pooled_max: Cell::new(POOLED_MAX) })
     }
 
     /// A request's parts, mostly used before.
@@ -87,6 +91,9 @@ impl Shared {
     /// Puts parts back that no request was made of.
     #[inline]
     pub(crate) fn put(&self, mut data: Box<RequestData>) {
+        if self.pooled_max.get() == 0 {
+            return;
+        }
         data.bytes = HeadBytes::None;
         if !data.body.is_empty() {
             data.body = Bytes::new();
@@ -96,18 +103,20 @@ impl Shared {
         }
     }
 
-    /// Frees all parts that wait: each counts what it is in, so nothing else would.
-    pub(crate) fn clear(&self) {
-        drop(self.spare.take());
-        drop(self.pool.take());
-    }
-
     #[inline(never)]
     fn put_pooled(&self, data: Box<RequestData>) {
         let mut pool = self.pool.borrow_mut();
-        if pool.len() < POOLED_MAX {
+        if pool.len() < self.pooled_max.get() {
             pool.push(data);
         }
+    }
+
+    /// Keeps no parts any more: those that wait refer back to here and would keep all of it.
+    pub(crate) fn end(&self) {
+        self.pooled_max.set(0);
+        drop(self.spare.take());
+        let waiting = self.pool.take();
+        drop(waiting);
     }
 }
 
@@ -179,6 +188,22 @@ impl RequestData {
         self.path().get(range.start as usize..range.end as usize)
     }
 
+    /// The values of all fields of a name, in order.
+    pub(crate) fn fields<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let message = self.message();
+        let named = self.head.fields.iter();
+        let named =
+            named.filter(move |field| field.name.of(message).eq_ignore_ascii_case(name.as_bytes()));
+        named.map(move |field| field.value.of(message))
+    }
+
+    /// The value of the field of a name, when there is one and only one.
+    pub(crate) fn only_field<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
+        let mut values = self.fields(name);
+        let value = values.next()?;
+        values.next().is_none().then_some(value)
+    }
+
     #[inline]
     pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
         self.head.field(self.message(), name)
@@ -240,7 +265,8 @@ impl Request {
     #[must_use]
     pub fn param(&self, name: &str) -> Cow<'_, str> {
         let data = self.data();
-        let position = data.shared.router.param_names(data.route).iter().position(|own| own == name);
+        let position =
+            data.shared.router.param_names(data.route).iter().position(|own| own == name);
         let value = position.and_then(|position| data.param(position));
         let Some(value) = value else { panic!("the route has no parameter {name:?}") };
         percent_encoding::percent_decode_str(value).decode_utf8_lossy()
@@ -300,7 +326,6 @@ impl Request {
     ///
     /// # Errors
     /// A body that is not UTF-8: a response with status 400, to be returned as it is.
-    #[expect(clippy::result_large_err, reason = "the error is the reply; it is moved once")]
     pub fn text(&self) -> Result<&str, Response> {
         std::str::from_utf8(self.bytes())
             .map_err(|_| (StatusCode::BAD_REQUEST, "the body is not UTF-8 text").into_response())
@@ -311,7 +336,6 @@ impl Request {
     /// # Errors
     /// A body that is not what `T` needs: a response with status 400 that says where, to be
     /// returned as it is.
-    #[expect(clippy::result_large_err, reason = "the error is the reply; it is moved once")]
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Response> {
         serde_json::from_slice(self.bytes()).map_err(|error| {
             (StatusCode::BAD_REQUEST, format!("the body is not the JSON expected: {error}"))

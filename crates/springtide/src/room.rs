@@ -3,12 +3,12 @@
 
 use std::rc::Rc;
 
-use springtide_engine::{Op, PIECES_MAX, Piece};
+use springtide_engine::{Descriptor, Op, PIECES_MAX, Piece};
 use springtide_proto::{Inbox, Outbox};
 
 use crate::date::Date;
 use crate::files::{FileService, RootId};
-use crate::limits::Limits;
+use crate::limits::{Limits, SEND_BYTES_MAX};
 use crate::metrics::Counts;
 use crate::request::Shared;
 use crate::table::Place;
@@ -22,6 +22,8 @@ pub(crate) struct Room {
     pub(crate) roots: Vec<RootId>,
     pub(crate) date: Date,
     pub(crate) counts: Counts,
+    /// The present turn's number; it wraps.
+    pub(crate) turn: u32,
     /// The present turn's time.
     pub(crate) now_ms: u64,
     /// Connections to flush at the end of the turn.
@@ -30,8 +32,11 @@ pub(crate) struct Room {
     pub(crate) ready: Vec<Place>,
     /// Connections whose descriptor is closed.
     pub(crate) closed: Vec<Place>,
+    /// Idle connections that another shard is to take over, with nothing in flight.
+    pub(crate) leaving: Vec<(Place, Descriptor)>,
     /// Makes the stage of each connection's transport; none for plain ones.
     pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
+    #[expect(clippy::vec_box, reason = "boxes move between here and connections without a copy")]
     traffic: Vec<Box<Traffic>>,
     buffers: Vec<Vec<u8>>,
     pieces: Vec<Vec<Piece>>,
@@ -62,7 +67,7 @@ impl Room {
             let engine = requests.engine.borrow();
             (Date::new(&**engine), engine.now().milliseconds())
         };
-        let (roots, counts, dirty, ready, closed) = Default::default();
+        let (roots, counts, dirty, ready, closed, leaving) = Default::default();
         let (traffic, buffers, pieces) = Default::default();
         Self {
             requests,
@@ -71,10 +76,12 @@ impl Room {
             roots,
             date,
             counts,
+            turn: 0,
             now_ms,
             dirty,
             ready,
             closed,
+            leaving,
             stage,
             traffic,
             buffers,
@@ -85,6 +92,7 @@ impl Room {
     /// Takes the time of the turn that has begun.
     #[inline]
     pub(crate) fn begin_turn(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
         let engine = self.requests.engine.borrow();
         self.now_ms = engine.now().milliseconds();
         self.date.refresh(&**engine);
@@ -115,7 +123,7 @@ impl Room {
     #[inline]
     pub(crate) fn pieces_of(&mut self, outbox: &mut Outbox) -> Vec<Piece> {
         let mut pieces = self.pieces.pop().unwrap_or_default();
-        for piece in outbox.drain_pieces(PIECES_MAX) {
+        for piece in outbox.drain_pieces(PIECES_MAX, SEND_BYTES_MAX) {
             pieces.push(match piece {
                 springtide_proto::Piece::Owned(bytes) => Piece::Owned(bytes),
                 springtide_proto::Piece::Shared(bytes) => Piece::Shared(bytes),
@@ -149,5 +157,11 @@ impl Room {
     #[inline]
     pub(crate) fn submit(&self, op: Op, token: u64) -> springtide_engine::Key {
         self.requests.engine.borrow_mut().submit(op, token)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.requests.end();
     }
 }

@@ -103,6 +103,10 @@ impl Router {
 
     /// Serves a directory for everything beneath a prefix that has no handler.
     pub(crate) fn add_files(&mut self, prefix: &str, files: Files) -> Result<(), RouteError> {
+        if prefix.contains(['{', '}']) {
+            let reason = "the prefix of a directory has no parameters".to_owned();
+            return Err(RouteError { pattern: prefix.to_owned(), reason });
+        }
         let trimmed = prefix.trim_end_matches('/');
         let directory = self.directories.len();
         self.directories.push(files);
@@ -183,10 +187,14 @@ impl Router {
     }
 
     #[inline]
-    fn endpoint_of<'route>(&self, route: &'route Route, method: &Method) -> Option<&'route Endpoint> {
-        let endpoint = route.endpoint(method).or_else(|| {
-            if method == Method::HEAD { route.endpoint(&Method::GET) } else { None }
-        });
+    fn endpoint_of<'route>(
+        &self,
+        route: &'route Route,
+        method: &Method,
+    ) -> Option<&'route Endpoint> {
+        let endpoint = route
+            .endpoint(method)
+            .or_else(|| if method == Method::HEAD { route.endpoint(&Method::GET) } else { None });
         endpoint.or(route.any.as_ref())
     }
 
@@ -200,11 +208,6 @@ impl Router {
     /// The names of a route's parameters, in the order of its pattern.
     pub(crate) fn param_names(&self, route: usize) -> &[String] {
         self.routes.get(route).map_or(&[], |route| &route.param_names)
-    }
-
-    /// Whether nothing can be answered.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.routes.is_empty() && self.fallback.is_none()
     }
 
     fn route(&mut self, pattern: &str) -> Result<usize, String> {
@@ -321,7 +324,6 @@ impl Ends {
 
     /// Only the application's own patterns are in the table, so nobody can choose colliding ones.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
     fn hash(&self) -> usize {
         let word = self.first ^ self.last.rotate_left(29) ^ self.len as u64;
         (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
@@ -422,6 +424,8 @@ mod tests {
         assert_eq!(again.unwrap_err().reason, "it has a handler for GET already");
         let clash = router.add(Some(Method::GET), "/users/{name}", erase(|| ""));
         assert!(clash.unwrap_err().reason.contains("/users/{id}"));
+        let named = router.add_files("/u/{name}", Files::new("site"));
+        assert_eq!(named.unwrap_err().reason, "the prefix of a directory has no parameters");
         let relative = router.add(Some(Method::GET), "users", erase(|| ""));
         assert_eq!(relative.unwrap_err().reason, "a pattern begins with a slash");
     }

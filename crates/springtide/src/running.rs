@@ -2,6 +2,7 @@
 //! Dropping it stops nothing: a server runs until it is told to stop or cannot go on.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -9,8 +10,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use springtide_engine::{
-    Address, Choice, EngineOptions, Handle, ListenOptions, descriptors_max_raise, processors,
-    spawn_thread,
+    Address, Choice, EngineOptions, Handle, ListenOptions, Mechanism, Moment,
+    descriptors_max_raise, processors, spawn_thread, system_now,
 };
 
 use crate::error::Error;
@@ -28,7 +29,7 @@ const BACKLOG: i32 = 4096;
 const WORKERS_MAX: usize = springtide_engine::SHARDS_MAX as usize - 1;
 /// How often a busy address is tried again: the system frees the listener of an io_uring that has
 /// just ended some milliseconds after its process.
-const LISTEN_TRIES_MAX: u32 = 20;
+const LISTEN_TRIES_MAX: u32 = 6;
 const LISTEN_TRY_AGAIN: Duration = Duration::from_millis(10);
 
 /// A running server.
@@ -38,7 +39,10 @@ pub struct Running {
     choice: Choice,
     metrics: Metrics,
     connections_max: usize,
+    began: Moment,
     shards: Vec<RunningShard>,
+    /// Held while one shard is stopped, so that two calls cannot stop the last two.
+    stopping: Mutex<()>,
     failure: Failure,
 }
 
@@ -55,19 +59,33 @@ impl std::fmt::Debug for RunningShard {
     }
 }
 
-/// What every shard's thread is started with.
+/// What every shard is made with.
 #[derive(Clone)]
-struct Plan {
+pub(crate) struct Plan {
     router: Arc<Router>,
     settings: Settings,
-    choice: Choice,
     open: Arc<AtomicUsize>,
-    failure: Failure,
     /// Where to listen; the first shard's real addresses for the others.
     addresses: Vec<Address>,
     number: usize,
     listens: bool,
     is_dealing: bool,
+}
+
+impl Plan {
+    /// The plan of a server's first shard.
+    pub(crate) fn of(server: &mut Server) -> Self {
+        let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
+        Self {
+            router: server.take_router(),
+            settings: server.settings.clone(),
+            open: Arc::default(),
+            addresses: server.addresses.clone(),
+            number: 0,
+            listens: true,
+            is_dealing: has_unix || server.settings.accepting == Accepting::OneShard,
+        }
+    }
 }
 
 /// What a shard's thread tells when it is ready, or why it is not.
@@ -84,30 +102,20 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
     if workers == 0 || workers > WORKERS_MAX {
         return Err(Error::Workers(workers));
     }
-    let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
-    let is_dealing = has_unix || server.settings.accepting == Accepting::OneShard;
     let mut running = Running {
         addresses: Vec::new(),
-        choice: choice.clone(),
+        choice,
         metrics: server.metrics(),
         connections_max,
+        began: system_now(),
         shards: Vec::new(),
+        stopping: Mutex::new(()),
         failure: Failure::default(),
     };
-    let mut plan = Plan {
-        router: server.take_router(),
-        settings: server.settings.clone(),
-        choice,
-        open: Arc::default(),
-        failure: running.failure.clone(),
-        addresses: server.addresses.clone(),
-        number: 0,
-        listens: true,
-        is_dealing,
-    };
+    let mut plan = Plan::of(&mut server);
     for number in 0..workers {
         plan.number = number;
-        plan.listens = number == 0 || !is_dealing;
+        plan.listens = number == 0 || !plan.is_dealing;
         if let Err(error) = running.start_shard(&mut plan) {
             running.stop(Duration::ZERO);
             let _ = running.join();
@@ -123,8 +131,11 @@ impl Running {
         let counts = self.metrics.add_shard();
         let (sender, receiver) = mpsc::sync_channel::<Ready>(1);
         let (own, own_counts) = (plan.clone(), counts.clone());
+        let (mechanism, failure) = (self.choice.mechanism, self.failure.clone());
         let name = format!("springtide-{}", plan.number);
-        let thread = spawn_thread(&name, move || run_shard(own, own_counts, &sender));
+        let thread = spawn_thread(&name, move || {
+            run_shard(mechanism, own, own_counts, &sender, &failure);
+        });
         let thread = thread.map_err(Error::Thread)?;
         let ready = receiver.recv().unwrap_or(Err(Error::NoShard(plan.number)));
         let (mailbox, addresses) = match ready {
@@ -168,6 +179,12 @@ impl Running {
         &self.choice.reason
     }
 
+    /// How long ago the server was started.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        system_now().since(self.began)
+    }
+
     /// How many shards were started.
     #[must_use]
     pub fn workers(&self) -> usize {
@@ -197,11 +214,13 @@ impl Running {
     }
 
     /// Stops one shard. Another one takes its listeners over, so that no connection that waits to
-    /// be accepted is lost; its own connections end as in [`Running::stop`]. Waits for its end.
+    /// be accepted is lost; idle connections move to another shard, and those with
+    /// requests do so when these are answered. Waits for its end.
     ///
     /// # Errors
     /// There is no such shard, or it has stopped already, or it is the last one.
     pub fn stop_shard(&self, number: usize, patience: Duration) -> Result<(), Error> {
+        let _one_at_a_time = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         let alive = self.shards.iter().filter(|shard| !shard.neighbour.counts.has_ended()).count();
         let shard = self.shards.get(number).ok_or(Error::NoShard(number))?;
         let mut thread = shard.thread.lock().unwrap_or_else(PoisonError::into_inner);
@@ -230,10 +249,20 @@ impl Running {
     }
 }
 
+/// What a shard fails with that ran into a bug of its own.
+const PANICKED: springtide_engine::Error =
+    springtide_engine::Error::Misuse("a shard's own code panicked; this is a bug of Springtide");
+
 /// The thread of a shard.
-fn run_shard(plan: Plan, counts: Arc<ShardCounts>, ready: &mpsc::SyncSender<Ready>) {
-    let failure = plan.failure.clone();
-    let shard = match set_up(plan, counts.clone()) {
+fn run_shard(
+    mechanism: Mechanism,
+    plan: Plan,
+    counts: Arc<ShardCounts>,
+    ready: &mpsc::SyncSender<Ready>,
+    failure: &Failure,
+) {
+    let made = engine(mechanism, &plan).and_then(|engine| set_up(engine, plan, counts.clone()));
+    let mut shard = match made {
         Ok((shard, mailbox, addresses)) => {
             // Who started this thread waits for the answer.
             let _ = ready.send(Ok((mailbox, addresses)));
@@ -245,23 +274,31 @@ fn run_shard(plan: Plan, counts: Arc<ShardCounts>, ready: &mpsc::SyncSender<Read
             return;
         }
     };
-    let mut shard = shard;
-    if let Err(error) = shard.run() {
+    // Handlers are caught where they are called: a panic that comes here is a bug of ours, and a
+    // server with a dead shard would leave its connections waiting.
+    let ended = catch_unwind(AssertUnwindSafe(|| shard.run())).unwrap_or(Err(PANICKED));
+    if let Err(error) = ended {
         crate::report::error(format_args!("a shard cannot go on: {error}"));
         *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        counts.end();
         shard.stop_neighbours();
     }
 }
 
-fn set_up(
+fn engine(mechanism: Mechanism, plan: &Plan) -> Result<Box<dyn Handle>, Error> {
+    let shard = u16::try_from(plan.number).map_err(|_| Error::Workers(plan.number))?;
+    let spin_us = plan.settings.spin_us;
+    let options = EngineOptions { shard, spin_us, ..EngineOptions::default() };
+    let engine = springtide_engine::Engine::new(mechanism, options).map_err(Error::Engine)?;
+    Ok(Box::new(engine))
+}
+
+/// A shard over an engine, listening where the plan says.
+pub(crate) fn set_up(
+    mut engine: Box<dyn Handle>,
     plan: Plan,
     counts: Arc<ShardCounts>,
 ) -> Result<(Shard, Arc<Mailbox>, Vec<Address>), Error> {
-    let number = u16::try_from(plan.number).map_err(|_| Error::Workers(plan.number))?;
-    let spin_us = plan.settings.spin_us;
-    let options = EngineOptions { shard: number, spin_us, ..EngineOptions::default() };
-    let engine = springtide_engine::Engine::new(plan.choice.mechanism, options);
-    let mut engine: Box<dyn Handle> = Box::new(engine.map_err(Error::Engine)?);
     let mailbox = Arc::new(Mailbox::new(engine.waker()));
     let mut files = FileService::new(FILES_TOKEN);
     let mut roots = Vec::new();

@@ -297,5 +297,9 @@ fn resolve(address: &str) -> Result<impl Iterator<Item = SocketAddr> + use<>, Er
     if firsts.iter().any(|first| first.port() == 0) {
         firsts.truncate(1);
     }
-    if firsts.is_empty() { Err(wrong("it names no address".to_owned())) } else { Ok(firsts.into_iter()) }
+    if firsts.is_empty() {
+        Err(wrong("it names no address".to_owned()))
+    } else {
+        Ok(firsts.into_iter())
+    }
 }

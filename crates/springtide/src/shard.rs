@@ -32,6 +32,8 @@ pub(crate) struct Shard {
     /// Open connections of the whole server.
     open: Arc<AtomicUsize>,
     neighbours: Vec<Neighbour>,
+    /// How many connections were dealt to each neighbour.
+    dealt: Vec<u64>,
     number: usize,
     /// This shard deals what it accepts to all shards.
     is_dealing: bool,
@@ -71,6 +73,7 @@ impl Shard {
             counts,
             open,
             neighbours: Vec::new(),
+            dealt: Vec::new(),
             number,
             is_dealing,
             stopping: None,
@@ -103,19 +106,24 @@ impl Shard {
         let deadline = self.deadline();
         self.room.requests.engine.borrow_mut().turn(deadline, &mut completions)?;
         self.room.begin_turn();
+        // First, because who they are to be dealt to is told by message.
+        while let Some(message) = self.mailbox.next() {
+            self.handle(message);
+        }
         for completion in completions.drain(..) {
             self.complete(completion)?;
         }
         self.completions = completions;
-        while let Some(message) = self.mailbox.next() {
-            self.handle(message);
-        }
         for place in std::mem::take(&mut self.room.ready) {
             self.with(place, Connection::go_on);
         }
         self.expire();
         self.flush();
         self.publish();
+        if self.stopping.is_some() && self.connections.len() == 0 {
+            let mut engine = self.room.requests.engine.borrow_mut();
+            self.room.files.close(&mut **engine);
+        }
         Ok(!self.is_over())
     }
 
@@ -138,7 +146,7 @@ impl Shard {
             LISTENER_TOKEN => return self.accepted(completion),
             FILES_TOKEN => self.file_completed(completion),
             RESUME_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
-                self.listeners.resume(&self.room);
+                self.listeners.resume(!self.is_full(), &self.room);
             }
             _ => {}
         }
@@ -155,7 +163,7 @@ impl Shard {
     fn accepted(&mut self, completion: Completion) -> Result<(), Error> {
         match self.listeners.complete(completion, &mut self.room) {
             Accepted::Connection(socket) => self.deal(socket),
-            Accepted::Free(listener) => self.part_with(listener),
+            Accepted::Free(listener) => self.pass_on(Message::TakeListener(listener)),
             Accepted::Nothing => {}
             Accepted::Broken(error) => return Err(error),
         }
@@ -164,35 +172,62 @@ impl Shard {
 
     /// Gives a connection to the least loaded shard, if this one deals, or keeps it.
     fn deal(&mut self, socket: Descriptor) {
-        if self.is_dealing {
-            let own = self.connections.len() as u64;
-            let others = self.neighbours.iter().enumerate();
-            let others = others.filter(|(number, _)| *number != self.number);
-            let least = others.min_by_key(|(_, neighbour)| neighbour.counts.connections());
-            if let Some((_, neighbour)) = least
-                && neighbour.counts.connections() < own
-            {
-                neighbour.mailbox.send(Message::Adopt(socket));
-                return;
-            }
+        let Some(number) = self.least_loaded().filter(|_| self.is_dealing) else {
+            return self.adopt(socket);
+        };
+        let neighbour = &self.neighbours[number];
+        neighbour.mailbox.send(Message::Adopt(socket));
+        self.dealt[number] += 1;
+        // It may have ended just before it got the message: then this shard keeps the connection.
+        if neighbour.counts.has_ended()
+            && let Some(message) = neighbour.mailbox.next()
+        {
+            self.handle(message);
         }
-        self.adopt(socket);
+    }
+
+    /// The neighbour that has fewer connections than this shard, and the fewest of all; what was
+    /// dealt and not taken yet counts.
+    fn least_loaded(&self) -> Option<usize> {
+        let loads = self.neighbours.iter().zip(&self.dealt).enumerate();
+        let loads = loads.filter(|(number, (neighbour, _))| {
+            *number != self.number && !neighbour.counts.has_ended()
+        });
+        let loads = loads.map(|(number, (neighbour, dealt))| {
+            let (open, taken) = (neighbour.counts.connections(), neighbour.counts.accepted());
+            (open + dealt.saturating_sub(taken), number)
+        });
+        let (load, number) = loads.min()?;
+        (load < self.connections.len() as u64).then_some(number)
     }
 
     fn adopt(&mut self, socket: Descriptor) {
         if self.stopping.is_some() {
-            self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
-            return;
+            return self.pass_on(Message::Adopt(socket));
         }
-        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
         self.room.counts.connections_total += 1;
+        if self.is_full() {
+            // One accept may bring more connections than there is room for before it pauses.
+            self.room.counts.connections_refused += 1;
+            self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
+            return self.listeners.pause(&mut self.room);
+        }
+        self.open(socket);
+    }
+
+    fn is_full(&self) -> bool {
+        self.open.load(Ordering::Relaxed) >= self.room.limits.connections_max
+    }
+
+    fn open(&mut self, socket: Descriptor) {
+        self.open.fetch_add(1, Ordering::Relaxed);
         let room = &mut self.room;
         let place = self.connections.insert_with(|place| {
             let session = Session::Http1(Http1::new(room));
             Connection::open(place, socket, session, room)
         });
         self.file(place);
-        if open >= self.room.limits.connections_max {
+        if self.is_full() {
             self.listeners.pause(&mut self.room);
         }
     }
@@ -201,7 +236,7 @@ impl Shard {
     #[inline]
     fn file(&mut self, place: Place) {
         if let Some(connection) = self.connections.get_mut(place)
-            && let Some(at_ms) = connection.to_file()
+            && let Some(at_ms) = connection.take_deadline_to_file()
         {
             self.wheel.schedule(place.index(), at_ms);
         }
@@ -222,7 +257,7 @@ impl Shard {
     /// Brings what the file service has to the connection that asked, if it is still there.
     fn file_event(&mut self, event: FileEvent) {
         let (asker, opened) = match &event {
-            FileEvent::Reply(asker, FileReply::Streamed { stream, .. }) => (asker, Some(*stream)),
+            FileEvent::Reply(asker, FileReply::Streamed { stream, .. }) => (asker, *stream),
             FileEvent::Reply(asker, _)
             | FileEvent::Piece { asker, .. }
             | FileEvent::Broken { asker, .. } => (asker, None),
@@ -274,19 +309,29 @@ impl Shard {
         if !self.room.closed.is_empty() {
             self.forget_closed();
         }
+        for (place, socket) in std::mem::take(&mut self.room.leaving) {
+            if self.forget(place) {
+                self.pass_on(Message::TakeOver(socket));
+            }
+        }
     }
 
     fn forget_closed(&mut self) {
         for place in std::mem::take(&mut self.room.closed) {
-            if self.connections.remove(place).is_some() {
-                self.wheel.remove(place.index());
-                self.open.fetch_sub(1, Ordering::Relaxed);
-            }
+            self.forget(place);
         }
-        let open = self.open.load(Ordering::Relaxed);
-        if self.stopping.is_none() && open < self.room.limits.connections_max {
-            self.listeners.resume(&self.room);
+        if self.stopping.is_none() && !self.is_full() {
+            self.listeners.resume(true, &self.room);
         }
+    }
+
+    fn forget(&mut self, place: Place) -> bool {
+        let is_known = self.connections.remove(place).is_some();
+        if is_known {
+            self.wheel.remove(place.index());
+            self.open.fetch_sub(1, Ordering::Relaxed);
+        }
+        is_known
     }
 
     #[inline]
@@ -299,43 +344,76 @@ impl Shard {
 
     fn handle(&mut self, message: Message) {
         match message {
-            Message::Peers(neighbours) => self.neighbours = neighbours,
-            Message::Adopt(socket) => self.adopt(socket),
-            Message::TakeListener(listener) if self.stopping.is_some() => {
-                self.part_with(listener);
+            Message::Peers(neighbours) => {
+                self.dealt = vec![0; neighbours.len()];
+                self.neighbours = neighbours;
             }
-            Message::TakeListener(listener) => self.listeners.add(listener, &self.room),
+            Message::Adopt(socket) => {
+                self.taken_over(socket);
+                self.adopt(socket);
+            }
+            message @ Message::TakeOver(_) if self.stopping.is_some() => self.pass_on(message),
+            Message::TakeOver(socket) => {
+                self.taken_over(socket);
+                self.open(socket);
+            }
+            message @ Message::TakeListener(_) if self.stopping.is_some() => self.pass_on(message),
+            Message::TakeListener(listener) => {
+                self.taken_over(listener);
+                self.listeners.add(listener, &self.room);
+            }
             Message::Retire { within_ms } => self.stop(within_ms, true),
             Message::Drain { within_ms } => self.stop(within_ms, false),
         }
+    }
+
+    fn taken_over(&self, descriptor: Descriptor) {
+        self.room.requests.engine.borrow_mut().take_over(descriptor);
     }
 
     fn stop(&mut self, within_ms: u64, hands_over: bool) {
         let until_ms = self.room.now_ms.saturating_add(within_ms);
         self.stopping = Some(Stopping { until_ms, hands_over });
         for listener in self.listeners.leave(&self.room) {
-            self.part_with(listener);
+            self.pass_on(Message::TakeListener(listener));
         }
+        let begin = if self.heir().is_some() { Connection::leave } else { Connection::drain };
         for place in self.connections.places() {
-            self.with(place, Connection::drain);
+            self.with(place, begin);
         }
     }
 
-    /// A listener goes to a shard that goes on, or is closed where there is none.
-    fn part_with(&mut self, listener: Descriptor) {
-        let mut listener = Some(listener);
-        while let Some(socket) = listener.take() {
-            let Some(heir) = self.heir() else {
-                self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
-                return;
-            };
-            heir.mailbox.send(Message::TakeListener(socket));
+    /// A listener, or a connection that was accepted too late for this shard, goes to a shard that
+    /// goes on, or is closed where there is none.
+    fn pass_on(&self, message: Message) {
+        let mut message = self.released(message);
+        while let Some(heir) = self.heir() {
+            heir.mailbox.send(message);
             // It may have ended just before it got the message: then the next one takes over.
-            if heir.counts.has_ended()
-                && let Some(Message::TakeListener(socket)) = heir.mailbox.next()
-            {
-                listener = Some(socket);
+            if !heir.counts.has_ended() {
+                return;
             }
+            match heir.mailbox.next() {
+                Some(returned) => message = returned,
+                None => return,
+            }
+        }
+        if let Message::Adopt(descriptor)
+        | Message::TakeOver(descriptor)
+        | Message::TakeListener(descriptor) = message
+        {
+            self.room.submit(Op::Close { descriptor }, CLOSE_TOKEN);
+        }
+    }
+
+    /// Makes the engine forget what goes to another one.
+    fn released(&self, message: Message) -> Message {
+        let mut engine = self.room.requests.engine.borrow_mut();
+        let mut release = |descriptor| engine.release(descriptor).unwrap_or(descriptor);
+        match message {
+            Message::TakeOver(socket) => Message::TakeOver(release(socket)),
+            Message::TakeListener(listener) => Message::TakeListener(release(listener)),
+            other => other,
         }
     }
 
@@ -362,17 +440,12 @@ impl Shard {
     }
 
     /// What was sent to a shard that has ended goes on to another or is closed.
-    fn end(&mut self) {
+    fn end(&self) {
         self.counts.end();
         while let Some(message) = self.mailbox.next() {
-            match message {
-                Message::Adopt(socket) => {
-                    self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
-                }
-                Message::TakeListener(listener) => self.part_with(listener),
-                _ => {}
+            if let Message::Adopt(_) | Message::TakeOver(_) | Message::TakeListener(_) = message {
+                self.pass_on(message);
             }
         }
-        self.room.requests.clear();
     }
 }

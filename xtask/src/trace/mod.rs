@@ -100,7 +100,7 @@ impl Server {
         let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
         let program = root.join(target).join("release/springtide");
         let mut command = Command::new(&program);
-        command.arg("serve").arg(root.join("site")).args(["--listen", "127.0.0.1:0"]);
+        command.arg("serve").args(["--listen", "127.0.0.1:0"]);
         command.args(["--workers", &workers.to_string(), "--engine", engine]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let name = program.display().to_string();

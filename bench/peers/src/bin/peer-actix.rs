@@ -1,5 +1,6 @@
 //! actix-web with one worker, and actix-files for files.
 //! It must never use more than one worker.
+#![forbid(unsafe_code)]
 
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpResponse, HttpServer, web};

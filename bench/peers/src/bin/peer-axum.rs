@@ -1,5 +1,6 @@
 //! axum on tokio's current-thread runtime, with `axum::serve` as its guide shows.
 //! It must never use more than one thread for requests.
+#![forbid(unsafe_code)]
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};

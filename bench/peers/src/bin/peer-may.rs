@@ -1,5 +1,6 @@
 //! may_minihttp with one worker: stackful coroutines, a few routes matched by hand.
 //! It must never print for each request; its Server header is fixed by the library.
+#![forbid(unsafe_code)]
 
 use std::io::{self, Read};
 

@@ -1,6 +1,7 @@
 //! ntex 3.12 on its own runtime over io_uring (feature `neon-uring`), one worker, on its plain
 //! HTTP service: routes matched by hand cost less than those of `ntex::web::App`.
 //! It must never run on the polling driver: the feature is chosen at compile time.
+#![forbid(unsafe_code)]
 
 use std::io;
 

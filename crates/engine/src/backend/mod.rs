@@ -5,12 +5,14 @@ use std::os::fd::OwnedFd;
 
 use crate::clock::{Clock, Moment};
 use crate::completion::Outcome;
-use crate::engine::{Address, ListenOptions};
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
+use crate::options::{Address, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
+use crate::system;
+pub(crate) use crate::system::Work;
 use crate::wake::Waker;
 
 pub(crate) mod readiness;
@@ -39,23 +41,40 @@ pub(crate) trait Backend {
     /// Adds its counts.
     fn count(&self, stats: &mut Stats);
 
+    // What follows asks the system at once; a backend without a system answers for itself.
+
     /// The clock its time runs by.
-    fn clock(&self) -> Clock;
+    fn clock(&self) -> Clock {
+        Clock::System
+    }
 
     /// Makes a listening socket.
-    fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error>;
+    fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
+        listen(options)
+    }
 
     /// The addresses of a socket.
-    fn local_address(&self, socket: Descriptor) -> Result<Address, Error>;
+    fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
+        system::local_address(socket)
+    }
 
     /// The other end's address.
-    fn peer_address(&self, socket: Descriptor) -> Result<Address, Error>;
+    fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {
+        system::peer_address(socket)
+    }
 
     /// Opens a directory that files are opened beneath.
-    fn open_directory(&mut self, path: &std::path::Path) -> Result<Descriptor, Error>;
+    fn open_directory(&mut self, path: &std::path::Path) -> Result<Descriptor, Error> {
+        system::open_directory(path).map(system::into_descriptor)
+    }
 
     /// Takes a socket over that was opened elsewhere.
-    fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error>;
+    fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error> {
+        Ok(system::into_descriptor(socket))
+    }
+
+    /// Forgets a descriptor with nothing in flight: another engine will use it.
+    fn release(&mut self, descriptor: Descriptor);
 
     /// Closes at once a descriptor with nothing in flight (used where no turn follows).
     fn close_now(&mut self, descriptor: Descriptor);
@@ -79,33 +98,6 @@ impl Until {
             Self::Now => Some(std::time::Duration::ZERO),
             Self::Moment(moment) => Some(moment.since(crate::clock::system_now())),
             Self::Forever => None,
-        }
-    }
-}
-
-/// Memory that a send needs beside its pieces, at one address while the system has it.
-#[derive(Default)]
-pub(crate) struct Work {
-    pub(crate) vectors: Vec<libc::iovec>,
-    pub(crate) header: Option<libc::msghdr>,
-    pub(crate) address: Option<socket2::SockAddr>,
-}
-
-impl Work {
-    /// Points the vectors at what is left of `pieces` behind the first `sent` bytes.
-    pub(crate) fn aim(&mut self, pieces: &[crate::op::Piece], sent: usize) {
-        self.vectors.clear();
-        let mut skip = sent;
-        for piece in pieces {
-            let bytes = piece.as_slice();
-            if skip >= bytes.len() {
-                skip -= bytes.len();
-                continue;
-            }
-            let rest = &bytes[skip..];
-            skip = 0;
-            let base = rest.as_ptr().cast_mut().cast();
-            self.vectors.push(libc::iovec { iov_base: base, iov_len: rest.len() });
         }
     }
 }
@@ -172,7 +164,7 @@ pub(crate) fn end_open(ledger: &mut Ledger, key: Key, fd: i32) {
 
 /// Makes a listening socket of the system.
 pub(crate) fn listen(options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
-    use crate::system::{self, Sharing};
+    use crate::system::Sharing;
     let listening = match options.address {
         Address::Internet(address) => {
             let sharing = if options.joining { Sharing::Joining } else { Sharing::First };

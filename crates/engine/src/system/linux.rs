@@ -10,9 +10,9 @@ use std::path::Path;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::completion::Metadata;
-use crate::engine::Address;
 use crate::error::{Error, OpKind};
 use crate::op::Descriptor;
+use crate::options::Address;
 
 pub(crate) const EIO: i32 = libc::EIO;
 pub(crate) const ECANCELED: i32 = libc::ECANCELED;
@@ -26,6 +26,13 @@ pub(crate) const ECONNRESET: i32 = libc::ECONNRESET;
 pub(crate) const ECONNREFUSED: i32 = libc::ECONNREFUSED;
 pub(crate) const ENOENT: i32 = libc::ENOENT;
 pub(crate) const EMFILE: i32 = libc::EMFILE;
+pub(crate) const EXDEV: i32 = libc::EXDEV;
+pub(crate) const ENOTCONN: i32 = libc::ENOTCONN;
+pub(crate) const ENOTDIR: i32 = libc::ENOTDIR;
+pub(crate) const ENOTSOCK: i32 = libc::ENOTSOCK;
+pub(crate) const EINVAL: i32 = libc::EINVAL;
+pub(crate) const EBADF: i32 = libc::EBADF;
+pub(crate) const EISDIR: i32 = libc::EISDIR;
 
 pub(crate) fn is_peer_gone(errno: i32) -> bool {
     matches!(

@@ -34,7 +34,10 @@ impl Opening {
     /// When the name of the server has control characters.
     #[must_use]
     pub fn new(server: &[u8], date: &[u8; 29]) -> Self {
-        assert!(server.iter().all(|byte| *byte >= b' '), "a server's name has no control characters");
+        assert!(
+            server.iter().all(|byte| *byte >= b' '),
+            "a server's name has no control characters"
+        );
         let mut bytes = STATUS_OK.to_vec();
         if !server.is_empty() {
             bytes.extend_from_slice(b"Server: ");
@@ -165,10 +168,11 @@ pub(crate) fn whole(reply: &Reply<'_>, body: &[u8], connection: Connection, tail
     tail.extend_from_slice(body);
 }
 
-/// A media type without control characters.
+/// A media type without control characters but the tab, which any field may have (RFC 9110 §5.5).
 #[inline]
 fn checked(content_type: &str) -> &[u8] {
-    let has_control = content_type.bytes().fold(false, |any, byte| any | (byte < b' '));
+    let has_control =
+        content_type.bytes().fold(false, |any, byte| any | (byte < b' ' && byte != b'\t'));
     assert!(!has_control, "a media type has no control characters");
     content_type.as_bytes()
 }

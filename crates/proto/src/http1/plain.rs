@@ -129,11 +129,17 @@ mod tests {
         assert_eq!(request.parse(input), Ok(httparse::Status::Complete(end)));
         assert_eq!(request.method, Some(method.as_str()));
         assert_eq!(request.path.map(str::as_bytes), Some(target.of(input)));
-        assert_eq!((request.version, &input[line_len..line_len + 2]), (Some(1), b"\r\n".as_slice()));
+        assert_eq!(
+            (request.version, &input[line_len..line_len + 2]),
+            (Some(1), b"\r\n".as_slice())
+        );
         assert_eq!(&input[end - 4..end], b"\r\n\r\n");
         assert_eq!(request.headers.len(), fields.len());
         for (theirs, own) in request.headers.iter().zip(&fields) {
-            assert_eq!((theirs.name.as_bytes(), theirs.value), (own.name.of(input), own.value.of(input)));
+            assert_eq!(
+                (theirs.name.as_bytes(), theirs.value),
+                (own.name.of(input), own.value.of(input))
+            );
         }
         true
     }

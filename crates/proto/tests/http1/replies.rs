@@ -281,7 +281,11 @@ fn a_copied_body_is_a_full_body() {
             driver.feed(format!("{request}\r\nHost: a\r\n\r\n").as_bytes());
             let (exchange, outbox) = (driver.exchanges[0], &mut driver.outbox);
             driver.machine.send_copied(exchange, &reply(status), body.as_bytes(), outbox);
-            assert_eq!((driver.sent(), driver.machine.wants_close()), expected, "{request} {status}");
+            assert_eq!(
+                (driver.sent(), driver.machine.wants_close()),
+                expected,
+                "{request} {status}"
+            );
         }
     }
 }

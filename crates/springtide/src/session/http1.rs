@@ -1,6 +1,7 @@
 //! The HTTP/1.1 session: requests out of bytes, handlers called, replies into the outbox.
 //! It never touches the socket, and decides nothing that the machine decides.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -12,10 +13,10 @@ use springtide_proto::http1::{
 };
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
-use super::{Source, Step, Who};
+use super::{Share, Source, Step, Who};
 use crate::files::{Asker, FileEvent, FileQuery, FileReply, StreamId};
 use crate::handler::AnyHandler;
-use crate::limits::{BYTES_PER_TURN_MAX, EXCHANGES_PER_TURN_MAX, STREAM_LOW_BYTES};
+use crate::limits::STREAM_LOW_BYTES;
 use crate::request::{HeadBytes, Request, RequestData, Shared};
 use crate::response::{IntoResponse, Response};
 use crate::room::Room;
@@ -27,6 +28,7 @@ const BODY_FIRST_BYTES_MAX: u64 = 64 << 10;
 /// The session.
 pub(crate) struct Http1 {
     machine: Machine,
+    share: Share,
     /// What only busy sessions have.
     busy: Option<Box<Busy>>,
 }
@@ -49,7 +51,8 @@ struct Reading {
 
 impl Http1 {
     pub(crate) fn new(room: &Room) -> Self {
-        Self { machine: Machine::server(room.now_ms, &room.limits.http1), busy: None }
+        let machine = Machine::server(room.now_ms, &room.limits.http1);
+        Self { machine, share: Share::default(), busy: None }
     }
 
     #[inline]
@@ -62,11 +65,11 @@ impl Http1 {
     ) -> (usize, Step) {
         let bytes = source.bytes();
         let mut consumed = 0;
-        let mut exchanges = 0;
+        self.share.renew(room.turn);
         let shared = Rc::clone(&room.requests);
         let mut spare = None;
         let step = loop {
-            if exchanges >= EXCHANGES_PER_TURN_MAX || consumed >= BYTES_PER_TURN_MAX {
+            if self.share.is_spent(consumed) {
                 break Step::More;
             }
             if outbox.len() + self.machine.held_bytes() > room.limits.outbox_bytes_max {
@@ -86,7 +89,7 @@ impl Http1 {
                     data.place(place, rest);
                     data.socket = Some(who.socket);
                     consumed += length;
-                    exchanges += 1;
+                    self.share.add_exchange();
                     self.begin(exchange, data, who, &shared, outbox, room);
                 }
                 Ok(Received::Body { consumed: length, data: span }) => {
@@ -106,6 +109,7 @@ impl Http1 {
         if let Some(data) = spare {
             shared.put(data);
         }
+        self.share.add_bytes(consumed);
         (consumed, step)
     }
 
@@ -193,7 +197,16 @@ impl Http1 {
         let request = Request::new(data);
         let called = catch_unwind(AssertUnwindSafe(|| handler(request, &mut response)));
         match (called, &mut response) {
-            (Ok(()), Some(response)) => self.answer(exchange, response, outbox, room),
+            (Ok(()), Some(response)) if !response.status_code().is_informational() => {
+                self.answer(exchange, response, outbox, room);
+            }
+            (Ok(()), Some(response)) => {
+                // An interim status is the machine's to send, and no session can switch as yet.
+                let status = response.status_code();
+                crate::report::error(format_args!("a handler cannot answer with {status}"));
+                let mut response = said(StatusCode::INTERNAL_SERVER_ERROR);
+                self.answer(exchange, &mut response, outbox, room);
+            }
             _ => {
                 room.counts.panics_total += 1;
                 let mut response = said(StatusCode::INTERNAL_SERVER_ERROR);
@@ -271,8 +284,14 @@ impl Http1 {
                 room.counts.requests_total += 1;
                 let body = ReplyBody::Sized(length);
                 self.machine.send_reply(exchange, &head_of(&response, room), body, outbox);
+                let Some(stream) = stream else {
+                    // The reply to HEAD: its body ends before it begins.
+                    self.machine.end_body(exchange, outbox);
+                    return;
+                };
                 let busy = self.busy();
-                let later = busy.streams.iter().position(|(own, _)| own.number() > exchange.number());
+                let later =
+                    busy.streams.iter().position(|(own, _)| own.number() > exchange.number());
                 let position = later.unwrap_or(busy.streams.len());
                 busy.streams.insert(position, (exchange, stream));
                 self.pump(outbox.len(), room);
@@ -380,9 +399,9 @@ fn otherwise(
 ) -> Option<FileReply> {
     let response = match found {
         Found::Files(directory) => return ask_files(*directory, exchange, data, who, room),
-        Found::Allow { value, is_options: true } => StatusCode::NO_CONTENT
-            .into_response()
-            .header(http::header::ALLOW, (*value).clone()),
+        Found::Allow { value, is_options: true } => {
+            StatusCode::NO_CONTENT.into_response().header(http::header::ALLOW, (*value).clone())
+        }
         Found::Allow { value, is_options: false } => {
             said(StatusCode::METHOD_NOT_ALLOWED).header(http::header::ALLOW, (*value).clone())
         }
@@ -396,6 +415,18 @@ fn said(status: StatusCode) -> Response {
     (status, status.canonical_reason().unwrap_or_default()).into_response()
 }
 
+/// The values of all fields of a name, joined by commas (RFC 9110 §5.3).
+fn joined<'a>(data: &'a RequestData, name: &'a str) -> Option<Cow<'a, [u8]>> {
+    let mut values = data.fields(name);
+    let mut joined = Cow::Borrowed(values.next()?);
+    for value in values {
+        let all = joined.to_mut();
+        all.extend_from_slice(b", ");
+        all.extend_from_slice(value);
+    }
+    Some(joined)
+}
+
 fn ask_files(
     directory: usize,
     exchange: Exchange,
@@ -404,19 +435,19 @@ fn ask_files(
     room: &mut Room,
 ) -> Option<FileReply> {
     let within = data.param(0).unwrap_or_default();
+    let (matches, matches_not) = (joined(data, "if-match"), joined(data, "if-none-match"));
     let query = FileQuery {
         is_head: data.head.method == http::Method::HEAD,
         path: within,
         request_path: data.path(),
-        if_match: data.field("if-match"),
-        if_none_match: data.field("if-none-match"),
-        if_modified_since: data.field("if-modified-since"),
-        if_unmodified_since: data.field("if-unmodified-since"),
-        if_range: data.field("if-range"),
-        range: data.field("range"),
+        if_match: matches.as_deref(),
+        if_none_match: matches_not.as_deref(),
+        if_modified_since: data.only_field("if-modified-since"),
+        if_unmodified_since: data.only_field("if-unmodified-since"),
+        if_range: data.only_field("if-range"),
+        range: data.only_field("range"),
     };
     let asker = Asker { connection: who.place.raw(), exchange };
     let mut engine = room.requests.engine.borrow_mut();
     room.files.request(&mut **engine, room.roots[directory], &query, asker)
 }
-

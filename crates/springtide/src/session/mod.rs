@@ -6,6 +6,7 @@ pub(crate) mod http1;
 use springtide_engine::{Chunk, Descriptor};
 use springtide_proto::Outbox;
 
+use crate::limits::{BYTES_PER_TURN_MAX, EXCHANGES_PER_TURN_MAX};
 use crate::room::Room;
 use crate::table::Place;
 use http1::Http1;
@@ -32,6 +33,41 @@ impl Source<'_> {
             Self::Chunk(chunk) => chunk.as_slice(),
             Self::Joined(bytes) => bytes,
         }
+    }
+}
+
+/// What a session has had of the present turn (law 9), however many chunks brought it.
+#[derive(Default)]
+pub(crate) struct Share {
+    turn: u32,
+    exchanges: u32,
+    bytes: u32,
+}
+
+impl Share {
+    /// Begins anew when a turn has begun.
+    #[inline]
+    pub(crate) fn renew(&mut self, turn: u32) {
+        if self.turn != turn {
+            *self = Self { turn, exchanges: 0, bytes: 0 };
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn add_exchange(&mut self) {
+        self.exchanges += 1;
+    }
+
+    #[inline]
+    pub(crate) fn add_bytes(&mut self, count: usize) {
+        self.bytes = self.bytes.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    /// Whether nothing more is handled in this turn, when `count` bytes more were.
+    #[inline]
+    pub(crate) const fn is_spent(&self, count: usize) -> bool {
+        self.exchanges >= EXCHANGES_PER_TURN_MAX
+            || self.bytes as usize + count >= BYTES_PER_TURN_MAX
     }
 }
 

@@ -40,7 +40,7 @@ impl Readiness {
     }
 
     /// Ends what the threads have done.
-    pub(super) fn end_jobs(&mut self, ledger: &mut Ledger) {
+    pub(super) fn end_jobs(&self, ledger: &mut Ledger) {
         while let Some((key, result)) = self.pool.next_ended() {
             let op = ledger.slots.get(key).and_then(|slot| slot.op.as_ref());
             let kind = op.map(Op::kind).expect("a job's operation lives until its job has ended");

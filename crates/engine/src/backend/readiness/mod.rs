@@ -8,15 +8,12 @@
 mod files;
 mod pool;
 pub(crate) mod selector;
+mod sockets;
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::{Backend, Until, send_directly, sent};
-use crate::chunk::CHUNK_BYTES;
-use crate::clock::Clock;
+use super::{Backend, Until};
 use crate::completion::Outcome;
-use crate::engine::{Address, ListenOptions};
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
@@ -27,11 +24,6 @@ use crate::wake::Waker;
 
 use pool::Pool;
 use selector::{Interest, Ready, Selector};
-
-/// The most reads of one connection in a turn: 128 KB (law 9).
-const READS_MAX: usize = 32;
-/// The most connections that one event of a listener gives.
-const ACCEPTS_MAX: usize = 64;
 
 /// Who waits for a descriptor, and what the selector was told.
 #[derive(Clone, Copy)]
@@ -151,74 +143,6 @@ impl Readiness {
         }
     }
 
-    fn flush(&mut self, ledger: &mut Ledger) {
-        let mut sends = std::mem::take(&mut self.sends);
-        for key in sends.drain(..) {
-            self.send(ledger, key);
-        }
-        self.sends = sends;
-    }
-
-    fn send(&mut self, ledger: &mut Ledger, key: Key) {
-        let Some(slot) = ledger.slots.get(key) else { return };
-        let Some(Op::Send { socket, .. }) = &slot.op else { return };
-        let socket = *socket;
-        self.counts.sends_direct += 1;
-        match send_directly(ledger, key) {
-            Ok(true) => {
-                ledger.end(key, sent);
-                self.stop_writing(ledger, socket, key);
-            }
-            Ok(false) | Err(system::EAGAIN | system::EINTR) => {
-                self.wait_writable(ledger, socket, key);
-            }
-            Err(errno) => {
-                ledger.fail_errno(key, OpKind::Send, errno);
-                self.stop_writing(ledger, socket, key);
-            }
-        }
-    }
-
-    fn stop_writing(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
-        let watch = self.watch(socket.number());
-        if watch.writer == key {
-            watch.writer = Key::NONE;
-            self.tell(ledger, socket.number());
-        }
-    }
-
-    fn connect(&mut self, ledger: &mut Ledger, key: Key) {
-        let Some(slot) = ledger.slots.get(key) else { return };
-        let Some(Op::Connect { address }) = &slot.op else { return };
-        let address = *address;
-        let socket = match system::socket_for(address) {
-            Ok(socket) => system::into_descriptor(socket),
-            Err(error) => return ledger.fail(key, Error::from_io(OpKind::Connect, &error)),
-        };
-        match system::connect(socket.number(), &address.into()) {
-            Ok(()) => ledger.end(key, |_| Outcome::Connected(socket)),
-            Err(system::EINPROGRESS) => {
-                slot.progress = usize::try_from(socket.number()).expect("a fresh descriptor");
-                self.wait_writable(ledger, socket, key);
-            }
-            Err(errno) => {
-                system::close(socket.number());
-                ledger.fail_errno(key, OpKind::Connect, errno);
-            }
-        }
-    }
-
-    fn connected(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
-        self.stop_writing(ledger, socket, key);
-        match system::take_socket_error(socket.number()) {
-            None => ledger.end(key, |_| Outcome::Connected(socket)),
-            Some(errno) => {
-                self.close(socket);
-                ledger.fail_errno(key, OpKind::Connect, errno);
-            }
-        }
-    }
-
     /// Closing makes the selector forget.
     fn close(&mut self, descriptor: Descriptor) {
         system::close(descriptor.number());
@@ -269,53 +193,6 @@ impl Readiness {
                 self.forget_reader(socket);
             }
             _ => unreachable!("only accepts and receives wait to read"),
-        }
-    }
-
-    fn accept(&mut self, ledger: &mut Ledger, listener: Descriptor, key: Key) {
-        for _ in 0..ACCEPTS_MAX {
-            match system::accept(listener.number()) {
-                Ok(fd) => ledger.deliver(key, Outcome::Accepted(Descriptor(fd))),
-                Err(system::EAGAIN) => return,
-                Err(errno) if system::is_passing(errno) => {}
-                Err(errno) => {
-                    self.forget_reader(listener);
-                    return ledger.fail_errno(key, OpKind::Accept, errno);
-                }
-            }
-        }
-    }
-
-    #[inline]
-    fn receive(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
-        for _ in 0..READS_MAX {
-            let Some(buffer) = ledger.chunks.take() else {
-                self.counts.starved += 1;
-                self.forget_reader(socket);
-                self.starved.push(key);
-                return;
-            };
-            let target = buffer.address().as_ptr();
-            // SAFETY: the buffer is ours and has room for CHUNK_BYTES bytes.
-            let received = unsafe { system::receive(socket.number(), target, CHUNK_BYTES) };
-            match received {
-                Ok(count) if count > 0 => {
-                    let chunk = ledger.chunks.lend(buffer, count, 0, key);
-                    ledger.deliver(key, Outcome::Received(chunk));
-                    if count < CHUNK_BYTES {
-                        return;
-                    }
-                }
-                other => {
-                    ledger.chunks.put(buffer);
-                    match other {
-                        Ok(_) => ledger.end(key, |_| Outcome::EndOfStream),
-                        Err(system::EAGAIN | system::EINTR) => return,
-                        Err(errno) => ledger.fail_errno(key, OpKind::Receive, errno),
-                    }
-                    return self.forget_reader(socket);
-                }
-            }
         }
     }
 }
@@ -391,6 +268,9 @@ impl Backend for Readiness {
             until = Until::Now;
         }
         self.skipped = false;
+        if !self.starved.is_empty() && ledger.chunks.await_buffers() {
+            until = Until::Now;
+        }
         let sleeps = until != Until::Now && self.waker.signal().prepare_sleep();
         let timeout = if sleeps { until.timeout() } else { Until::Now.timeout() };
         let mut ready = std::mem::take(&mut self.ready);
@@ -419,28 +299,10 @@ impl Backend for Readiness {
         stats.starved += self.counts.starved;
     }
 
-    fn clock(&self) -> Clock {
-        Clock::System
-    }
-
-    fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
-        super::listen(options)
-    }
-
-    fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
-        system::local_address(socket)
-    }
-
-    fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {
-        system::peer_address(socket)
-    }
-
-    fn open_directory(&mut self, path: &std::path::Path) -> Result<Descriptor, Error> {
-        system::open_directory(path).map(system::into_descriptor)
-    }
-
-    fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error> {
-        Ok(system::into_descriptor(socket))
+    fn release(&mut self, descriptor: Descriptor) {
+        let told = std::mem::replace(self.watch(descriptor.number()), Watch::EMPTY).told;
+        // A descriptor that the selector does not know is as good as forgotten.
+        let _ = self.selector.change(descriptor.number(), told, Interest::default());
     }
 
     fn close_now(&mut self, descriptor: Descriptor) {

@@ -7,11 +7,19 @@ use io_uring::{opcode, squeue, types};
 use socket2::SockAddr;
 
 use super::{Uring, buffers};
+use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
 use crate::slots::Key;
 use crate::system;
+
+const SEND_FLAGS: i32 = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+/// The same, as sendmsg entries have them.
+const MESSAGE_FLAGS: u32 = {
+    assert!(SEND_FLAGS >= 0, "no flag used here is the sign bit");
+    SEND_FLAGS as u32
+};
 
 impl Uring {
     /// Starts an operation, or starts it again after the kernel ended it early.
@@ -41,7 +49,13 @@ impl Uring {
             Op::Open { root, path } => {
                 opcode::OpenAt2::new(fd(*root), path.as_ptr(), &raw const *self.how).build()
             }
-            Op::Shutdown { socket } => opcode::Shutdown::new(fd(*socket), libc::SHUT_WR).build(),
+            Op::Shutdown { socket } => {
+                // The ring hands every shutdown to a thread of its own; the call never waits.
+                return match system::shutdown_write(socket.number()) {
+                    Ok(()) => ledger.end(key, |_| Outcome::Done),
+                    Err(errno) => ledger.fail_errno(key, OpKind::Shutdown, errno),
+                };
+            }
             Op::Close { descriptor } => opcode::Close::new(fd(*descriptor)).build(),
             Op::Connect { .. } => return self.arm_connect(ledger, key),
             Op::Timeout { .. } => return,
@@ -55,10 +69,11 @@ impl Uring {
         let Ledger { slots, spare_work, .. } = ledger;
         let Some(slot) = slots.get(key) else { return };
         let Some(Op::Send { socket, pieces }) = &slot.op else { return };
-        let flags = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
         let entry = if let [piece] = pieces.as_slice() {
             let rest = &piece.as_slice()[slot.progress..];
-            opcode::Send::new(fd(*socket), rest.as_ptr(), length(rest.len())).flags(flags).build()
+            opcode::Send::new(fd(*socket), rest.as_ptr(), length(rest.len()))
+                .flags(SEND_FLAGS)
+                .build()
         } else {
             let work = slot.work.get_or_insert_with(|| spare_work.pop().unwrap_or_default());
             work.aim(pieces, slot.progress);
@@ -66,8 +81,7 @@ impl Uring {
             let header = work.header.insert(unsafe { std::mem::zeroed() });
             header.msg_iov = work.vectors.as_mut_ptr();
             header.msg_iovlen = work.vectors.len();
-            let flags = flags.cast_unsigned();
-            opcode::SendMsg::new(fd(*socket), &raw const *header).flags(flags).build()
+            opcode::SendMsg::new(fd(*socket), &raw const *header).flags(MESSAGE_FLAGS).build()
         };
         slot.marks.in_system = true;
         self.push(key, entry);

@@ -14,6 +14,13 @@ use crate::chunk::{Buffer, CHUNK_BYTES, Chunks};
 /// The group that all receives of a shard name.
 pub(super) const GROUP: u16 = 0;
 
+/// The bytes of a buffer, as entries have them.
+#[expect(clippy::cast_possible_truncation, reason = "checked to be the same number")]
+const LENGTH: u32 = {
+    assert!(CHUNK_BYTES as u32 as usize == CHUNK_BYTES, "a chunk's size fits 32 bits");
+    CHUNK_BYTES as u32
+};
+
 /// Buffers provided to the kernel, by the number under which it gives them back.
 pub(super) struct BufferRing {
     entries: NonNull<BufRingEntry>,
@@ -60,10 +67,12 @@ impl BufferRing {
     /// Provides a buffer under a number.
     #[inline]
     pub(super) fn provide(&mut self, number: u16, buffer: Buffer) {
-        // SAFETY: masked, so within the ring; entries are ours up to the published tail.
-        let entry = unsafe { self.entries.add(usize::from(self.tail & self.mask)).as_mut() };
+        // SAFETY: masked, so within the ring.
+        let mut entry = unsafe { self.entries.add(usize::from(self.tail & self.mask)) };
+        // SAFETY: entries are initialised (zeroed) and ours up to the published tail.
+        let entry = unsafe { entry.as_mut() };
         entry.set_addr(buffer.address().as_ptr().addr() as u64);
-        entry.set_len(CHUNK_BYTES as u32);
+        entry.set_len(LENGTH);
         entry.set_bid(number);
         self.tail = self.tail.wrapping_add(1);
         self.buffers[usize::from(number)] = Some(buffer);

@@ -8,21 +8,20 @@
 
 mod arm;
 mod buffers;
+mod complete;
 mod ring;
+mod spin;
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use io_uring::{cqueue, opcode, types};
 
-use super::{Backend, Until, cancelled, send_directly, sent};
-use crate::clock::Clock;
-use crate::completion::Outcome;
-use crate::engine::{Address, EngineOptions, ListenOptions};
+use super::{Backend, Until, send_directly, sent};
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
-use crate::op::{Descriptor, Op};
+use crate::op::Descriptor;
+use crate::options::EngineOptions;
 use crate::slots::Key;
 use crate::stats::Stats;
 use crate::system::{self, Event};
@@ -30,6 +29,7 @@ use crate::wake::Waker;
 
 use buffers::BufferRing;
 use ring::Ring;
+use spin::Spin;
 
 /// The completion of the read on the waker's event.
 const WAKE: u64 = u64::MAX - 1;
@@ -82,7 +82,7 @@ impl Uring {
             over_budget: Vec::new(),
             how: Box::new(arm::how()),
             skipped: false,
-            spin: Spin { window_ns: u64::from(options.spin_us) * 1000, average_ns: 0 },
+            spin: Spin::new(options.spin_us),
             counts: Stats::default(),
         };
         own.prove()?;
@@ -181,24 +181,6 @@ impl Uring {
         entered.map_err(|error| Error::from_io(OpKind::Enter, &error))
     }
 
-    /// Spins as long as it pays; true when something came.
-    fn spun(&mut self, began: u64, timeout: Option<Duration>) -> Result<bool, Error> {
-        if !self.spin.pays() {
-            return Ok(false);
-        }
-        let window = timeout.map_or(u64::MAX, |timeout| timeout.as_nanos() as u64);
-        let end = began.saturating_add(window.min(self.spin.window_ns));
-        loop {
-            self.enter(0, None)?;
-            if self.ring.has_completions() || self.waker.signal().is_notified() {
-                return Ok(true);
-            }
-            if system::monotonic_ns() >= end {
-                return Ok(false);
-            }
-        }
-    }
-
     fn drain(&mut self, ledger: &mut Ledger) {
         let mut batch = std::mem::take(&mut self.batch);
         self.ring.drain(&mut batch);
@@ -210,134 +192,6 @@ impl Uring {
             }
         }
         self.batch = batch;
-    }
-
-    #[inline]
-    fn completed(&mut self, ledger: &mut Ledger, key: Key, entry: &cqueue::Entry) {
-        let slot = ledger.slots.get(key).expect("the kernel has live operations only (law 3)");
-        let more = cqueue::more(entry.flags());
-        slot.marks.in_system = more;
-        let kind = slot.op.as_ref().map(Op::kind).expect("a live slot has an operation");
-        match kind {
-            OpKind::Receive => self.received(ledger, key, entry, more),
-            OpKind::Send => self.sent(ledger, key, entry.result()),
-            OpKind::Accept => self.accepted(ledger, key, entry.result(), more),
-            _ => Self::ended(ledger, key, kind, entry.result()),
-        }
-    }
-
-    #[inline]
-    fn received(&mut self, ledger: &mut Ledger, key: Key, entry: &cqueue::Entry, more: bool) {
-        let number = cqueue::buffer_select(entry.flags());
-        if let Some(number) = number {
-            let buffer = self.buffers.take(number);
-            match usize::try_from(entry.result()) {
-                Ok(length) if length > 0 => {
-                    let chunk = ledger.chunks.lend(buffer, length, number, key);
-                    ledger.deliver(key, Outcome::Received(chunk));
-                }
-                _ => self.buffers.provide(number, buffer),
-            }
-        }
-        if more {
-            return;
-        }
-        match entry.result() {
-            0 => ledger.end(key, |_| Outcome::EndOfStream),
-            _ if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
-            result if result > 0 || -result == system::EINTR || -result == system::EAGAIN => {
-                self.counts.rearmed += 1;
-                self.submit(ledger, key);
-            }
-            result if -result == system::ENOBUFS => {
-                self.counts.starved += 1;
-                self.starved.push(key);
-            }
-            result => ledger.fail_errno(key, OpKind::Receive, -result),
-        }
-    }
-
-    #[inline]
-    fn sent(&mut self, ledger: &mut Ledger, key: Key, result: i32) {
-        let Ok(count) = usize::try_from(result) else {
-            if (-result == system::EINTR || -result == system::EAGAIN) && !cancelled(ledger, key) {
-                self.arm_send(ledger, key);
-            } else {
-                ledger.fail_errno(key, OpKind::Send, -result);
-            }
-            return;
-        };
-        let Some(slot) = ledger.slots.get(key) else { return };
-        slot.progress += count;
-        let Some(Op::Send { pieces, .. }) = &slot.op else { return };
-        if Ledger::unsent_of(pieces, slot.progress) == 0 {
-            ledger.end(key, sent);
-        } else if cancelled(ledger, key) {
-            ledger.fail(key, Error::Cancelled);
-        } else {
-            self.arm_send(ledger, key);
-        }
-    }
-
-    fn accepted(&mut self, ledger: &mut Ledger, key: Key, result: i32, more: bool) {
-        if result >= 0 {
-            ledger.deliver(key, Outcome::Accepted(Descriptor(result)));
-        }
-        if more {
-            return;
-        }
-        if cancelled(ledger, key) {
-            ledger.fail(key, Error::Cancelled);
-        } else if result >= 0 || system::is_passing(-result) {
-            self.counts.rearmed += 1;
-            self.submit(ledger, key);
-        } else {
-            ledger.fail_errno(key, OpKind::Accept, -result);
-        }
-    }
-
-    /// Operations that complete once.
-    fn ended(ledger: &mut Ledger, key: Key, kind: OpKind, result: i32) {
-        let progress = ledger.slots.get(key).map_or(0, |slot| slot.progress);
-        if result < 0 {
-            if kind == OpKind::Connect {
-                system::close(i32::try_from(progress).expect("a socket's descriptor"));
-            }
-            ledger.fail_errno(key, kind, -result);
-            return;
-        }
-        if kind == OpKind::Open {
-            super::end_open(ledger, key, result);
-            return;
-        }
-        match kind {
-            OpKind::ReceiveInto | OpKind::Read => {
-                super::end_filled(ledger, key, usize::try_from(result).expect("checked above"));
-            }
-            OpKind::Connect => {
-                let socket = Descriptor(i32::try_from(progress).expect("a socket's descriptor"));
-                ledger.end(key, |_| Outcome::Connected(socket));
-            }
-            _ => ledger.end(key, |_| Outcome::Done),
-        }
-    }
-}
-
-/// Whether to spin before sleeping: as long as waits have lately been shorter than the window.
-struct Spin {
-    window_ns: u64,
-    average_ns: u64,
-}
-
-impl Spin {
-    const fn pays(&self) -> bool {
-        self.window_ns > 0 && self.average_ns <= self.window_ns
-    }
-
-    /// Learns how long the shard had nothing to do.
-    const fn learn(&mut self, waited_ns: u64) {
-        let capped = if waited_ns > 8 * self.window_ns { 8 * self.window_ns } else { waited_ns };
-        self.average_ns = (7 * self.average_ns + capped) / 8;
     }
 }
 
@@ -375,7 +229,8 @@ impl Backend for Uring {
             return Ok(());
         };
         self.skipped = false;
-        self.wait(until)?;
+        let short = !self.starved.is_empty() && ledger.chunks.await_buffers();
+        self.wait(if short { Until::Now } else { until })?;
         self.drain(ledger);
         Ok(())
     }
@@ -391,29 +246,8 @@ impl Backend for Uring {
         stats.rearmed += self.counts.rearmed;
     }
 
-    fn clock(&self) -> Clock {
-        Clock::System
-    }
-
-    fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
-        super::listen(options)
-    }
-
-    fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
-        system::local_address(socket)
-    }
-
-    fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {
-        system::peer_address(socket)
-    }
-
-    fn open_directory(&mut self, path: &std::path::Path) -> Result<Descriptor, Error> {
-        system::open_directory(path).map(system::into_descriptor)
-    }
-
-    fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error> {
-        Ok(system::into_descriptor(socket))
-    }
+    /// The ring knows operations only.
+    fn release(&mut self, _: Descriptor) {}
 
     fn close_now(&mut self, descriptor: Descriptor) {
         system::close(descriptor.number());

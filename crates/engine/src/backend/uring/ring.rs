@@ -133,14 +133,15 @@ impl Ring {
         timeout: Option<Duration>,
     ) -> io::Result<()> {
         while !self.backlog.is_empty() {
-            self.enter(0, ENTER_GETEVENTS, None)?;
+            let before = self.backlog.len();
+            passing(self.enter(0, ENTER_GETEVENTS, None))?;
             self.take_backlog();
+            if self.backlog.len() == before {
+                // The kernel takes nothing until its completions are taken: the next turn goes on.
+                return Ok(());
+            }
         }
-        let result = self.enter(want, ENTER_GETEVENTS, timeout);
-        match result.as_ref().err().and_then(io::Error::raw_os_error) {
-            Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
-            _ => result,
-        }
+        passing(self.enter(want, ENTER_GETEVENTS, timeout))
     }
 
     fn enter(&mut self, want: u32, flags: u32, timeout: Option<Duration>) -> io::Result<()> {
@@ -181,5 +182,13 @@ impl Ring {
     /// Whether a completion waits.
     pub(super) fn has_completions(&mut self) -> bool {
         !self.ring.completion().is_empty()
+    }
+}
+
+/// What ends a wait early is no error: time ran out, a signal came, the kernel is short for now.
+fn passing(entered: io::Result<()>) -> io::Result<()> {
+    match entered.as_ref().err().and_then(io::Error::raw_os_error) {
+        Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+        _ => entered,
     }
 }

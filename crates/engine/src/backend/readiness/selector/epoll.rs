@@ -9,6 +9,15 @@ use crate::error::{Error, OpKind};
 use crate::system;
 
 const EVENTS_MAX: usize = 512;
+const READABLE: u32 = bits(libc::EPOLLIN | libc::EPOLLRDHUP);
+const WRITABLE: u32 = bits(libc::EPOLLOUT);
+const FAILED: u32 = bits(libc::EPOLLERR | libc::EPOLLHUP);
+
+/// Flags that C has as a signed number.
+const fn bits(flags: i32) -> u32 {
+    assert!(flags >= 0, "no flag used here is the sign bit");
+    flags as u32
+}
 
 /// The selector.
 pub(crate) struct Epoll {
@@ -41,15 +50,15 @@ impl Selector for Epoll {
             (false, true) => libc::EPOLL_CTL_DEL,
             (false, false) => libc::EPOLL_CTL_MOD,
         };
-        let mut events = 0;
+        let mut events = 0u32;
         if to.readable {
-            events |= libc::EPOLLIN | libc::EPOLLRDHUP;
+            events |= READABLE;
         }
         if to.writable {
-            events |= libc::EPOLLOUT;
+            events |= WRITABLE;
         }
         let number = u64::try_from(fd).expect("descriptors are not negative");
-        let mut event = libc::epoll_event { events: events.cast_unsigned(), u64: number };
+        let mut event = libc::epoll_event { events, u64: number };
         // SAFETY: the event is valid for reads and outlives the call.
         let changed =
             unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, fd, &raw mut event) };
@@ -67,13 +76,13 @@ impl Selector for Epoll {
         };
         let count = system::check(count as isize)?;
         for event in &self.events[..count] {
-            let events = event.events.cast_signed();
-            let failed = events & (libc::EPOLLERR | libc::EPOLLHUP) != 0;
+            let events = event.events;
+            let failed = events & FAILED != 0;
             let number = event.u64;
             ready.push(Ready {
                 fd: i32::try_from(number).expect("only descriptors were registered"),
-                readable: failed || events & (libc::EPOLLIN | libc::EPOLLRDHUP) != 0,
-                writable: failed || events & libc::EPOLLOUT != 0,
+                readable: failed || events & READABLE != 0,
+                writable: failed || events & WRITABLE != 0,
             });
         }
         Ok(())

@@ -1,0 +1,306 @@
+//! What each operation does in a world once it is ready: the one match over operations.
+//! It does as much as chance lets it, and never more than its share of a turn (law 9).
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::State;
+use super::chance::Fault;
+use super::descriptors::Entry;
+use super::files::{Found, directory_metadata};
+use super::operations::{Simulated, Step};
+use crate::backend::sent;
+use crate::chunk::CHUNK_BYTES;
+use crate::completion::{Metadata, Outcome};
+use crate::error::OpKind;
+use crate::ledger::Ledger;
+use crate::op::{Descriptor, Op};
+use crate::slots::Key;
+use crate::system;
+
+/// The most chunks of one connection in a turn: 128 KB (law 9).
+const CHUNKS_MAX: usize = 32;
+/// The most connections of one listener in a turn.
+const ACCEPTS_MAX: usize = 64;
+
+impl Simulated {
+    /// Does what an operation that is ready can do.
+    pub(super) fn perform(&mut self, ledger: &mut Ledger, key: Key) -> Step {
+        let op = ledger.slots.get(key).and_then(|slot| slot.op.as_ref());
+        let Some(op) = op else { return Step::Moved };
+        let kind = op.kind();
+        let done = match op {
+            Op::Accept { listener } => {
+                let listener = *listener;
+                return self.accept(ledger, key, listener);
+            }
+            Op::Receive { socket } => {
+                let socket = *socket;
+                return self.receive(ledger, key, socket);
+            }
+            Op::ReceiveInto { socket, .. } => {
+                let socket = *socket;
+                self.receive_into(ledger, key, socket)
+            }
+            Op::Send { socket, .. } => {
+                let socket = *socket;
+                return self.send(ledger, key, socket);
+            }
+            Op::Connect { address } => {
+                let address = crate::options::Address::Internet(*address);
+                self.connect(&address).map(Outcome::Connected)
+            }
+            Op::Shutdown { socket } => self.shutdown(*socket).map(|()| Outcome::Done),
+            Op::Close { descriptor } => self.close(*descriptor).map(|()| Outcome::Done),
+            Op::Open { root, path } => {
+                let path = Path::new(std::ffi::OsStr::from_bytes(path.as_bytes()));
+                self.open(*root, path).map(|(file, metadata)| Outcome::Opened(file, metadata))
+            }
+            Op::Read { file, offset, .. } => {
+                let (file, offset) = (*file, *offset);
+                self.read(ledger, key, file, offset)
+            }
+            Op::Timeout { .. } => unreachable!("timeouts are the wheel's"),
+        };
+        match done {
+            Ok(outcome) => ledger.end(key, |_| outcome),
+            Err(errno) => ledger.fail_errno(key, kind, errno),
+        }
+        Step::Moved
+    }
+
+    fn accept(&self, ledger: &mut Ledger, key: Key, listener: Descriptor) -> Step {
+        for _ in 0..ACCEPTS_MAX {
+            let state = &mut *self.world.state.borrow_mut();
+            let State { table, network, chance, .. } = state;
+            let accepted = table.listener(listener).and_then(|listener| {
+                if network.ready_to_accept(listener) == super::network::Ready::Never {
+                    return Ok(None);
+                }
+                if chance.strikes(Fault::NoDescriptors) || !table.has_room() {
+                    return Err(system::EMFILE);
+                }
+                let end = network.accept(listener).expect("one waits");
+                table.insert(Entry::Socket(end)).map(Some)
+            });
+            match accepted {
+                Ok(Some(socket)) => ledger.deliver(key, Outcome::Accepted(socket)),
+                Ok(None) => break,
+                Err(errno) => {
+                    ledger.fail_errno(key, OpKind::Accept, errno);
+                    break;
+                }
+            }
+        }
+        Step::Moved
+    }
+
+    fn connect(&self, address: &crate::options::Address) -> Result<Descriptor, i32> {
+        let State { table, network, chance, .. } = &mut *self.world.state.borrow_mut();
+        if !table.has_room() {
+            return Err(system::EMFILE);
+        }
+        let end = network.connect(address, chance)?;
+        table.insert(Entry::Socket(end))
+    }
+
+    /// Resets a connection by chance.
+    fn may_reset(&self, socket: Descriptor) {
+        let State { table, network, chance, .. } = &mut *self.world.state.borrow_mut();
+        if let Ok(end) = table.socket(socket)
+            && chance.strikes(Fault::Reset)
+        {
+            network.reset(end);
+        }
+    }
+
+    /// How many bytes a receive gives: all there is room for, or by chance fewer.
+    fn receivable(&self, socket: Descriptor, room: usize) -> Result<usize, i32> {
+        let State { table, network, chance, .. } = &mut *self.world.state.borrow_mut();
+        let count = network.receivable(table.socket(socket)?, self.world.now.get()).min(room);
+        let fewer = count > 1 && chance.strikes(Fault::ShortReceive);
+        Ok(if fewer { 1 + chance.below(count - 1) } else { count })
+    }
+
+    /// The end of a stream of which nothing is left: true, an error, or not yet.
+    fn is_ended(&self, socket: Descriptor) -> Result<bool, i32> {
+        let State { table, network, .. } = &*self.world.state.borrow();
+        let end = table.socket(socket)?;
+        if network.is_reset(end) {
+            return Err(system::ECONNRESET);
+        }
+        Ok(network.is_ended(end, self.world.now.get()))
+    }
+
+    fn receive(&mut self, ledger: &mut Ledger, key: Key, socket: Descriptor) -> Step {
+        self.may_reset(socket);
+        if self.strikes(Fault::NoBuffers) {
+            self.counts.starved += 1;
+            return Step::Moved;
+        }
+        for _ in 0..CHUNKS_MAX {
+            let count = match self.receivable(socket, CHUNK_BYTES) {
+                Ok(count) => count,
+                Err(errno) => {
+                    ledger.fail_errno(key, OpKind::Receive, errno);
+                    break;
+                }
+            };
+            if count == 0 {
+                self.end_receive(ledger, key, socket);
+                break;
+            }
+            if self.ring_left == 0 || !self.fill_chunk(ledger, key, socket, count) {
+                self.counts.starved += 1;
+                break;
+            }
+        }
+        Step::Moved
+    }
+
+    fn end_receive(&self, ledger: &mut Ledger, key: Key, socket: Descriptor) {
+        match self.is_ended(socket) {
+            Ok(true) => ledger.end(key, |_| Outcome::EndOfStream),
+            Ok(false) => {}
+            Err(errno) => ledger.fail_errno(key, OpKind::Receive, errno),
+        }
+    }
+
+    /// Delivers one chunk; false when the budget has none.
+    fn fill_chunk(
+        &mut self,
+        ledger: &mut Ledger,
+        key: Key,
+        socket: Descriptor,
+        count: usize,
+    ) -> bool {
+        let Some(buffer) = ledger.chunks.take() else { return false };
+        let State { table, network, .. } = &mut *self.world.state.borrow_mut();
+        let end = table.socket(socket).expect("it was just asked");
+        let mut filled = 0;
+        network.receive(end, count, |bytes| {
+            // SAFETY: the pieces are `count` bytes together, and the buffer has room for
+            // CHUNK_BYTES.
+            let target = unsafe { buffer.address().add(filled) };
+            // SAFETY: the buffer is ours alone (law 3), so it overlaps nothing of the network.
+            unsafe { target.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+            filled += bytes.len();
+        });
+        self.ring_left -= 1;
+        let chunk = ledger.chunks.lend(buffer, count, 0, key);
+        ledger.deliver(key, Outcome::Received(chunk));
+        true
+    }
+
+    fn receive_into(
+        &self,
+        ledger: &mut Ledger,
+        key: Key,
+        socket: Descriptor,
+    ) -> Result<Outcome, i32> {
+        self.may_reset(socket);
+        let Some(Op::ReceiveInto { memory, .. }) =
+            ledger.slots.get(key).and_then(|slot| slot.op.as_mut())
+        else {
+            unreachable!("asked for a receive into memory");
+        };
+        let count = self.receivable(socket, memory.capacity() - memory.len())?;
+        if count == 0 {
+            self.is_ended(socket)?;
+        }
+        let State { table, network, .. } = &mut *self.world.state.borrow_mut();
+        // Within the capacity, so the memory keeps its address.
+        network.receive(table.socket(socket)?, count, |bytes| memory.extend_from_slice(bytes));
+        Ok(Outcome::Filled(std::mem::take(memory)))
+    }
+
+    fn send(&mut self, ledger: &mut Ledger, key: Key, socket: Descriptor) -> Step {
+        self.may_reset(socket);
+        let Some(slot) = ledger.slots.get(key) else { return Step::Moved };
+        let Some(Op::Send { pieces, .. }) = &slot.op else { return Step::Moved };
+        let unsent = Ledger::unsent_of(pieces, slot.progress);
+        let State { table, network, chance, .. } = &mut *self.world.state.borrow_mut();
+        let room = table.socket(socket).and_then(|end| Ok((end, network.sendable(end)?)));
+        let (end, room) = match room {
+            Ok(known) => known,
+            Err(errno) => {
+                ledger.fail_errno(key, OpKind::Send, errno);
+                return Step::Moved;
+            }
+        };
+        let mut left = unsent.min(room);
+        if left > 1 && chance.strikes(Fault::PartialSend) {
+            left = 1 + chance.below(left - 1);
+        }
+        self.counts.sends_direct += 1;
+        let complete = left == unsent;
+        let (mut skip, mut gone) = (slot.progress, 0);
+        for piece in pieces {
+            let bytes = piece.as_slice();
+            let rest = &bytes[skip.min(bytes.len())..];
+            skip = skip.saturating_sub(bytes.len());
+            let now = &rest[..rest.len().min(left - gone)];
+            if !now.is_empty() {
+                network.send(end, now, self.world.now.get(), chance);
+            }
+            gone += now.len();
+        }
+        slot.progress += gone;
+        if complete {
+            ledger.end(key, sent);
+        }
+        Step::Moved
+    }
+
+    fn shutdown(&self, socket: Descriptor) -> Result<(), i32> {
+        let State { table, network, .. } = &mut *self.world.state.borrow_mut();
+        let end = table.socket(socket)?;
+        if network.is_reset(end) {
+            return Err(system::ENOTCONN);
+        }
+        network.shutdown(end);
+        Ok(())
+    }
+
+    fn close(&self, descriptor: Descriptor) -> Result<(), i32> {
+        let State { table, network, .. } = &mut *self.world.state.borrow_mut();
+        table.close(descriptor, network)
+    }
+
+    fn open(&self, root: Descriptor, path: &Path) -> Result<(Descriptor, Metadata), i32> {
+        let State { table, files, .. } = &mut *self.world.state.borrow_mut();
+        let Entry::Directory(root) = table.get(root)? else { return Err(system::ENOTDIR) };
+        let (entry, metadata) = match files.find(root, path)? {
+            Found::File(file) => {
+                let metadata = file.borrow().metadata();
+                (Entry::File(file), metadata)
+            }
+            Found::Directory(path) => (Entry::Directory(path), directory_metadata()),
+        };
+        Ok((table.insert(entry)?, metadata))
+    }
+
+    fn read(
+        &self,
+        ledger: &mut Ledger,
+        key: Key,
+        file: Descriptor,
+        offset: u64,
+    ) -> Result<Outcome, i32> {
+        let Some(Op::Read { memory, .. }) = ledger.slots.get(key).and_then(|slot| slot.op.as_mut())
+        else {
+            unreachable!("asked for a read");
+        };
+        let state = self.world.state.borrow();
+        let file = match state.table.get(file)? {
+            Entry::File(file) => file.borrow(),
+            Entry::Directory(_) => return Err(system::EISDIR),
+            Entry::Listener(_) | Entry::Socket(_) => return Err(system::EINVAL),
+        };
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let rest = file.bytes.get(offset..).unwrap_or_default();
+        let count = rest.len().min(memory.capacity() - memory.len());
+        memory.extend_from_slice(&rest[..count]);
+        Ok(Outcome::Filled(std::mem::take(memory)))
+    }
+}

@@ -1,0 +1,136 @@
+//! What each completion of the kernel's queue means for its operation.
+//! What the kernel ended early is armed again here, and nobody above notices.
+
+use io_uring::cqueue;
+
+use super::Uring;
+use crate::backend::{cancelled, end_filled, end_open, sent};
+use crate::completion::Outcome;
+use crate::error::{Error, OpKind};
+use crate::ledger::Ledger;
+use crate::op::{Descriptor, Op};
+use crate::slots::Key;
+use crate::system;
+
+impl Uring {
+    #[inline]
+    pub(super) fn completed(&mut self, ledger: &mut Ledger, key: Key, entry: &cqueue::Entry) {
+        let slot = ledger.slots.get(key).expect("the kernel has live operations only (law 3)");
+        let more = cqueue::more(entry.flags());
+        slot.marks.in_system = more;
+        let kind = slot.op.as_ref().map(Op::kind).expect("a live slot has an operation");
+        match kind {
+            OpKind::Receive => self.received(ledger, key, entry, more),
+            OpKind::Send => self.sent(ledger, key, entry.result()),
+            OpKind::Accept => self.accepted(ledger, key, entry.result(), more),
+            OpKind::ReceiveInto | OpKind::Read | OpKind::Open
+                if is_again(entry.result()) && !cancelled(ledger, key) =>
+            {
+                self.counts.rearmed += 1;
+                self.arm(ledger, key);
+            }
+            _ => Self::ended(ledger, key, kind, entry.result()),
+        }
+    }
+
+    #[inline]
+    fn received(&mut self, ledger: &mut Ledger, key: Key, entry: &cqueue::Entry, more: bool) {
+        let number = cqueue::buffer_select(entry.flags());
+        if let Some(number) = number {
+            let buffer = self.buffers.take(number);
+            match usize::try_from(entry.result()) {
+                Ok(length) if length > 0 => {
+                    let chunk = ledger.chunks.lend(buffer, length, number, key);
+                    ledger.deliver(key, Outcome::Received(chunk));
+                }
+                _ => self.buffers.provide(number, buffer),
+            }
+        }
+        if more {
+            return;
+        }
+        match entry.result() {
+            0 => ledger.end(key, |_| Outcome::EndOfStream),
+            _ if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
+            result if result > 0 || is_again(result) => {
+                self.counts.rearmed += 1;
+                self.arm(ledger, key);
+            }
+            result if -result == system::ENOBUFS => {
+                self.counts.starved += 1;
+                self.starved.push(key);
+            }
+            result => ledger.fail_errno(key, OpKind::Receive, -result),
+        }
+    }
+
+    #[inline]
+    fn sent(&mut self, ledger: &mut Ledger, key: Key, result: i32) {
+        let Ok(count) = usize::try_from(result) else {
+            if is_again(result) && !cancelled(ledger, key) {
+                self.arm_send(ledger, key);
+            } else {
+                ledger.fail_errno(key, OpKind::Send, -result);
+            }
+            return;
+        };
+        let Some(slot) = ledger.slots.get(key) else { return };
+        slot.progress += count;
+        let Some(Op::Send { pieces, .. }) = &slot.op else { return };
+        if Ledger::unsent_of(pieces, slot.progress) == 0 {
+            ledger.end(key, sent);
+        } else if cancelled(ledger, key) {
+            ledger.fail(key, Error::Cancelled);
+        } else {
+            self.arm_send(ledger, key);
+        }
+    }
+
+    fn accepted(&mut self, ledger: &mut Ledger, key: Key, result: i32, more: bool) {
+        if result >= 0 {
+            ledger.deliver(key, Outcome::Accepted(Descriptor(result)));
+        }
+        if more {
+            return;
+        }
+        if cancelled(ledger, key) {
+            ledger.fail(key, Error::Cancelled);
+        } else if result >= 0 || system::is_passing(-result) {
+            self.counts.rearmed += 1;
+            self.arm(ledger, key);
+        } else {
+            ledger.fail_errno(key, OpKind::Accept, -result);
+        }
+    }
+
+    /// Operations that complete once.
+    fn ended(ledger: &mut Ledger, key: Key, kind: OpKind, result: i32) {
+        let progress = ledger.slots.get(key).map_or(0, |slot| slot.progress);
+        if result < 0 {
+            if kind == OpKind::Connect {
+                system::close(i32::try_from(progress).expect("a socket's descriptor"));
+            }
+            ledger.fail_errno(key, kind, -result);
+            return;
+        }
+        if kind == OpKind::Open {
+            end_open(ledger, key, result);
+            return;
+        }
+        match kind {
+            OpKind::ReceiveInto | OpKind::Read => {
+                end_filled(ledger, key, usize::try_from(result).expect("checked above"));
+            }
+            OpKind::Connect => {
+                let socket = Descriptor(i32::try_from(progress).expect("a socket's descriptor"));
+                ledger.end(key, |_| Outcome::Connected(socket));
+            }
+            _ => ledger.end(key, |_| Outcome::Done),
+        }
+    }
+}
+
+/// Whether the kernel says that nothing was done and all can be asked again.
+const fn is_again(result: i32) -> bool {
+    -result == system::EINTR || -result == system::EAGAIN
+}

@@ -1,0 +1,123 @@
+//! What an engine and its listeners are made with: mechanism, sizes and limits, addresses.
+//! Plain data, but for the probe that finds out which mechanism works here.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// Where a socket listens or comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// An IP address and a port.
+    Internet(SocketAddr),
+    /// A Unix socket, by its path if it has one.
+    Unix(Option<PathBuf>),
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Internet(address) => address.fmt(f),
+            Self::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
+            Self::Unix(None) => f.write_str("unix"),
+        }
+    }
+}
+
+/// How to make a listener.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenOptions<'a> {
+    /// Where.
+    pub address: &'a Address,
+    /// How many connections may wait to be accepted (listen(2)).
+    pub backlog: i32,
+    /// Joins a listener of this process on the same port, instead of refusing a busy one.
+    pub joining: bool,
+}
+
+/// The mechanisms to choose from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// io_uring (Linux 6.1 and later).
+    Uring,
+    /// epoll(7).
+    Epoll,
+}
+
+impl Mechanism {
+    /// Its name, as in `--engine`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Uring => "uring",
+            Self::Epoll => "epoll",
+        }
+    }
+}
+
+/// The mechanism that was chosen, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Which one.
+    pub mechanism: Mechanism,
+    /// Why, for the line at the start; without the mechanism's name.
+    pub reason: String,
+}
+
+impl Choice {
+    /// Takes the mechanism that was asked for, or with `None` the best one that works here, found
+    /// out by doing an operation with it.
+    ///
+    /// # Errors
+    /// The mechanism that was asked for is refused by the system.
+    pub fn probe(asked: Option<Mechanism>) -> Result<Self, Error> {
+        let mechanism = asked.unwrap_or(Mechanism::Uring);
+        let options = EngineOptions { ring_chunks: 8, cq_entries: 64, ..EngineOptions::default() };
+        let tried = Engine::new(mechanism, options);
+        match (tried, asked) {
+            (Ok(_), Some(_)) => Ok(Self { mechanism, reason: "asked for".to_owned() }),
+            (Ok(_), None) => {
+                Ok(Self { mechanism, reason: "the fastest that works here".to_owned() })
+            }
+            (Err(error), Some(_)) => Err(error),
+            (Err(error), None) => {
+                let reason = format!("io_uring was refused: {error}");
+                Ok(Self { mechanism: Mechanism::Epoll, reason })
+            }
+        }
+    }
+}
+
+/// Sizes and limits of an engine.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// The shard's number, below [`SHARDS_MAX`](crate::SHARDS_MAX).
+    pub shard: u16,
+    /// Operations in flight.
+    pub operations_max: u32,
+    /// Chunks that the kernel can fill at a time: a power of two.
+    pub ring_chunks: u16,
+    /// Chunks held past their turn, before connections that hold more are paused.
+    pub chunks_given_away_max: usize,
+    /// Completions the kernel can queue.
+    pub cq_entries: u32,
+    /// How long to spin before sleeping while little time passes between completions, in
+    /// microseconds; 0 never spins (io_uring only).
+    pub spin_us: u32,
+}
+
+impl Default for EngineOptions {
+    /// For 10,000 connections a shard: 4 MB of chunks in the ring, 64 MB held at most.
+    fn default() -> Self {
+        Self {
+            shard: 0,
+            operations_max: 1 << 20,
+            ring_chunks: 1024,
+            chunks_given_away_max: 16_384,
+            cq_entries: 32_768,
+            spin_us: 0,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Laws 3 and 6: what the system has stays the engine's, and a close waits for it.
+//! Descriptors and memory are counted before and after.
+
+use std::time::Duration;
+
+use springtide_engine::{Address, Error, Handle, ListenOptions, Op, OpKind, Outcome};
+
+use crate::checking;
+use crate::shard::{Patience, Shard, assert_cancelled, pattern, received};
+use crate::stage::{Outside, Stage};
+
+/// Law 6: a close waits for the last operation; until then the peer sees no end and loses nothing.
+pub(crate) fn a_close_waits_for_the_last_operation<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let (socket, mut outside) = shard.meet(stage, &port);
+    let receive = shard.receive(socket, 1);
+    shard.turn();
+    let close = shard.close(socket, 2);
+    for _ in 0..5 {
+        assert!(shard.turn().is_empty(), "nothing has ended yet");
+    }
+    assert!(!outside.is_ended(), "the peer sees the end only after the last operation");
+    assert_eq!(outside.write(b"not swallowed"), 13);
+    let bytes = shard.wait("bytes behind the close", |completion| {
+        Some(received(completion)?.as_slice().to_vec())
+    });
+    assert_eq!(bytes, b"not swallowed");
+    shard.cancel(receive);
+    let outcomes = [shard.last(receive), shard.last(close)];
+    assert_cancelled(&outcomes[0], OpKind::Receive);
+    assert!(matches!(outcomes[1], Outcome::Done));
+    let patience = Patience::until("the peer sees the end");
+    while !outside.is_ended() {
+        shard.turn();
+        patience.spend();
+    }
+}
+
+/// A close behind a send waits until all bytes have gone.
+pub(crate) fn a_close_behind_a_send_loses_nothing<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let (socket, mut outside) = shard.meet(stage, &port);
+    let send = shard.send(socket, pattern(0, 4 << 20), 1);
+    let close = shard.close(socket, 2);
+    let (mut bytes, mut order) = (Vec::new(), Vec::new());
+    let patience = Patience::until("all bytes, then the end");
+    while order.len() < 2 || !outside.is_ended() {
+        order.extend(shard.turn().into_iter().map(|completion| completion.key));
+        outside.read(&mut bytes);
+        patience.spend();
+    }
+    assert_eq!(order, [send, close]);
+    assert_eq!(bytes.len(), 4 << 20);
+}
+
+/// Closing ten connections that all receive, cancelled in the same breath.
+pub(crate) fn many_close_at_once<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let mut ends: Vec<_> = (0..300).map(|_| shard.meet(stage, &port)).collect();
+    for (socket, outside) in &mut ends {
+        let receive = shard.receive(*socket, 1);
+        assert_eq!(outside.write(b"x"), 1);
+        shard.close(*socket, 2);
+        shard.cancel(receive);
+    }
+    let patience = Patience::until("all are closed");
+    let mut closed = 0;
+    while closed < ends.len() {
+        closed += shard.turn().iter().filter(|completion| completion.token == 2).count();
+        patience.spend();
+    }
+    assert_eq!(shard.in_flight(), 1, "only the accept is left");
+}
+
+/// The checking allocator bites: memory of a receive in flight that is taken for freed is found
+/// when the peer's bytes come, and its true free is no mistake.
+pub(crate) fn memory_freed_too_early_is_found<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let (socket, mut outside) = shard.meet(stage, &port);
+    let mut memory: Vec<u8> = Vec::with_capacity(3000);
+    let address = memory.as_mut_ptr();
+    let receive = shard.submit(Op::ReceiveInto { socket, memory }, 1);
+    shard.turn();
+    // SAFETY: the operation keeps its memory at one address until its completion (law 3), and
+    // nobody reads it before.
+    unsafe { checking::pretend_free(address, 3000) };
+    assert_eq!(checking::look(), None, "nothing has come yet");
+    assert_eq!(outside.write(b"into freed memory"), 17);
+    let Outcome::Filled(memory) = shard.last(receive) else { panic!("bytes came") };
+    assert_eq!(memory.as_ptr(), address.cast_const(), "one address all the while");
+    let found = checking::look().expect("the bytes of the peer are found");
+    assert_eq!((found.address, found.size, found.offset), (address.addr(), 3000, 0));
+    assert_eq!(found.byte, b'i');
+    drop(memory);
+    assert_eq!(checking::look(), None, "the true free is tolerated");
+}
+
+/// Dropping an engine with everything in flight leaves no descriptor and no memory behind.
+pub(crate) fn a_dropped_engine_leaves_nothing<S: Stage>(stage: &S) {
+    stage.write_file("file", &pattern(0, 1 << 20));
+    let before = stage.descriptors_open();
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let mut ends: Vec<_> = (0..20).map(|_| shard.meet(stage, &port)).collect();
+    let root = shard.engine.open_directory(stage.root()).unwrap();
+    let sockets: Vec<_> = ends.iter().map(|(socket, _)| *socket).collect();
+    for (index, (socket, outside)) in ends.iter_mut().enumerate() {
+        let socket = *socket;
+        match index % 4 {
+            0 => _ = shard.receive(socket, 1),
+            1 => {
+                let memory = Vec::with_capacity(100_000);
+                shard.submit(Op::ReceiveInto { socket, memory }, 1);
+            }
+            2 => _ = shard.send(socket, vec![1; 8 << 20], 1),
+            _ => {
+                let receive = shard.receive(socket, 1);
+                shard.close(socket, 1);
+                shard.turn();
+                shard.cancel(receive);
+            }
+        }
+        outside.write(b"on the way");
+    }
+    let path = c"file".to_owned();
+    shard.submit(Op::Open { root, path }, 1);
+    let Address::Internet(address) = port.address else { panic!("not an address of TCP") };
+    shard.submit(Op::Connect { address }, 1);
+    let at = shard.engine.now() + Duration::from_secs(10);
+    shard.submit(Op::Timeout { at }, 1);
+    let waiting = stage.connect(&Address::Internet(address));
+    // The engine closes what it still owned: what the caller was told of is the caller's.
+    let open: Vec<_> = sockets.iter().enumerate().filter(|(index, _)| index % 4 != 3).collect();
+    let Shard { engine, .. } = shard;
+    drop(engine);
+    drop((ends, waiting));
+    checking::verify();
+    for (_, socket) in &open {
+        stage.close(**socket);
+    }
+    stage.close(root);
+    stage.close(port.listener);
+    assert_eq!(stage.descriptors_open(), before);
+}
+
+/// A listener that ends lets its port go.
+pub(crate) fn a_closed_listener_frees_its_port<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let busy = ListenOptions { address: &port.address, backlog: 1, joining: false };
+    let refused = shard.engine.listen(&busy);
+    assert!(matches!(refused, Err(Error::System { operation: OpKind::Listen, .. })));
+    shard.cancel(port.accept);
+    shard.last(port.accept);
+    let close = shard.close(port.listener, 1);
+    shard.last(close);
+    let again = shard.listen_at(&port.address, false);
+    let (_, _outside) = shard.meet(stage, &again);
+    assert_eq!(again.address, port.address);
+    assert_ne!(again.accept, port.accept);
+}

@@ -1,0 +1,109 @@
+//! Files: opened beneath a root and nowhere else, read without blocking the shard.
+//! The stage writes them; the engine only reads.
+
+use std::ffi::CString;
+use std::time::Duration;
+
+use springtide_engine::{Descriptor, Handle, Metadata, Op, Outcome};
+
+use crate::shard::{Patience, Shard, assert_pattern, pattern};
+use crate::stage::Stage;
+
+fn open(shard: &mut Shard, root: Descriptor, path: &str) -> Outcome {
+    let path = CString::new(path).unwrap();
+    let key = shard.submit(Op::Open { root, path }, 1);
+    shard.last(key)
+}
+
+fn opened(shard: &mut Shard, root: Descriptor, path: &str) -> (Descriptor, Metadata) {
+    match open(shard, root, path) {
+        Outcome::Opened(file, metadata) => (file, metadata),
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+fn read(shard: &mut Shard, file: Descriptor, count: usize, offset: u64) -> Vec<u8> {
+    let key = shard.submit(Op::Read { file, memory: Vec::with_capacity(count), offset }, 1);
+    match shard.last(key) {
+        Outcome::Filled(memory) => memory,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What was written is read, at every offset, with what is known of the file.
+pub(crate) fn files_are_opened_and_read<S: Stage>(stage: &S) {
+    stage.write_file("file", &pattern(0, 100_000));
+    let mut shard = Shard::new(stage);
+    let root = shard.engine.open_directory(stage.root()).unwrap();
+    let (file, metadata) = opened(&mut shard, root, "file");
+    assert!(metadata.is_file && !metadata.is_directory && metadata.length == 100_000);
+    assert!(metadata.modified_ns > 0);
+    let mut at = 0;
+    loop {
+        let bytes = read(&mut shard, file, 7777, at as u64);
+        if bytes.is_empty() {
+            break;
+        }
+        assert_pattern(at, &bytes);
+        at += bytes.len();
+    }
+    assert_eq!(at, 100_000);
+    let (_, directory) = opened(&mut shard, root, ".");
+    assert!(directory.is_directory);
+    stage.write_file("other", b"");
+    let (_, other) = opened(&mut shard, root, "other");
+    assert_ne!(other.inode, metadata.inode);
+    let close = shard.close(file, 2);
+    assert!(matches!(shard.last(close), Outcome::Done));
+}
+
+/// No `..`, no absolute path and no symbolic link leads out.
+pub(crate) fn no_path_leads_out_of_the_root<S: Stage>(stage: &S) {
+    stage.write_file("file", b"inside");
+    stage.link("/etc/hostname", "absolute");
+    stage.link("../..", "above");
+    let mut shard = Shard::new(stage);
+    let root = shard.engine.open_directory(stage.root()).unwrap();
+    opened(&mut shard, root, "./file");
+    let out = ["../file", "..", "/etc/hostname", "/", "absolute", "above/etc/hostname", "none"];
+    for path in out {
+        let outcome = open(&mut shard, root, path);
+        let Outcome::Failed(error, _) = outcome else { panic!("{path}: {outcome:?}") };
+        assert!(error.is_not_found(), "{path}: {error}");
+    }
+    assert!(shard.engine.open_directory(&stage.root().join("none")).is_err());
+    assert!(shard.engine.open_directory(&stage.root().join("file")).is_err());
+}
+
+/// Large reads of a file that may not be in memory come without holding up the shard.
+pub(crate) fn cold_files_are_read<S: Stage>(stage: &S) {
+    const ALL: usize = 8 << 20;
+    stage.write_file("large", &pattern(0, ALL));
+    stage.cool("large");
+    let mut shard = Shard::new(stage);
+    let root = shard.engine.open_directory(stage.root()).unwrap();
+    let (file, _) = opened(&mut shard, root, "large");
+    let memory = Vec::with_capacity(ALL);
+    let key = shard.submit(Op::Read { file, memory, offset: 0 }, 7);
+    let at = shard.engine.now() + Duration::from_millis(1);
+    shard.submit(Op::Timeout { at }, 8);
+    let (mut bytes, mut timeouts) = (None, 0);
+    let patience = Patience::until("the file is read and the timeout came");
+    while bytes.is_none() || timeouts == 0 {
+        for completion in shard.turn() {
+            match completion.outcome {
+                Outcome::Filled(memory) if completion.key == key => bytes = Some(memory),
+                Outcome::Expired => timeouts += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        patience.spend();
+    }
+    let mut bytes = bytes.unwrap();
+    while bytes.len() < ALL {
+        let more = read(&mut shard, file, ALL, bytes.len() as u64);
+        assert!(!more.is_empty());
+        bytes.extend(more);
+    }
+    assert_pattern(0, &bytes);
+}

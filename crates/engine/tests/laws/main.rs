@@ -1,0 +1,128 @@
+//! The laws of the engine (they stand in ARCHITECTURE.md), each tried on every backend as a test of its own.
+//! Nothing here sleeps, uses a fixed port, or trusts freed memory.
+//!
+//! Where the system refuses io_uring its tests fail, unless SPRINGTIDE_WITHOUT_URING=1 says that
+//! it is known.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod accepting;
+mod checking;
+mod chunks;
+mod closing;
+mod fairness;
+mod faults;
+mod files;
+mod operations;
+mod shard;
+mod stage;
+mod streams;
+mod time;
+
+use std::sync::{PoisonError, RwLock};
+
+use stage::{Epoll, Simulated, Stage, Uring};
+
+/// Laws run beside each other, but for those that count descriptors or spoil memory.
+static ALONE: RwLock<()> = RwLock::new(());
+
+fn beside_others<S: Stage>(law: fn(&S)) {
+    let _shared = ALONE.read().unwrap_or_else(PoisonError::into_inner);
+    run(law);
+}
+
+fn alone<S: Stage>(law: fn(&S)) {
+    let _exclusive = ALONE.write().unwrap_or_else(PoisonError::into_inner);
+    run(law);
+}
+
+fn run<S: Stage>(law: fn(&S)) {
+    if S::IS_URING && std::env::var_os("SPRINGTIDE_WITHOUT_URING").is_some_and(|yes| yes == "1") {
+        return;
+    }
+    springtide_engine::descriptors_max_raise().unwrap();
+    let stage = S::open();
+    law(&stage);
+    drop(stage);
+    checking::verify();
+}
+
+macro_rules! on {
+    ($stage:ident $way:ident $($module:ident: $($law:ident)*;)*) => {
+        $($(
+            #[test]
+            fn $law() {
+                crate::$way::<crate::$stage>(crate::$module::$law);
+            }
+        )*)*
+    };
+}
+
+macro_rules! laws {
+    ($($way:ident { $($laws:tt)* })*) => {
+        mod simulated { $(on! { Simulated $way $($laws)* })* }
+        mod uring { $(on! { Uring $way $($laws)* })* }
+        mod epoll { $(on! { Epoll $way $($laws)* })* }
+    };
+}
+
+laws! {
+    beside_others {
+        operations:
+            operations_end_exactly_once
+            submit_and_cancel_deliver_nothing
+            ten_thousand_are_cancelled_in_one_turn
+            limits_have_names
+            misuse_is_refused
+            stale_keys_are_ignored
+            quiesce_ends_everything
+            connects_end_either_way;
+        streams:
+            sends_keep_their_order
+            pieces_leave_in_order
+            many_sends_of_one_turn_arrive
+            a_cancelled_send_tells_how_far_it_came
+            a_paused_receive_loses_nothing
+            a_receive_into_memory_loses_nothing
+            a_half_closed_peer_still_gets_what_is_sent
+            a_shutdown_waits_for_the_send
+            a_reset_is_a_peer_that_is_gone
+            two_that_forward_never_stall
+            last_bytes_come_before_the_end;
+        accepting:
+            a_cancelled_accept_keeps_its_connections
+            listeners_share_a_port_on_request_only
+            addresses_are_told;
+        closing:
+            a_close_waits_for_the_last_operation
+            a_close_behind_a_send_loses_nothing
+            many_close_at_once
+            a_closed_listener_frees_its_port;
+        chunks:
+            over_the_budget_is_a_named_error
+            an_exhausted_ring_parks_and_resumes
+            buffers_from_other_threads_wake_who_waits
+            a_small_queue_loses_nothing;
+        fairness:
+            small_messages_pass_beside_a_flood;
+        files:
+            files_are_opened_and_read
+            no_path_leads_out_of_the_root
+            cold_files_are_read;
+        time:
+            timeouts_come_in_order
+            a_waker_ends_a_wait;
+    }
+    alone {
+        operations:
+            cancels_find_room_in_a_full_queue
+            reused_descriptors_keep_tokens_apart;
+        accepting:
+            a_released_socket_moves_to_another_engine
+            a_number_closed_elsewhere_works_again;
+        closing:
+            memory_freed_too_early_is_found
+            a_dropped_engine_leaves_nothing;
+        chunks:
+            thousands_held_starve_nobody;
+    }
+}

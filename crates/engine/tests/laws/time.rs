@@ -1,0 +1,65 @@
+//! Time: timeouts in their order and never early, and a wait that any thread can end.
+//! On a real clock lateness is not judged: other programs run here too.
+
+use std::time::Duration;
+
+use springtide_engine::{Handle, Key, Op, OpKind, Outcome};
+
+use crate::shard::{Patience, Random, Shard, Watchdog, assert_cancelled};
+use crate::stage::Stage;
+
+/// Timeouts come in order, to the millisecond and never early; cancelled ones do not expire.
+pub(crate) fn timeouts_come_in_order<S: Stage>(stage: &S) {
+    let mut random = Random(0x7171_7171_1717_1717);
+    let mut shard = Shard::new(stage);
+    let start = shard.engine.now();
+    let mut left: Vec<(Key, u64)> = (0..500)
+        .map(|index| {
+            let ms = u64::try_from(1 + random.below(300)).unwrap();
+            let at = start + Duration::from_millis(ms);
+            (shard.submit(Op::Timeout { at }, index), ms)
+        })
+        .collect();
+    // Before any turn, so that none of them can have come.
+    let mut cancelled: Vec<Key> = left.drain(..50).map(|(key, _)| key).collect();
+    cancelled.iter().for_each(|key| shard.cancel(*key));
+    let mut last = 0;
+    let patience = Patience::until("every timeout comes");
+    while !left.is_empty() {
+        let completions = shard.turn();
+        let passed = shard.engine.now().since(start);
+        for completion in completions {
+            if let Some(own) = cancelled.iter().position(|key| *key == completion.key) {
+                cancelled.swap_remove(own);
+                assert_cancelled(&completion.outcome, OpKind::Timeout);
+                continue;
+            }
+            assert!(matches!(completion.outcome, Outcome::Expired));
+            let own = left.iter().position(|(key, _)| *key == completion.key).unwrap();
+            let (_, ms) = left.swap_remove(own);
+            assert!(passed >= Duration::from_millis(ms), "{ms} ms came after {passed:?}");
+            assert!(!S::IS_SIMULATED || passed == Duration::from_millis(ms), "late: {passed:?}");
+            assert!(ms >= last, "{ms} ms came behind {last} ms");
+            last = ms;
+        }
+        patience.spend();
+    }
+    assert!(cancelled.is_empty(), "a cancelled timeout completes too (law 4)");
+}
+
+/// A waker ends a wait without a deadline, from another thread, also when it was used before.
+pub(crate) fn a_waker_ends_a_wait<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    shard.listen();
+    let _watchdog = Watchdog::over("a waker ends a wait");
+    for _ in 0..20 {
+        let waker = shard.engine.waker();
+        let thread = std::thread::spawn(move || waker.wake());
+        let mut fresh = Vec::new();
+        shard.engine.turn(None, &mut fresh).unwrap();
+        assert!(fresh.is_empty());
+        thread.join().unwrap();
+    }
+    shard.engine.waker().wake();
+    shard.engine.turn(None, &mut Vec::new()).unwrap();
+}

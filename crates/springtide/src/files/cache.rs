@@ -1,0 +1,251 @@
+//! Small files in memory, by name: found without allocating, within a budget.
+//! What is here may be stale; how stale is always told, and the caller decides.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use springtide_engine::Moment;
+
+use super::representation::Representation;
+
+/// What an entry costs besides its name and its body: fields, map, allocator. An estimate, so that
+/// a million empty files are not free.
+pub(super) const ENTRY_BYTES: usize = 1024;
+
+/// The files of one root.
+#[derive(Debug)]
+pub(super) struct Cache {
+    names: HashMap<Rc<str>, usize>,
+    /// The clock: entries in a circle, with holes.
+    entries: Vec<Option<Entry>>,
+    holes: Vec<usize>,
+    hand: usize,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: Rc<str>,
+    version: Rc<Representation>,
+    /// When it was last known to be the file on disk.
+    seen_at: Moment,
+    /// Whether it was asked for since the hand passed.
+    is_wanted: bool,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        ENTRY_BYTES + self.name.len() + self.version.memory_bytes()
+    }
+}
+
+impl Cache {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self {
+            names: HashMap::new(),
+            entries: Vec::new(),
+            holes: Vec::new(),
+            hand: 0,
+            bytes: 0,
+            bytes_max,
+        }
+    }
+
+    /// The version of a file that was the one on disk less than `age_max` ago.
+    #[inline]
+    pub(super) fn fresh(
+        &mut self,
+        name: &str,
+        now: Moment,
+        age_max: Duration,
+    ) -> Option<&Rc<Representation>> {
+        let index = *self.names.get(name)?;
+        let entry = self.entries[index].as_mut()?;
+        entry.is_wanted = true;
+        (now < entry.seen_at + age_max).then_some(&entry.version)
+    }
+
+    /// The version of a file that was last on disk.
+    pub(super) fn last(&self, name: &str) -> Option<&Rc<Representation>> {
+        let index = *self.names.get(name)?;
+        self.entries[index].as_ref().map(|entry| &entry.version)
+    }
+
+    /// The version that is kept is the one on disk at `seen_at`.
+    pub(super) fn seen(&mut self, name: &str, seen_at: Moment) {
+        let entry = self.names.get(name).and_then(|index| self.entries[*index].as_mut());
+        if let Some(entry) = entry {
+            entry.seen_at = seen_at;
+        }
+    }
+
+    /// Keeps a version in place of the one before. Others give way; one that would not fit by
+    /// itself is not kept.
+    pub(super) fn insert(&mut self, name: &str, version: Rc<Representation>, seen_at: Moment) {
+        self.remove(name);
+        let entry = Entry { name: name.into(), version, seen_at, is_wanted: false };
+        if entry.bytes() > self.bytes_max {
+            return;
+        }
+        self.make_room(entry.bytes());
+        self.bytes += entry.bytes();
+        let index = self.holes.pop().unwrap_or(self.entries.len());
+        self.names.insert(entry.name.clone(), index);
+        if index == self.entries.len() {
+            self.entries.push(Some(entry));
+        } else {
+            self.entries[index] = Some(entry);
+        }
+    }
+
+    /// Forgets a file.
+    pub(super) fn remove(&mut self, name: &str) {
+        if let Some(index) = self.names.remove(name) {
+            self.forget(index);
+        }
+    }
+
+    /// Evicts what was not asked for since the hand last passed, until so many bytes fit. Two
+    /// rounds of the hand pass everything unwanted.
+    fn make_room(&mut self, bytes: usize) {
+        while self.bytes + bytes > self.bytes_max {
+            self.hand = if self.hand + 1 < self.entries.len() { self.hand + 1 } else { 0 };
+            match &mut self.entries[self.hand] {
+                None => {}
+                Some(entry) if entry.is_wanted => entry.is_wanted = false,
+                Some(entry) => {
+                    self.names.remove(&entry.name);
+                    self.forget(self.hand);
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, index: usize) {
+        if let Some(entry) = self.entries[index].take() {
+            self.bytes -= entry.bytes();
+            self.holes.push(index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Files;
+    use bytes::Bytes;
+    use springtide_engine::Metadata;
+
+    fn version(length: usize) -> Rc<Representation> {
+        let metadata = Metadata {
+            length: length as u64,
+            modified_ns: 0,
+            inode: 1,
+            is_directory: false,
+            is_file: true,
+        };
+        let body = Some(Bytes::from(vec![0; length]));
+        Rc::new(Representation::new(&Files::new("x"), "a", metadata, body, 100))
+    }
+
+    /// A cache for three files of 1,000 bytes with names of one letter.
+    fn cache() -> Cache {
+        Cache::new(3 * (ENTRY_BYTES + 1001))
+    }
+
+    fn kept(cache: &Cache) -> String {
+        let mut names: Vec<&str> = cache.names.keys().map(|name| &**name).collect();
+        names.sort_unstable();
+        names.concat()
+    }
+
+    fn check(cache: &Cache) {
+        let entries = cache.entries.iter().flatten();
+        assert_eq!(cache.bytes, entries.clone().map(Entry::bytes).sum::<usize>());
+        assert!(cache.bytes <= cache.bytes_max);
+        assert_eq!(entries.clone().count(), cache.names.len());
+        assert_eq!(cache.entries.len(), cache.names.len() + cache.holes.len());
+        for entry in entries {
+            let index = cache.names[&entry.name];
+            let same = cache.entries[index].as_ref().map(|other| &other.name);
+            assert_eq!(same, Some(&entry.name));
+        }
+    }
+
+    #[test]
+    fn ages() {
+        let mut cache = cache();
+        let (at, age) = (Moment::from_milliseconds, Duration::from_secs(1));
+        cache.insert("a", version(10), at(5000));
+        assert!(cache.fresh("a", at(5000), age).is_some());
+        assert!(cache.fresh("a", at(5999), age).is_some());
+        assert!(cache.fresh("a", at(6000), age).is_none());
+        assert!(cache.fresh("a", at(5000), Duration::ZERO).is_none());
+        assert!(cache.fresh("b", at(5000), age).is_none());
+        cache.seen("a", at(6000));
+        assert!(cache.fresh("a", at(6999), age).is_some());
+        cache.remove("a");
+        assert!(cache.last("a").is_none());
+        check(&cache);
+    }
+
+    #[test]
+    fn what_is_wanted_stays() {
+        let mut cache = cache();
+        for name in ["a", "b", "c"] {
+            cache.insert(name, version(1000), Moment::ZERO);
+        }
+        assert_eq!(kept(&cache), "abc");
+        for name in ["d", "e", "f", "g"] {
+            assert!(cache.fresh("a", Moment::ZERO, Duration::from_secs(1)).is_some());
+            cache.insert(name, version(1000), Moment::ZERO);
+            check(&cache);
+            assert!(cache.last("a").is_some() && cache.last(name).is_some(), "{name}");
+            assert_eq!(cache.names.len(), 3);
+        }
+    }
+
+    #[test]
+    fn a_great_file_moves_several_out() {
+        let mut cache = cache();
+        for name in ["a", "b", "c"] {
+            cache.insert(name, version(1000), Moment::ZERO);
+            assert!(cache.fresh(name, Moment::ZERO, Duration::from_secs(1)).is_some());
+        }
+        cache.insert("d", version(3000), Moment::ZERO);
+        check(&cache);
+        assert_eq!(cache.names.len(), 2);
+        cache.insert("e", version(3 * (ENTRY_BYTES + 1000)), Moment::ZERO);
+        assert!(cache.last("e").is_none());
+        assert_eq!(cache.names.len(), 2);
+    }
+
+    #[test]
+    fn a_new_version_takes_the_place_of_the_old() {
+        let mut cache = cache();
+        for length in [1000, 10, 2000, 0] {
+            cache.insert("a", version(length), Moment::ZERO);
+            check(&cache);
+            assert_eq!(cache.last("a").map(|version| version.memory_bytes()), Some(length));
+        }
+        assert_eq!(cache.bytes, ENTRY_BYTES + 1);
+    }
+
+    #[test]
+    fn many_files_of_many_sizes() {
+        let mut cache = Cache::new(40_000);
+        let mut seed = 7_usize;
+        for _ in 0..5000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+            let name = format!("{}", (seed >> 33) % 60);
+            match (seed >> 40) % 4 {
+                0 => cache.remove(&name),
+                1 => cache.insert(&name, version((seed >> 45) % 9000), Moment::ZERO),
+                _ => drop(cache.fresh(&name, Moment::ZERO, Duration::from_secs(1)).cloned()),
+            }
+            check(&cache);
+        }
+    }
+}

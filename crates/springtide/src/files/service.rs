@@ -1,0 +1,261 @@
+//! One shard's file service: answers from memory, or sets a job to work and answers later.
+//! It never waits, and never makes a system call: the engine does.
+
+use std::collections::HashMap;
+
+use springtide_engine::{Completion, Descriptor, Error, Handle, Op};
+use springtide_proto::http1::Exchange;
+
+use super::cache::Cache;
+use super::job::{Job, Means, Waiter};
+use super::query::{FileQuery, Question};
+use super::representation::{busy, plain};
+use super::stream::{Stream, StreamId};
+use super::token::{Tokens, Whose};
+use super::{Files, path};
+use crate::response::Response;
+use crate::table::{Place, Table};
+
+/// Names that are looked up on disk at a time, those not counted that are in memory already: a
+/// flood of names that lead nowhere must not keep the others from being looked at again.
+pub(super) const JOBS_MAX: usize = 1024;
+
+/// Askers that wait for them at a time.
+pub(super) const WAITERS_MAX: usize = 16_384;
+
+/// Bodies that are read from disk while they are sent, at a time.
+pub(super) const STREAMS_MAX: usize = 4096;
+
+/// A directory that was added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RootId(pub(super) usize);
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asker {
+    pub(crate) connection: u64,
+    pub(crate) exchange: Exchange,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) enum FileReply {
+    /// The response with its body. To `HEAD` too: the machine leaves the bytes out.
+    Whole(Response),
+    /// The head of a response with a body of `length` bytes, at least one, which comes by
+    /// [`FileService::next_piece`]; without a stream it does not come (`HEAD`).
+    Streamed { response: Response, length: u64, stream: Option<StreamId> },
+}
+
+/// What a completion brought about.
+#[derive(Debug)]
+pub(crate) enum FileEvent {
+    /// The answer to a request. If nobody waits for it any more, its stream is to be abandoned.
+    Reply(Asker, FileReply),
+    /// The next bytes of a body, at least one.
+    Piece { asker: Asker, bytes: Vec<u8>, is_last: bool },
+    /// The file has changed or cannot be read: the reply cannot be completed.
+    Broken { asker: Asker },
+}
+
+/// A directory that is open.
+#[derive(Debug)]
+pub(super) struct Root {
+    pub(super) descriptor: Descriptor,
+    pub(super) files: Files,
+    pub(super) cache: Cache,
+    /// The jobs that are under way, by the name they look up.
+    pub(super) jobs: HashMap<String, Place>,
+    /// The last failure that was reported: it is not reported again and again.
+    pub(super) reported: Option<Error>,
+}
+
+/// The file service.
+pub(crate) struct FileService {
+    pub(super) tokens: Tokens,
+    pub(super) roots: Vec<Root>,
+    pub(super) jobs: Table<Job>,
+    pub(super) streams: Table<Stream>,
+    /// Askers that wait, of all jobs.
+    pub(super) waiting: usize,
+    pub(super) loading_bytes: u64,
+    is_closing: bool,
+    /// Where paths are decoded.
+    memory: Vec<u8>,
+}
+
+/// Who asks what.
+#[derive(Clone, Copy)]
+pub(super) struct Ask<'a> {
+    pub(super) asker: Asker,
+    pub(super) query: &'a FileQuery<'a>,
+    /// Whether the file is to be sent with status 404.
+    pub(super) is_page: bool,
+}
+
+impl FileService {
+    /// A service without roots. Its operations carry tokens with `token_kind` in the upper 32
+    /// bits.
+    pub(crate) fn new(token_kind: u64) -> Self {
+        Self {
+            tokens: Tokens::new(token_kind),
+            roots: Vec::new(),
+            jobs: Table::new(),
+            streams: Table::new(),
+            waiting: 0,
+            loading_bytes: 0,
+            is_closing: false,
+            memory: Vec::new(),
+        }
+    }
+
+    /// Opens a directory to serve.
+    pub(crate) fn add_root(
+        &mut self,
+        engine: &mut dyn Handle,
+        files: &Files,
+    ) -> Result<RootId, Error> {
+        let descriptor = engine.open_directory(files.directory())?;
+        let cache = Cache::new(files.memory_bytes_max);
+        let (jobs, files) = (HashMap::new(), files.clone());
+        self.roots.push(Root { descriptor, files, cache, jobs, reported: None });
+        Ok(RootId(self.roots.len() - 1))
+    }
+
+    /// Answers from memory, or answers later with [`FileEvent::Reply`].
+    pub(crate) fn request(
+        &mut self,
+        engine: &mut dyn Handle,
+        root: RootId,
+        query: &FileQuery<'_>,
+        asker: Asker,
+    ) -> Option<FileReply> {
+        let ask = Ask { asker, query, is_page: false };
+        if path::is_plain(query.path) {
+            let found = self.find(engine, root, query.path, ask);
+            if found.is_some() {
+                return found;
+            }
+        }
+        let mut memory = std::mem::take(&mut self.memory);
+        let reply = match path::resolve(query.path, self.roots[root.0].files.rules(), &mut memory) {
+            Ok(name) => self.ask(engine, root, name, ask),
+            Err(path::Refused) => self.ask_for_page(engine, root, ask),
+        };
+        self.memory = memory;
+        reply
+    }
+
+    /// A completion that carries a token of the service. What it brings about is appended.
+    pub(crate) fn complete(
+        &mut self,
+        engine: &mut dyn Handle,
+        completion: Completion,
+        events: &mut Vec<FileEvent>,
+    ) {
+        match self.tokens.whose(completion.token) {
+            Whose::Nobody => return,
+            Whose::Job(index) => self.complete_job(engine, index, completion.outcome, events),
+            Whose::Stream(index) => self.complete_stream(engine, index, completion.outcome, events),
+        }
+        if self.is_closing {
+            self.close_roots(engine);
+        }
+    }
+
+    /// Ends the service: nobody is answered any more, and everything open is closed when the
+    /// operations in flight have ended.
+    pub(crate) fn close(&mut self, engine: &mut dyn Handle) {
+        self.is_closing = true;
+        for place in self.streams.places() {
+            self.abandon(engine, StreamId(place));
+        }
+        self.close_roots(engine);
+    }
+
+    fn close_roots(&mut self, engine: &mut dyn Handle) {
+        if self.jobs.len() == 0 && self.streams.len() == 0 {
+            for root in self.roots.drain(..) {
+                let descriptor = root.descriptor;
+                engine.submit(Op::Close { descriptor }, self.tokens.nobody());
+            }
+        }
+    }
+
+    /// Answers from memory, or makes the asker wait.
+    pub(super) fn ask(
+        &mut self,
+        engine: &mut dyn Handle,
+        root: RootId,
+        name: &str,
+        ask: Ask<'_>,
+    ) -> Option<FileReply> {
+        let found = self.find(engine, root, name, ask);
+        if found.is_some() {
+            return found;
+        }
+        let Ask { asker, query, is_page } = ask;
+        let (question, asked_at) = (Question::of(query), engine.now());
+        let waiter = Waiter { asker, question, asked_at, is_page };
+        self.wait(engine, root, name, waiter).err().map(FileReply::Whole)
+    }
+
+    /// Asks for what is sent in place of a file that is not there.
+    pub(super) fn ask_for_page(
+        &mut self,
+        engine: &mut dyn Handle,
+        root: RootId,
+        ask: Ask<'_>,
+    ) -> Option<FileReply> {
+        let page = self.roots[root.0].files.not_found_page.clone();
+        let Some(page) = page.filter(|_| !ask.is_page) else {
+            return Some(FileReply::Whole(plain(http::StatusCode::NOT_FOUND)));
+        };
+        self.ask(engine, root, &page, Ask { is_page: true, ..ask })
+    }
+
+    #[inline]
+    fn find(
+        &mut self,
+        engine: &dyn Handle,
+        root: RootId,
+        name: &str,
+        ask: Ask<'_>,
+    ) -> Option<FileReply> {
+        let Root { cache, files, .. } = &mut self.roots[root.0];
+        let version = cache.fresh(name, engine.now(), files.revalidate())?;
+        Some(ask.of_memory(engine, version))
+    }
+
+    /// Makes an asker wait for a job, the one that is under way or a new one; or says why not.
+    pub(super) fn wait(
+        &mut self,
+        engine: &mut dyn Handle,
+        root_id: RootId,
+        name: &str,
+        waiter: Waiter,
+    ) -> Result<(), Response> {
+        if self.waiting >= WAITERS_MAX || self.is_closing {
+            return Err(busy());
+        }
+        let root = &mut self.roots[root_id.0];
+        let running = root.jobs.get(name).and_then(|place| self.jobs.get_mut(*place));
+        if let Some(job) = running {
+            job.waiters.push(waiter);
+        } else {
+            if self.jobs.len() >= JOBS_MAX && root.cache.last(name).is_none() {
+                return Err(busy());
+            }
+            let mut job = Job::new(root_id, name, waiter);
+            let (tokens, loading_bytes) = (self.tokens, &mut self.loading_bytes);
+            let place = self.jobs.insert_with(|place| {
+                let token = tokens.job(place);
+                job.open(&mut Means { engine, root, loading_bytes, tokens, token });
+                job
+            });
+            self.roots[root_id.0].jobs.insert(name.to_owned(), place);
+        }
+        self.waiting += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! Files through the whole server: beside other replies, in order, and cut short.
+//! What is served and how is tested with the file service itself.
+
+use std::path::PathBuf;
+
+use super::{Backend, Stage, over_all_backends};
+use crate::{Files, Server};
+
+/// A directory of its own, removed when the test ends.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(backend: Backend, name: &str, files: &[(&str, &[u8])]) -> Self {
+        let unique = format!("springtide-{}-{backend:?}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(unique);
+        std::fs::create_dir_all(&path).unwrap();
+        for (file, bytes) in files {
+            std::fs::write(path.join(file), bytes).unwrap();
+        }
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+fn stage(backend: Backend, directory: &Directory, files: &[(&str, &[u8])]) -> Stage {
+    let served = Files::new(&directory.0).memory_bytes_max(1 << 20);
+    let server = Server::new().get("/hello", || "hello").files("/", served);
+    Stage::with_world(backend, server, |world| {
+        for (file, bytes) in files {
+            world.write_file(directory.0.join(file), bytes);
+        }
+    })
+}
+
+/// Streamed and remembered files and handlers' replies leave in the order they were asked for.
+fn files_keep_their_place_among_replies(backend: Backend) {
+    let large: Vec<u8> = (0..5_000_000_u32).map(|byte| (byte % 251) as u8).collect();
+    let files: [(&str, &[u8]); 2] = [("small.txt", b"small"), ("large.bin", &large)];
+    let directory = Directory::new(backend, "order", &files);
+    let mut stage = stage(backend, &directory, &files);
+    let mut peer = stage.connect();
+    let mut requests = String::new();
+    for path in ["/large.bin", "/hello", "/small.txt", "/large.bin", "/missing"] {
+        requests += &format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    requests += "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let received = stage.talk(&mut peer, requests.as_bytes(), usize::MAX);
+    let mut rest = &received[..];
+    for expected in [&large[..], b"hello", b"small", &large, b"Not Found", b"hello"] {
+        let end = rest.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let length = expected.len();
+        assert!(rest[end..].len() >= length, "a body is cut");
+        assert!(rest[end..end + length] == *expected, "a body differs on {backend:?}");
+        rest = &rest[end + length..];
+    }
+    assert!(rest.is_empty());
+}
+
+/// A peer that goes away in the middle of a file leaves nothing behind.
+fn a_peer_that_leaves_a_stream_leaves_nothing(backend: Backend) {
+    let large = vec![7; 8_000_000];
+    let files: [(&str, &[u8]); 1] = [("large.bin", &large)];
+    let directory = Directory::new(backend, "leave", &files);
+    let mut stage = stage(backend, &directory, &files);
+    for _ in 0..20 {
+        let mut peer = stage.connect();
+        let begun = stage.talk(&mut peer, b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n", 100_000);
+        assert!(begun.starts_with(b"HTTP/1.1 200 OK"));
+        drop(peer);
+        stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
+    }
+    let mut peer = stage.connect();
+    let request = b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert!(stage.talk_to_end(&mut peer, request).ends_with("hello"));
+}
+
+/// The head of a streamed file stands alone, and the connection goes on.
+fn the_head_of_a_stream_has_no_body(backend: Backend) {
+    let large = vec![7; 2_000_000];
+    let files: [(&str, &[u8]); 1] = [("large.bin", &large)];
+    let directory = Directory::new(backend, "head", &files);
+    let mut stage = stage(backend, &directory, &files);
+    let mut peer = stage.connect();
+    let requests = b"HEAD /large.bin HTTP/1.1\r\nHost: a\r\n\r\n\
+        GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let received = stage.talk_to_end(&mut peer, requests);
+    let (head, rest) = received.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("Content-Length: 2000000"), "{head}");
+    assert!(rest.starts_with("HTTP/1.1 200 OK") && rest.ends_with("hello"), "{rest}");
+}
+
+over_all_backends!(
+    the_head_of_a_stream_has_no_body,
+    files_keep_their_place_among_replies,
+    a_peer_that_leaves_a_stream_leaves_nothing,
+);

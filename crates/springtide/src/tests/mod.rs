@@ -1,0 +1,28 @@
+//! The whole server, turn by turn on one thread, over every backend; tests are data where they can.
+//! Peers are driven between turns: no threads, no sleeps, and on the simulated backend no time.
+
+mod ends;
+mod exchanges;
+mod fairness;
+mod files;
+mod stage;
+mod time;
+mod transport;
+
+pub(crate) use stage::{Backend, Peer, Stage};
+
+/// Makes one test per backend of a function that takes one.
+macro_rules! over_all_backends {
+    ($($name:ident),* $(,)?) => {
+        mod simulated {
+            $(#[test] fn $name() { super::$name(crate::tests::Backend::Simulated); })*
+        }
+        mod uring {
+            $(#[test] fn $name() { super::$name(crate::tests::Backend::Uring); })*
+        }
+        mod epoll {
+            $(#[test] fn $name() { super::$name(crate::tests::Backend::Epoll); })*
+        }
+    };
+}
+pub(crate) use over_all_backends;

@@ -1,0 +1,227 @@
+//! One shard of a server and its peers on one thread.
+//! Nothing here waits for anything but turns.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use springtide_engine::simulated::{Client, World};
+use springtide_engine::{Address, Engine, EngineOptions, Handle, Mechanism, Waker};
+
+use crate::metrics::{Counts, Metrics};
+use crate::running::{Plan, set_up};
+use crate::server::Server;
+use crate::shard::Shard;
+
+/// What a stage's engine stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Simulated,
+    Uring,
+    Epoll,
+}
+
+/// A shard with its world.
+pub(crate) struct Stage {
+    shard: Shard,
+    address: Address,
+    world: Option<World>,
+    waker: Waker,
+    metrics: Metrics,
+    pub(crate) turns: u64,
+    /// The file of a Unix socket, removed in the end.
+    path: Option<PathBuf>,
+}
+
+/// More turns than any exchange of these tests takes; a turn that does nothing is cheap.
+const TURNS_MAX: u64 = 200_000;
+
+impl Stage {
+    pub(crate) fn new(backend: Backend, server: Server) -> Self {
+        Self::with_world(backend, server, |_| {})
+    }
+
+    /// A stage whose bytes are there at once: written in one turn, they are received in the next.
+    /// TCP on loopback may take a while longer, and then turns say nothing.
+    pub(crate) fn at_once(backend: Backend, server: Server) -> Self {
+        if backend == Backend::Simulated {
+            return Self::new(backend, server);
+        }
+        let unique = format!("springtide-{}-{backend:?}.sock", std::process::id());
+        let path = std::env::temp_dir().join(unique);
+        let server = server.listen(&format!("unix:{}", path.display())).unwrap();
+        let mut stage = Self::listening(backend, server, |_| {});
+        stage.path = Some(path);
+        stage
+    }
+
+    /// A stage whose simulated world is prepared first.
+    pub(crate) fn with_world(
+        backend: Backend,
+        server: Server,
+        prepare: impl FnOnce(&World),
+    ) -> Self {
+        Self::listening(backend, server.listen("127.0.0.1:0").unwrap(), prepare)
+    }
+
+    fn listening(backend: Backend, mut server: Server, prepare: impl FnOnce(&World)) -> Self {
+        let options = EngineOptions::default();
+        let (engine, world) = match backend {
+            Backend::Simulated => {
+                let world = World::new(7);
+                prepare(&world);
+                (Engine::simulated(&world, &options), Some(world))
+            }
+            Backend::Uring => (Engine::new(Mechanism::Uring, options).unwrap(), None),
+            Backend::Epoll => (Engine::new(Mechanism::Epoll, options).unwrap(), None),
+        };
+        let waker = engine.waker();
+        let metrics = server.metrics();
+        let plan = Plan::of(&mut server);
+        let (shard, _, addresses) = set_up(Box::new(engine), plan, metrics.add_shard()).unwrap();
+        let address = addresses[0].clone();
+        Self { shard, address, world, waker, metrics, turns: 0, path: None }
+    }
+
+    /// One turn; it never sleeps.
+    pub(crate) fn turn(&mut self) {
+        self.waker.wake();
+        self.shard.turn().unwrap();
+        self.turns += 1;
+        assert!(self.turns < TURNS_MAX, "the test goes on for ever");
+    }
+
+    /// Turns until `done` gives something.
+    pub(crate) fn until<T>(&mut self, mut done: impl FnMut(&mut Self) -> Option<T>) -> T {
+        loop {
+            if let Some(result) = done(self) {
+                return result;
+            }
+            self.turn();
+        }
+    }
+
+    /// Lets virtual time pass, then turns a few times.
+    pub(crate) fn advance(&mut self, duration: Duration) {
+        self.world.as_ref().unwrap().advance(duration);
+        for _ in 0..4 {
+            self.turn();
+        }
+    }
+
+    pub(crate) fn connect(&self) -> Peer {
+        match &self.world {
+            Some(world) => Peer::Simulated(world.connect(&self.address).unwrap()),
+            None => match &self.address {
+                Address::Internet(address) => {
+                    let stream = TcpStream::connect(address).unwrap();
+                    stream.set_nonblocking(true).unwrap();
+                    stream.set_nodelay(true).unwrap();
+                    Peer::Tcp(stream, false)
+                }
+                Address::Unix(_) => {
+                    let path = self.path.as_ref().expect("a Unix stage knows its path");
+                    let stream = UnixStream::connect(path).unwrap();
+                    stream.set_nonblocking(true).unwrap();
+                    Peer::Unix(stream, false)
+                }
+            },
+        }
+    }
+
+    /// Sends everything and reads until `count` bytes are there or the stream has ended.
+    pub(crate) fn talk(&mut self, peer: &mut Peer, send: &[u8], count: usize) -> Vec<u8> {
+        let (mut rest, mut received) = (send, Vec::new());
+        self.until(|stage| {
+            let sent = peer.write(rest);
+            rest = &rest[sent..];
+            stage.turn();
+            peer.read(&mut received);
+            (received.len() >= count || peer.is_ended()).then_some(())
+        });
+        received
+    }
+
+    /// Sends everything and reads until the stream has ended.
+    pub(crate) fn talk_to_end(&mut self, peer: &mut Peer, send: &[u8]) -> String {
+        let received = self.talk(peer, send, usize::MAX);
+        String::from_utf8(received).unwrap()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.metrics.counts()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+/// The other end of a connection; for real ones, the stream and whether its end was read.
+pub(crate) enum Peer {
+    Simulated(Client),
+    Tcp(TcpStream, bool),
+    Unix(UnixStream, bool),
+}
+
+impl Peer {
+    /// Writes what fits.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> usize {
+        match self {
+            Self::Simulated(client) => client.write(bytes),
+            Self::Tcp(stream, _) => stream.write(bytes).unwrap_or(0),
+            Self::Unix(stream, _) => stream.write(bytes).unwrap_or(0),
+        }
+    }
+
+    /// Appends at most so many bytes of what has come; on a simulated stage only.
+    pub(crate) fn read_at_most(&mut self, count: usize, into: &mut Vec<u8>) {
+        let Self::Simulated(client) = self else { panic!("only simulated peers read slowly") };
+        client.read_at_most(count, into);
+    }
+
+    /// Appends what has come.
+    pub(crate) fn read(&mut self, into: &mut Vec<u8>) {
+        match self {
+            Self::Simulated(client) => {
+                client.read(into);
+            }
+            Self::Tcp(stream, ended) => *ended |= read_all(stream, into),
+            Self::Unix(stream, ended) => *ended |= read_all(stream, into),
+        }
+    }
+
+    pub(crate) fn shutdown(&mut self) {
+        match self {
+            Self::Simulated(client) => client.shutdown(),
+            Self::Tcp(stream, _) => stream.shutdown(Shutdown::Write).unwrap(),
+            Self::Unix(stream, _) => stream.shutdown(Shutdown::Write).unwrap(),
+        }
+    }
+
+    /// Whether the server has ended its side, or the connection is gone.
+    pub(crate) fn is_ended(&self) -> bool {
+        match self {
+            Self::Simulated(client) => client.is_ended() || client.is_reset(),
+            Self::Tcp(_, ended) | Self::Unix(_, ended) => *ended,
+        }
+    }
+}
+
+/// Reads what is there; true when that was the end.
+fn read_all(stream: &mut impl Read, into: &mut Vec<u8>) -> bool {
+    let mut buffer = [0; 65_536];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return true,
+            Ok(count) => into.extend_from_slice(&buffer[..count]),
+            Err(error) => return error.kind() != std::io::ErrorKind::WouldBlock,
+        }
+    }
+}

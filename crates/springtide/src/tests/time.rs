@@ -1,0 +1,163 @@
+//! Deadlines, in virtual time: nobody waits for them.
+//! Only the simulated backend has such time; the wheel behind them is the same everywhere.
+
+use std::time::Duration;
+
+use super::{Backend, Stage};
+use crate::Server;
+
+fn stage() -> Stage {
+    Stage::new(Backend::Simulated, Server::new().get("/", || "root").post("/", || "posted"))
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A head has ten seconds from its first byte, however its bytes come.
+#[test]
+fn a_slow_head_is_refused() {
+    let mut stage = stage();
+    let mut peer = stage.connect();
+    let mut received = Vec::new();
+    for byte in b"GET / HTT" {
+        assert_eq!(peer.write(std::slice::from_ref(byte)), 1);
+        stage.turn();
+        stage.advance(SECOND);
+        peer.read(&mut received);
+        assert!(received.is_empty() && !peer.is_ended());
+    }
+    stage.advance(SECOND * 2);
+    peer.read(&mut received);
+    assert!(received.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&received));
+    assert!(peer.is_ended());
+    assert_eq!(stage.counts().deadlines_total, 1);
+}
+
+/// An idle connection is closed after sixty seconds and not before.
+#[test]
+fn an_idle_connection_is_closed() {
+    let mut stage = stage();
+    let mut peer = stage.connect();
+    let reply = stage.talk(&mut peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 100);
+    assert!(reply.starts_with(b"HTTP/1.1 200 OK"));
+    stage.advance(SECOND * 59);
+    assert!(!peer.is_ended());
+    stage.advance(SECOND * 2);
+    assert!(peer.is_ended());
+    let mut nothing = Vec::new();
+    peer.read(&mut nothing);
+    assert!(nothing.is_empty(), "an idle connection is closed without a word");
+    drop(peer);
+    stage.advance(SECOND);
+    assert_eq!(stage.counts().connections_open, 0);
+}
+
+/// A connection that never says anything is closed as an idle one.
+#[test]
+fn a_silent_connection_is_closed() {
+    let mut stage = stage();
+    let peer = stage.connect();
+    stage.advance(Duration::ZERO);
+    stage.advance(SECOND * 59);
+    assert!(!peer.is_ended());
+    stage.advance(SECOND * 2);
+    assert!(peer.is_ended());
+}
+
+/// A body that stops coming is refused; requests in between move the deadline.
+#[test]
+fn a_stalled_body_is_refused() {
+    let mut stage = stage();
+    let mut peer = stage.connect();
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n";
+    assert_eq!(peer.write(head), head.len());
+    for _ in 0..5 {
+        stage.advance(SECOND * 29);
+        assert_eq!(peer.write(b"x"), 1);
+        stage.turn();
+    }
+    let mut received = Vec::new();
+    peer.read(&mut received);
+    assert!(received.is_empty());
+    stage.advance(SECOND * 31);
+    peer.read(&mut received);
+    assert!(received.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&received));
+}
+
+/// A peer that reads nothing is cut when its send makes no progress, and others are not.
+#[test]
+fn a_stalled_reader_is_cut() {
+    let server = Server::new().get("/", || "x".repeat(1 << 20)).get("/small", || "small");
+    let mut stage = Stage::new(Backend::Simulated, server);
+    let mut stalled = stage.connect();
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(stalled.write(request), request.len());
+    for _ in 0..5 {
+        stage.turn();
+    }
+    stage.advance(SECOND * 29);
+    assert_eq!(stage.counts().deadlines_total, 0);
+    stage.advance(SECOND * 2);
+    assert_eq!(stage.counts().deadlines_total, 1);
+    assert_eq!(stage.counts().connections_open, 0);
+    let mut good = stage.connect();
+    let reply = stage.talk(&mut good, b"GET /small HTTP/1.1\r\nHost: a\r\n\r\n", 100);
+    assert!(reply.ends_with(b"small"));
+}
+
+/// A peer that reads slowly and goes on reading is not cut, however long the whole takes.
+#[test]
+fn a_slow_reader_is_not_cut() {
+    let server = Server::new().get("/", || "x".repeat(8 << 20));
+    let mut stage = Stage::new(Backend::Simulated, server);
+    let mut slow = stage.connect();
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert_eq!(slow.write(request), request.len());
+    let (mut received, mut seconds) = (Vec::new(), 0);
+    while !slow.is_ended() {
+        slow.read_at_most(32 << 10, &mut received);
+        stage.advance(SECOND);
+        seconds += 1;
+    }
+    assert!(received.ends_with(b"xxxx") && received.len() > 8 << 20, "{} bytes", received.len());
+    assert!(seconds > 100, "it took {seconds} s");
+    assert_eq!(stage.counts().deadlines_total, 0);
+}
+
+/// A peer that does not end its side after the last reply is not waited for for ever.
+#[test]
+fn lingering_ends() {
+    let mut stage = stage();
+    let mut peer = stage.connect();
+    stage.talk_to_end(&mut peer, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(stage.counts().connections_open, 1, "the peer has not ended its side");
+    stage.advance(SECOND * 3);
+    assert_eq!(stage.counts().connections_open, 0);
+}
+
+/// When descriptors are spent, accepting pauses without spinning; who waits is accepted later.
+#[test]
+fn spent_descriptors_pause_accepting() {
+    let server = Server::new().get("/", || "root");
+    let mut stage = Stage::with_world(Backend::Simulated, server, |world| {
+        world.set_descriptors_max(12);
+    });
+    let mut peers: Vec<_> = (0..30).map(|_| stage.connect()).collect();
+    stage.advance(SECOND);
+    let open = stage.counts().connections_open;
+    assert!((5..12).contains(&open), "{open} connections are open");
+    let (paused, turns) = (stage.counts().accepts_paused, stage.counts().turns_total);
+    stage.advance(SECOND);
+    assert!(stage.counts().accepts_paused <= paused + 1);
+    assert!(stage.counts().turns_total <= turns + 20, "a pause must not spin");
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    while !peers.is_empty() {
+        let mut first = peers.remove(0);
+        let mut received = Vec::new();
+        assert_eq!(first.write(request), request.len());
+        for _ in 0..50 {
+            stage.advance(Duration::from_millis(20));
+            first.read(&mut received);
+        }
+        assert!(received.ends_with(b"root"), "a connection that waited was lost");
+    }
+}
