@@ -32,6 +32,10 @@ pub(crate) struct Connection {
     is_ready: bool,
     /// The peer has ended its stream.
     is_ended: bool,
+    /// Nothing more is received: the peer has said that nothing follows.
+    is_over: bool,
+    /// The peer sent bytes that have no meaning, behind what the session reads.
+    has_excess: bool,
     /// The session needs more bytes of what waits in the inbox: its own limits bound that.
     needs_bytes: bool,
     /// Another shard takes the connection over as soon as it is idle.
@@ -73,6 +77,8 @@ impl Connection {
             is_dirty: false,
             is_ready: false,
             is_ended: false,
+            is_over: false,
+            has_excess: false,
             needs_bytes: true,
             is_leaving: false,
             session,
@@ -124,7 +130,9 @@ impl Connection {
         let who = Who { place: self.place, socket: self.socket };
         let source = Source::Chunk(chunk);
         let (consumed, step) = self.session.receive(&source, who, &mut traffic.outbox, room);
-        if step != Step::Closed && consumed < chunk.len() {
+        if step == Step::Closed {
+            self.has_excess |= consumed < chunk.len();
+        } else if consumed < chunk.len() {
             traffic.inbox.append(&chunk.as_slice()[consumed..]);
         }
         self.stepped(step, room);
@@ -142,6 +150,7 @@ impl Connection {
         let (consumed, step) = self.session.receive(&source, who, outbox, room);
         if step == Step::Closed {
             let rest = inbox.len();
+            self.has_excess |= consumed < rest;
             inbox.consume(rest);
         } else {
             inbox.consume(consumed);
@@ -193,7 +202,10 @@ impl Connection {
 
     /// Receives again, unless a receive is in flight, or there is nothing more to receive.
     fn receive_again(&mut self, room: &Room) {
-        let wanted = !self.is_paused && !self.is_ended && self.state != State::Closing;
+        let wanted = !self.is_paused
+            && !self.is_ended
+            && !self.is_over
+            && self.state != State::Closing;
         if wanted && self.receive == Key::NONE {
             self.receive = room.submit(Op::Receive { socket: self.socket }, self.place.raw());
         }
@@ -221,6 +233,9 @@ impl Connection {
                     let op = Op::Send { socket: self.socket, pieces };
                     self.since_ms = room.now_ms;
                     self.send = room.submit(op, self.place.raw());
+                    if self.session.wants_close() {
+                        self.stop_receiving(room);
+                    }
                 }
                 _ if self.session.wants_close() => self.begin_close(room),
                 _ => {}
@@ -231,6 +246,16 @@ impl Connection {
         }
         self.rest(room);
         self.set_deadline(room);
+    }
+
+    /// The last reply leaves. When the peer has said that its last request was the last one, and
+    /// kept to it, there is nothing to wait for behind the reply: the close need not linger.
+    fn stop_receiving(&mut self, room: &Room) {
+        let is_done = self.session.is_peer_done() && !self.has_excess && self.stage.is_none();
+        if is_done && !self.is_over {
+            self.is_over = true;
+            room.requests.engine.borrow_mut().cancel(self.receive);
+        }
     }
 
     /// Gives traffic back in which nothing waits.
@@ -412,10 +437,11 @@ impl Connection {
 
     /// Everything was sent: ends the write half, and waits for the peer to end its own.
     fn begin_close(&mut self, room: &mut Room) {
-        if self.is_ended {
+        if self.is_ended || (self.is_over && !self.has_excess) {
             return self.submit_close(room);
         }
         self.session.abandon(room);
+        self.is_over = false;
         self.state = State::Lingering;
         self.since_ms = room.now_ms;
         self.is_paused = false;

@@ -171,6 +171,8 @@ pub struct Machine {
     pub(crate) newest_flags: u8,
     /// The newest request is the last one.
     pub(crate) is_last: bool,
+    /// The newest request has no body and says that nothing follows it.
+    says_close: bool,
     /// The newest request offers an upgrade that is not decided.
     pub(crate) has_offer: bool,
     /// The peer waits for `100 Continue`.
@@ -201,6 +203,7 @@ impl Machine {
             fault: Fault::None,
             newest_flags: 0,
             is_last: false,
+            says_close: false,
             has_offer: false,
             owes_continue: false,
             wants_body: false,
@@ -271,6 +274,7 @@ impl Machine {
         self.scan = HeadScan::default();
         self.since_ms = now_ms;
         self.is_last = !head.keep_alive || self.is_draining || self.next >= limits.requests_max;
+        self.says_close = !head.keep_alive && head.body == BodyLength::None;
         self.has_offer = head.upgrade;
         self.owes_continue = head.expect_continue;
         self.wants_body = false;
@@ -457,6 +461,15 @@ impl Machine {
     pub fn wants_close(&self) -> bool {
         self.open.writing == Writing::Cut
             || (self.reading == Reading::Closed && self.exchanges_in_flight() == 0)
+    }
+
+    /// Whether the peer itself has said that its last request was the last one, and no byte of a
+    /// body can follow it: bytes behind it would break the protocol (RFC 9112 §9.6), so the
+    /// connection need not wait for the peer's end before it is closed.
+    #[inline]
+    #[must_use]
+    pub fn is_peer_done(&self) -> bool {
+        self.says_close && self.reading == Reading::Closed
     }
 
     /// Whether the machine stands between requests and owes nothing.

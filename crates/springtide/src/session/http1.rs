@@ -347,6 +347,11 @@ impl Http1 {
         self.machine.wants_close()
     }
 
+    #[inline]
+    pub(crate) fn is_peer_done(&self) -> bool {
+        self.machine.is_peer_done()
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.machine.is_idle()
     }

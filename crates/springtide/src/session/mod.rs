@@ -148,6 +148,14 @@ impl Session {
         }
     }
 
+    /// Whether the peer has said that it sends nothing more.
+    #[inline]
+    pub(crate) fn is_peer_done(&self) -> bool {
+        match self {
+            Self::Http1(session) => session.is_peer_done(),
+        }
+    }
+
     /// Whether nothing has begun: the connection can be closed without breaking anything.
     pub(crate) fn is_idle(&self) -> bool {
         match self {

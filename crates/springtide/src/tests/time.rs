@@ -123,15 +123,39 @@ fn a_slow_reader_is_not_cut() {
     assert_eq!(stage.counts().deadlines_total, 0);
 }
 
-/// A peer that does not end its side after the last reply is not waited for for ever.
+/// A peer that may still send is waited for behind its last reply, because a close with bytes
+/// unread could destroy the reply (RFC 9112 §9.6); it is not waited for for ever.
 #[test]
 fn lingering_ends() {
-    let mut stage = stage();
-    let mut peer = stage.connect();
-    stage.talk_to_end(&mut peer, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    assert_eq!(stage.counts().connections_open, 1, "the peer has not ended its side");
-    stage.advance(SECOND * 3);
-    assert_eq!(stage.counts().connections_open, 0);
+    for last in [
+        "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\n",
+        "GET / HTTP/1.1\r\nHost: a, b\r\nConnection: close\r\n\r\n",
+    ] {
+        let mut stage = stage();
+        let mut peer = stage.connect();
+        stage.talk_to_end(&mut peer, last.as_bytes());
+        assert_eq!(stage.counts().connections_open, 1, "the peer has not ended its side: {last}");
+        stage.advance(SECOND * 3);
+        assert_eq!(stage.counts().connections_open, 0, "{last}");
+    }
+}
+
+/// A peer that has said that nothing follows its request is not waited for.
+#[test]
+fn who_is_done_is_not_waited_for() {
+    for last in [
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    ] {
+        let mut stage = stage();
+        let mut peer = stage.connect();
+        let received = stage.talk_to_end(&mut peer, last.as_bytes());
+        assert!(received.starts_with("HTTP/1.1 200"), "{last}: {received}");
+        stage.advance(Duration::from_millis(1));
+        assert_eq!(stage.counts().connections_open, 0, "{last}");
+    }
 }
 
 /// When descriptors are spent, accepting pauses without spinning; who waits is accepted later.
