@@ -202,10 +202,8 @@ impl Connection {
 
     /// Receives again, unless a receive is in flight, or there is nothing more to receive.
     fn receive_again(&mut self, room: &Room) {
-        let wanted = !self.is_paused
-            && !self.is_ended
-            && !self.is_over
-            && self.state != State::Closing;
+        let wanted =
+            !self.is_paused && !self.is_ended && !self.is_over && self.state != State::Closing;
         if wanted && self.receive == Key::NONE {
             self.receive = room.submit(Op::Receive { socket: self.socket }, self.place.raw());
         }

@@ -14,6 +14,10 @@ use crate::op::{Descriptor, Op};
 use crate::slots::Key;
 use crate::system;
 
+/// The progress of a receive before its first bytes, and behind them.
+const NOTHING_YET: usize = 0;
+pub(super) const SOMETHING: usize = 1;
+
 const SEND_FLAGS: i32 = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
 /// The same, as sendmsg entries have them.
 const MESSAGE_FLAGS: u32 = {
@@ -30,6 +34,14 @@ impl Uring {
             Op::Send { .. } => {
                 self.sends.push(key);
                 return;
+            }
+            // The first bytes may be the only ones: a streaming receive would then have to be
+            // cancelled in the kernel, which costs more than beginning it behind the first bytes.
+            Op::Receive { socket } if slot.progress == NOTHING_YET => {
+                opcode::Recv::new(fd(*socket), std::ptr::null_mut(), 0)
+                    .buf_group(buffers::GROUP)
+                    .build()
+                    .flags(squeue::Flags::BUFFER_SELECT)
             }
             Op::Receive { socket } => opcode::RecvMulti::new(fd(*socket), buffers::GROUP).build(),
             Op::Accept { listener } => opcode::AcceptMulti::new(fd(*listener))

@@ -52,7 +52,9 @@ impl Uring {
         match entry.result() {
             0 => ledger.end(key, |_| Outcome::EndOfStream),
             _ if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
-            result if result > 0 || is_again(result) => {
+            // Whoever gets these bytes may end the receive before the next turn.
+            result if result > 0 => self.ended_early.push(key),
+            result if is_again(result) => {
                 self.counts.rearmed += 1;
                 self.arm(ledger, key);
             }

@@ -51,6 +51,8 @@ pub(crate) struct Uring {
     sends: Vec<Key>,
     /// Receives that wait for buffers.
     starved: Vec<Key>,
+    /// Receives that ended with bytes and begin again in the next turn.
+    ended_early: Vec<Key>,
     batch: Vec<cqueue::Entry>,
     over_budget: Vec<Key>,
     how: Box<types::OpenHow>,
@@ -78,6 +80,7 @@ impl Uring {
             wake_armed: false,
             sends: Vec::new(),
             starved: Vec::new(),
+            ended_early: Vec::new(),
             batch: Vec::new(),
             over_budget: Vec::new(),
             how: Box::new(arm::how()),
@@ -137,6 +140,19 @@ impl Uring {
                 self.submit(ledger, key);
             }
         }
+    }
+
+    /// Goes on with receives that ended with bytes, unless they were cancelled since.
+    fn receive_on(&mut self, ledger: &mut Ledger) {
+        let mut keys = std::mem::take(&mut self.ended_early);
+        for key in keys.drain(..) {
+            if let Some(slot) = ledger.slots.get(key) {
+                let had_some = std::mem::replace(&mut slot.progress, arm::SOMETHING);
+                self.counts.rearmed += u64::from(had_some == arm::SOMETHING);
+                self.arm(ledger, key);
+            }
+        }
+        self.ended_early = keys;
     }
 
     /// Sends what the turn has gathered: directly when it is little, through the ring otherwise.
@@ -219,6 +235,7 @@ impl Backend for Uring {
 
     fn turn(&mut self, ledger: &mut Ledger, until: Until) -> Result<(), Error> {
         self.settle(ledger);
+        self.receive_on(ledger);
         self.flush(ledger);
         let until = if ledger.completions.is_empty() {
             until
