@@ -278,7 +278,12 @@ impl Connection {
             self.handle_inbox(room);
         }
         self.balance(room);
-        self.mark_dirty(room);
+        // Mostly nothing waits behind a reply: then there is nothing to flush, only a deadline.
+        self.set_deadline(room);
+        let has_more = self.traffic.is_some() || self.session.wants_close() || self.is_leaving;
+        if has_more || self.deadline_ms < self.filed_ms {
+            self.mark_dirty(room);
+        }
     }
 
     fn ended(&mut self, room: &mut Room) {
