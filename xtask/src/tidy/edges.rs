@@ -36,6 +36,8 @@ const PACKAGES: [Package; 9] = [
         edges: &["springtide", "springtide-engine", "springtide-proto"],
     },
 ];
+/// The only package that `cargo run` may choose by itself.
+const THE_PROGRAM: &str = "springtide-cli";
 const OWN_WORKSPACES: [&str; 2] = ["bench/peers", "fuzz"];
 
 /// The folders whose packages are members of the workspace.
@@ -63,6 +65,11 @@ pub(super) fn manifest(path: &str, manifest: &Table) -> Vec<Finding> {
     let shares_lints = manifest.get("lints").and_then(|lints| lints.get("workspace"));
     if is_member && shares_lints != Some(&Value::Boolean(true)) {
         found.push(finding("write `[lints] workspace = true`".to_owned()));
+    }
+    let default_run = manifest.get("package").and_then(|package| package.get("default-run"));
+    if is_member && default_run.is_some() && name != THE_PROGRAM {
+        let advice = "leave `default-run` out: `cargo run` from the root starts the program";
+        found.push(finding(advice.to_owned()));
     }
     let depends_on = dependencies(manifest);
     for dependency in &depends_on {
@@ -184,6 +191,14 @@ mod tests {
         for (folder, text) in bad {
             assert_eq!(count(folder, &text), 1, "{text}");
         }
+    }
+
+    #[test]
+    fn one_package_is_run_by_default() {
+        let text = |name: &str| format!("[package]\nname = \"{name}\"\ndefault-run = \"x\"\n");
+        assert_eq!(count("xtask", &text("xtask")), 1);
+        let cli = text("springtide-cli") + "[dependencies]\nspringtide.workspace = true";
+        assert_eq!(count("crates/cli", &cli), 0);
     }
 
     #[test]
