@@ -2,7 +2,7 @@
 //! It must never be taken for a benchmark of the server: there is no socket and no route.
 
 use springtide_proto::Outbox;
-use springtide_proto::http1::{Head, Limits, Machine, Opening, Received, Reply};
+use springtide_proto::http1::{Head, Limits, Machine, MediaType, Opening, Received, Reply};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -35,7 +35,7 @@ fn measure(input: &[u8]) -> f64 {
     let opening = Opening::new(b"springtide", b"Sun, 06 Nov 1994 08:49:37 GMT");
     let reply = Reply {
         status: http::StatusCode::OK,
-        content_type: Some("text/plain; charset=utf-8"),
+        content_type: Some(MediaType::new("text/plain; charset=utf-8")),
         fields: &[],
         opening: &opening,
     };

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::{StatusCode, header};
+use springtide_proto::http1::MediaType;
 
 /// A reply to one request: a status, fields and a body that is in memory.
 ///
@@ -17,22 +18,18 @@ use http::{StatusCode, header};
 #[derive(Debug, Clone)]
 pub struct Response {
     status: StatusCode,
-    content_type: ContentType,
+    content_type: Option<MediaType<'static>>,
     /// Boxed, as most responses have none: a response is moved and dropped at every request.
     #[expect(clippy::box_collection, reason = "8 bytes instead of 24 in every response")]
     fields: Option<Box<Vec<(HeaderName, HeaderValue)>>>,
     body: Bytes,
 }
 
-#[derive(Debug, Clone)]
-enum ContentType {
-    None,
-    Static(&'static str),
-    Value(HeaderValue),
-}
-
 /// Plain text, as strings are sent.
-pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+pub(crate) const TEXT: MediaType<'_> = MediaType::new("text/plain; charset=utf-8");
+const HTML: MediaType<'_> = MediaType::new("text/html; charset=utf-8");
+const JSON: MediaType<'_> = MediaType::new("application/json");
+const BYTES: MediaType<'_> = MediaType::new("application/octet-stream");
 
 impl Response {
     /// A `200 OK` with what `body` is: a string is text, bytes are bytes.
@@ -43,19 +40,19 @@ impl Response {
     /// A response without a body.
     #[must_use]
     pub const fn empty(status: StatusCode) -> Self {
-        Self { status, content_type: ContentType::None, fields: None, body: Bytes::new() }
+        Self { status, content_type: None, fields: None, body: Bytes::new() }
     }
 
     /// HTML text.
     pub fn html(text: impl Into<String>) -> Self {
-        Self::of("text/html; charset=utf-8", Bytes::from(text.into()))
+        Self::with_type(HTML, Bytes::from(text.into()))
     }
 
     /// A value as JSON (RFC 8259); a value that cannot be written as JSON is a `500`, with the
     /// reason on standard error.
     pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Self {
         match serde_json::to_vec(value) {
-            Ok(bytes) => Self::of("application/json", Bytes::from(bytes)),
+            Ok(bytes) => Self::with_type(JSON, Bytes::from(bytes)),
             Err(error) => {
                 crate::report::error(format_args!("a response cannot be written as JSON: {error}"));
                 Self::empty(StatusCode::INTERNAL_SERVER_ERROR)
@@ -64,10 +61,17 @@ impl Response {
     }
 
     /// A body of a type known at compile time.
+    ///
+    /// # Panics
+    /// When the type has control characters: the request is then answered with a 500.
     #[must_use]
     pub const fn of(content_type: &'static str, body: Bytes) -> Self {
-        let content_type = ContentType::Static(content_type);
-        Self { status: StatusCode::OK, content_type, fields: None, body }
+        Self::with_type(MediaType::new(content_type), body)
+    }
+
+    #[inline]
+    pub(crate) const fn with_type(content_type: MediaType<'static>, body: Bytes) -> Self {
+        Self { status: StatusCode::OK, content_type: Some(content_type), fields: None, body }
     }
 
     /// The same response with another status.
@@ -93,11 +97,12 @@ impl Response {
         let (Ok(name), Ok(value)) = (name.try_into(), value.try_into()) else {
             panic!("the name or the value of a response's field has bytes that no field may have")
         };
+        let fields = self.fields.get_or_insert_default();
         if name == header::CONTENT_TYPE {
-            self.content_type = ContentType::Value(value);
-        } else {
-            self.fields.get_or_insert_default().push((name, value));
+            self.content_type = None;
+            fields.retain(|(name, _)| *name != header::CONTENT_TYPE);
         }
+        fields.push((name, value));
         self
     }
 
@@ -116,14 +121,20 @@ impl Response {
     /// The type of the body.
     #[must_use]
     pub fn content_type(&self) -> Option<&str> {
-        match &self.content_type {
-            ContentType::None => None,
-            ContentType::Static(text) => Some(text),
-            ContentType::Value(value) => value.to_str().ok(),
-        }
+        self.content_type.map(MediaType::as_str).or_else(|| {
+            let fields = self.fields().iter();
+            let mut values = fields.filter(|(name, _)| *name == header::CONTENT_TYPE);
+            values.next().and_then(|(_, value)| value.to_str().ok())
+        })
     }
 
-    /// The fields, without `Content-Type`.
+    /// The type of the body, where it is not among the fields.
+    #[inline]
+    pub(crate) const fn media_type(&self) -> Option<MediaType<'static>> {
+        self.content_type
+    }
+
+    /// The fields; a `Content-Type` only when [`header`](Self::header) gave it.
     #[must_use]
     pub fn fields(&self) -> &[(HeaderName, HeaderValue)] {
         self.fields.as_ref().map_or(&[], |fields| fields)
@@ -166,13 +177,13 @@ impl IntoResponse for Response {
 impl IntoResponse for &'static str {
     #[inline]
     fn into_response(self) -> Response {
-        Response::of(TEXT, Bytes::from_static(self.as_bytes()))
+        Response::with_type(TEXT, Bytes::from_static(self.as_bytes()))
     }
 }
 
 impl IntoResponse for String {
     fn into_response(self) -> Response {
-        Response::of(TEXT, Bytes::from(self))
+        Response::with_type(TEXT, Bytes::from(self))
     }
 }
 
@@ -187,7 +198,7 @@ impl IntoResponse for std::borrow::Cow<'static, str> {
 
 impl IntoResponse for Bytes {
     fn into_response(self) -> Response {
-        Response::of("application/octet-stream", self)
+        Response::with_type(BYTES, self)
     }
 }
 

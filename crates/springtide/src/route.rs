@@ -22,7 +22,9 @@ pub(crate) enum Endpoint {
 struct Route {
     pattern: String,
     param_names: Vec<String>,
-    methods: Vec<(Method, Endpoint)>,
+    /// Apart from the others: most requests are for it, and it is found without a search.
+    get: Option<Endpoint>,
+    others: Vec<(Method, Endpoint)>,
     /// Answers every method that has no endpoint of its own.
     any: Option<Endpoint>,
     /// The value of `Allow` (RFC 9110 §10.2.1).
@@ -91,11 +93,12 @@ impl Router {
             route.allow_again();
             return Ok(());
         };
-        match route.methods.iter_mut().find(|(own, _)| *own == method) {
+        match route.endpoint_mut(&method) {
             // Files stand back behind a handler, whichever was named first.
-            Some((_, files @ Endpoint::Files(_))) => *files = endpoint,
+            Some(files @ Endpoint::Files(_)) => *files = endpoint,
             Some(_) => return Err(error(format!("it has a handler for {method} already"))),
-            None => route.methods.push((method, endpoint)),
+            None if method == Method::GET => route.get = Some(endpoint),
+            None => route.others.push((method, endpoint)),
         }
         route.allow_again();
         Ok(())
@@ -114,9 +117,7 @@ impl Router {
             let error = |reason: String| RouteError { pattern: pattern.clone(), reason };
             let number = self.route(&pattern).map_err(error)?;
             let route = &mut self.routes[number];
-            if !route.methods.iter().any(|(method, _)| *method == Method::GET) {
-                route.methods.push((Method::GET, Endpoint::Files(directory)));
-            }
+            route.get.get_or_insert(Endpoint::Files(directory));
             route.allow_again();
         }
         Ok(())
@@ -192,10 +193,10 @@ impl Router {
         route: &'route Route,
         method: &Method,
     ) -> Option<&'route Endpoint> {
-        let endpoint = route
-            .endpoint(method)
-            .or_else(|| if method == Method::HEAD { route.endpoint(&Method::GET) } else { None });
-        endpoint.or(route.any.as_ref())
+        match *method {
+            Method::GET if route.get.is_some() => route.get.as_ref(),
+            _ => route.other_endpoint(method),
+        }
     }
 
     fn nothing(&self) -> Found<'_> {
@@ -222,7 +223,8 @@ impl Router {
         self.routes.push(Route {
             pattern: pattern.to_owned(),
             param_names: param_names(pattern),
-            methods: Vec::new(),
+            get: None,
+            others: Vec::new(),
             any: None,
             allow: HeaderValue::from_static(""),
         });
@@ -235,17 +237,31 @@ impl Router {
 }
 
 impl Route {
-    #[inline]
-    fn endpoint(&self, method: &Method) -> Option<&Endpoint> {
-        self.methods.iter().find(|(own, _)| own == method).map(|(_, endpoint)| endpoint)
+    #[inline(never)]
+    fn other_endpoint(&self, method: &Method) -> Option<&Endpoint> {
+        let own = self.others.iter().find(|(own, _)| own == method).map(|(_, endpoint)| endpoint);
+        let get = self.get.as_ref().filter(|_| *method == Method::HEAD);
+        own.or(get).or(self.any.as_ref())
+    }
+
+    fn endpoint_mut(&mut self, method: &Method) -> Option<&mut Endpoint> {
+        match *method {
+            Method::GET => self.get.as_mut(),
+            _ => self.others.iter_mut().find(|(own, _)| own == method).map(|(_, own)| own),
+        }
     }
 
     fn allow_again(&mut self) {
         let mut allow = String::new();
-        for (method, _) in &self.methods {
+        if self.get.is_some() {
+            allow.push_str("GET, HEAD");
+        }
+        for (method, _) in &self.others {
+            if *method == Method::HEAD && self.get.is_some() {
+                continue;
+            }
             let separator = if allow.is_empty() { "" } else { ", " };
-            let head = if *method == Method::GET { ", HEAD" } else { "" };
-            let _ = write!(allow, "{separator}{method}{head}");
+            let _ = write!(allow, "{separator}{method}");
         }
         allow.push_str(if allow.is_empty() { "OPTIONS" } else { ", OPTIONS" });
         self.allow = HeaderValue::from_str(&allow).unwrap_or(HeaderValue::from_static("OPTIONS"));
@@ -273,15 +289,29 @@ impl PlainPaths {
     fn find(&self, path: &[u8], routes: &[Route]) -> Option<usize> {
         let mask = self.places.len().checked_sub(1)?;
         let ends = Ends::of(path);
-        let mut place = ends.hash() & mask;
+        let place = ends.hash() & mask;
+        let PlainPath { ends: own, number } = self.places[place].as_ref()?;
+        if *own == ends && path.len() <= Ends::WHOLE_MAX {
+            return Some(*number);
+        }
+        self.find_from(place, &ends, path, routes)
+    }
+
+    #[inline(never)]
+    fn find_from(
+        &self,
+        mut place: usize,
+        ends: &Ends,
+        path: &[u8],
+        routes: &[Route],
+    ) -> Option<usize> {
         loop {
             // Half of the places are free, so this ends.
             let PlainPath { ends: own, number } = self.places[place].as_ref()?;
-            let is_whole = path.len() <= Ends::WHOLE_MAX;
-            if *own == ends && (is_whole || routes[*number].pattern.as_bytes() == path) {
+            if own == ends && routes[*number].pattern.as_bytes() == path {
                 return Some(*number);
             }
-            place = (place + 1) & mask;
+            place = (place + 1) & (self.places.len() - 1);
         }
     }
 

@@ -302,8 +302,12 @@ impl Shard {
     fn flush(&mut self) {
         let mut dirty = std::mem::take(&mut self.room.dirty);
         for place in dirty.drain(..) {
-            self.with(place, Connection::flush);
-            self.file(place);
+            if let Some(connection) = self.connections.get_mut(place) {
+                connection.flush(&mut self.room);
+                if let Some(at_ms) = connection.take_deadline_to_file() {
+                    self.wheel.schedule(place.index(), at_ms);
+                }
+            }
         }
         self.room.dirty = dirty;
         if !self.room.closed.is_empty() {

@@ -1,7 +1,7 @@
 //! The fields that decide where a message ends and what becomes of its connection.
 //! It must never accept two readings of one message: what others may read otherwise is refused.
 
-use super::head::{BodyLength, Head, Span, Version};
+use super::head::{BodyLength, Field, Head, Span, Version};
 use super::limits::Limits;
 use super::refusal::Refusal;
 
@@ -10,39 +10,52 @@ use super::refusal::Refusal;
 pub(crate) struct Framing {
     host: Option<Span>,
     content_length: Option<u64>,
-    is_chunked: bool,
-    is_closing: bool,
-    is_kept_alive: bool,
-    offers_upgrade: bool,
-    names_protocol: bool,
-    expects_continue: bool,
-    expects_other: bool,
     /// Cookie pairs beyond the first of each field.
     cookies_more: usize,
+    said: Said,
+}
+
+/// What most heads do not say, one bit each.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Said(u8);
+
+impl Said {
+    const CHUNKED: u8 = 1;
+    const CLOSE: u8 = 1 << 1;
+    const KEEP_ALIVE: u8 = 1 << 2;
+    const UPGRADE: u8 = 1 << 3;
+    const PROTOCOL: u8 = 1 << 4;
+    const CONTINUE: u8 = 1 << 5;
+    const OTHER_EXPECTATION: u8 = 1 << 6;
+
+    const fn add(&mut self, what: u8) {
+        self.0 |= what;
+    }
+
+    const fn has(self, what: u8) -> bool {
+        self.0 & what != 0
+    }
 }
 
 impl Framing {
+    /// What all fields of a head say.
+    pub(crate) fn of(fields: &[Field], input: &[u8]) -> Result<Self, Refusal> {
+        let mut own = Self::default();
+        for field in fields {
+            own.learn(field.name.of(input), field.value.of(input), field.value)?;
+        }
+        Ok(own)
+    }
+
     /// Learns from one field line. A field without a part in framing costs one look at its length
     /// and first byte.
     #[inline]
     pub(crate) fn learn(&mut self, name: &[u8], value: &[u8], span: Span) -> Result<(), Refusal> {
         match (name.len(), name[0] | 0x20) {
             (4, b'h') if is_word(name, *b"host") => self.learn_host(value, span),
-            (10, b'c') if name.eq_ignore_ascii_case(b"connection") => {
-                self.learn_connection(value);
-                Ok(())
+            (6, b'c' | b'e') | (7, b'u') | (10 | 14, b'c') | (17, b't') => {
+                self.learn_other(name, value)
             }
-            (6, b'c') if name.eq_ignore_ascii_case(b"cookie") => {
-                self.cookies_more += memchr::memchr_iter(b';', value).count();
-                Ok(())
-            }
-            (14, b'c') if name.eq_ignore_ascii_case(b"content-length") => {
-                match self.content_length.replace(decimal(value)?) {
-                    Some(_) => Err(Refusal::ContentLengthRepeated),
-                    None => Ok(()),
-                }
-            }
-            (6, b'e') | (7, b'u') | (17, b't') => self.learn_rare(name, value),
             _ => Ok(()),
         }
     }
@@ -55,40 +68,45 @@ impl Framing {
         if is_host(value) { Ok(()) } else { Err(Refusal::HostInvalid) }
     }
 
-    fn learn_rare(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
-        if name.eq_ignore_ascii_case(b"expect") {
+    #[inline(never)]
+    fn learn_other(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
+        if name.eq_ignore_ascii_case(b"connection") {
+            self.learn_connection(value);
+        } else if name.eq_ignore_ascii_case(b"cookie") {
+            self.cookies_more += memchr::memchr_iter(b';', value).count();
+        } else if name.eq_ignore_ascii_case(b"content-length") {
+            if self.content_length.replace(decimal(value)?).is_some() {
+                return Err(Refusal::ContentLengthRepeated);
+            }
+        } else if name.eq_ignore_ascii_case(b"expect") {
             let is_continue = value.eq_ignore_ascii_case(b"100-continue");
-            self.expects_continue |= is_continue;
-            self.expects_other |= !is_continue;
+            self.said.add(if is_continue { Said::CONTINUE } else { Said::OTHER_EXPECTATION });
         } else if name.eq_ignore_ascii_case(b"upgrade") {
-            self.names_protocol = !value.is_empty();
+            if !value.is_empty() {
+                self.said.add(Said::PROTOCOL);
+            }
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            if self.is_chunked {
+            if self.said.has(Said::CHUNKED) {
                 return Err(Refusal::TransferEncodingInvalid);
             }
             check_encoding(value)?;
-            self.is_chunked = true;
+            self.said.add(Said::CHUNKED);
         }
         Ok(())
     }
 
     /// Reads `Connection`, a list of tokens in any case (RFC 9110 §7.6.1).
-    #[inline]
     fn learn_connection(&mut self, value: &[u8]) {
         if value.eq_ignore_ascii_case(b"keep-alive") {
-            self.is_kept_alive = true;
-        } else {
-            self.learn_connection_list(value);
+            return self.said.add(Said::KEEP_ALIVE);
         }
-    }
-
-    fn learn_connection_list(&mut self, value: &[u8]) {
         for token in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-            match token.len() {
-                5 => self.is_closing |= token.eq_ignore_ascii_case(b"close"),
-                7 => self.offers_upgrade |= token.eq_ignore_ascii_case(b"upgrade"),
-                10 => self.is_kept_alive |= token.eq_ignore_ascii_case(b"keep-alive"),
-                _ => {}
+            if token.eq_ignore_ascii_case(b"close") {
+                self.said.add(Said::CLOSE);
+            } else if token.eq_ignore_ascii_case(b"upgrade") {
+                self.said.add(Said::UPGRADE);
+            } else if token.eq_ignore_ascii_case(b"keep-alive") {
+                self.said.add(Said::KEEP_ALIVE);
             }
         }
     }
@@ -100,30 +118,47 @@ impl Framing {
         if self.host.is_none() && is_http11 {
             return Err(Refusal::HostMissing);
         }
+        head.host = self.host;
+        head.body = BodyLength::None;
+        head.keep_alive = is_http11;
+        head.expect_continue = false;
+        head.upgrade = false;
+        let is_simple =
+            self.said == Said::default() && self.content_length.is_none() && self.cookies_more == 0;
+        if is_simple && head.fields.len() <= limits.fields_max {
+            return Ok(());
+        }
+        self.conclude_further(head, limits)
+    }
+
+    #[inline(never)]
+    fn conclude_further(self, head: &mut Head, limits: &Limits) -> Result<(), Refusal> {
+        let is_http11 = head.version == Version::Http11;
         if head.fields.len() + self.cookies_more > limits.fields_max {
             return Err(Refusal::TooManyFields);
         }
-        if self.is_chunked {
-            if !is_http11 {
-                return Err(Refusal::TransferEncodingOnHttp10);
-            }
-            if self.content_length.is_some() {
-                return Err(Refusal::LengthWithEncoding);
-            }
+        let is_chunked = self.said.has(Said::CHUNKED);
+        if is_chunked && !is_http11 {
+            return Err(Refusal::TransferEncodingOnHttp10);
+        }
+        if is_chunked && self.content_length.is_some() {
+            return Err(Refusal::LengthWithEncoding);
         }
         // An expectation in HTTP/1.0 is to be ignored (RFC 9110 §10.1.1).
-        if self.expects_other && is_http11 {
+        if self.said.has(Said::OTHER_EXPECTATION) && is_http11 {
             return Err(Refusal::Expectation);
         }
-        head.host = self.host;
         head.body = match self.content_length {
-            _ if self.is_chunked => BodyLength::Chunked,
+            _ if is_chunked => BodyLength::Chunked,
             None | Some(0) => BodyLength::None,
             Some(len) => BodyLength::Sized(len),
         };
-        head.keep_alive = !self.is_closing && (is_http11 || self.is_kept_alive);
-        head.expect_continue = self.expects_continue && is_http11 && head.body != BodyLength::None;
-        head.upgrade = self.offers_upgrade && self.names_protocol && is_http11;
+        let is_kept_alive = is_http11 || self.said.has(Said::KEEP_ALIVE);
+        head.keep_alive = is_kept_alive && !self.said.has(Said::CLOSE);
+        let awaits_continue = self.said.has(Said::CONTINUE) && is_http11;
+        head.expect_continue = awaits_continue && head.body != BodyLength::None;
+        let offers_upgrade = self.said.has(Said::UPGRADE) && self.said.has(Said::PROTOCOL);
+        head.upgrade = offers_upgrade && is_http11;
         Ok(())
     }
 }
@@ -173,10 +208,14 @@ fn check_encoding(value: &[u8]) -> Result<(), Refusal> {
 
 /// Whether these bytes are a host with an optional port (RFC 3986 §3.2.2): not empty, no byte that
 /// ends or decorates an authority, a port of digits.
-#[inline]
+#[inline(never)]
 pub(crate) fn is_host(authority: &[u8]) -> bool {
-    let is_plain = authority.iter().fold(true, |all, byte| all & IS_HOST_BYTE[*byte as usize]);
-    (is_plain && !authority.is_empty()) || is_host_with_port(authority)
+    (are_host_bytes(authority) && !authority.is_empty()) || is_host_with_port(authority)
+}
+
+#[inline]
+fn are_host_bytes(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| IS_HOST_BYTE[*byte as usize])
 }
 
 fn is_host_with_port(authority: &[u8]) -> bool {
@@ -185,8 +224,7 @@ fn is_host_with_port(authority: &[u8]) -> bool {
         Some(host) => host,
         None => authority,
     };
-    let is_plain = host.iter().fold(true, |all, byte| all & IS_HOST_BYTE[*byte as usize]);
-    (is_plain && !host.is_empty()) || is_literal(host)
+    (are_host_bytes(host) && !host.is_empty()) || is_literal(host)
 }
 
 /// Whether these bytes are an address in brackets (RFC 3986 §3.2.2).

@@ -3,7 +3,7 @@
 
 use super::framing::Framing;
 use super::limits::{FIELDS_MAX, Limits};
-use super::plain::{self, Plain};
+use super::plain;
 use super::refusal::Refusal;
 use super::scan::{HeadScan, Scanned};
 use http::Method;
@@ -244,26 +244,20 @@ fn parse(
     limits: &Limits,
     head: &mut Head,
 ) -> Result<bool, Refusal> {
-    let plain = plain::read(&input[..end], start, limits.field_slots(), &mut head.fields);
+    let mut framing = Framing::default();
+    let plain = plain::read(&input[..end], start, limits.field_slots(), head, &mut framing);
     let (line_len, authority) = match plain {
-        Some(Plain { method, target, line_len, end }) => {
-            (head.target, head.version, head.len) = (target, Version::Http11, end);
-            if head.method != method {
-                head.method = method;
-            }
-            (line_len, None)
-        }
+        Some(line_len) => (line_len, None),
         None => match parse_any(input, start, end, limits, head)? {
-            Some(parsed) => parsed,
+            Some(parsed) => {
+                framing = Framing::of(&head.fields, input)?;
+                parsed
+            }
             None => return Ok(false),
         },
     };
     if line_len > limits.request_line_bytes_max {
         return Err(Refusal::RequestLineTooLong);
-    }
-    let mut framing = Framing::default();
-    for field in &head.fields {
-        framing.learn(field.name.of(input), field.value.of(input), field.value)?;
     }
     framing.conclude(head, limits)?;
     if authority.is_some() {

@@ -133,7 +133,8 @@ pub(crate) enum Fault {
 ///
 /// ```
 /// use springtide_proto::Outbox;
-/// use springtide_proto::http1::{Head, Limits, Machine, Opening, Received, Reply, ReplyBody};
+/// use springtide_proto::http1::{Head, Limits, Machine, MediaType, Opening};
+/// use springtide_proto::http1::{Received, Reply, ReplyBody};
 ///
 /// let limits = Limits::default();
 /// let (mut machine, mut head, mut outbox) = (Machine::server(0, &limits), Head::new(), Outbox::new());
@@ -143,7 +144,7 @@ pub(crate) enum Fault {
 ///     input.drain(..consumed);
 ///     let reply = Reply {
 ///         status: http::StatusCode::OK,
-///         content_type: Some("text/plain"),
+///         content_type: Some(MediaType::new("text/plain")),
 ///         fields: &[],
 ///         opening: &opening,
 ///     };
@@ -266,7 +267,7 @@ impl Machine {
 
     #[inline]
     fn begin_exchange(&mut self, now_ms: u64, limits: &Limits, head: &Head) -> Received {
-        let flags = if head.method == Method::HEAD { Exchange::HEAD } else { 0 }
+        let flags = if matches!(head.method, Method::HEAD) { Exchange::HEAD } else { 0 }
             | if head.version == Version::Http10 { Exchange::HTTP10 } else { 0 };
         let exchange = Exchange { number: self.next, flags };
         self.next += 1;

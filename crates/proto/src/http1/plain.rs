@@ -1,141 +1,107 @@
 //! The common form of a head, read faster than the general parser reads it.
 //! It must never take what that one refuses, nor read it otherwise: it gives up and lets it decide.
 
-use super::head::{Field, Span};
+use super::framing::Framing;
+use super::head::{Field, Head, Span, Version};
+use super::marks::{Ends, has_space, name_len};
 use http::Method;
+use std::ops::Range;
 
-/// A head in the common form: a method that everybody knows, a target of visible ASCII that begins
-/// with a slash, HTTP/1.1, fields `name: value` of visible ASCII and inner blanks, CRLF everywhere.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plain {
-    pub(super) method: Method,
-    pub(super) target: Span,
-    /// Length of the request line, without its line end.
-    pub(super) line_len: usize,
-    /// Behind the blank line.
-    pub(super) end: usize,
-}
-
-/// Reads a whole head at `input[start..]`. None: it is not whole, or not of the common form, and
-/// the fields are undefined.
+/// Reads a head of the common form at `input[start..]` into `head`, and what its fields say about
+/// framing: how long its request line is, without its line end. None: it is not whole, or of
+/// another form, or to be refused, and head and framing are undefined.
+///
+/// The common form is a method that everybody knows, a target of visible ASCII that begins with a
+/// slash, HTTP/1.1, fields `name: value` with a value of visible ASCII and inner spaces, CRLF
+/// everywhere.
 #[inline]
 pub(super) fn read(
     input: &[u8],
     start: usize,
     fields_max: usize,
-    fields: &mut Vec<Field>,
-) -> Option<Plain> {
-    fields.clear();
-    let offset = |rest: &[u8]| input.len() - rest.len();
-    let (method, rest) = split_method(&input[start..])?;
-    let target_len = run_len(rest, b'!');
-    let (target, rest) = rest.split_at(target_len);
-    if target.first() != Some(&b'/') {
-        return None;
-    }
-    let target = Span::new(offset(rest) - target_len, offset(rest));
-    let mut rest = rest.strip_prefix(b" HTTP/1.1\r\n")?;
-    let line_len = offset(rest) - 2 - start;
+    head: &mut Head,
+    framing: &mut Framing,
+) -> Option<usize> {
+    let mut ends = Ends::new(input, start);
+    let line_end = ends.next(start)?;
+    let target = read_line(input.get(start..line_end)?, &mut head.method)?;
+    head.target = Span::new(start + target.start, start + target.end);
+    head.version = Version::Http11;
+    head.fields.clear();
+    let mut line = behind_line_end(input, line_end)?;
     loop {
-        if let [b'\r', b'\n', behind @ ..] = rest {
-            return Some(Plain { method, target, line_len, end: offset(behind) });
+        let end = ends.next(line)?;
+        let behind = behind_line_end(input, end)?;
+        if end == line {
+            head.len = behind;
+            return Some(line_end - start);
         }
-        // Names are short, and their ends are well predicted where eight bytes at a time have to be
-        // waited for.
-        let name_len = rest.iter().position(|byte| !IS_NAME_BYTE[*byte as usize])?;
-        let name = Span::new(offset(rest), offset(rest) + name_len);
-        let [b':', b' ', value @ ..] = &rest[name_len..] else { return None };
-        let value_len = run_len(value, b' ');
-        let (value, behind) = value.split_at(value_len);
+        let text = input.get(line..end)?;
+        let name_len = name_len(&input[line..]);
+        let (name, value) = text.split_at_checked(name_len)?;
+        let name_end = line + name_len;
         // Blanks around a value are no part of it; the general parser knows which.
-        let is_bare = value.first() != Some(&b' ') && value.last() != Some(&b' ');
-        if name_len == 0 || value_len == 0 || !is_bare || fields.len() == fields_max {
+        let [b':', b' ', value @ ..] = value else { return None };
+        let ([first, ..], [.., last]) = (value, value) else { return None };
+        if name.is_empty() || *first == b' ' || *last == b' ' || head.fields.len() == fields_max {
             return None;
         }
-        let value = Span::new(offset(behind) - value_len, offset(behind));
-        fields.push(Field { name, value });
-        rest = behind.strip_prefix(b"\r\n")?;
+        let span = Span::new(name_end + 2, end);
+        framing.learn(name, value, span).ok()?;
+        head.fields.push(Field { name: Span::new(line, name_end), value: span });
+        line = behind;
     }
 }
 
+/// Where the next line begins, when a line ends here.
 #[inline]
-fn split_method(input: &[u8]) -> Option<(Method, &[u8])> {
-    match input {
-        [b'G', b'E', b'T', b' ', rest @ ..] => Some((Method::GET, rest)),
-        [b'P', b'O', b'S', b'T', b' ', rest @ ..] => Some((Method::POST, rest)),
-        [b'H', b'E', b'A', b'D', b' ', rest @ ..] => Some((Method::HEAD, rest)),
-        _ => None,
-    }
+fn behind_line_end(input: &[u8], at: usize) -> Option<usize> {
+    let behind = at + 2;
+    (*input.get(at..behind)? == *b"\r\n").then_some(behind)
 }
 
-/// How many bytes from the beginning on lie between `low` and `~`; eight at a time.
+/// The method and the range of the target in a request line without control characters.
 #[inline]
-fn run_len(bytes: &[u8], low: u8) -> usize {
-    let mut len = 0;
-    while let Some(word) = bytes[len..].first_chunk() {
-        let found = outside(u64::from_le_bytes(*word), low);
-        if found != 0 {
-            return len + found.trailing_zeros() as usize / 8;
-        }
-        len += 8;
-    }
-    len + bytes[len..].iter().take_while(|byte| (low..=b'~').contains(*byte)).count()
+fn read_line(line: &[u8], method: &mut Method) -> Option<Range<usize>> {
+    let (known, start) = if line.starts_with(b"GET /") {
+        (Method::GET, 4)
+    } else if line.starts_with(b"POST /") {
+        (Method::POST, 5)
+    } else if line.starts_with(b"HEAD /") {
+        (Method::HEAD, 5)
+    } else {
+        return None;
+    };
+    *method = known;
+    let (before, version) = line.split_last_chunk()?;
+    let target = before.get(start..)?;
+    (*version == *b" HTTP/1.1" && !has_space(target)).then_some(start..before.len())
 }
-
-/// The high bit of each byte that does not lie between `low` and `~`.
-#[inline]
-fn outside(word: u64, low: u8) -> u64 {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = 0x80 * ONES;
-    let seven = word & !HIGH;
-    // The sum of seven bits and at most 0x80 has no carry into the next byte.
-    let is_delete = seven + ONES;
-    let is_enough = seven + u64::from(0x80 - low) * ONES;
-    (word | is_delete | !is_enough) & HIGH
-}
-
-/// The bytes of a field's name (RFC 9110 §5.6.2, tchar).
-const IS_NAME_BYTE: [bool; 256] = {
-    let mut is_name_byte = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        is_name_byte[byte] = (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
-    }
-    let others = b"!#$%&'*+-.^_`|~";
-    let mut index = 0;
-    while index < others.len() {
-        is_name_byte[others[index] as usize] = true;
-        index += 1;
-    }
-    is_name_byte
-};
 
 #[cfg(test)]
 mod tests {
-    use super::{Plain, read, run_len};
-    use crate::http1::head::Field;
+    use super::read;
+    use crate::http1::framing::Framing;
+    use crate::http1::head::Head;
     use proptest::prelude::*;
 
     /// Reads with both parsers: where this one takes a head, the other reads the same.
     fn compare(input: &[u8], fields_max: usize) -> bool {
-        let mut fields: Vec<Field> = Vec::new();
-        let Some(Plain { method, target, line_len, end }) = read(input, 0, fields_max, &mut fields)
-        else {
-            return false;
-        };
+        let mut head = Head::new();
+        let read = read(input, 0, fields_max, &mut head, &mut Framing::default());
+        let Some(line_len) = read else { return false };
         let mut slots = vec![httparse::EMPTY_HEADER; fields_max];
         let mut request = httparse::Request::new(&mut slots);
-        assert_eq!(request.parse(input), Ok(httparse::Status::Complete(end)));
-        assert_eq!(request.method, Some(method.as_str()));
-        assert_eq!(request.path.map(str::as_bytes), Some(target.of(input)));
+        assert_eq!(request.parse(input), Ok(httparse::Status::Complete(head.len)));
+        assert_eq!(request.method, Some(head.method.as_str()));
+        assert_eq!(request.path.map(str::as_bytes), Some(head.target.of(input)));
         assert_eq!(
             (request.version, &input[line_len..line_len + 2]),
             (Some(1), b"\r\n".as_slice())
         );
-        assert_eq!(&input[end - 4..end], b"\r\n\r\n");
-        assert_eq!(request.headers.len(), fields.len());
-        for (theirs, own) in request.headers.iter().zip(&fields) {
+        assert_eq!(&input[head.len - 4..head.len], b"\r\n\r\n");
+        assert_eq!(request.headers.len(), head.fields.len());
+        for (theirs, own) in request.headers.iter().zip(&head.fields) {
             assert_eq!(
                 (theirs.name.as_bytes(), theirs.value),
                 (own.name.of(input), own.value.of(input))
@@ -177,19 +143,6 @@ mod tests {
             assert_eq!(compare(head.as_bytes(), 2), taken, "{head:?}");
             for len in 0..head.len() - 3 {
                 assert!(!taken || head.ends_with("GET") || !compare(&head.as_bytes()[..len], 2));
-            }
-        }
-    }
-
-    #[test]
-    fn every_byte_ends_a_run_or_does_not() {
-        for low in [b' ', b'!'] {
-            for byte in 0..=u8::MAX {
-                for len in 0..20 {
-                    let bytes = [vec![b'a'; len], vec![byte], vec![b'~'; 20]].concat();
-                    let expected = if (low..=b'~').contains(&byte) { len + 21 } else { len };
-                    assert_eq!(run_len(&bytes, low), expected, "{byte} behind {len}");
-                }
             }
         }
     }

@@ -4,6 +4,7 @@
 use super::encode::{self, Connection, OpenReply, Opening, Reply, ReplyBody};
 use super::event::Exchange;
 use super::machine::{Fault, Machine, Read, Reading, UNKNOWN, Write, Writing};
+use super::media_type::MediaType;
 use super::refusal::Refusal;
 use crate::{Outbox, Piece};
 use http::StatusCode;
@@ -162,7 +163,8 @@ impl Machine {
             return;
         }
         let text = Piece::from(refusal.reason());
-        let content_type = Some("text/plain; charset=utf-8");
+        const TEXT: MediaType<'_> = MediaType::new("text/plain; charset=utf-8");
+        let content_type = Some(TEXT);
         let reply = Reply { status: refusal.status(), content_type, fields: &[], opening };
         self.send_reply(exchange, &reply, ReplyBody::Full(text), outbox);
     }

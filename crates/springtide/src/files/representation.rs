@@ -160,7 +160,7 @@ impl Representation {
 /// A short reply of a status, for people.
 pub(super) fn plain(status: StatusCode) -> Response {
     let text = status.canonical_reason().unwrap_or_default();
-    Response::of(TEXT, Bytes::from_static(text.as_bytes())).status(status)
+    Response::with_type(TEXT, Bytes::from_static(text.as_bytes())).status(status)
 }
 
 /// `503`: come again.

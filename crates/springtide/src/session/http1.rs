@@ -379,7 +379,7 @@ impl Http1 {
 fn head_of<'a>(response: &'a Response, room: &'a Room) -> Reply<'a> {
     Reply {
         status: response.status_code(),
-        content_type: response.content_type(),
+        content_type: response.media_type(),
         fields: response.fields(),
         opening: room.date.opening(),
     }
