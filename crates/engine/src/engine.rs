@@ -30,6 +30,10 @@ pub trait Handle {
     /// completion.
     fn submit(&mut self, op: Op, token: u64) -> Key;
 
+    /// As [`submit`](Self::submit), where nobody waits for a good end: that completion wakes nobody
+    /// and may come with the next one that does.
+    fn submit_quiet(&mut self, op: Op, token: u64) -> Key;
+
     /// Asks an operation to end. It still completes, with what it had or as cancelled; a stale
     /// key is ignored.
     fn cancel(&mut self, key: Key);
@@ -241,6 +245,15 @@ impl Handle for Engine {
         key
     }
 
+    #[inline]
+    fn submit_quiet(&mut self, op: Op, token: u64) -> Key {
+        let key = self.submit(op, token);
+        if let Some(slot) = self.ledger.slots.get(key) {
+            slot.marks.quiet = true;
+        }
+        key
+    }
+
     fn cancel(&mut self, key: Key) {
         let Some(slot) = self.ledger.slots.get(key) else { return };
         if slot.marks.cancelled {
@@ -276,6 +289,7 @@ impl Handle for Engine {
         self.stats.turns += 1;
         self.stats.completed += self.ledger.completions.len() as u64;
         completions.append(&mut self.ledger.completions);
+        self.ledger.awaited = false;
         turned
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Ledger {
     pub(crate) slots: Slots,
     pub(crate) chunks: Chunks,
     pub(crate) completions: Vec<Completion>,
+    /// Somebody waits for one of them.
+    pub(crate) awaited: bool,
     /// Closes and shutdowns that have waited for other operations and may go now.
     pub(crate) startable: Vec<Key>,
     descriptors: Descriptors,
@@ -30,6 +32,7 @@ impl Ledger {
             slots: Slots::new(shard, operations_max),
             chunks: Chunks::new(chunks),
             completions: Vec::new(),
+            awaited: false,
             startable: Vec::new(),
             descriptors: Descriptors::default(),
             spare_work: Vec::new(),
@@ -70,6 +73,7 @@ impl Ledger {
         if let Outcome::Accepted(socket) = &outcome {
             self.descriptors.arrive(*socket);
         }
+        self.awaited = true;
         self.completions.push(Completion { key, token, more: true, outcome });
     }
 
@@ -83,6 +87,7 @@ impl Ledger {
         if let Outcome::Connected(descriptor) | Outcome::Opened(descriptor, _) = &outcome {
             self.descriptors.arrive(*descriptor);
         }
+        self.awaited |= !marks.quiet;
         self.completions.push(Completion { key, token, more: false, outcome });
     }
 
@@ -125,6 +130,7 @@ impl Ledger {
 
     fn push_failed(&mut self, key: Key, token: u64, error: Error, memory: Memory) {
         let outcome = Outcome::Failed(error, memory);
+        self.awaited = true;
         self.completions.push(Completion { key, token, more: false, outcome });
     }
 

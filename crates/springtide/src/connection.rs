@@ -228,9 +228,11 @@ impl Connection {
                     if let Some(stage) = &mut self.stage {
                         stage.seal(&mut pieces);
                     }
+                    let has_more = !traffic.outbox.is_empty() || !traffic.inbox.is_empty();
+                    let is_awaited = has_more || self.is_leaving || self.session.awaits_sent();
                     let op = Op::Send { socket: self.socket, pieces };
                     self.since_ms = room.now_ms;
-                    self.send = room.submit(op, self.place.raw());
+                    self.send = room.send(op, self.place.raw(), is_awaited);
                     if self.session.wants_close() {
                         self.stop_receiving(room);
                     }

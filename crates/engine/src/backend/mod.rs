@@ -102,6 +102,30 @@ impl Until {
     }
 }
 
+/// When a turn waits that has something to deliver already.
+#[derive(Default)]
+pub(crate) struct Pace {
+    /// The last turn delivered what it had without asking the system.
+    skipped: bool,
+}
+
+impl Pace {
+    /// How long this turn may wait; none when it delivers what it has and asks the system in the
+    /// next turn, so that a chatty connection cannot starve the rest.
+    #[inline]
+    pub(crate) fn until(&mut self, ledger: &Ledger, until: Until) -> Option<Until> {
+        let had_skipped = std::mem::take(&mut self.skipped);
+        match (ledger.awaited, had_skipped) {
+            (false, _) => Some(until),
+            (true, true) => Some(Until::Now),
+            (true, false) => {
+                self.skipped = true;
+                None
+            }
+        }
+    }
+}
+
 /// Sends what fits of a send at once; true when all has gone. `slot.progress` is kept.
 #[inline]
 pub(crate) fn send_directly(ledger: &mut Ledger, key: Key) -> Result<bool, i32> {

@@ -343,6 +343,11 @@ impl Http1 {
     }
 
     #[inline]
+    pub(crate) fn awaits_sent(&self) -> bool {
+        self.busy.is_some() || self.machine.wants_close()
+    }
+
+    #[inline]
     pub(crate) fn wants_close(&self) -> bool {
         self.machine.wants_close()
     }

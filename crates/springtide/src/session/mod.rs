@@ -119,6 +119,14 @@ impl Session {
         }
     }
 
+    /// Whether something is to be done as soon as what was written has been sent.
+    #[inline]
+    pub(crate) fn awaits_sent(&self) -> bool {
+        match self {
+            Self::Http1(session) => session.awaits_sent(),
+        }
+    }
+
     /// When [`Session::on_deadline`] is to be called, if nothing happens before.
     #[inline]
     pub(crate) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {

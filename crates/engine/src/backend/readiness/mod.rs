@@ -12,7 +12,7 @@ mod sockets;
 
 use std::sync::Arc;
 
-use super::{Backend, Until};
+use super::{Backend, Pace, Until};
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
@@ -54,8 +54,7 @@ pub(crate) struct Readiness {
     starved: Vec<Key>,
     ready: Vec<Ready>,
     over_budget: Vec<Key>,
-    /// The last turn delivered sends without asking the selector.
-    skipped: bool,
+    pace: Pace,
     counts: Stats,
 }
 
@@ -77,7 +76,7 @@ impl Readiness {
             starved: Vec::new(),
             ready: Vec::new(),
             over_budget: Vec::new(),
-            skipped: false,
+            pace: Pace::default(),
             counts: Stats::default(),
         })
     }
@@ -259,15 +258,7 @@ impl Backend for Readiness {
     fn turn(&mut self, ledger: &mut Ledger, until: Until) -> Result<(), Error> {
         self.settle(ledger);
         self.flush(ledger);
-        let mut until = until;
-        if !ledger.completions.is_empty() {
-            if !self.skipped {
-                self.skipped = true;
-                return Ok(());
-            }
-            until = Until::Now;
-        }
-        self.skipped = false;
+        let Some(mut until) = self.pace.until(ledger, until) else { return Ok(()) };
         if !self.starved.is_empty() && ledger.chunks.await_buffers() {
             until = Until::Now;
         }

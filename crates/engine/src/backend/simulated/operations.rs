@@ -237,7 +237,7 @@ impl Backend for Simulated {
         loop {
             self.counts.enters += 1;
             let (moved, soonest) = self.pass(ledger);
-            if moved || !ledger.completions.is_empty() || !self.wait(until, soonest) {
+            if moved || ledger.awaited || !self.wait(until, soonest) {
                 break;
             }
         }

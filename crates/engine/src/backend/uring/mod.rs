@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use io_uring::{cqueue, opcode, types};
 
-use super::{Backend, Until, send_directly, sent};
+use super::{Backend, Pace, Until, send_directly, sent};
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::Descriptor;
@@ -56,8 +56,7 @@ pub(crate) struct Uring {
     batch: Vec<cqueue::Entry>,
     over_budget: Vec<Key>,
     how: Box<types::OpenHow>,
-    /// The last turn delivered direct sends without entering the kernel.
-    skipped: bool,
+    pace: Pace,
     spin: Spin,
     counts: Stats,
 }
@@ -84,7 +83,7 @@ impl Uring {
             batch: Vec::new(),
             over_budget: Vec::new(),
             how: Box::new(arm::how()),
-            skipped: false,
+            pace: Pace::default(),
             spin: Spin::new(options.spin_us),
             counts: Stats::default(),
         };
@@ -237,15 +236,7 @@ impl Backend for Uring {
         self.settle(ledger);
         self.receive_on(ledger);
         self.flush(ledger);
-        let until = if ledger.completions.is_empty() {
-            until
-        } else if self.skipped {
-            Until::Now
-        } else {
-            self.skipped = true;
-            return Ok(());
-        };
-        self.skipped = false;
+        let Some(until) = self.pace.until(ledger, until) else { return Ok(()) };
         let short = !self.starved.is_empty() && ledger.chunks.await_buffers();
         self.wait(if short { Until::Now } else { until })?;
         self.drain(ledger);
