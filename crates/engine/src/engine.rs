@@ -38,7 +38,11 @@ pub trait Handle {
     /// appends what has ended.
     ///
     /// # Errors
-    /// The system refuses to be waited for: nothing will end any more.
+    /// [`Error::LateRefusal`]: a filter came that forbids what was allowed at the start. This turn
+    /// has appended the last completion of everything in flight: what had come is delivered,
+    /// sends say how far they came, the rest ended as cancelled. Nothing is in flight now and
+    /// every descriptor can be released to an engine of another mechanism.
+    /// Anything else: the system refuses to be waited for, and nothing will end any more.
     fn turn(
         &mut self,
         deadline: Option<Moment>,

@@ -76,6 +76,12 @@ pub enum Error {
         /// What the system answered.
         errno: i32,
     },
+    /// The system refuses to a running engine what it allowed at its start (errno says how):
+    /// everything in flight has ended. [`Handle::turn`](crate::Handle::turn) says what then.
+    LateRefusal {
+        /// What the system answered.
+        errno: i32,
+    },
 }
 
 impl Error {
@@ -101,7 +107,7 @@ impl Error {
     #[must_use]
     pub const fn errno(&self) -> Option<i32> {
         match self {
-            Self::System { errno, .. } => Some(*errno),
+            Self::System { errno, .. } | Self::LateRefusal { errno } => Some(*errno),
             _ => None,
         }
     }
@@ -140,6 +146,10 @@ impl fmt::Display for Error {
             Self::Limit(name) => write!(f, "the limit {name} is spent"),
             Self::System { operation, errno } => {
                 write!(f, "{}: {}", operation.verb(), std::io::Error::from_raw_os_error(*errno))
+            }
+            Self::LateRefusal { errno } => {
+                let system = std::io::Error::from_raw_os_error(*errno);
+                write!(f, "the running engine is refused from now on: {system}")
             }
         }
     }
