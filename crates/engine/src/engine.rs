@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::backend::readiness::Readiness;
 use crate::backend::readiness::selector::epoll::Epoll;
+use crate::backend::readiness::selector::poll::Poll;
 use crate::backend::simulated::World;
 use crate::backend::uring::Uring;
 use crate::backend::{Backend, Until};
@@ -146,6 +147,7 @@ impl Engine {
         let backend: Box<dyn Backend> = match mechanism {
             Mechanism::Uring => Box::new(Uring::new(&options, &mut ledger)?),
             Mechanism::Epoll => Box::new(Readiness::new(Box::new(Epoll::new()?))?),
+            Mechanism::Poll => Box::new(Readiness::new(Box::new(Poll::default()))?),
         };
         Ok(Self::over(backend, ledger))
     }

@@ -1,4 +1,4 @@
-//! Springtide's engine: operations in, completions out, on io_uring, epoll or a simulated world.
+//! Springtide's engine: operations in, completions out, on io_uring, epoll, poll or a simulated world.
 //! It knows no protocol, and it never calls code of the application: what ended is listed.
 //!
 //! An [`Engine`] belongs to one thread, the shard. [`Handle::submit`] starts an operation and

@@ -59,7 +59,7 @@ impl std::fmt::Display for Error {
             }
             Self::NoAddress => f.write_str("no address to listen on was given"),
             Self::UnknownEngine(name) => {
-                write!(f, "there is no engine {name:?}: it is auto, uring or epoll")
+                write!(f, "there is no engine {name:?}: it is auto, uring, epoll or poll")
             }
             Self::Workers(count) => write!(f, "{count} workers: it is 1 to 1023"),
             Self::Engine(error) => {

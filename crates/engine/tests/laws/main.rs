@@ -20,7 +20,7 @@ mod time;
 
 use std::sync::{PoisonError, RwLock};
 
-use stage::{Epoll, Simulated, Stage, Uring};
+use stage::{Epoll, Poll, Simulated, Stage, Uring};
 
 /// Laws run beside each other, but for those that count descriptors or spoil memory.
 static ALONE: RwLock<()> = RwLock::new(());
@@ -62,6 +62,7 @@ macro_rules! laws {
         mod simulated { $(on! { Simulated $way $($laws)* })* }
         mod uring { $(on! { Uring $way $($laws)* })* }
         mod epoll { $(on! { Epoll $way $($laws)* })* }
+        mod poll { $(on! { Poll $way $($laws)* })* }
     };
 }
 

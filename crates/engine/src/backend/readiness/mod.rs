@@ -143,8 +143,8 @@ impl Readiness {
         }
     }
 
-    /// Closing makes the selector forget.
     fn close(&mut self, descriptor: Descriptor) {
+        self.selector.closing(descriptor.number());
         system::close(descriptor.number());
         *self.watch(descriptor.number()) = Watch::EMPTY;
     }

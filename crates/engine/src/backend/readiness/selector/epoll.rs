@@ -65,10 +65,11 @@ impl Selector for Epoll {
         system::check(changed as isize).map(drop)
     }
 
+    /// Closing makes the kernel forget.
+    fn closing(&mut self, _: i32) {}
+
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<(), i32> {
-        let milliseconds = timeout.map_or(-1, |timeout| {
-            i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
-        });
+        let milliseconds = system::milliseconds_up(timeout);
         let room = i32::try_from(EVENTS_MAX).expect("a few hundred");
         // SAFETY: the events are valid for writes of `room` elements and outlive the call.
         let count = unsafe {
