@@ -41,8 +41,10 @@ pub trait Handle {
     /// # Errors
     /// [`Error::LateRefusal`]: a filter came that forbids what was allowed at the start. This turn
     /// has appended the last completion of everything in flight: what had come is delivered,
-    /// sends say how far they came, the rest ended as cancelled. Nothing is in flight now and
-    /// every descriptor can be released to an engine of another mechanism.
+    /// sends say how far they came, the rest ended as cancelled. Nothing is in flight now, every
+    /// descriptor can be released to an engine of another mechanism, and this engine goes on over
+    /// poll(2), with the same waker. Sockets that it closes end for their peers some milliseconds
+    /// later than usual, when the system has let go of what was armed.
     /// Anything else: the system refuses to be waited for, and nothing will end any more.
     fn turn(
         &mut self,
@@ -206,6 +208,21 @@ impl Engine {
         }
     }
 
+    /// Ends what is left of a refused backend, timeouts and what waited for others, and drops it:
+    /// what comes now goes over poll(2), which needs no leave and no descriptor.
+    #[cold]
+    fn step_down(&mut self) -> Result<(), Error> {
+        for key in self.ledger.slots.keys() {
+            let op = self.ledger.slots.get(key).and_then(|slot| slot.op.as_ref());
+            if op.is_some_and(|op| op.kind() == OpKind::Timeout) {
+                self.cancel(key);
+            }
+        }
+        let waker = self.backend.waker().clone();
+        self.backend = Box::new(Readiness::over(Box::new(Poll::default()), waker)?);
+        Ok(())
+    }
+
     fn until(&self, deadline: Option<Moment>) -> Until {
         let timer = self.wheel.next_ms().map(Moment::from_milliseconds);
         match deadline.into_iter().chain(timer).min() {
@@ -275,9 +292,12 @@ impl Handle for Engine {
     ) -> Result<(), Error> {
         self.start_waiting();
         let until = self.until(deadline);
-        let turned = self.backend.turn(&mut self.ledger, until);
+        let mut turned = self.backend.turn(&mut self.ledger, until);
         self.now = self.clock.now();
         self.expire();
+        if let Err(Error::LateRefusal { .. }) = turned {
+            turned = self.step_down().and(turned);
+        }
         self.start_waiting();
         self.stats.turns += 1;
         self.stats.completed += self.ledger.completions.len() as u64;
@@ -294,7 +314,11 @@ impl Handle for Engine {
                 return Ok(());
             }
             let soon = self.clock.now() + std::time::Duration::from_millis(1);
-            self.turn(Some(soon), completions)?;
+            match self.turn(Some(soon), completions) {
+                // It has ended everything, which is what was asked for.
+                Ok(()) | Err(Error::LateRefusal { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         Err(Error::Limit("quiesce_turns_max"))
     }

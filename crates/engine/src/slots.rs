@@ -72,6 +72,8 @@ pub(crate) struct Marks {
     pub(crate) over_budget: bool,
     /// It takes part in its descriptor's count of operations in flight.
     pub(crate) counted: bool,
+    /// What the system has of this send is a question: is there room?
+    pub(crate) awaits_room: bool,
 }
 
 /// One operation in flight.
@@ -91,8 +93,13 @@ const _: () = assert!(size_of::<Slot>() <= 96, "an idle connection holds one slo
 
 impl Slot {
     const fn free() -> Self {
-        let marks =
-            Marks { cancelled: false, in_system: false, over_budget: false, counted: false };
+        let marks = Marks {
+            cancelled: false,
+            in_system: false,
+            over_budget: false,
+            counted: false,
+            awaits_room: false,
+        };
         Self { op: None, token: 0, progress: 0, work: None, generation: 0, next_free: NONE, marks }
     }
 }

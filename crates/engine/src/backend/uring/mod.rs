@@ -10,6 +10,7 @@ mod arm;
 mod buffers;
 mod complete;
 mod ring;
+mod salvage;
 mod spin;
 
 use std::sync::Arc;
@@ -66,7 +67,7 @@ impl Uring {
     /// Sets the ring up for the calling thread and proves it with a round trip.
     pub(crate) fn new(options: &EngineOptions, ledger: &mut Ledger) -> Result<Self, Error> {
         let system = |error: std::io::Error| Error::from_io(OpKind::Start, &error);
-        let mut ring = Ring::new(options.cq_entries).map_err(system)?;
+        let ring = Ring::new(options.cq_entries).map_err(system)?;
         ring.enable().map_err(system)?;
         let buffers =
             BufferRing::new(&ring, options.ring_chunks, &mut ledger.chunks).map_err(system)?;
@@ -167,7 +168,7 @@ impl Uring {
             self.counts.sends_direct += 1;
             match send_directly(ledger, key) {
                 Ok(true) => ledger.end(key, sent),
-                Ok(false) | Err(system::EAGAIN | system::EINTR) => self.arm_send(ledger, key),
+                Ok(false) | Err(system::EAGAIN | system::EINTR) => self.await_room(ledger, key),
                 Err(errno) => ledger.fail_errno(key, OpKind::Send, errno),
             }
         }
@@ -247,8 +248,10 @@ impl Backend for Uring {
         };
         self.skipped = false;
         let short = !self.starved.is_empty() && ledger.chunks.await_buffers();
-        self.wait(if short { Until::Now } else { until })?;
-        self.drain(ledger);
+        match self.wait(if short { Until::Now } else { until }) {
+            Ok(()) => self.drain(ledger),
+            Err(refused) => return Err(self.salvage(ledger, refused)),
+        }
         Ok(())
     }
 
