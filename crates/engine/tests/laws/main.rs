@@ -14,6 +14,7 @@ mod faults;
 mod files;
 mod late;
 mod operations;
+mod refused;
 mod refusing;
 mod shard;
 mod stage;
@@ -37,8 +38,12 @@ fn alone<S: Stage>(law: fn(&S)) {
     run(law);
 }
 
+fn is_without_uring() -> bool {
+    std::env::var_os("SPRINGTIDE_WITHOUT_URING").is_some_and(|yes| yes == "1")
+}
+
 fn run<S: Stage>(law: fn(&S)) {
-    if S::IS_URING && std::env::var_os("SPRINGTIDE_WITHOUT_URING").is_some_and(|yes| yes == "1") {
+    if S::IS_URING && is_without_uring() {
         return;
     }
     springtide_engine::descriptors_max_raise().unwrap();

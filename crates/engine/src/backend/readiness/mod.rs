@@ -61,7 +61,7 @@ pub(crate) struct Readiness {
 
 impl Readiness {
     pub(crate) fn new(selector: Box<dyn Selector>) -> Result<Self, Error> {
-        let event = Event::new().map_err(|error| Error::from_io(OpKind::Start, &error))?;
+        let event = Event::new().map_err(|error| Error::from_start(&error))?;
         Self::over(selector, Waker::new(Some(Arc::new(event))))
     }
 

@@ -12,6 +12,7 @@ mod complete;
 mod ring;
 mod salvage;
 mod spin;
+mod start;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,13 +67,10 @@ pub(crate) struct Uring {
 impl Uring {
     /// Sets the ring up for the calling thread and proves it with a round trip.
     pub(crate) fn new(options: &EngineOptions, ledger: &mut Ledger) -> Result<Self, Error> {
-        let system = |error: std::io::Error| Error::from_io(OpKind::Start, &error);
-        let ring = Ring::new(options.cq_entries).map_err(system)?;
-        ring.enable().map_err(system)?;
-        let buffers =
-            BufferRing::new(&ring, options.ring_chunks, &mut ledger.chunks).map_err(system)?;
-        let event = Arc::new(Event::new().map_err(system)?);
-        let mut own = Self {
+        let event = Event::new().map_err(|error| Error::from_start(&error))?;
+        let event = Arc::new(event);
+        let (ring, buffers) = start::start(options, &mut ledger.chunks)?;
+        Ok(Self {
             ring,
             buffers,
             waker: Waker::new(Some(event.clone())),
@@ -88,20 +86,7 @@ impl Uring {
             skipped: false,
             spin: Spin::new(options.spin_us),
             counts: Stats::default(),
-        };
-        own.prove()?;
-        Ok(own)
-    }
-
-    /// A ring may be made and yet refuse to be entered: one operation there and back tells.
-    fn prove(&mut self) -> Result<(), Error> {
-        // SAFETY: a NOP points to nothing.
-        unsafe { self.ring.push(&opcode::Nop::new().build().user_data(CANCEL)) };
-        let system = |error: std::io::Error| Error::from_io(OpKind::Start, &error);
-        self.ring.submit_and_wait(1, Some(Duration::from_secs(1))).map_err(system)?;
-        self.ring.drain(&mut self.batch);
-        let proved = self.batch.drain(..).any(|entry| entry.user_data() == CANCEL);
-        if proved { Ok(()) } else { Err(Error::system(OpKind::Start, system::EIO)) }
+        })
     }
 
     fn arm_wake(&mut self) {

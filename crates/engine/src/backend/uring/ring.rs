@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
-const SQ_ENTRIES: u32 = 1024;
+/// A queue of submissions is a quarter of the queue of completions, and no larger than this.
+const SQ_ENTRIES_MAX: u32 = 1024;
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 1 << 3;
 /// Where a ring's descriptor maps its submission entries (io_uring_setup(2), IORING_OFF_SQES).
@@ -37,7 +38,13 @@ pub(super) struct Ring {
 impl Ring {
     /// Makes a disabled ring; the thread that calls [`Ring::enable`] will own it.
     pub(super) fn new(cq_entries: u32) -> io::Result<Self> {
-        let ring = Self::build(cq_entries, true).or_else(|_| Self::build(cq_entries, false))?;
+        // Older kernels do not know a ring without an array.
+        let ring = match Self::build(cq_entries, true) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                Self::build(cq_entries, false)
+            }
+            built => built,
+        }?;
         Ok(Self { ring, backlog: Vec::new(), enters: 0 })
     }
 
@@ -53,7 +60,7 @@ impl Ring {
         if without_array {
             builder.setup_no_sqarray();
         }
-        builder.build(SQ_ENTRIES.min(cq_entries))
+        builder.build((cq_entries / 4).clamp(1, SQ_ENTRIES_MAX))
     }
 
     /// Makes the calling thread the only one that may enter.

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use super::{Interest, Ready, Selector};
-use crate::error::{Error, OpKind};
+use crate::error::Error;
 use crate::system;
 
 const EVENTS_MAX: usize = 512;
@@ -30,7 +30,7 @@ impl Epoll {
         // SAFETY: epoll_create1 takes no pointers.
         let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
         if fd < 0 {
-            return Err(Error::last(OpKind::Start));
+            return Err(Error::from_start(&std::io::Error::last_os_error()));
         }
         // SAFETY: the descriptor is fresh and ours.
         let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
