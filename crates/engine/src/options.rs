@@ -102,7 +102,8 @@ impl Choice {
 }
 
 fn attempt(mechanism: Mechanism) -> Result<(), Error> {
-    let options = EngineOptions { ring_chunks: 8, cq_entries: 64, ..EngineOptions::default() };
+    // The smallest that a shard would take where little memory may be locked.
+    let options = EngineOptions { ring_chunks: 64, cq_entries: 256, ..EngineOptions::default() };
     Engine::new(mechanism, options).map(drop)
 }
 

@@ -20,7 +20,8 @@ const REGISTER: &str = "io_uring_register";
 const ENTER: &str = "io_uring_enter";
 const SYSCTL: &str = "/proc/sys/kernel/io_uring_disabled";
 
-/// The memory of a ring that has ended is released 12 to 14 ms later: a restart waits for it.
+/// The memory of a ring that has ended is released 12 to 14 ms later: a restart waits for it, and so
+/// does the last and smallest try, because larger ones may have made a ring and failed behind it.
 const TRIES_MAX: u32 = 4;
 const TRY_AGAIN: Duration = Duration::from_millis(6);
 /// What a ring is not made smaller than. It is 16 KiB of locked memory then.
@@ -34,17 +35,18 @@ pub(super) fn start(
 ) -> Result<(Ring, BufferRing), Error> {
     let mut entries = options.cq_entries.next_power_of_two();
     let mut count = options.ring_chunks;
-    let mut tries = 0;
+    let mut tries = TRIES_MAX;
     loop {
         match make(entries, count, chunks) {
-            Err(Error::Refused(Refusal::LockedMemory)) if tries < TRIES_MAX => {
-                tries += 1;
+            Err(Error::Refused(Refusal::LockedMemory)) if tries > 0 => {
+                tries -= 1;
                 // Nothing to wait for but time. An interruption is as good.
                 let _ = system::poll(&mut [], Some(TRY_AGAIN));
             }
             Err(Error::Refused(Refusal::LockedMemory)) if entries > CQ_ENTRIES_MIN => {
                 entries /= 2;
                 count = (count / 2).max(CHUNKS_MIN.min(count));
+                tries = if entries > CQ_ENTRIES_MIN { 0 } else { TRIES_MAX };
             }
             made => return made,
         }
