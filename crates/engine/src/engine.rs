@@ -117,7 +117,13 @@ pub trait Handle {
 /// How many turns a cancelled operation may take to end before the engine gives up on it.
 const QUIESCE_TURNS_MAX: usize = 10_000;
 
-/// An engine, owned by the thread of its shard.
+/// An engine, owned by the thread of its shard: it cannot be given to another one.
+///
+/// ```compile_fail,E0277
+/// fn to_another_thread<T: Send>(_: T) {}
+/// # use springtide_engine::{Engine, EngineOptions, Mechanism};
+/// to_another_thread(Engine::new(Mechanism::Epoll, EngineOptions::default()));
+/// ```
 pub struct Engine {
     backend: Box<dyn Backend>,
     ledger: Ledger,

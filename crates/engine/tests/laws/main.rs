@@ -13,6 +13,7 @@ mod fairness;
 mod faults;
 mod files;
 mod late;
+mod lengths;
 mod operations;
 mod refused;
 mod refusing;
@@ -110,6 +111,9 @@ laws! {
             an_exhausted_ring_parks_and_resumes
             buffers_from_other_threads_wake_who_waits
             a_small_queue_loses_nothing;
+        lengths:
+            no_count_is_an_error
+            a_small_ring_keeps_every_order;
         fairness:
             small_messages_pass_beside_a_flood;
         files:
