@@ -3,13 +3,14 @@
 
 use std::os::fd::OwnedFd;
 use std::process::Command;
+use std::sync::PoisonError;
 
 use springtide_engine::{
     Choice, Engine, EngineOptions, Error, Handle, Mechanism, Op, Outcome, Refusal,
 };
 
 use crate::refusing::{ENTER, REGISTER, SETUP, on_a_thread, refuse};
-use crate::shard::Shard;
+use crate::shard::{Patience, Shard};
 use crate::stage::{Epoll, Outside, Poll, Stage, Uring};
 
 /// Where the child is told which part it plays.
@@ -81,11 +82,13 @@ fn poll_is_the_last_choice() {
     });
 }
 
-/// Runs one part in a child, as a user without privileges where we are root.
+/// Runs one part in a child, as a user without privileges where we are root. Nobody else is to have
+/// a ring meanwhile: locked memory is counted by user.
 fn in_a_child(part: &str) {
     if crate::is_without_uring() {
         return;
     }
+    let _exclusive = crate::ALONE.write().unwrap_or_else(PoisonError::into_inner);
     let own = std::env::current_exe().unwrap();
     let mut child = Command::new(own);
     child.args(["refused::part_of_a_child", "--exact", "--nocapture"]).env(PART, part);
@@ -138,7 +141,15 @@ fn without_memory() {
 fn with_little_memory() {
     lock_at_most(128 << 10);
     let stage = Uring::open();
-    for mut shard in [Shard::new(&stage), Shard::new(&stage)] {
+    let patience = Patience::until("the memory of rings that have ended is back");
+    let shard = || loop {
+        match Engine::new(Mechanism::Uring, EngineOptions::default()) {
+            Ok(engine) => return Shard::over(engine),
+            Err(refused) => assert_eq!(refused, Error::Refused(Refusal::LockedMemory)),
+        }
+        patience.spend();
+    };
+    for mut shard in [shard(), shard()] {
         let port = shard.listen();
         let (socket, mut outside) = shard.meet(&stage, &port);
         shard.receive(socket, 1);
