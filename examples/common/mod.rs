@@ -3,7 +3,7 @@
 
 use springtide::{Engine, Error, Server};
 
-/// Puts `--listen ADDRESS`, `--workers N` and `--engine auto|uring|epoll` into a server.
+/// Puts `--listen ADDRESS`, `--workers N` and `--engine auto|uring|epoll|poll` into a server.
 pub(crate) fn with_flags(mut server: Server, address: &str) -> Result<Server, Error> {
     let mut listen = address.to_owned();
     let mut arguments = std::env::args().skip(1);
@@ -18,7 +18,7 @@ pub(crate) fn with_flags(mut server: Server, address: &str) -> Result<Server, Er
             ("--engine", _) => server.engine(value.parse::<Engine>()?),
             _ => {
                 eprintln!(
-                    "--listen ADDRESS, --workers N, --engine auto|uring|epoll; not {flag} {value}"
+                    "--listen ADDRESS, --workers N, --engine auto|uring|epoll|poll; not {flag} {value}"
                 );
                 std::process::exit(2);
             }

@@ -22,7 +22,7 @@ struct Options {
     /// Shards.
     #[arg(long, default_value_t = 1)]
     workers: usize,
-    /// How the system is asked: uring or epoll; auto would hide which one is measured.
+    /// How the system is asked: uring, epoll or poll; auto would hide which one is measured.
     #[arg(long, default_value = "uring")]
     engine: String,
     /// Spin for a while before sleeping.

@@ -93,6 +93,8 @@ pub(crate) enum EngineName {
     Uring,
     /// epoll
     Epoll,
+    /// poll: works everywhere, costs more the more connections are open
+    Poll,
 }
 
 impl From<EngineName> for springtide::Engine {
@@ -101,6 +103,7 @@ impl From<EngineName> for springtide::Engine {
             EngineName::Auto => Self::Auto,
             EngineName::Uring => Self::Uring,
             EngineName::Epoll => Self::Epoll,
+            EngineName::Poll => Self::Poll,
         }
     }
 }

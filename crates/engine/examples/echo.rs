@@ -128,9 +128,10 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             ("--engine", "auto") => asked = None,
             ("--engine", "uring") => asked = Some(Mechanism::Uring),
             ("--engine", "epoll") => asked = Some(Mechanism::Epoll),
+            ("--engine", "poll") => asked = Some(Mechanism::Poll),
             _ => {
                 return Err(format!(
-                    "--listen ADDRESS, --engine auto|uring|epoll; not {flag} {value}"
+                    "--listen ADDRESS, --engine auto|uring|epoll|poll; not {flag} {value}"
                 )
                 .into());
             }

@@ -1,6 +1,9 @@
 //! Descriptors: what each has in flight, so that laws 5 and 6 hold on any backend.
 //! It opens and closes nothing; it says who must wait for whom.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use crate::error::OpKind;
 use crate::op::Descriptor;
 use crate::slots::Key;
@@ -20,7 +23,6 @@ struct State {
 
 /// An operation that waits for others of its descriptor.
 struct Waiting {
-    descriptor: Descriptor,
     kind: OpKind,
     key: Key,
 }
@@ -29,7 +31,8 @@ struct Waiting {
 #[derive(Default)]
 pub(crate) struct Descriptors {
     states: Vec<State>,
-    waiting: Vec<Waiting>,
+    /// By descriptor, so that thousands that end in one turn do not search each other's.
+    waiting: HashMap<Descriptor, Vec<Waiting>>,
 }
 
 impl Descriptors {
@@ -86,7 +89,7 @@ impl Descriptors {
         }
         if waits {
             state.awaited = true;
-            self.waiting.push(Waiting { descriptor, kind, key });
+            self.waiting.entry(descriptor).or_default().push(Waiting { kind, key });
         }
         !waits
     }
@@ -131,19 +134,18 @@ impl Descriptors {
     /// Takes out what waits on a descriptor for what is no longer in flight.
     fn start(&mut self, descriptor: Descriptor, startable: &mut Vec<Key>) {
         let State { in_flight, sending, .. } = *self.state(descriptor);
-        let mut awaited = false;
-        self.waiting.retain(|waiting| {
-            if waiting.descriptor != descriptor {
-                return true;
-            }
+        let Entry::Occupied(mut waiting) = self.waiting.entry(descriptor) else { return };
+        waiting.get_mut().retain(|waiting| {
             let waits = if waiting.kind == OpKind::Close { in_flight > 0 } else { sending };
-            awaited |= waits;
             if !waits {
                 startable.push(waiting.key);
             }
             waits
         });
-        self.state(descriptor).awaited = awaited;
+        if waiting.get().is_empty() {
+            waiting.remove();
+            self.state(descriptor).awaited = false;
+        }
     }
 
     #[inline]
@@ -177,5 +179,26 @@ mod tests {
         assert!(descriptors.misuse_of(Some(seven), OpKind::Send).is_some(), "the new close stands");
         descriptors.end(seven, OpKind::Receive, Key::from_raw(3), &mut startable);
         assert_eq!(startable, [new]);
+    }
+
+    /// A shutdown waits for the send, a close for both, and neighbours for neither.
+    #[test]
+    fn everybody_waits_for_their_own() {
+        let mut descriptors = Descriptors::default();
+        let mut startable = Vec::new();
+        let key = |number, round| Key::from_raw(10 * number + round);
+        for (number, socket) in (0..3_u64).zip((0..3).map(Descriptor)) {
+            assert!(descriptors.begin(socket, OpKind::Send, key(number, 0)));
+            assert!(!descriptors.begin(socket, OpKind::Shutdown, key(number, 1)));
+            assert!(!descriptors.begin(socket, OpKind::Close, key(number, 2)));
+        }
+        let one = Descriptor(1);
+        descriptors.end(one, OpKind::Send, key(1, 0), &mut startable);
+        assert_eq!(startable, [key(1, 1)]);
+        descriptors.end(one, OpKind::Shutdown, key(1, 1), &mut startable);
+        assert_eq!(startable, [key(1, 1), key(1, 2)]);
+        descriptors.end(one, OpKind::Close, key(1, 2), &mut startable);
+        assert!(!descriptors.is_in_use(one) && descriptors.is_in_use(Descriptor(2)));
+        assert_eq!(descriptors.waiting.len(), 2, "what has gone leaves nothing behind");
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::backend::readiness::Readiness;
 use crate::backend::readiness::selector::epoll::Epoll;
+use crate::backend::readiness::selector::poll::Poll;
 use crate::backend::simulated::World;
 use crate::backend::uring::Uring;
 use crate::backend::{Backend, Until};
@@ -42,7 +43,13 @@ pub trait Handle {
     /// appends what has ended.
     ///
     /// # Errors
-    /// The system refuses to be waited for: nothing will end any more.
+    /// [`Error::LateRefusal`]: a filter came that forbids what was allowed at the start. This turn
+    /// has appended the last completion of everything in flight: what had come is delivered,
+    /// sends say how far they came, the rest ended as cancelled. Nothing is in flight now, every
+    /// descriptor can be released to an engine of another mechanism, and this engine goes on over
+    /// poll(2), with the same waker. Sockets that it closes end for their peers some milliseconds
+    /// later than usual, when the system has let go of what was armed.
+    /// Anything else: the system refuses to be waited for, and nothing will end any more.
     fn turn(
         &mut self,
         deadline: Option<Moment>,
@@ -114,7 +121,13 @@ pub trait Handle {
 /// How many turns a cancelled operation may take to end before the engine gives up on it.
 const QUIESCE_TURNS_MAX: usize = 10_000;
 
-/// An engine, owned by the thread of its shard.
+/// An engine, owned by the thread of its shard: it cannot be given to another one.
+///
+/// ```compile_fail,E0277
+/// fn to_another_thread<T: Send>(_: T) {}
+/// # use springtide_engine::{Engine, EngineOptions, Mechanism};
+/// to_another_thread(Engine::new(Mechanism::Epoll, EngineOptions::default()));
+/// ```
 pub struct Engine {
     backend: Box<dyn Backend>,
     ledger: Ledger,
@@ -146,6 +159,7 @@ impl Engine {
         let backend: Box<dyn Backend> = match mechanism {
             Mechanism::Uring => Box::new(Uring::new(&options, &mut ledger)?),
             Mechanism::Epoll => Box::new(Readiness::new(Box::new(Epoll::new()?))?),
+            Mechanism::Poll => Box::new(Readiness::new(Box::new(Poll::default()))?),
         };
         Ok(Self::over(backend, ledger))
     }
@@ -202,6 +216,21 @@ impl Engine {
         for (_, key) in self.expired.drain(..) {
             self.ledger.end(key, |_| Outcome::Expired);
         }
+    }
+
+    /// Ends what is left of a refused backend, timeouts and what waited for others, and drops it:
+    /// what comes now goes over poll(2), which needs no leave and no descriptor.
+    #[cold]
+    fn step_down(&mut self) -> Result<(), Error> {
+        for key in self.ledger.slots.keys() {
+            let op = self.ledger.slots.get(key).and_then(|slot| slot.op.as_ref());
+            if op.is_some_and(|op| op.kind() == OpKind::Timeout) {
+                self.cancel(key);
+            }
+        }
+        let waker = self.backend.waker().clone();
+        self.backend = Box::new(Readiness::over(Box::new(Poll::default()), waker)?);
+        Ok(())
     }
 
     fn until(&self, deadline: Option<Moment>) -> Until {
@@ -282,9 +311,12 @@ impl Handle for Engine {
     ) -> Result<(), Error> {
         self.start_waiting();
         let until = self.until(deadline);
-        let turned = self.backend.turn(&mut self.ledger, until);
+        let mut turned = self.backend.turn(&mut self.ledger, until);
         self.now = self.clock.now();
         self.expire();
+        if let Err(Error::LateRefusal { .. }) = turned {
+            turned = self.step_down().and(turned);
+        }
         self.start_waiting();
         self.stats.turns += 1;
         self.stats.completed += self.ledger.completions.len() as u64;
@@ -302,7 +334,11 @@ impl Handle for Engine {
                 return Ok(());
             }
             let soon = self.clock.now() + std::time::Duration::from_millis(1);
-            self.turn(Some(soon), completions)?;
+            match self.turn(Some(soon), completions) {
+                // It has ended everything, which is what was asked for.
+                Ok(()) | Err(Error::LateRefusal { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         Err(Error::Limit("quiesce_turns_max"))
     }

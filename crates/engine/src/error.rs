@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::refusal::Refusal;
+
 /// The kind of an operation, for messages and for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpKind {
@@ -76,6 +78,14 @@ pub enum Error {
         /// What the system answered.
         errno: i32,
     },
+    /// The system refuses io_uring to an engine that starts: why, and what helps.
+    Refused(Refusal),
+    /// The system refuses to a running engine what it allowed at its start (errno says how):
+    /// everything in flight has ended. [`Handle::turn`](crate::Handle::turn) says what then.
+    LateRefusal {
+        /// What the system answered.
+        errno: i32,
+    },
 }
 
 impl Error {
@@ -97,11 +107,20 @@ impl Error {
         Self::system(operation, error.raw_os_error().unwrap_or(crate::system::EIO))
     }
 
+    /// Why an engine does not start: without descriptors that is no refusal.
+    pub(crate) fn from_start(error: &std::io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(crate::system::EMFILE) => Self::Limit("RLIMIT_NOFILE (ulimit -n)"),
+            Some(crate::system::ENFILE) => Self::Limit("fs.file-max"),
+            _ => Self::from_io(OpKind::Start, error),
+        }
+    }
+
     /// The errno, where the system gave one.
     #[must_use]
     pub const fn errno(&self) -> Option<i32> {
         match self {
-            Self::System { errno, .. } => Some(*errno),
+            Self::System { errno, .. } | Self::LateRefusal { errno } => Some(*errno),
             _ => None,
         }
     }
@@ -140,6 +159,11 @@ impl fmt::Display for Error {
             Self::Limit(name) => write!(f, "the limit {name} is spent"),
             Self::System { operation, errno } => {
                 write!(f, "{}: {}", operation.verb(), std::io::Error::from_raw_os_error(*errno))
+            }
+            Self::Refused(refusal) => write!(f, "io_uring is refused: {refusal}"),
+            Self::LateRefusal { errno } => {
+                let system = std::io::Error::from_raw_os_error(*errno);
+                write!(f, "the running engine is refused from now on: {system}")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Springtide's engine: operations in, completions out, on io_uring, epoll or a simulated world.
+//! Springtide's engine: operations in, completions out, on io_uring, epoll, poll or a simulated world.
 //! It knows no protocol, and it never calls code of the application: what ended is listed.
 //!
 //! An [`Engine`] belongs to one thread, the shard. [`Handle::submit`] starts an operation and
@@ -35,6 +35,7 @@ mod error;
 mod ledger;
 mod op;
 mod options;
+mod refusal;
 mod slots;
 mod stats;
 mod sync;
@@ -50,6 +51,7 @@ pub use engine::{Engine, Handle};
 pub use error::{Error, OpKind};
 pub use op::{Descriptor, Op, PIECES_MAX, Piece};
 pub use options::{Address, Choice, EngineOptions, ListenOptions, Mechanism};
+pub use refusal::Refusal;
 pub use slots::{Key, OPERATIONS_MAX, SHARDS_MAX};
 pub use stats::Stats;
 pub use system::{descriptors_max_raise, processors, spawn_thread};

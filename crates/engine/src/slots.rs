@@ -74,6 +74,8 @@ pub(crate) struct Marks {
     pub(crate) counted: bool,
     /// Nobody waits for its end, when that is a good one.
     pub(crate) quiet: bool,
+    /// What the system has of this send is a question: is there room?
+    pub(crate) awaits_room: bool,
 }
 
 /// One operation in flight.
@@ -99,6 +101,7 @@ impl Slot {
             over_budget: false,
             counted: false,
             quiet: false,
+            awaits_room: false,
         };
         Self { op: None, token: 0, progress: 0, work: None, generation: 0, next_free: NONE, marks }
     }

@@ -80,6 +80,10 @@ impl Waker {
         }
     }
 
+    pub(crate) fn event(&self) -> Option<&Arc<crate::system::Event>> {
+        self.event.as_ref()
+    }
+
     pub(crate) fn signal(&self) -> &Signal {
         &self.signal
     }

@@ -26,7 +26,8 @@ pub enum Error {
     UnknownEngine(String),
     /// The number of workers is not from 1 to 1,023.
     Workers(usize),
-    /// The engine that was asked for is refused by the system.
+    /// The engine cannot start: what was asked for is refused by the system, or no descriptor is
+    /// free.
     Engine(springtide_engine::Error),
     /// An address cannot be listened on.
     Listen {
@@ -59,12 +60,13 @@ impl std::fmt::Display for Error {
             }
             Self::NoAddress => f.write_str("no address to listen on was given"),
             Self::UnknownEngine(name) => {
-                write!(f, "there is no engine {name:?}: it is auto, uring or epoll")
+                write!(f, "there is no engine {name:?}: it is auto, uring, epoll or poll")
             }
             Self::Workers(count) => write!(f, "{count} workers: it is 1 to 1023"),
-            Self::Engine(error) => {
-                write!(f, "the engine is refused by the system ({error}); try --engine auto")
+            Self::Engine(error @ springtide_engine::Error::Refused(_)) => {
+                write!(f, "{error}; the engine auto takes what works")
             }
+            Self::Engine(error) => write!(f, "the engine cannot start: {error}"),
             Self::Listen { address, error } => {
                 write!(f, "cannot listen on {address}: {}", said(error))
             }

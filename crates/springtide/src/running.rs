@@ -289,8 +289,15 @@ fn engine(mechanism: Mechanism, plan: &Plan) -> Result<Box<dyn Handle>, Error> {
     let shard = u16::try_from(plan.number).map_err(|_| Error::Workers(plan.number))?;
     let spin_us = plan.settings.spin_us;
     let options = EngineOptions { shard, spin_us, ..EngineOptions::default() };
-    let engine = springtide_engine::Engine::new(mechanism, options).map_err(Error::Engine)?;
-    Ok(Box::new(engine))
+    let mut made = springtide_engine::Engine::new(mechanism, options.clone());
+    // The first shards may have taken what the user may lock: the others need not fail for it.
+    if let Err(refused @ springtide_engine::Error::Refused(_)) = &made
+        && plan.settings.mechanism.is_none()
+    {
+        crate::report::error(format_args!("shard {shard} runs on epoll: {refused}"));
+        made = springtide_engine::Engine::new(Mechanism::Epoll, options);
+    }
+    Ok(Box::new(made.map_err(Error::Engine)?))
 }
 
 /// A shard over an engine, listening where the plan says.

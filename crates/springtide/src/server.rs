@@ -73,6 +73,8 @@ pub enum Engine {
     Uring,
     /// epoll, or nothing.
     Epoll,
+    /// poll(2), where epoll is not to be had: what it costs grows with the connections.
+    Poll,
 }
 
 impl std::str::FromStr for Engine {
@@ -83,6 +85,7 @@ impl std::str::FromStr for Engine {
             "auto" => Ok(Self::Auto),
             "uring" => Ok(Self::Uring),
             "epoll" => Ok(Self::Epoll),
+            "poll" => Ok(Self::Poll),
             _ => Err(Error::UnknownEngine(text.to_owned())),
         }
     }
@@ -187,6 +190,7 @@ impl Server {
             Engine::Auto => None,
             Engine::Uring => Some(Mechanism::Uring),
             Engine::Epoll => Some(Mechanism::Epoll),
+            Engine::Poll => Some(Mechanism::Poll),
         };
         self
     }

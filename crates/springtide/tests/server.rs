@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use springtide::{Accepting, Address, Engine, Error, Running, Server};
 
-const ENGINES: [Engine; 2] = [Engine::Uring, Engine::Epoll];
+const ENGINES: [Engine; 3] = [Engine::Uring, Engine::Epoll, Engine::Poll];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn start(server: Server) -> Running {
@@ -250,5 +250,8 @@ fn mistakes_are_named() {
         "0 workers: it is 1 to 1023"
     );
     let unknown = "magic".parse::<Engine>().unwrap_err();
-    assert_eq!(unknown.to_string(), "there is no engine \"magic\": it is auto, uring or epoll");
+    assert_eq!(
+        unknown.to_string(),
+        "there is no engine \"magic\": it is auto, uring, epoll or poll"
+    );
 }

@@ -183,9 +183,11 @@ fn asan(machine: &Machine) -> Plan {
             line.push_str(&format!(" --test {name}"));
         }
     }
+    let leaks = machine.root.join("xtask/asan-leaks.txt");
     let job = Job::tests(&line)
         .with("RUSTC_BOOTSTRAP", "1")
         .with("RUSTFLAGS", "-Zsanitizer=address")
+        .with("LSAN_OPTIONS", format!("suppressions={}:print_suppressions=0", leaks.display()))
         .with("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1")
         .with("CARGO_TARGET_DIR", machine.target.join("asan").display().to_string())
         .without_missing(&machine.missing);

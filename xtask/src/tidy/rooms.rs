@@ -12,7 +12,7 @@ const SYSTEM: [&str; 4] = [
     "crates/engine/src/backend/uring",
     "crates/engine/src/backend/readiness/selector/epoll.rs",
     "crates/engine/src/backend/readiness/selector/epoll/",
-    "crates/engine/src/system/",
+    "crates/engine/src/system/linux/",
 ];
 /// The crates that a later server loads as a library: what they keep outside a shard is lost then.
 const MOVABLE: [&str; 3] = ["crates/engine/src/", "crates/proto/src/", "crates/springtide/src/"];
@@ -42,7 +42,7 @@ pub(super) fn system_calls(source: &Source) -> Vec<Finding> {
         (is_use && names.contains(&name.text.as_str()) && !name.in_test).then_some(name)
     });
     let advice = "call the system from crates/engine/src/backend/uring, the epoll selector or \
-                  crates/engine/src/system/, and give the rest a function to call";
+                  crates/engine/src/system/linux/, and give the rest a function to call";
     findings("system-call", source, uses, advice)
 }
 

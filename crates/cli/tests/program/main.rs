@@ -8,7 +8,7 @@ use std::process::Command;
 
 use process::{Program, run};
 
-const ENGINES: [&str; 2] = ["uring", "epoll"];
+const ENGINES: [&str; 3] = ["uring", "epoll", "poll"];
 
 fn curl(arguments: &[&str]) -> String {
     let output = Command::new(process::tool("SPRINGTIDE_CURL", "curl"))

@@ -2,8 +2,6 @@
 //! Chosen here and nowhere else.
 
 mod linux;
-mod work;
 
 pub(crate) use linux::*;
 pub use linux::{descriptors_max_raise, processors, spawn_thread};
-pub(crate) use work::Work;

@@ -15,12 +15,12 @@ pub(crate) fn thousands_held_starve_nobody<S: Stage>(stage: &S) {
     let options = EngineOptions { ring_chunks: 1024, ..EngineOptions::default() };
     let mut shard = Shard::with(stage, &options);
     let port = shard.listen();
-    let (mut held, mut outsides) = (Vec::<Chunk>::new(), Vec::new());
+    let (mut held, mut ends) = (Vec::<Chunk>::new(), Vec::new());
     for _ in 0..ALL {
         let (socket, mut outside) = shard.meet(stage, &port);
         shard.receive(socket, 1);
         assert_eq!(outside.write(b"piece"), 5);
-        outsides.push(outside);
+        ends.push((socket, outside));
     }
     let patience = Patience::until("every piece is there");
     while held.len() < ALL {
@@ -37,6 +37,8 @@ pub(crate) fn thousands_held_starve_nobody<S: Stage>(stage: &S) {
     assert_eq!(shard.engine.stats().chunks_given_away, ALL as u64);
     drop(held);
     assert_eq!(shard.engine.stats().chunks_given_away, 0);
+    drop(shard);
+    ends.iter().for_each(|(socket, _)| stage.close(*socket));
 }
 
 /// Who holds more than the budget is told so by name, its neighbour goes on, and later it receives

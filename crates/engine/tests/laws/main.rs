@@ -12,7 +12,11 @@ mod closing;
 mod fairness;
 mod faults;
 mod files;
+mod late;
+mod lengths;
 mod operations;
+mod refused;
+mod refusing;
 mod shard;
 mod stage;
 mod streams;
@@ -20,7 +24,7 @@ mod time;
 
 use std::sync::{PoisonError, RwLock};
 
-use stage::{Epoll, Simulated, Stage, Uring};
+use stage::{Epoll, Poll, Simulated, Stage, Uring};
 
 /// Laws run beside each other, but for those that count descriptors or spoil memory.
 static ALONE: RwLock<()> = RwLock::new(());
@@ -35,8 +39,12 @@ fn alone<S: Stage>(law: fn(&S)) {
     run(law);
 }
 
+fn is_without_uring() -> bool {
+    std::env::var_os("SPRINGTIDE_WITHOUT_URING").is_some_and(|yes| yes == "1")
+}
+
 fn run<S: Stage>(law: fn(&S)) {
-    if S::IS_URING && std::env::var_os("SPRINGTIDE_WITHOUT_URING").is_some_and(|yes| yes == "1") {
+    if S::IS_URING && is_without_uring() {
         return;
     }
     springtide_engine::descriptors_max_raise().unwrap();
@@ -62,6 +70,7 @@ macro_rules! laws {
         mod simulated { $(on! { Simulated $way $($laws)* })* }
         mod uring { $(on! { Uring $way $($laws)* })* }
         mod epoll { $(on! { Epoll $way $($laws)* })* }
+        mod poll { $(on! { Poll $way $($laws)* })* }
     };
 }
 
@@ -102,6 +111,9 @@ laws! {
             an_exhausted_ring_parks_and_resumes
             buffers_from_other_threads_wake_who_waits
             a_small_queue_loses_nothing;
+        lengths:
+            no_count_is_an_error
+            a_small_ring_keeps_every_order;
         fairness:
             small_messages_pass_beside_a_flood;
         files:

@@ -132,6 +132,8 @@ pub(crate) fn cancels_find_room_in_a_full_queue<S: Stage>(stage: &S) {
         }
         patience.spend();
     }
+    drop(shard);
+    ends.iter().for_each(|(socket, _)| stage.close(*socket));
 }
 
 /// Law 8: every limit has a name, and what exceeds it gives its memory back.

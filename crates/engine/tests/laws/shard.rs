@@ -75,7 +75,10 @@ impl Shard {
     }
 
     pub(crate) fn with<S: Stage>(stage: &S, options: &EngineOptions) -> Self {
-        let engine = stage.engine(options);
+        Self::over(stage.engine(options))
+    }
+
+    pub(crate) fn over(engine: Engine) -> Self {
         Self { engine, live: HashMap::new(), stash: Vec::new(), turns: 0 }
     }
 

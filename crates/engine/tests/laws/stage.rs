@@ -128,16 +128,19 @@ impl Outside for Client {
 }
 
 /// A real backend, over the loopback and a directory of its own.
-pub(crate) struct Real<const URING: bool> {
+pub(crate) struct Real<const MECHANISM: usize> {
     root: PathBuf,
 }
 
-pub(crate) type Uring = Real<true>;
-pub(crate) type Epoll = Real<false>;
+const MECHANISMS: [Mechanism; 3] = [Mechanism::Uring, Mechanism::Epoll, Mechanism::Poll];
 
-impl<const URING: bool> Stage for Real<URING> {
+pub(crate) type Uring = Real<0>;
+pub(crate) type Epoll = Real<1>;
+pub(crate) type Poll = Real<2>;
+
+impl<const MECHANISM: usize> Stage for Real<MECHANISM> {
     const IS_SIMULATED: bool = false;
-    const IS_URING: bool = URING;
+    const IS_URING: bool = matches!(MECHANISMS[MECHANISM], Mechanism::Uring);
     type Outside = Remote;
 
     fn open() -> Self {
@@ -150,8 +153,8 @@ impl<const URING: bool> Stage for Real<URING> {
     }
 
     fn engine(&self, options: &EngineOptions) -> Engine {
-        let mechanism = if URING { Mechanism::Uring } else { Mechanism::Epoll };
-        Engine::new(mechanism, options.clone()).expect("the system offers this mechanism")
+        let engine = Engine::new(MECHANISMS[MECHANISM], options.clone());
+        engine.expect("the system offers this mechanism")
     }
 
     fn connect(&self, address: &Address) -> Remote {
@@ -191,7 +194,7 @@ impl<const URING: bool> Stage for Real<URING> {
     }
 }
 
-impl<const URING: bool> Drop for Real<URING> {
+impl<const MECHANISM: usize> Drop for Real<MECHANISM> {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.root).unwrap();
     }

@@ -23,6 +23,9 @@ macro_rules! over_all_backends {
         mod epoll {
             $(#[test] fn $name() { super::$name(crate::tests::Backend::Epoll); })*
         }
+        mod poll {
+            $(#[test] fn $name() { super::$name(crate::tests::Backend::Poll); })*
+        }
     };
 }
 pub(crate) use over_all_backends;

@@ -21,6 +21,7 @@ pub(crate) enum Backend {
     Simulated,
     Uring,
     Epoll,
+    Poll,
 }
 
 /// A shard with its world.
@@ -76,6 +77,7 @@ impl Stage {
             }
             Backend::Uring => (Engine::new(Mechanism::Uring, options).unwrap(), None),
             Backend::Epoll => (Engine::new(Mechanism::Epoll, options).unwrap(), None),
+            Backend::Poll => (Engine::new(Mechanism::Poll, options).unwrap(), None),
         };
         let waker = engine.waker();
         let metrics = server.metrics();

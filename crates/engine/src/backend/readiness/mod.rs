@@ -59,13 +59,17 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    pub(crate) fn new(mut selector: Box<dyn Selector>) -> Result<Self, Error> {
-        let event = Event::new().map_err(|error| Error::from_io(OpKind::Start, &error))?;
+    pub(crate) fn new(selector: Box<dyn Selector>) -> Result<Self, Error> {
+        let event = Event::new().map_err(|error| Error::from_start(&error))?;
+        Self::over(selector, Waker::new(Some(Arc::new(event))))
+    }
+
+    /// With the waker of a backend that it replaces: other threads have it.
+    pub(crate) fn over(mut selector: Box<dyn Selector>, waker: Waker) -> Result<Self, Error> {
+        let event = waker.event().expect("a waker of a system's backend has an event").clone();
         let readable = Interest { readable: true, writable: false };
         let told = selector.change(event.descriptor(), Interest::default(), readable);
         told.map_err(|errno| Error::system(OpKind::Start, errno))?;
-        let event = Arc::new(event);
-        let waker = Waker::new(Some(event.clone()));
         Ok(Self {
             selector,
             watches: Vec::new(),
@@ -142,8 +146,8 @@ impl Readiness {
         }
     }
 
-    /// Closing makes the selector forget.
     fn close(&mut self, descriptor: Descriptor) {
+        self.selector.closing(descriptor.number());
         system::close(descriptor.number());
         *self.watch(descriptor.number()) = Watch::EMPTY;
     }

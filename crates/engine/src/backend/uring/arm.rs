@@ -18,11 +18,19 @@ use crate::system;
 const NOTHING_YET: usize = 0;
 pub(super) const SOMETHING: usize = 1;
 
-const SEND_FLAGS: i32 = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+/// What does not fit is asked for again when there is room: a send that waits in the kernel ends up
+/// on a thread of its own there, and what it has sent until it ends nobody can tell (`salvage`).
+const SEND_FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 /// The same, as sendmsg entries have them.
 const MESSAGE_FLAGS: u32 = {
     assert!(SEND_FLAGS >= 0, "no flag used here is the sign bit");
     SEND_FLAGS as u32
+};
+
+/// The event of a socket with room, as poll entries have it.
+const ROOM: u32 = {
+    assert!(libc::POLLOUT >= 0, "no event used here is the sign bit");
+    libc::POLLOUT as u32
 };
 
 impl Uring {
@@ -96,6 +104,16 @@ impl Uring {
             opcode::SendMsg::new(fd(*socket), &raw const *header).flags(MESSAGE_FLAGS).build()
         };
         slot.marks.in_system = true;
+        self.push(key, entry);
+    }
+
+    /// Asks to be told when a send can go on.
+    pub(super) fn await_room(&mut self, ledger: &mut Ledger, key: Key) {
+        let Some(slot) = ledger.slots.get(key) else { return };
+        let Some(Op::Send { socket, .. }) = &slot.op else { return };
+        let entry = opcode::PollAdd::new(fd(*socket), ROOM).build();
+        slot.marks.in_system = true;
+        slot.marks.awaits_room = true;
         self.push(key, entry);
     }
 

@@ -31,6 +31,7 @@ pub(super) struct BufferRing {
     holes: Vec<u16>,
     available: usize,
     dirty: bool,
+    left: bool,
 }
 
 impl BufferRing {
@@ -52,6 +53,7 @@ impl BufferRing {
             holes: (0..count).rev().collect(),
             available: 0,
             dirty: false,
+            left: false,
         };
         // SAFETY: page-aligned zeroed memory of `count` entries that lives until the ring is gone.
         unsafe { ring.submitter().register_buf_ring_with_flags(address, count, GROUP, 0) }?;
@@ -115,6 +117,12 @@ impl BufferRing {
         buffer.expect("the kernel gives back what was provided, once")
     }
 
+    /// Leaves all memory to the kernel for ever: nobody can tell when it is done with it.
+    pub(super) fn leave(&mut self) {
+        self.left = true;
+        std::mem::forget(std::mem::take(&mut self.buffers));
+    }
+
     /// How many the kernel can still fill.
     pub(super) fn available(&self) -> usize {
         self.available
@@ -123,6 +131,9 @@ impl BufferRing {
 
 impl Drop for BufferRing {
     fn drop(&mut self) {
+        if self.left {
+            return;
+        }
         let count = self.mask + 1;
         // SAFETY: allocated with this layout; the backend drops its ring first, with nothing in
         // flight.

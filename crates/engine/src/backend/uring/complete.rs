@@ -68,20 +68,33 @@ impl Uring {
 
     #[inline]
     fn sent(&mut self, ledger: &mut Ledger, key: Key, result: i32) {
+        let Some(slot) = ledger.slots.get(key) else { return };
+        let has_room = std::mem::take(&mut slot.marks.awaits_room) && result > 0;
         let Ok(count) = usize::try_from(result) else {
             if is_again(result) && !cancelled(ledger, key) {
-                self.arm_send(ledger, key);
+                self.await_room(ledger, key);
             } else {
                 ledger.fail_errno(key, OpKind::Send, -result);
             }
             return;
         };
-        let Some(slot) = ledger.slots.get(key) else { return };
+        if has_room {
+            return self.send_on(ledger, key);
+        }
         slot.progress += count;
         let Some(Op::Send { pieces, .. }) = &slot.op else { return };
         if Ledger::unsent_of(pieces, slot.progress) == 0 {
             ledger.end(key, sent);
         } else if cancelled(ledger, key) {
+            ledger.fail(key, Error::Cancelled);
+        } else {
+            self.await_room(ledger, key);
+        }
+    }
+
+    /// There is room again, or the peer is gone, which the send will tell.
+    fn send_on(&mut self, ledger: &mut Ledger, key: Key) {
+        if cancelled(ledger, key) {
             ledger.fail(key, Error::Cancelled);
         } else {
             self.arm_send(ledger, key);

@@ -10,7 +10,9 @@ mod arm;
 mod buffers;
 mod complete;
 mod ring;
+mod salvage;
 mod spin;
+mod start;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,13 +66,10 @@ pub(crate) struct Uring {
 impl Uring {
     /// Sets the ring up for the calling thread and proves it with a round trip.
     pub(crate) fn new(options: &EngineOptions, ledger: &mut Ledger) -> Result<Self, Error> {
-        let system = |error: std::io::Error| Error::from_io(OpKind::Start, &error);
-        let mut ring = Ring::new(options.cq_entries).map_err(system)?;
-        ring.enable().map_err(system)?;
-        let buffers =
-            BufferRing::new(&ring, options.ring_chunks, &mut ledger.chunks).map_err(system)?;
-        let event = Arc::new(Event::new().map_err(system)?);
-        let mut own = Self {
+        let event = Event::new().map_err(|error| Error::from_start(&error))?;
+        let event = Arc::new(event);
+        let (ring, buffers) = start::start(options, &mut ledger.chunks)?;
+        Ok(Self {
             ring,
             buffers,
             waker: Waker::new(Some(event.clone())),
@@ -86,20 +85,7 @@ impl Uring {
             pace: Pace::default(),
             spin: Spin::new(options.spin_us),
             counts: Stats::default(),
-        };
-        own.prove()?;
-        Ok(own)
-    }
-
-    /// A ring may be made and yet refuse to be entered: one operation there and back tells.
-    fn prove(&mut self) -> Result<(), Error> {
-        // SAFETY: a NOP points to nothing.
-        unsafe { self.ring.push(&opcode::Nop::new().build().user_data(CANCEL)) };
-        let system = |error: std::io::Error| Error::from_io(OpKind::Start, &error);
-        self.ring.submit_and_wait(1, Some(Duration::from_secs(1))).map_err(system)?;
-        self.ring.drain(&mut self.batch);
-        let proved = self.batch.drain(..).any(|entry| entry.user_data() == CANCEL);
-        if proved { Ok(()) } else { Err(Error::system(OpKind::Start, system::EIO)) }
+        })
     }
 
     fn arm_wake(&mut self) {
@@ -166,7 +152,7 @@ impl Uring {
             self.counts.sends_direct += 1;
             match send_directly(ledger, key) {
                 Ok(true) => ledger.end(key, sent),
-                Ok(false) | Err(system::EAGAIN | system::EINTR) => self.arm_send(ledger, key),
+                Ok(false) | Err(system::EAGAIN | system::EINTR) => self.await_room(ledger, key),
                 Err(errno) => ledger.fail_errno(key, OpKind::Send, errno),
             }
         }
@@ -238,8 +224,10 @@ impl Backend for Uring {
         self.flush(ledger);
         let Some(until) = self.pace.until(ledger, until) else { return Ok(()) };
         let short = !self.starved.is_empty() && ledger.chunks.await_buffers();
-        self.wait(if short { Until::Now } else { until })?;
-        self.drain(ledger);
+        match self.wait(if short { Until::Now } else { until }) {
+            Ok(()) => self.drain(ledger),
+            Err(refused) => return Err(self.salvage(ledger, refused)),
+        }
         Ok(())
     }
 

@@ -1,17 +1,21 @@
 //! One ring of the kernel: set-up, submission, waiting.
 //! It knows entries, not operations; what they mean stands in the backend.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use io_uring::{IoUring, cqueue, squeue};
+use io_uring::{IoUring, cqueue, opcode, squeue};
 
-const SQ_ENTRIES: u32 = 1024;
+/// A queue of submissions is a quarter of the queue of completions, and no larger than this.
+const SQ_ENTRIES_MAX: u32 = 1024;
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 1 << 3;
-const ENTER_REGISTERED_RING: u32 = 1 << 4;
-const REGISTER_RING_FDS: u32 = 20;
+/// Where a ring's descriptor maps its submission entries (io_uring_setup(2), IORING_OFF_SQES).
+const OFFSET_ENTRIES: libc::off_t = 0x1000_0000;
+/// A number that no operation has; see [`Ring::untaken`].
+const MARK: u64 = u64::MAX;
 
 /// What enter takes beside its numbers (io_uring_enter(2), IORING_ENTER_EXT_ARG).
 #[repr(C)]
@@ -23,19 +27,9 @@ struct GetEventsArgument {
     timeout: u64,
 }
 
-/// What registering the ring's own descriptor takes (io_uring_register(2)).
-#[repr(C)]
-struct ResourceUpdate {
-    offset: u32,
-    reserved: u32,
-    data: u64,
-}
-
 /// The ring, owned by the thread that enabled it.
 pub(super) struct Ring {
     ring: IoUring,
-    /// The index under which the kernel knows the ring without looking up its descriptor.
-    registered: Option<i32>,
     /// Entries that found the queue full while the kernel took none. Bounded by the slots.
     backlog: Vec<squeue::Entry>,
     pub(super) enters: u64,
@@ -44,8 +38,14 @@ pub(super) struct Ring {
 impl Ring {
     /// Makes a disabled ring; the thread that calls [`Ring::enable`] will own it.
     pub(super) fn new(cq_entries: u32) -> io::Result<Self> {
-        let ring = Self::build(cq_entries, true).or_else(|_| Self::build(cq_entries, false))?;
-        Ok(Self { ring, registered: None, backlog: Vec::new(), enters: 0 })
+        // Older kernels do not know a ring without an array.
+        let ring = match Self::build(cq_entries, true) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                Self::build(cq_entries, false)
+            }
+            built => built,
+        }?;
+        Ok(Self { ring, backlog: Vec::new(), enters: 0 })
     }
 
     fn build(cq_entries: u32, without_array: bool) -> io::Result<IoUring> {
@@ -60,29 +60,12 @@ impl Ring {
         if without_array {
             builder.setup_no_sqarray();
         }
-        builder.build(SQ_ENTRIES.min(cq_entries))
+        builder.build((cq_entries / 4).clamp(1, SQ_ENTRIES_MAX))
     }
 
     /// Makes the calling thread the only one that may enter.
-    pub(super) fn enable(&mut self) -> io::Result<()> {
-        self.ring.submitter().register_enable_rings()?;
-        let mut update = ResourceUpdate {
-            offset: u32::MAX,
-            reserved: 0,
-            data: u64::try_from(self.ring.as_raw_fd()).expect("descriptors are not negative"),
-        };
-        // SAFETY: one update, valid for reads and writes, that outlives the call.
-        let registered = unsafe {
-            libc::syscall(
-                libc::SYS_io_uring_register,
-                self.ring.as_raw_fd(),
-                REGISTER_RING_FDS,
-                &raw mut update,
-                1,
-            )
-        };
-        self.registered = (registered == 1).then(|| i32::try_from(update.offset).ok()).flatten();
-        Ok(())
+    pub(super) fn enable(&self) -> io::Result<()> {
+        self.ring.submitter().register_enable_rings()
     }
 
     pub(super) fn submitter(&self) -> io_uring::Submitter<'_> {
@@ -152,20 +135,16 @@ impl Ring {
             time = io_uring::types::Timespec::from(timeout);
             argument.timeout = (&raw const time).addr() as u64;
         }
-        let (fd, flags) = match self.registered {
-            Some(index) => (index, flags | ENTER_EXT_ARG | ENTER_REGISTERED_RING),
-            None => (self.ring.as_raw_fd(), flags | ENTER_EXT_ARG),
-        };
         self.enters += 1;
         // SAFETY: the argument and the time it points to outlive the call; what the entries point
         // to was vouched for when they were pushed.
         let returned = unsafe {
             libc::syscall(
                 libc::SYS_io_uring_enter,
-                fd,
+                self.ring.as_raw_fd(),
                 to_submit,
                 want,
-                flags,
+                flags | ENTER_EXT_ARG,
                 &raw const argument,
                 size_of::<GetEventsArgument>(),
             )
@@ -177,6 +156,44 @@ impl Ring {
     #[inline]
     pub(super) fn drain(&mut self, batch: &mut Vec<cqueue::Entry>) {
         batch.extend(self.ring.completion());
+    }
+
+    /// The numbers of all entries that the kernel has not taken. Only for a ring that will not be
+    /// entered again: what is free in the queue is filled with marks, the rest is what was asked.
+    pub(super) fn untaken(&mut self) -> HashSet<u64> {
+        let mark = opcode::Nop::new().build().user_data(MARK);
+        // SAFETY: a NOP points to nothing.
+        while unsafe { self.ring.submission().push(&mark) }.is_ok() {}
+        let queued = self.numbers().unwrap_or_default();
+        let waiting = self.backlog.iter().map(squeue::EntryMarker::get_user_data);
+        queued.into_iter().chain(waiting).filter(|number| *number != MARK).collect()
+    }
+
+    /// The number of every entry in the queue, which is full. Nothing when the system has no room
+    /// to map the queue once more: the binding does not show what was pushed.
+    fn numbers(&self) -> Option<Vec<u64>> {
+        let count = self.ring.params().sq_entries() as usize;
+        let size = count * size_of::<squeue::Entry>();
+        let (read, shared) = (libc::PROT_READ, libc::MAP_SHARED);
+        let (anywhere, fd) = (std::ptr::null_mut(), self.ring.as_raw_fd());
+        // SAFETY: a fresh mapping, for reading only.
+        let mapped = unsafe { libc::mmap(anywhere, size, read, shared, fd, OFFSET_ENTRIES) };
+        if mapped == libc::MAP_FAILED {
+            return None;
+        }
+        let entries: *const squeue::Entry = mapped.cast();
+        // SAFETY: `count` entries, all of them written, and nobody writes meanwhile: the kernel
+        // only reads them, and we are in the one call that pushes.
+        let entries = unsafe { std::slice::from_raw_parts(entries, count) };
+        let numbers = entries.iter().map(squeue::EntryMarker::get_user_data).collect();
+        // SAFETY: mapped above, and not referred to any more.
+        unsafe { libc::munmap(mapped, size) };
+        Some(numbers)
+    }
+
+    /// Whether completions wait in the kernel for room in the queue.
+    pub(super) fn has_overflowed(&mut self) -> bool {
+        self.ring.submission().cq_overflow()
     }
 
     /// Whether a completion waits.

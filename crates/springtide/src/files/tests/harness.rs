@@ -69,6 +69,7 @@ impl Drop for Directory {
 /// Runs a test over every mechanism that works here.
 pub(super) fn over_all(test: impl Fn(Mechanism)) {
     test(Mechanism::Epoll);
+    test(Mechanism::Poll);
     let options = EngineOptions { ring_chunks: 8, cq_entries: 64, ..EngineOptions::default() };
     if Engine::new(Mechanism::Uring, options).is_ok() {
         test(Mechanism::Uring);

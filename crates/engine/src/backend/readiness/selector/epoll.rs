@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use super::{Interest, Ready, Selector};
-use crate::error::{Error, OpKind};
+use crate::error::Error;
 use crate::system;
 
 const EVENTS_MAX: usize = 512;
@@ -30,7 +30,7 @@ impl Epoll {
         // SAFETY: epoll_create1 takes no pointers.
         let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
         if fd < 0 {
-            return Err(Error::last(OpKind::Start));
+            return Err(Error::from_start(&std::io::Error::last_os_error()));
         }
         // SAFETY: the descriptor is fresh and ours.
         let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
@@ -65,10 +65,11 @@ impl Selector for Epoll {
         system::check(changed as isize).map(drop)
     }
 
+    /// Closing makes the kernel forget.
+    fn closing(&mut self, _: i32) {}
+
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<(), i32> {
-        let milliseconds = timeout.map_or(-1, |timeout| {
-            i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
-        });
+        let milliseconds = system::milliseconds_up(timeout);
         let room = i32::try_from(EVENTS_MAX).expect("a few hundred");
         // SAFETY: the events are valid for writes of `room` elements and outlive the call.
         let count = unsafe {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 pub(crate) mod epoll;
+pub(crate) mod poll;
 
 /// What to be told of a descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,9 @@ pub(crate) trait Selector {
 
     /// Changes what to be told of a descriptor; no interest at all forgets it.
     fn change(&mut self, fd: i32, from: Interest, to: Interest) -> Result<(), i32>;
+
+    /// A descriptor is about to be closed: it is not to be told of any more.
+    fn closing(&mut self, fd: i32);
 
     /// Waits until something is ready, at most for `timeout`, and lists it.
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<(), i32>;

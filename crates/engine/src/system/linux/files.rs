@@ -1,0 +1,85 @@
+//! Files: opened beneath a root, told about, read at an offset.
+//! With `cached` a call answers EAGAIN where it would have to wait for a disk.
+
+use std::ffi::CStr;
+use std::os::fd::{OwnedFd, RawFd};
+use std::path::Path;
+
+use super::{EAGAIN, EIO, check};
+use crate::completion::Metadata;
+use crate::error::{Error, OpKind};
+
+/// The `open_how` of a file beneath a root: regular reading, no way out, no terminal, no waiting
+/// for the writer of a pipe.
+pub(crate) fn open_how(cached: bool) -> libc::open_how {
+    // SAFETY: all zeroes is a valid open_how.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = flags_of(libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK);
+    how.resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS;
+    if cached {
+        how.resolve |= libc::RESOLVE_CACHED;
+    }
+    how
+}
+
+fn flags_of(flags: i32) -> u64 {
+    u64::try_from(flags).expect("open flags are not negative")
+}
+
+/// Opens beneath a root. With `cached`, answers EAGAIN instead of waiting for the disk.
+pub(crate) fn open_beneath(root: RawFd, path: &CStr, cached: bool) -> Result<RawFd, i32> {
+    let how = open_how(cached);
+    let size = size_of::<libc::open_how>();
+    // SAFETY: the path ends in NUL and `how` is valid for its size; both outlive the call.
+    let returned =
+        unsafe { libc::syscall(libc::SYS_openat2, root, path.as_ptr(), &raw const how, size) };
+    let fd = check(isize::try_from(returned).unwrap_or(-1))?;
+    RawFd::try_from(fd).map_err(|_| EIO)
+}
+
+pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, Error> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC);
+    let file = options.open(path).map_err(|error| Error::from_io(OpKind::Open, &error))?;
+    Ok(file.into())
+}
+
+/// What is known of an open file. Never waits: the inode of an open file is in memory.
+pub(crate) fn metadata(fd: RawFd) -> Result<Metadata, i32> {
+    // SAFETY: all zeroes is a valid stat.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `stat` is valid for writes and outlives the call.
+    check(unsafe { libc::fstat(fd, &raw mut stat) } as isize)?;
+    let kind = stat.st_mode & libc::S_IFMT;
+    Ok(Metadata {
+        length: u64::try_from(stat.st_size).unwrap_or(0),
+        modified_ns: i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec),
+        inode: stat.st_ino,
+        is_directory: kind == libc::S_IFDIR,
+        is_file: kind == libc::S_IFREG,
+    })
+}
+
+/// Reads from a file at an offset; with `cached`, answers EAGAIN instead of waiting for the disk.
+///
+/// # Safety
+/// `target` must be valid for writes of `length` bytes.
+pub(crate) unsafe fn read_at(
+    fd: RawFd,
+    target: *mut u8,
+    length: usize,
+    offset: u64,
+    cached: bool,
+) -> Result<usize, i32> {
+    let vector = libc::iovec { iov_base: target.cast(), iov_len: length };
+    let offset = libc::off_t::try_from(offset).map_err(|_| libc::EINVAL)?;
+    let flags = if cached { libc::RWF_NOWAIT } else { 0 };
+    // SAFETY: one vector, whose memory the caller vouches for.
+    let read = check(unsafe { libc::preadv2(fd, &raw const vector, 1, offset, flags) });
+    match read {
+        // Some file systems cannot say whether they would wait: then it is not cached.
+        Err(libc::EOPNOTSUPP) if cached => Err(EAGAIN),
+        other => other,
+    }
+}

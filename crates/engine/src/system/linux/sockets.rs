@@ -1,0 +1,159 @@
+//! Sockets: made, bound, accepted, connected, read and written, none of it waiting.
+//! What the bytes mean is not looked at.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::{EADDRINUSE, EIO, check};
+use crate::error::{Error, OpKind};
+use crate::op::Descriptor;
+use crate::options::Address;
+
+/// How a TCP listener shares its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// A busy port is refused; further listeners of ours may join later.
+    First,
+    /// Joins the listeners of ours on the same port.
+    Joining,
+}
+
+/// A listening TCP socket with TCP_NODELAY, which accepted sockets inherit.
+///
+/// The first one binds without SO_REUSEPORT, so that a port that another process listens on is
+/// refused although it allows sharing; the option is set after that, so that others can join.
+pub(crate) fn listen_tcp(
+    address: SocketAddr,
+    backlog: i32,
+    sharing: Sharing,
+) -> io::Result<OwnedFd> {
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let IpAddr::V6(ip) = address.ip() {
+        socket.set_only_v6(!ip.is_unspecified())?;
+    }
+    if sharing == Sharing::Joining {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&address.into())?;
+    if sharing == Sharing::First {
+        socket.set_reuse_port(true)?;
+    }
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// A listening Unix socket. A socket file that nobody listens on any more is replaced.
+pub(crate) fn listen_unix(path: &Path, backlog: i32) -> io::Result<OwnedFd> {
+    let address = SockAddr::unix(path)?;
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::UNIX, kind, None)?;
+    match socket.bind(&address) {
+        Err(error) if error.raw_os_error() == Some(EADDRINUSE) => {
+            let probe = Socket::new(Domain::UNIX, Type::STREAM.cloexec(), None)?;
+            match probe.connect(&address) {
+                Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(path)?;
+                    socket.bind(&address)?;
+                }
+                _ => return Err(error),
+            }
+        }
+        bound => bound?,
+    }
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+fn address_of(fd: RawFd, peer: bool) -> Result<Address, Error> {
+    // SAFETY: the descriptor is open; the socket is not dropped, so it stays open.
+    let socket = std::mem::ManuallyDrop::new(unsafe { Socket::from_raw_fd(fd) });
+    let address = if peer { socket.peer_addr() } else { socket.local_addr() };
+    let address = address.map_err(|error| Error::from_io(OpKind::Listen, &error))?;
+    Ok(match address.as_socket() {
+        Some(internet) => Address::Internet(internet),
+        None => Address::Unix(address.as_pathname().map(Path::to_path_buf)),
+    })
+}
+
+pub(crate) fn local_address(socket: Descriptor) -> Result<Address, Error> {
+    address_of(socket.0, false)
+}
+
+pub(crate) fn peer_address(socket: Descriptor) -> Result<Address, Error> {
+    address_of(socket.0, true)
+}
+
+/// A non-blocking TCP socket for [`connect`], with TCP_NODELAY.
+pub(crate) fn socket_for(address: SocketAddr) -> io::Result<OwnedFd> {
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket.into())
+}
+
+/// Begins to connect; EINPROGRESS says that the socket becomes writable when it is done.
+pub(crate) fn connect(fd: RawFd, address: &SockAddr) -> Result<(), i32> {
+    // SAFETY: the address is valid for its length and outlives the call.
+    let returned = unsafe { libc::connect(fd, address.as_ptr().cast(), address.len()) };
+    check(returned as isize).map(drop)
+}
+
+/// The pending error of a socket whose connect has ended.
+pub(crate) fn take_socket_error(fd: RawFd) -> Option<i32> {
+    // SAFETY: the descriptor is open; the socket is not dropped, so it stays open.
+    let socket = std::mem::ManuallyDrop::new(unsafe { Socket::from_raw_fd(fd) });
+    match socket.take_error() {
+        Ok(error) => error.map(|error| error.raw_os_error().unwrap_or(EIO)),
+        Err(error) => Some(error.raw_os_error().unwrap_or(EIO)),
+    }
+}
+
+pub(crate) fn accept(listener: RawFd) -> Result<RawFd, i32> {
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    let none = std::ptr::null_mut();
+    // SAFETY: no address is asked for, so no pointer is followed.
+    let returned = unsafe { libc::accept4(listener, none, std::ptr::null_mut(), flags) };
+    check(returned as isize).map(|_| returned)
+}
+
+/// Receives without blocking into `length` bytes at `target`.
+///
+/// # Safety
+/// `target` must be valid for writes of `length` bytes.
+pub(crate) unsafe fn receive(fd: RawFd, target: *mut u8, length: usize) -> Result<usize, i32> {
+    // SAFETY: the caller vouches for `target`.
+    check(unsafe { libc::recv(fd, target.cast(), length, libc::MSG_DONTWAIT) })
+}
+
+/// Sends without blocking what fits.
+#[inline]
+pub(crate) fn send(fd: RawFd, bytes: &[u8]) -> Result<usize, i32> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the slice is valid for reads of its length.
+    check(unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) })
+}
+
+/// Sends without blocking what fits of several slices.
+///
+/// # Safety
+/// Every vector must point to memory valid for reads of its length.
+pub(crate) unsafe fn send_vectors(fd: RawFd, vectors: &[libc::iovec]) -> Result<usize, i32> {
+    // SAFETY: all zeroes is a valid msghdr.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = vectors.as_ptr().cast_mut();
+    header.msg_iovlen = vectors.len();
+    // SAFETY: the header and its vectors outlive the call; the caller vouches for their memory.
+    check(unsafe { libc::sendmsg(fd, &raw const header, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
+}
+
+pub(crate) fn shutdown_write(fd: RawFd) -> Result<(), i32> {
+    // SAFETY: shutdown takes no pointers.
+    check(unsafe { libc::shutdown(fd, libc::SHUT_WR) } as isize).map(drop)
+}
