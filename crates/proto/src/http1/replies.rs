@@ -11,14 +11,14 @@ use http::StatusCode;
 /// Replies that came before their turn.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    replies: Vec<HeldReply>,
+    pub(super) replies: Vec<HeldReply>,
 }
 
 #[derive(Debug)]
-struct HeldReply {
-    number: u32,
-    open: OpenReply,
-    outbox: Outbox,
+pub(super) struct HeldReply {
+    pub(super) number: u32,
+    pub(super) open: OpenReply,
+    pub(super) outbox: Outbox,
 }
 
 impl Held {
