@@ -69,10 +69,11 @@ impl Uring {
     #[inline]
     fn sent(&mut self, ledger: &mut Ledger, key: Key, result: i32) {
         let Ok(count) = usize::try_from(result) else {
-            if is_again(result) && !cancelled(ledger, key) {
-                self.arm_send(ledger, key);
-            } else {
-                ledger.fail_errno(key, OpKind::Send, -result);
+            match is_again(result) {
+                // A cancel may end a send of a worker thread by a signal.
+                true if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
+                true => self.arm_send(ledger, key),
+                false => ledger.fail_errno(key, OpKind::Send, -result),
             }
             return;
         };

@@ -51,6 +51,10 @@ pub(crate) struct Uring {
     sends: Vec<Key>,
     /// Receives that wait for buffers.
     starved: Vec<Key>,
+    /// Cancelled while the kernel had them.
+    cancelled: Vec<Key>,
+    /// The kernel did not find an operation to cancel: it was between two waits, or had ended.
+    has_missed: bool,
     /// Receives that ended with bytes and begin again in the next turn.
     ended_early: Vec<Key>,
     batch: Vec<cqueue::Entry>,
@@ -80,6 +84,8 @@ impl Uring {
             wake_armed: false,
             sends: Vec::new(),
             starved: Vec::new(),
+            cancelled: Vec::new(),
+            has_missed: false,
             ended_early: Vec::new(),
             batch: Vec::new(),
             over_budget: Vec::new(),
@@ -203,11 +209,32 @@ impl Uring {
         for entry in batch.drain(..) {
             match entry.user_data() {
                 WAKE => self.wake_armed = false,
-                CANCEL => {}
+                CANCEL => self.has_missed |= entry.result() == -system::ENOENT,
                 raw => self.completed(ledger, Key::from_raw(raw), &entry),
             }
         }
         self.batch = batch;
+    }
+}
+
+impl Uring {
+    fn ask_to_cancel(&mut self, key: Key) {
+        let entry = opcode::AsyncCancel::new(key.raw()).build().user_data(CANCEL);
+        // SAFETY: a cancel points to nothing.
+        unsafe { self.ring.push(&entry) };
+    }
+
+    /// Law 4: what a cancel has missed and the kernel still has is cancelled again.
+    fn cancel_missed(&mut self, ledger: &mut Ledger) {
+        if self.cancelled.is_empty() {
+            return;
+        }
+        let mut keys = std::mem::take(&mut self.cancelled);
+        keys.retain(|key| ledger.slots.get(*key).is_some_and(|slot| slot.marks.in_system));
+        if std::mem::take(&mut self.has_missed) {
+            keys.iter().for_each(|key| self.ask_to_cancel(*key));
+        }
+        self.cancelled = keys;
     }
 }
 
@@ -224,9 +251,8 @@ impl Backend for Uring {
     fn cancel(&mut self, ledger: &mut Ledger, key: Key) {
         let Some(slot) = ledger.slots.get(key) else { return };
         if slot.marks.in_system {
-            let entry = opcode::AsyncCancel::new(key.raw()).build().user_data(CANCEL);
-            // SAFETY: a cancel points to nothing.
-            unsafe { self.ring.push(&entry) };
+            self.cancelled.push(key);
+            self.ask_to_cancel(key);
         } else {
             self.starved.retain(|starved| *starved != key);
             ledger.fail(key, Error::Cancelled);
@@ -249,6 +275,7 @@ impl Backend for Uring {
         let short = !self.starved.is_empty() && ledger.chunks.await_buffers();
         self.wait(if short { Until::Now } else { until })?;
         self.drain(ledger);
+        self.cancel_missed(ledger);
         Ok(())
     }
 
