@@ -1,6 +1,10 @@
 //! Listeners: accepting, pausing when descriptors are spent, moving to another shard.
 //! A listener is closed only when no shard is left to take it over: closing resets its backlog.
 
+mod freeze;
+
+pub(crate) use freeze::FrozenListeners;
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ mod ends;
 mod exchanges;
 mod fairness;
 mod files;
+mod freeze;
 mod stage;
 mod time;
 mod transport;

@@ -23,9 +23,22 @@ pub(crate) enum Backend {
     Epoll,
 }
 
+impl Backend {
+    /// An engine; simulated ones of one stage share its world.
+    pub(crate) fn engine(self, world: Option<&World>) -> Box<dyn Handle> {
+        let options = EngineOptions::default();
+        let engine = match self {
+            Self::Simulated => Engine::simulated(world.expect("it has a world"), &options),
+            Self::Uring => Engine::new(Mechanism::Uring, options).unwrap(),
+            Self::Epoll => Engine::new(Mechanism::Epoll, options).unwrap(),
+        };
+        Box::new(engine)
+    }
+}
+
 /// A shard with its world.
 pub(crate) struct Stage {
-    shard: Shard,
+    pub(super) shard: Shard,
     address: Address,
     world: Option<World>,
     waker: Waker,
@@ -49,7 +62,12 @@ impl Stage {
         if backend == Backend::Simulated {
             return Self::new(backend, server);
         }
-        let unique = format!("springtide-{}-{backend:?}.sock", std::process::id());
+        Self::on_unix(backend, server, "at-once")
+    }
+
+    /// A stage that listens on a Unix socket, named after the test: its buffers are small.
+    pub(crate) fn on_unix(backend: Backend, server: Server, name: &str) -> Self {
+        let unique = format!("springtide-{}-{backend:?}-{name}.sock", std::process::id());
         let path = std::env::temp_dir().join(unique);
         let server = server.listen(&format!("unix:{}", path.display())).unwrap();
         let mut stage = Self::listening(backend, server, |_| {});
@@ -67,20 +85,15 @@ impl Stage {
     }
 
     fn listening(backend: Backend, mut server: Server, prepare: impl FnOnce(&World)) -> Self {
-        let options = EngineOptions::default();
-        let (engine, world) = match backend {
-            Backend::Simulated => {
-                let world = World::new(7);
-                prepare(&world);
-                (Engine::simulated(&world, &options), Some(world))
-            }
-            Backend::Uring => (Engine::new(Mechanism::Uring, options).unwrap(), None),
-            Backend::Epoll => (Engine::new(Mechanism::Epoll, options).unwrap(), None),
-        };
+        let world = (backend == Backend::Simulated).then(|| World::new(7));
+        if let Some(world) = &world {
+            prepare(world);
+        }
+        let engine = backend.engine(world.as_ref());
         let waker = engine.waker();
         let metrics = server.metrics();
         let plan = Plan::of(&mut server);
-        let (shard, _, addresses) = set_up(Box::new(engine), plan, metrics.add_shard()).unwrap();
+        let (shard, _, addresses) = set_up(engine, plan, metrics.add_shard()).unwrap();
         let address = addresses[0].clone();
         Self { shard, address, world, waker, metrics, turns: 0, path: None }
     }
@@ -91,6 +104,20 @@ impl Stage {
         self.shard.turn().unwrap();
         self.turns += 1;
         assert!(self.turns < TURNS_MAX, "the test goes on for ever");
+    }
+
+    /// Freezes the shard and thaws it over another engine; how many turns of the old one it took.
+    pub(crate) fn move_to(&mut self, backend: Backend) -> u64 {
+        let engine = backend.engine(self.world.as_ref());
+        self.move_over(engine)
+    }
+
+    pub(crate) fn move_over(&mut self, engine: Box<dyn Handle>) -> u64 {
+        let handoff = self.shard.freeze().unwrap();
+        let turns = handoff.turns;
+        self.waker = engine.waker();
+        self.shard.thaw(engine, handoff);
+        turns
     }
 
     /// Turns until `done` gives something.
