@@ -27,6 +27,7 @@ pub(crate) struct FrozenConnection {
     is_ended: bool,
     is_over: bool,
     has_excess: bool,
+    needs_bytes: bool,
     /// When the send began, or the lingering: their deadlines go on. The session has its own.
     since_ms: u64,
     session: FrozenSession,
@@ -143,6 +144,11 @@ impl Connection {
         self.state == State::Open && !self.is_leaving && self.session.is_movable(room)
     }
 
+    #[cfg(test)]
+    pub(crate) const fn id(&self) -> PeerId {
+        self.id
+    }
+
     pub(crate) const fn socket(&self) -> Descriptor {
         self.socket
     }
@@ -167,6 +173,7 @@ impl Connection {
             is_ended: self.is_ended,
             is_over: self.is_over,
             has_excess: self.has_excess,
+            needs_bytes: self.needs_bytes,
             since_ms: self.since_ms,
             session: self.session.freeze(asks, room),
         })
@@ -192,7 +199,7 @@ impl Connection {
             stage.thaw(frozen);
         }
         (own.is_ended, own.is_over) = (frozen.is_ended, frozen.is_over);
-        own.has_excess = frozen.has_excess;
+        (own.has_excess, own.needs_bytes) = (frozen.has_excess, frozen.needs_bytes);
         own.since_ms = frozen.since_ms;
         own.state = frozen.state;
         if !sending.is_empty() {
@@ -212,25 +219,27 @@ impl Connection {
             }
             State::Broken | State::Closing => self.give_up(room),
         }
+        // Before its turn comes: the deadline that it had goes on.
         self.set_deadline(room);
+        if self.state == State::Open && self.unread() > 0 {
+            self.is_ready = true;
+            room.ready.push(self.place);
+        }
         self.mark_dirty(room);
     }
 
+    fn unread(&self) -> usize {
+        self.traffic.as_ref().map_or(0, |traffic| traffic.inbox.len())
+    }
+
     fn open_again(&mut self, room: &mut Room) {
-        let (unread, unsent) = match &self.traffic {
-            Some(traffic) => (traffic.inbox.len(), traffic.outbox.len()),
-            None => (0, 0),
-        };
-        // The next turn looks again: a session may need more bytes than may wait.
-        self.needs_bytes = false;
-        self.is_paused =
-            unread > room.limits.inbox_bytes_max || unsent > room.limits.outbox_bytes_max;
+        let (unread, limits) = (self.unread(), &room.limits);
+        let unsent = self.traffic.as_ref().map_or(0, |traffic| traffic.outbox.len());
+        let waiting = if self.needs_bytes { 0 } else { unread };
+        self.is_paused = waiting > limits.inbox_bytes_max || unsent > limits.outbox_bytes_max;
         self.receive_again(room);
         self.session.sent(unsent, room);
-        if unread > 0 {
-            self.is_ready = true;
-            room.ready.push(self.place);
-        } else if self.is_ended {
+        if self.is_ended && unread == 0 {
             self.session.end_of_stream();
         }
     }

@@ -1,7 +1,7 @@
 //! Listeners as plain data: by address and descriptor, with nothing in flight.
 //! What they accepted at the last is given to whoever freezes them, never closed.
 
-use springtide_engine::{Address, Completion, Descriptor, Outcome};
+use springtide_engine::{Address, Completion, Descriptor, Moment, Outcome};
 
 use super::{Listener, Listeners};
 use crate::room::Room;
@@ -19,6 +19,8 @@ pub(crate) struct FrozenListener {
 pub(crate) struct FrozenListeners {
     pub(crate) all: Vec<FrozenListener>,
     is_paused: bool,
+    /// When accepting is to be tried again, in nanoseconds of the clock.
+    resume_at: Option<u64>,
     reserve: Option<Descriptor>,
 }
 
@@ -41,7 +43,8 @@ impl Listeners {
 
     /// The listeners as plain data; nothing is in flight for them.
     pub(crate) fn freeze(&mut self, room: &Room) -> FrozenListeners {
-        let Self { all, is_paused, resume: _, reserve } = std::mem::take(self);
+        let Self { all, is_paused, resume, reserve } = std::mem::take(self);
+        let resume_at = resume.map(|(_, at)| at.nanoseconds());
         let engine = room.requests.engine.borrow();
         // One that leaves and had no accept in flight is gone already.
         let own = all.into_iter().filter(|own| !own.is_leaving || own.accept.is_some());
@@ -49,20 +52,20 @@ impl Listeners {
             let address = engine.local_address(socket).ok();
             FrozenListener { address, socket }
         });
-        FrozenListeners { all: all.collect(), is_paused, reserve }
+        FrozenListeners { all: all.collect(), is_paused, resume_at, reserve }
     }
 
     /// The listeners that were frozen, accepting again unless they were paused.
     pub(crate) fn thaw(frozen: FrozenListeners, room: &Room) -> Self {
-        let FrozenListeners { all, is_paused, reserve } = frozen;
+        let FrozenListeners { all, is_paused, resume_at, reserve } = frozen;
         let all = all.into_iter().map(|FrozenListener { address, socket }| {
             let bound = room.requests.engine.borrow().local_address(socket).ok();
             assert_eq!(bound, address, "the descriptor of a listener is handed over");
             Listener { socket, accept: None, is_leaving: false }
         });
         let mut own = Self { all: all.collect(), is_paused, resume: None, reserve };
-        if is_paused {
-            own.try_later(room);
+        if let Some(at) = resume_at {
+            own.try_at(Moment::from_nanoseconds(at), room);
         }
         own.accept_again(room);
         own

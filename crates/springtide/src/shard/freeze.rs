@@ -108,6 +108,13 @@ impl Shard {
         accepted.into_iter().for_each(|socket| self.deal(socket));
     }
 
+    /// The names of all connections.
+    #[cfg(test)]
+    pub(crate) fn peers(&mut self) -> Vec<crate::peer::PeerId> {
+        let places = self.connections.places();
+        places.iter().filter_map(|place| Some(self.connections.get_mut(*place)?.id())).collect()
+    }
+
     pub(super) fn end_thaw(&mut self) {
         let mut engine = self.room.requests.engine.borrow_mut();
         self.room.files.end_thaw(&mut **engine);

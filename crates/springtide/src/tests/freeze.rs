@@ -2,14 +2,20 @@
 //! What is checked is what peers see; nothing here looks into a handoff.
 
 mod chance;
+mod refusal;
 mod talk;
 
 use chance::Chance;
+use refusal::Refused;
 use talk::{Talk, Work};
 
+use std::collections::BTreeSet;
+
+use springtide_engine::Handle;
 use springtide_engine::simulated::{Fault, Faults};
 
 use super::files::Directory;
+use super::stage::SYSTEM;
 use super::{Backend, Stage};
 use crate::{Files, Limits, Request, Server};
 
@@ -26,8 +32,6 @@ const PAUSE_TURNS_MAX: u64 = 3 + 128;
 /// The same over all freezes: the worst one is rare.
 const PAUSE_TURNS_MEAN_MAX: u64 = 40;
 
-/// The ways through the backends; a further one is a further name.
-const SYSTEM: &[Backend] = &[Backend::Uring, Backend::Epoll];
 const SIMULATED: &[Backend] = &[Backend::Simulated];
 
 /// Freezes at random turns while all connections are busy, then lets them finish.
@@ -140,5 +144,69 @@ fn exchanges_survive_simulated() {
             world.set_faults(faults);
         });
         freeze_while_busy(SIMULATED, &mut stage, &Work::Http(site.files), seed);
+    }
+}
+
+/// After a start that went well, io_uring is refused at a random turn: every connection goes on.
+#[test]
+fn exchanges_survive_a_late_refusal() {
+    let site = Site::new(Backend::Epoll, "refused");
+    let mut stage = Stage::new(Backend::Epoll, site.server());
+    let mut chance = Chance::new(8);
+    let work = Work::Http(site.files);
+    let mut talks: Vec<Talk> = (0..CONNECTIONS).map(|number| Talk::new(number, &stage)).collect();
+    for _ in 0..20 {
+        let (engine, turns_left) = (Backend::Uring.engine(None), chance.below(20));
+        stage.move_over(Box::new(Refused { engine, turns_left }));
+        let mut is_refused = false;
+        while !is_refused {
+            talks.iter_mut().for_each(|talk| talk.act(&work, &mut chance, &stage));
+            is_refused = stage.turn_or_fall_back(Backend::Epoll);
+        }
+    }
+    stage.until(|_| {
+        let mut left = 0;
+        for talk in &mut talks {
+            left += usize::from(!talk.finish(&work, &mut chance));
+        }
+        (left == 0).then_some(())
+    });
+}
+
+/// The shard's own loop falls back once; a second refusal ends it.
+#[test]
+fn a_refused_shard_falls_back_once() {
+    let refused = |turns_left| -> Box<dyn Handle> {
+        Box::new(Refused { engine: Backend::Epoll.engine(None), turns_left })
+    };
+    for (spare, is_served) in [(Backend::Epoll.engine(None), true), (refused(0), false)] {
+        let mut stage = Stage::new(Backend::Epoll, Server::new().get("/", || "here"));
+        let mut peer = stage.connect();
+        assert!(
+            stage.talk(&mut peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 100).ends_with(b"here")
+        );
+        stage.move_over(refused(1));
+        stage.turn();
+        assert_eq!(stage.run_to_end(spare).is_ok(), is_served);
+    }
+}
+
+/// A connection's name stays, wherever its shard goes, and is nobody else's before or after.
+#[test]
+fn names_last() {
+    for backend in SYSTEM.iter().chain(SIMULATED) {
+        let mut stage = Stage::new(*backend, Server::new().get("/", || "here"));
+        let mut old = BTreeSet::new();
+        for round in 1..4 {
+            let peers: Vec<_> = (0..10).map(|_| stage.connect()).collect();
+            stage.until(|stage| (stage.counts().connections_open == 10).then_some(()));
+            let names = stage.peers();
+            assert!(names.is_disjoint(&old), "round {round}");
+            stage.move_to(*backend);
+            assert_eq!(stage.peers(), names);
+            old.extend(names);
+            drop(peers);
+            stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
+        }
     }
 }

@@ -12,18 +12,32 @@ mod transport;
 
 pub(crate) use stage::{Backend, Peer, Stage};
 
-/// Makes one test per backend of a function that takes one.
+/// Makes one test per backend of a function that takes one, and one of a shard that is frozen and
+/// thawed all the time.
 macro_rules! over_all_backends {
     ($($name:ident),* $(,)?) => {
-        mod simulated {
-            $(#[test] fn $name() { super::$name(crate::tests::Backend::Simulated); })*
-        }
         mod uring {
             $(#[test] fn $name() { super::$name(crate::tests::Backend::Uring); })*
         }
         mod epoll {
             $(#[test] fn $name() { super::$name(crate::tests::Backend::Epoll); })*
         }
+        mod moving {
+            $(#[test] fn $name() { super::$name(crate::tests::Backend::Moving); })*
+        }
+        crate::tests::over_simulated_backends!($($name),*);
+    };
+}
+/// The same for functions that need virtual time.
+macro_rules! over_simulated_backends {
+    ($($name:ident),* $(,)?) => {
+        mod simulated {
+            $(#[test] fn $name() { super::$name(crate::tests::Backend::Simulated); })*
+        }
+        mod moving_simulated {
+            $(#[test] fn $name() { super::$name(crate::tests::Backend::MovingSimulated); })*
+        }
     };
 }
 pub(crate) use over_all_backends;
+pub(crate) use over_simulated_backends;

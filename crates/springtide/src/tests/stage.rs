@@ -1,16 +1,20 @@
 //! One shard of a server and its peers on one thread.
 //! Nothing here waits for anything but turns.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use springtide_engine::simulated::{Client, World};
-use springtide_engine::{Address, Engine, EngineOptions, Handle, Mechanism, Waker};
+use springtide_engine::{Address, Engine, EngineOptions, Error, Handle, Mechanism, Waker};
 
+use crate::mailbox::{Mailbox, Message};
 use crate::metrics::{Counts, Metrics};
+use crate::peer::PeerId;
 use crate::running::{Plan, set_up};
 use crate::server::Server;
 use crate::shard::Shard;
@@ -21,15 +25,47 @@ pub(crate) enum Backend {
     Simulated,
     Uring,
     Epoll,
+    /// Frozen and thawed from one mechanism to the next all the time.
+    Moving,
+    /// The same from one simulated engine to the next.
+    MovingSimulated,
 }
 
+/// The mechanisms of the system, in the order in which a shard moves: a further one is a further
+/// name.
+pub(crate) const SYSTEM: &[Backend] = &[Backend::Uring, Backend::Epoll];
+/// The turns between two moves: enough for a file to be looked up, which begins anew behind each.
+const MOVES_EVERY: u64 = 5;
+
 impl Backend {
+    pub(crate) fn is_simulated(self) -> bool {
+        matches!(self, Self::Simulated | Self::MovingSimulated)
+    }
+
+    pub(crate) fn is_moving(self) -> bool {
+        matches!(self, Self::Moving | Self::MovingSimulated)
+    }
+
+    /// Where a shard of this stage goes behind a turn, if it goes.
+    fn next(self, turns: u64) -> Option<Self> {
+        match self {
+            Self::MovingSimulated if turns.is_multiple_of(MOVES_EVERY) => Some(self),
+            Self::Moving if turns.is_multiple_of(MOVES_EVERY) => {
+                let moves = usize::try_from(turns / MOVES_EVERY).unwrap();
+                Some(SYSTEM[moves % SYSTEM.len()])
+            }
+            _ => None,
+        }
+    }
+
     /// An engine; simulated ones of one stage share its world.
     pub(crate) fn engine(self, world: Option<&World>) -> Box<dyn Handle> {
         let options = EngineOptions::default();
         let engine = match self {
-            Self::Simulated => Engine::simulated(world.expect("it has a world"), &options),
-            Self::Uring => Engine::new(Mechanism::Uring, options).unwrap(),
+            Self::Simulated | Self::MovingSimulated => {
+                Engine::simulated(world.expect("it has a world"), &options)
+            }
+            Self::Uring | Self::Moving => Engine::new(Mechanism::Uring, options).unwrap(),
             Self::Epoll => Engine::new(Mechanism::Epoll, options).unwrap(),
         };
         Box::new(engine)
@@ -38,7 +74,9 @@ impl Backend {
 
 /// A shard with its world.
 pub(crate) struct Stage {
-    pub(super) shard: Shard,
+    backend: Backend,
+    shard: Shard,
+    mailbox: Arc<Mailbox>,
     address: Address,
     world: Option<World>,
     waker: Waker,
@@ -59,7 +97,7 @@ impl Stage {
     /// A stage whose bytes are there at once: written in one turn, they are received in the next.
     /// TCP on loopback may take a while longer, and then turns say nothing.
     pub(crate) fn at_once(backend: Backend, server: Server) -> Self {
-        if backend == Backend::Simulated {
+        if backend.is_simulated() {
             return Self::new(backend, server);
         }
         Self::on_unix(backend, server, "at-once")
@@ -85,7 +123,7 @@ impl Stage {
     }
 
     fn listening(backend: Backend, mut server: Server, prepare: impl FnOnce(&World)) -> Self {
-        let world = (backend == Backend::Simulated).then(|| World::new(7));
+        let world = backend.is_simulated().then(|| World::new(7));
         if let Some(world) = &world {
             prepare(world);
         }
@@ -93,9 +131,9 @@ impl Stage {
         let waker = engine.waker();
         let metrics = server.metrics();
         let plan = Plan::of(&mut server);
-        let (shard, _, addresses) = set_up(engine, plan, metrics.add_shard()).unwrap();
+        let (shard, mailbox, addresses) = set_up(engine, plan, metrics.add_shard()).unwrap();
         let address = addresses[0].clone();
-        Self { shard, address, world, waker, metrics, turns: 0, path: None }
+        Self { backend, shard, mailbox, address, world, waker, metrics, turns: 0, path: None }
     }
 
     /// One turn; it never sleeps.
@@ -103,6 +141,9 @@ impl Stage {
         self.waker.wake();
         self.shard.turn().unwrap();
         self.turns += 1;
+        if let Some(next) = self.backend.next(self.turns) {
+            self.move_to(next);
+        }
         assert!(self.turns < TURNS_MAX, "the test goes on for ever");
     }
 
@@ -118,6 +159,31 @@ impl Stage {
         self.waker = engine.waker();
         self.shard.thaw(engine, handoff);
         turns
+    }
+
+    /// One turn; true when it was the last of its engine and the shard has another one now.
+    pub(crate) fn turn_or_fall_back(&mut self, backend: Backend) -> bool {
+        self.waker.wake();
+        let Err(refusal) = self.shard.turn() else { return false };
+        let engine = backend.engine(self.world.as_ref());
+        self.waker = engine.waker();
+        self.shard.fall_back(refusal, || Ok(engine)).unwrap();
+        true
+    }
+
+    /// Tells the shard to stop at once, and runs it as its thread does, with an engine to fall back
+    /// on.
+    pub(crate) fn run_to_end(&mut self, spare: Box<dyn Handle>) -> Result<(), Error> {
+        self.mailbox.send(Message::Drain { within_ms: 0 });
+        self.shard.run(|| Ok(spare))
+    }
+
+    /// The names of all connections.
+    pub(crate) fn peers(&mut self) -> BTreeSet<PeerId> {
+        let peers = self.shard.peers();
+        let names: BTreeSet<PeerId> = peers.iter().copied().collect();
+        assert_eq!(names.len(), peers.len(), "no two connections have the same name");
+        names
     }
 
     /// Turns until `done` gives something.
