@@ -434,6 +434,27 @@ impl Connection {
         self.mark_dirty(room);
     }
 
+    /// What a simulator sees of it; see [`MARKS`](crate::test::MARKS) for the order.
+    pub(crate) fn view(&self) -> crate::test::View {
+        let (reading, writing) = self.session.states();
+        let state = |state| self.state == state;
+        let marks = [
+            state(State::Open),
+            state(State::Lingering),
+            state(State::Closing),
+            self.is_paused,
+            self.is_ready,
+            self.send != Key::NONE,
+            self.is_ended,
+            self.is_over,
+            self.is_leaving,
+        ];
+        let traffic = self.traffic.as_ref();
+        let inbox_bytes = traffic.map_or(0, |traffic| traffic.inbox.len());
+        let outbox_bytes = traffic.map_or(0, |traffic| traffic.outbox.len());
+        crate::test::View { reading, writing, marks, inbox_bytes, outbox_bytes }
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.state == State::Open
     }

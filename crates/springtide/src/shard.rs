@@ -432,6 +432,17 @@ impl Shard {
         }
     }
 
+    /// The counts of the engine, and its operations in flight.
+    pub(crate) fn engine_stats(&self) -> (springtide_engine::Stats, usize) {
+        let engine = self.room.requests.engine.borrow();
+        (engine.stats(), engine.in_flight())
+    }
+
+    /// Shows every connection.
+    pub(crate) fn look(&self, see: impl FnMut(crate::test::View)) {
+        self.connections.iter().map(Connection::view).for_each(see);
+    }
+
     fn is_over(&self) -> bool {
         self.stopping.is_some()
             && self.connections.len() == 0
@@ -440,7 +451,7 @@ impl Shard {
     }
 
     /// What was sent to a shard that has ended goes on to another or is closed.
-    fn end(&self) {
+    pub(crate) fn end(&self) {
         self.counts.end();
         while let Some(message) = self.mailbox.next() {
             if let Message::Adopt(_) | Message::TakeOver(_) | Message::TakeListener(_) = message {

@@ -19,4 +19,6 @@ pub use event::{Deadline, Exchange, Received, StreamEnd};
 pub use head::{BodyLength, Field, Head, Span, Version};
 pub use limits::{FIELDS_MAX, Limits};
 pub use machine::Machine;
+#[doc(hidden)]
+pub use machine::{Reading, Writing};
 pub use refusal::Refusal;

@@ -8,8 +8,9 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::StatusCode;
+use springtide_proto::http1;
 use springtide_proto::http1::{
-    BodyLength, Deadline, Exchange, Machine, Received, Refusal, Reply, ReplyBody, Span,
+    BodyLength, Deadline, Exchange, Machine, Received, Refusal, Reply, ReplyBody, Span, Writing,
 };
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
@@ -350,6 +351,10 @@ impl Http1 {
     #[inline]
     pub(crate) fn is_peer_done(&self) -> bool {
         self.machine.is_peer_done()
+    }
+
+    pub(crate) const fn states(&self) -> (http1::Reading, Writing) {
+        self.machine.states()
     }
 
     pub(crate) fn is_idle(&self) -> bool {

@@ -5,6 +5,7 @@ pub(crate) mod http1;
 
 use springtide_engine::{Chunk, Descriptor};
 use springtide_proto::Outbox;
+use springtide_proto::http1::{Reading, Writing};
 
 use crate::limits::{BYTES_PER_TURN_MAX, EXCHANGES_PER_TURN_MAX};
 use crate::room::Room;
@@ -153,6 +154,13 @@ impl Session {
     pub(crate) fn is_peer_done(&self) -> bool {
         match self {
             Self::Http1(session) => session.is_peer_done(),
+        }
+    }
+
+    /// The states of the machine, for a simulator.
+    pub(crate) const fn states(&self) -> (Reading, Writing) {
+        match self {
+            Self::Http1(session) => session.states(),
         }
     }
 
