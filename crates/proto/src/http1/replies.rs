@@ -119,14 +119,17 @@ impl Machine {
         }
     }
 
-    /// Gives up a reply whose body cannot be completed: what was encoded is sent, then the
-    /// connection closes, so that the peer sees the body is cut (RFC 9112 §8).
+    /// Gives up a reply that cannot be completed or was never begun: what was encoded is sent, then
+    /// the connection closes, so that the peer sees the body is cut (RFC 9112 §8).
     pub fn abort_reply(&mut self, exchange: Exchange) {
         if self.open.writing == Writing::Cut {
             return;
         }
         if exchange.number == self.owed {
             self.cut();
+        } else if self.awaits_reply(exchange) {
+            let open = OpenReply { writing: Writing::Cut, left: 0 };
+            self.hold(HeldReply { number: exchange.number, open, outbox: Outbox::new() });
         } else {
             self.held_reply(exchange).open.writing = Writing::Cut;
         }
@@ -286,8 +289,11 @@ impl Machine {
         let connection = self.settle(exchange, reply.status, ends);
         let mut outbox = Outbox::new();
         let open = encode::reply(exchange, reply, body, connection, &mut outbox);
-        let held = self.held.get_or_insert_default();
-        held.replies.push(HeldReply { number: exchange.number, open, outbox });
+        self.hold(HeldReply { number: exchange.number, open, outbox });
+    }
+
+    fn hold(&mut self, reply: HeldReply) {
+        self.held.get_or_insert_default().replies.push(reply);
     }
 
     fn held_reply(&mut self, exchange: Exchange) -> &mut HeldReply {

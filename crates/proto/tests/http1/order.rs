@@ -179,6 +179,20 @@ fn a_body_that_cannot_be_completed_cuts_the_connection() {
 }
 
 #[test]
+fn a_request_given_up_before_its_turn_leaves_the_replies_before_it() {
+    let mut driver = driver_with(2);
+    driver.feed(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf");
+    driver.machine.end_of_stream();
+    driver.machine.abort_reply(driver.exchanges[2]);
+    assert!(!driver.machine.wants_close());
+    assert!(!driver.machine.awaits_reply(driver.exchanges[2]));
+    answer(&mut driver, 1);
+    answer(&mut driver, 0);
+    assert_eq!(bodies(&driver.sent()), "<0><1>");
+    assert!(driver.machine.wants_close());
+}
+
+#[test]
 #[should_panic(expected = "an exchange is answered once, after it was received")]
 fn an_exchange_is_answered_once() {
     let mut driver = driver_with(2);
