@@ -80,6 +80,12 @@ impl Peer {
         self.client.reset_cause()
     }
 
+    /// Whether the server has closed its end, whatever of it was not read yet.
+    #[must_use]
+    pub fn is_closed_by_server(&self) -> bool {
+        self.client.is_closed_by_peer()
+    }
+
     /// How many bytes were written that the server has not received yet.
     #[must_use]
     pub fn unread_by_server(&self) -> usize {

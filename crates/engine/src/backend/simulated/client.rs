@@ -74,6 +74,12 @@ impl Client {
         self.world.state.borrow().network.reset_cause(self.end)
     }
 
+    /// Whether the other side is closed, whatever of it was not read yet.
+    #[must_use]
+    pub fn is_closed_by_peer(&self) -> bool {
+        self.world.state.borrow().network.is_closed_by_peer(self.end)
+    }
+
     /// How many bytes were written and not received by the other side yet.
     #[must_use]
     pub fn unread_by_peer(&self) -> usize {

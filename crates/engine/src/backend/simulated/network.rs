@@ -268,6 +268,10 @@ impl Network {
         stream.ended && stream.bytes.is_empty() && stream.stalled_until <= now
     }
 
+    pub(super) fn is_closed_by_peer(&self, end: End) -> bool {
+        self.connection(end).closed[end.other().side]
+    }
+
     /// Ends the stream to the peer.
     pub(super) fn shutdown(&mut self, end: End) {
         self.connection_mut(end).incoming[1 - end.side].ended = true;

@@ -1,0 +1,2 @@
+//! Histories of the machine alone: replies of every kind, in any order.
+//! (stub)
