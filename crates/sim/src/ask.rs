@@ -205,7 +205,11 @@ impl Upload {
             chunked.extend_from_slice(piece);
             chunked.extend_from_slice(b"\r\n");
         }
-        chunked.extend_from_slice(if id % 4 == 0 { b"0\r\nX-End: 1\r\n\r\n" } else { b"0\r\n\r\n" });
+        chunked.extend_from_slice(if id % 4 == 0 {
+            b"0\r\nX-End: 1\r\n\r\n"
+        } else {
+            b"0\r\n\r\n"
+        });
         chunked
     }
 }

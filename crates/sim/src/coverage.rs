@@ -31,8 +31,17 @@ const WRITING: [Writing; 6] = [
 
 /// The ways in which peers end.
 const ENDS: [&str; 11] = [
-    "close", "excess", "half-close", "leave", "idle", "stalled head", "stalled body", "truncated",
-    "malformed", "reset", "deaf",
+    "close",
+    "excess",
+    "half-close",
+    "leave",
+    "idle",
+    "stalled head",
+    "stalled body",
+    "truncated",
+    "malformed",
+    "reset",
+    "deaf",
 ];
 
 /// Sums over histories.

@@ -34,6 +34,9 @@ pub(crate) const MALFORMED: [(&str, u16); 33] = [
     ("CONNECT a:1 HTTP/1.1\r\nHost: a:1", 501),
     ("GET / HTTP/1.1\r\nHost: a\r\nExpect: tea", 417),
     ("POST /echo/0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\nx\r\n0", 400),
-    ("POST /echo/0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 400),
+    (
+        "POST /echo/0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+        400,
+    ),
     ("POST /echo/0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0", 400),
 ];

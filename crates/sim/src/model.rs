@@ -22,13 +22,22 @@ pub(crate) enum Body {
     None,
     Text(&'static str),
     /// These bytes, which follow from the id of the request.
-    Pattern { id: u32, len: usize },
+    Pattern {
+        id: u32,
+        len: usize,
+    },
     /// `hello` and the id.
     Hello(u32),
     /// Part of a file that never changes.
-    Still { name: StillFile, start: usize, end: usize },
+    Still {
+        name: StillFile,
+        start: usize,
+        end: usize,
+    },
     /// A version of the file that changes.
-    Moving { is_streamed: bool },
+    Moving {
+        is_streamed: bool,
+    },
     /// Any text.
     Any,
 }

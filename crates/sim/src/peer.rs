@@ -99,7 +99,8 @@ impl Actor {
         let limit = self.limit();
         let Some(peer) = &mut self.peer else { return 0 };
         let to = self.written.saturating_add(count).min(limit);
-        let written = if to > self.written { peer.write(&self.script.bytes[self.written..to]) } else { 0 };
+        let written =
+            if to > self.written { peer.write(&self.script.bytes[self.written..to]) } else { 0 };
         if written > 0 {
             (self.last_write_ms, self.last_act_ms) = (now_ms, now_ms);
             self.written += written;
@@ -172,11 +173,8 @@ impl Actor {
         }
         let Some(peer) = &mut self.peer else { return Ok(0) };
         let before = self.reader.replies;
-        let read = self.reader.receive(
-            |into| peer.read(count, into),
-            &self.script.expected,
-            terms,
-        )?;
+        let read =
+            self.reader.receive(|into| peer.read(count, into), &self.script.expected, terms)?;
         self.read += read;
         if self.reader.replies > before {
             self.check_deadline(leave, now_ms)?;
@@ -229,7 +227,12 @@ impl Actor {
     }
 
     /// Looks whether it is over: the connection has ended, or there is nothing more to wait for.
-    pub(crate) fn look(&mut self, terms: Terms, leave: Leave, now_ms: u64) -> Result<usize, String> {
+    pub(crate) fn look(
+        &mut self,
+        terms: Terms,
+        leave: Leave,
+        now_ms: u64,
+    ) -> Result<usize, String> {
         let Some(peer) = &mut self.peer else { return Ok(0) };
         if self.is_over {
             return Ok(0);

@@ -405,7 +405,10 @@ impl<'a> Play<'a> {
         let refused = self.actors.iter().flatten().filter(|actor| actor.is_refused).count() as u64;
         self.coverage.see_refused(refused);
         if refused > counts.connections_refused {
-            return Err(format!("{refused} peers were refused, not {}", counts.connections_refused));
+            return Err(format!(
+                "{refused} peers were refused, not {}",
+                counts.connections_refused
+            ));
         }
         Ok(())
     }

@@ -212,6 +212,7 @@ impl Shard {
             self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
             return self.listeners.pause(&mut self.room);
         }
+        self.open.fetch_add(1, Ordering::Relaxed);
         self.open(socket);
     }
 
@@ -219,8 +220,8 @@ impl Shard {
         self.open.load(Ordering::Relaxed) >= self.room.limits.connections_max
     }
 
+    /// A connection that is counted as open begins here.
     fn open(&mut self, socket: Descriptor) {
-        self.open.fetch_add(1, Ordering::Relaxed);
         let room = &mut self.room;
         let place = self.connections.insert_with(|place| {
             let session = Session::Http1(Http1::new(room));
@@ -311,6 +312,7 @@ impl Shard {
         }
         for (place, socket) in std::mem::take(&mut self.room.leaving) {
             if self.forget(place) {
+                // It stays open on its way: nobody takes its place meanwhile.
                 self.pass_on(Message::TakeOver(socket));
             }
         }
@@ -318,7 +320,9 @@ impl Shard {
 
     fn forget_closed(&mut self) {
         for place in std::mem::take(&mut self.room.closed) {
-            self.forget(place);
+            if self.forget(place) {
+                self.open.fetch_sub(1, Ordering::Relaxed);
+            }
         }
         if self.stopping.is_none() && !self.is_full() {
             self.listeners.resume(true, &self.room);
@@ -329,7 +333,6 @@ impl Shard {
         let is_known = self.connections.remove(place).is_some();
         if is_known {
             self.wheel.remove(place.index());
-            self.open.fetch_sub(1, Ordering::Relaxed);
         }
         is_known
     }
@@ -397,6 +400,9 @@ impl Shard {
                 Some(returned) => message = returned,
                 None => return,
             }
+        }
+        if let Message::TakeOver(_) = &message {
+            self.open.fetch_sub(1, Ordering::Relaxed);
         }
         if let Message::Adopt(descriptor)
         | Message::TakeOver(descriptor)
