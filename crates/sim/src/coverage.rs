@@ -51,6 +51,8 @@ pub struct Coverage {
     pub histories: u64,
     /// What peers and the world did in them.
     pub events: u64,
+    /// The fewest and the most in one.
+    pub events_range: Option<(u64, u64)>,
     /// Turns of shards.
     pub turns: u64,
     /// Replies that peers have read whole.
@@ -137,6 +139,8 @@ impl Coverage {
         for (sum, more) in self.counters_mut().into_iter().zip(other.counters()) {
             *sum += more.2;
         }
+        let ranges = self.events_range.into_iter().chain(other.events_range);
+        self.events_range = ranges.reduce(|one, two| (one.0.min(two.0), one.1.max(two.1)));
         self.histories += other.histories;
         self.events += other.events;
         self.turns += other.turns;
@@ -175,6 +179,8 @@ impl Coverage {
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |sum: u64| sum.checked_div(self.histories).unwrap_or(0);
+        let (fewest, most) = self.events_range.unwrap_or_default();
+        writeln!(f, "from {fewest} to {most} events")?;
         writeln!(
             f,
             "{} histories; of each in the mean {} peers, {} events, {} turns, {} replies",

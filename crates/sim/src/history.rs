@@ -60,9 +60,9 @@ impl History {
     pub fn new(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
         let events = match chance.below(100) {
-            0..55 => chance.between(50, 250),
-            55..92 => chance.between(250, 500),
-            _ => chance.between(500, 2_000),
+            0..40 => chance.between(100, 250),
+            40..90 => chance.between(250, 600),
+            _ => chance.between(600, 1_600),
         };
         let peers = match chance.below(100) {
             0..50 => chance.between(2, 6),
@@ -71,9 +71,10 @@ impl History {
         };
         let settings = Settings::draw(&mut chance, peers);
         let rules = settings.rules();
-        let asks = (events / peers / 4).max(1);
+        // A request takes about four events; a history whose peers say little has no fifty.
+        let asks = (events / peers / 3).max(32 / peers).max(1);
         let scripts = (0..peers).map(|number| {
-            let own = chance.between(1, 2 * asks);
+            let own = chance.between(asks.div_ceil(2), 2 * asks);
             Some(Script::draw(&mut chance, own, number, &rules))
         });
         let scripts = scripts.collect();
@@ -114,8 +115,8 @@ fn draw_events(chance: &mut Chance, count: usize, peers: usize) -> Vec<Event> {
         }
         let peer = if chance.percent(60) { near } else { chance.below(peers) };
         events.push(match chance.below(1_000) {
-            0..480 => Event::Write(peer, amount(chance)),
-            480..780 => Event::Read(peer, amount(chance) * 4),
+            0..600 => Event::Write(peer, amount(chance)),
+            600..780 => Event::Read(peer, amount(chance) * 4),
             780..860 if passed_ms < PASS_MS_MAX => {
                 let ms = 1 + chance.next() % 150;
                 passed_ms += ms;
@@ -123,7 +124,7 @@ fn draw_events(chance: &mut Chance, count: usize, peers: usize) -> Vec<Event> {
             }
             860..880 => Event::Change,
             880..882 => Event::Retire(chance.below(3)),
-            882 if chance.percent(30) => Event::Drain,
+            882..884 if events.len() > count / 2 && chance.percent(30) => Event::Drain,
             _ => Event::Turn,
         });
     }
@@ -146,7 +147,7 @@ impl Settings {
         let shards = chance.pick(&[1, 1, 1, 1, 2, 2, 3]);
         let is_dealt = chance.percent(40);
         let accepting = if is_dealt { Accepting::OneShard } else { Accepting::EveryShard };
-        let mut limits = draw_limits(chance);
+        let mut limits = draw_limits(chance, peers);
         if chance.percent(12) {
             limits.connections_max = chance.between(1, peers);
         }
@@ -189,7 +190,7 @@ impl Settings {
     }
 }
 
-fn draw_limits(chance: &mut Chance) -> Limits {
+fn draw_limits(chance: &mut Chance, peers: usize) -> Limits {
     let mut limits = Limits::default();
     limits.http1.body_bytes_max = 64 << 10;
     limits.http1.request_line_bytes_max = 512;
@@ -205,7 +206,9 @@ fn draw_limits(chance: &mut Chance) -> Limits {
         limits.http1.exchanges_max = chance.pick(&[1, 2, 5]);
     }
     if chance.percent(15) {
-        limits.http1.requests_max = chance.pick(&[1, 2, 3, 7, 12]);
+        // With few peers that say little there would be no history to speak of.
+        let few = if peers < 12 { 2 } else { 0 };
+        limits.http1.requests_max = chance.pick(&[1, 2, 3, 7, 12][few..]);
     }
     limits
 }

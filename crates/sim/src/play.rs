@@ -145,6 +145,7 @@ impl<'a> Play<'a> {
         self.go_on_to_the_end()?;
         self.check_end()?;
         self.coverage.histories = 1;
+        self.coverage.events_range = Some((self.coverage.events, self.coverage.events));
         self.coverage.peers = self.actors.iter().flatten().count() as u64;
         self.coverage.see_faults(self.world.fault_counts());
         for actor in self.actors.iter().flatten() {

@@ -99,7 +99,7 @@ impl Script {
             expected: Vec::new(),
             waits: Vec::new(),
             starts: Vec::new(),
-            is_polite: chance.percent(30),
+            is_polite: chance.percent(40),
             flaw: chance.next(),
             first_id: number << 16,
         };
@@ -248,7 +248,7 @@ fn draw_end(chance: &mut Chance) -> End {
         69..76 => End::StallBody,
         76..82 => End::Truncate,
         82..92 => End::Malformed,
-        92..98 => End::Reset(chance.below(2_000)),
+        92..98 => End::Reset(chance.between(100, 4_000)),
         _ => End::Deaf,
     }
 }
