@@ -201,8 +201,12 @@ impl Machine {
         if is_special && self.settle_special(exchange, status) {
             return Connection::Upgrade;
         }
-        if ends && self.reading != Reading::Closed {
-            self.read(Read::Ended);
+        match self.reading {
+            // A later request has an offer, and its reply decides.
+            Reading::Undecided if ends => self.is_last = true,
+            Reading::Closed => {}
+            _ if ends => self.read(Read::Ended),
+            _ => {}
         }
         let is_newest = exchange.number + 1 == self.next;
         if ends || (is_newest && (self.is_last || self.reading == Reading::Closed)) {
