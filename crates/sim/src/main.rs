@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use springtide_engine::system_now;
-use springtide_sim::{Coverage, Failure, History, play, shrink};
+use springtide_sim::{Coverage, Failure, History, machine, play, shrink};
 
 /// Plays histories of the server in simulated worlds, each from its seed
 #[derive(Parser)]
@@ -58,20 +58,24 @@ fn main() -> ExitCode {
 /// Plays the history of a seed; twice, when it is to be compared.
 fn play_seed(seed: u64, is_compared: bool) -> Result<Coverage, Failure> {
     let history = History::new(seed);
-    let played = play(&history)?;
+    let mut played = play(&history)?;
     if is_compared && play(&history)? != played {
         return Err(Failure { what: "the same history came out otherwise".to_owned() });
     }
+    machine::play(seed, &mut played.coverage)?;
     Ok(played.coverage)
 }
 
 fn fail(seed: u64, failure: Failure) -> ExitCode {
     println!("seed {seed} fails: {failure}");
     println!("again with: cargo run -p springtide-sim --release -- --seed {seed}");
-    println!("making it small …");
-    let (small, failure) = shrink(&History::new(seed), failure);
-    print!("{small}");
-    println!("fails: {failure}");
+    let history = History::new(seed);
+    if play(&history).is_err() {
+        println!("making it small …");
+        let (small, failure) = shrink(&history, failure);
+        print!("{small}");
+        println!("fails: {failure}");
+    }
     ExitCode::FAILURE
 }
 

@@ -168,8 +168,11 @@ impl Actor {
         now_ms: u64,
     ) -> Result<usize, String> {
         let is_closed = self.peer.as_ref().is_some_and(Peer::is_closed_by_server);
+        if !self.is_over && self.is_deaf() {
+            self.check_deaf(leave, now_ms)?;
+        }
         if self.is_over || (self.is_deaf() && !is_closed) {
-            return self.check_deaf(leave, now_ms).map(|()| 0);
+            return Ok(0);
         }
         let Some(peer) = &mut self.peer else { return Ok(0) };
         let before = self.reader.replies;
@@ -189,7 +192,7 @@ impl Actor {
     fn check_deaf(&self, leave: Leave, now_ms: u64) -> Result<(), String> {
         let is_late = self.wakes_ms().is_some_and(|wakes_ms| now_ms > wakes_ms);
         if is_late && leave.is_calm {
-            return Err("a peer that reads nothing is not cut".to_owned());
+            return Err("a peer that reads nothing is cut late".to_owned());
         }
         Ok(())
     }

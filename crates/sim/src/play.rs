@@ -1,6 +1,7 @@
 //! Plays a history: the events first, then whatever is left until every peer has its end.
 //! Every turn and every byte is held against the model; the first thing that is wrong ends it.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -67,12 +68,15 @@ const REVALIDATE_MS: u64 = 1000;
 pub fn play(history: &History) -> Result<Played, Failure> {
     match catch_unwind(AssertUnwindSafe(|| Play::new(history).play())) {
         Ok(played) => played.map_err(|what| Failure { what }),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(Failure { what: format!("panic: {}", text.unwrap_or("no text")) })
-        }
+        Err(panic) => Err(Failure { what: text_of(&*panic) }),
     }
+}
+
+/// What a panic said.
+pub(crate) fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panic: {}", text.unwrap_or("no text"))
 }
 
 struct Play<'a> {
