@@ -122,9 +122,9 @@ fn draw_events(chance: &mut Chance, count: usize, peers: usize) -> Vec<Event> {
                 passed_ms += ms;
                 Event::Pass(ms)
             }
-            860..880 => Event::Change,
-            880..882 => Event::Retire(chance.below(3)),
-            882..884 if events.len() > count / 2 && chance.percent(30) => Event::Drain,
+            860..890 => Event::Change,
+            890..892 => Event::Retire(chance.below(3)),
+            892..894 if events.len() > count / 2 && chance.percent(30) => Event::Drain,
             _ => Event::Turn,
         });
     }
@@ -160,6 +160,8 @@ impl Settings {
                 let is_on = chance.percent(if fault == Fault::Reset { 15 } else { 45 });
                 let probability = match fault {
                     Fault::Reset => chance.pick(&[0.002, 0.01]),
+                    // Reads of files are few.
+                    Fault::ShortRead | Fault::NoDescriptors => chance.pick(&[0.05, 0.2, 0.5]),
                     _ => chance.pick(&[0.01, 0.05, 0.25]),
                 };
                 faults[fault as usize] = if is_on { probability } else { 0.0 };

@@ -12,6 +12,7 @@ const HEAD_TIMEOUT_MS: u64 = 10_000;
 const BODY_TIMEOUT_MS: u64 = 30_000;
 const IDLE_TIMEOUT_MS: u64 = 60_000;
 const SEND_TIMEOUT_MS: u64 = 30_000;
+const LINGER_TIMEOUT_MS: u64 = 2_000;
 /// What a deadline may come late by where no request of a connection is under way: it is asked for
 /// when the last reply has gone.
 const IDLE_LATE_MS: u64 = 5;
@@ -290,8 +291,22 @@ impl Actor {
         if cause == Some(ResetCause::Unread) && !self.sends_more() {
             return Err("it was closed with bytes unread that had a meaning".to_owned());
         }
+        self.check_lingers(now_ms)?;
         if self.script.end == End::Idle {
             self.check_time(self.last_write_ms, IDLE_TIMEOUT_MS, IDLE_LATE_MS, leave, now_ms)?;
+        }
+        Ok(())
+    }
+
+    /// A connection that ends with a refusal is not closed at once: what the peer still sends could
+    /// destroy the reply (RFC 9112 §9.6).
+    fn check_lingers(&self, now_ms: u64) -> Result<(), String> {
+        let is_refused =
+            matches!(self.script.end, End::Malformed | End::StallHead | End::StallBody);
+        let is_closed = self.peer.as_ref().is_some_and(Peer::is_closed_by_server);
+        let began_ms = self.asked_ms.last().copied().unwrap_or(0);
+        if is_refused && is_closed && now_ms < began_ms + LINGER_TIMEOUT_MS {
+            return Err("it was closed before its refusal can have been read".to_owned());
         }
         Ok(())
     }

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use springtide::test::{Fault, World};
 
+use springtide_proto::http1::Reading;
+
 use crate::coverage::Coverage;
 use crate::history::{Event, History};
 use crate::peer::{Actor, Leave};
 use crate::reader::Terms;
+use crate::script::Script;
 use crate::site::{Calls, server, write_files, write_moving};
 
 /// What a history came to.
@@ -55,9 +58,9 @@ const LATE: Duration = Duration::from_millis(500);
 /// The most exchanges of a connection in a turn (law 9).
 const EXCHANGES_PER_TURN_MAX: u32 = 32;
 /// The most that may come on top of a limit on received bytes before a pause takes effect, and on
-/// top of a limit on bytes to send: a turn's chunks twice; the longest reply and piece of a file.
+/// top of a limit on bytes to send and one reply: a turn's chunks twice; files that come together.
 const INBOX_OVER_MAX: usize = 65 * 4096;
-const OUTBOX_OVER_MAX: usize = 600_000;
+const OUTBOX_OVER_MAX: usize = 100_000;
 /// For how long a file may be sent from memory before it is looked at again.
 const REVALIDATE_MS: u64 = 1000;
 
@@ -92,6 +95,10 @@ struct Play<'a> {
     versions: Vec<u64>,
     leave: Leave,
     is_draining: bool,
+    /// The longest body of a reply.
+    longest: usize,
+    /// Descriptors that may be open when no peer is there.
+    descriptors: usize,
     coverage: Coverage,
     sum: u64,
 }
@@ -122,6 +129,8 @@ impl<'a> Play<'a> {
             may_be_busy: is_short || settings.probability(Fault::NoDescriptors) > 0.0,
         };
         let scripts = history.scripts.iter();
+        // Each shard that ever paused keeps one in reserve, also when it has no listener.
+        let descriptors = world.descriptors_open().max(2 * settings.shards + 1);
         Self {
             history,
             world,
@@ -132,6 +141,8 @@ impl<'a> Play<'a> {
             versions: vec![0],
             leave,
             is_draining: false,
+            longest: history.scripts.iter().flatten().map(Script::longest_reply).max().unwrap_or(0),
+            descriptors,
             coverage: Coverage::default(),
             sum: history.seed,
         }
@@ -256,16 +267,23 @@ impl<'a> Play<'a> {
         self.world.turn_shard(number);
         self.check_calls()?;
         let limits = &self.history.settings.limits;
-        let (mut inbox, mut outbox) = (0, 0);
+        let (mut inbox, mut outbox, mut exchanges) = (0, 0, 0);
         self.world.look(number, |view| {
             self.coverage.see(&view);
             inbox = view.inbox_bytes.max(inbox);
             outbox = view.outbox_bytes.max(outbox);
+            // A refusal is a reply too, and comes when nothing more is read.
+            let own =
+                view.exchanges - u32::from(view.reading == Reading::Closed).min(view.exchanges);
+            exchanges = exchanges.max(own);
         });
+        if exchanges > limits.http1.exchanges_max {
+            return Err(format!("{exchanges} requests of one connection wait for their reply"));
+        }
         if inbox > limits.inbox_bytes_max + INBOX_OVER_MAX {
             return Err(format!("{inbox} bytes wait to be handled on one connection"));
         }
-        if outbox > limits.outbox_bytes_max + OUTBOX_OVER_MAX {
+        if outbox > limits.outbox_bytes_max + self.longest + OUTBOX_OVER_MAX {
             return Err(format!("{outbox} bytes wait to be sent on one connection"));
         }
         if self.leave.may_refuse {
@@ -376,6 +394,10 @@ impl<'a> Play<'a> {
             return Err(format!("{open} connections are left"));
         }
         self.check_sums()?;
+        let descriptors = self.world.descriptors_open();
+        if descriptors > self.descriptors {
+            return Err(format!("{descriptors} descriptors are open, not {}", self.descriptors));
+        }
         for number in 0..self.history.settings.shards {
             let Some((stats, _)) = self.world.engine_stats(number) else { continue };
             if stats.chunks_given_away > 0 {

@@ -107,6 +107,15 @@ impl Script {
         script
     }
 
+    /// The longest body that it asks for.
+    pub(crate) fn longest_reply(&self) -> usize {
+        let lengths = self.expected.iter().map(|expected| match expected.body {
+            Body::Pattern { len, .. } => len,
+            _ => 0,
+        });
+        lengths.max().unwrap_or(0)
+    }
+
     /// The same with other requests.
     pub(crate) fn with_asks(&self, asks: &[(Ask, Manner)], rules: &Rules) -> Self {
         let mut script = Self { asks: asks.to_vec(), ..self.clone() };

@@ -436,7 +436,7 @@ impl Connection {
 
     /// What a simulator sees of it; see [`MARKS`](crate::test::MARKS) for the order.
     pub(crate) fn view(&self) -> crate::test::View {
-        let (reading, writing) = self.session.states();
+        let (reading, writing, exchanges) = self.session.states();
         let state = |state| self.state == state;
         let marks = [
             state(State::Open),
@@ -452,7 +452,7 @@ impl Connection {
         let traffic = self.traffic.as_ref();
         let inbox_bytes = traffic.map_or(0, |traffic| traffic.inbox.len());
         let outbox_bytes = traffic.map_or(0, |traffic| traffic.outbox.len());
-        crate::test::View { reading, writing, marks, inbox_bytes, outbox_bytes }
+        crate::test::View { reading, writing, exchanges, marks, inbox_bytes, outbox_bytes }
     }
 
     pub(crate) fn is_open(&self) -> bool {

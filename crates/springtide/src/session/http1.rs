@@ -8,9 +8,8 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use springtide_proto::http1;
 use springtide_proto::http1::{
-    BodyLength, Deadline, Exchange, Machine, Received, Refusal, Reply, ReplyBody, Span, Writing,
+    self, BodyLength, Deadline, Exchange, Machine, Received, Refusal, Reply, ReplyBody, Span,
 };
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
@@ -353,8 +352,9 @@ impl Http1 {
         self.machine.is_peer_done()
     }
 
-    pub(crate) const fn states(&self) -> (http1::Reading, Writing) {
-        self.machine.states()
+    pub(crate) const fn states(&self) -> (http1::Reading, http1::Writing, u32) {
+        let (reading, writing) = self.machine.states();
+        (reading, writing, self.machine.exchanges_in_flight())
     }
 
     pub(crate) fn is_idle(&self) -> bool {

@@ -157,8 +157,8 @@ impl Session {
         }
     }
 
-    /// The states of the machine, for a simulator.
-    pub(crate) const fn states(&self) -> (Reading, Writing) {
+    /// The states of the machine and its exchanges in flight, for a simulator.
+    pub(crate) const fn states(&self) -> (Reading, Writing, u32) {
         match self {
             Self::Http1(session) => session.states(),
         }

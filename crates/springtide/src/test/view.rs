@@ -25,6 +25,8 @@ pub struct View {
     pub writing: Writing,
     /// Which of [`MARKS`] hold.
     pub marks: [bool; MARKS.len()],
+    /// Requests that wait for the end of their reply.
+    pub exchanges: u32,
     /// Bytes received and not handled.
     pub inbox_bytes: usize,
     /// Bytes not sent yet, those in a send and those held for their turn not counted.
