@@ -174,6 +174,8 @@ impl Connection {
     /// The next turn has begun for a connection that had more to do.
     pub(crate) fn go_on(&mut self, room: &mut Room) {
         self.is_ready = false;
+        // Also when nothing waits: it had no deadline while it was ready.
+        self.mark_dirty(room);
         self.handle_inbox(room);
     }
 

@@ -67,7 +67,37 @@
 //! });
 //! ```
 //!
-//! `examples/tickets.rs` has the other kind: two peers, one ticket.
+//! The other kind: two visitors look whether a ticket is left, and both buy it.
+//!
+//! ```should_panic
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicU32, Ordering};
+//! use springtide::Server;
+//! use springtide::test::for_each_seed;
+//!
+//! for_each_seed(100, |world| {
+//!     let sold = Arc::new(AtomicU32::new(0));
+//!     let (left, buys) = (sold.clone(), sold.clone());
+//!     let server = Server::new()
+//!         .get("/left", move || (1 - left.load(Ordering::Relaxed)).to_string())
+//!         .post("/buy", move || buys.fetch_add(1, Ordering::Relaxed).to_string());
+//!     world.serve(server);
+//!     let mut visitors = [(world.connect(), "GET /left"), (world.connect(), "GET /left")];
+//!     for _ in 0..6 {
+//!         let (visitor, next) = &mut visitors[world.below(2)];
+//!         let request = format!("{next} HTTP/1.1\r\nHost: a\r\n\r\n");
+//!         let _ = visitor.write(request.as_bytes());
+//!         world.settle();
+//!         let answer = visitor.reply().expect("an answer");
+//!         if *next == "GET /left" && answer.body() == b"1" {
+//!             *next = "POST /buy";
+//!         } else {
+//!             *next = "GET /left";
+//!         }
+//!         assert!(sold.load(Ordering::Relaxed) <= 1, "the ticket was sold twice");
+//!     }
+//! });
+//! ```
 
 mod peer;
 mod seeds;
