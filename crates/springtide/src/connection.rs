@@ -138,12 +138,13 @@ impl Connection {
         self.stepped(step, room);
     }
 
-    /// Goes on with what waits in the inbox, unless its turn has not come.
+    /// Goes on with what waits in the inbox, unless its turn has not come. The session is asked
+    /// also when nothing waits: its last bytes may have ended a body, or broken a limit.
     fn handle_inbox(&mut self, room: &mut Room) {
         if self.is_ready || self.state != State::Open {
             return self.balance(room);
         }
-        let Some(traffic) = &mut self.traffic else { return };
+        let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         let Traffic { inbox, outbox } = &mut **traffic;
         let who = Who { place: self.place, socket: self.socket };
         let source = Source::Joined(inbox.as_slice());
@@ -174,8 +175,6 @@ impl Connection {
     /// The next turn has begun for a connection that had more to do.
     pub(crate) fn go_on(&mut self, room: &mut Room) {
         self.is_ready = false;
-        // Also when nothing waits: it had no deadline while it was ready.
-        self.mark_dirty(room);
         self.handle_inbox(room);
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use springtide::test::{Fault, Faults, Peer, World, for_each_seed};
-use springtide::{Limits, Server, StatusCode};
+use springtide::{Limits, Request, Server, StatusCode};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -116,8 +116,7 @@ fn peers_that_go_away_find_a_bug() {
 fn bodies_in_pieces_come_whole() {
     for_each_seed(50, |world| {
         world.set_faults(Faults::all(0.2).with(Fault::Reset, 0.0));
-        world
-            .serve(Server::new().post("/", |request: springtide::Request| request.bytes().clone()));
+        world.serve(Server::new().post("/", |request: Request| request.bytes().clone()));
         let mut peer = world.connect();
         let body: Vec<u8> = (0..5000_u32).map(|at| at.to_le_bytes()[0]).collect();
         let mut request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n".to_vec();
@@ -167,6 +166,45 @@ fn who_has_had_its_share_exactly_is_idle_in_time() {
         let mut replies = Vec::new();
         peer.read(usize::MAX, &mut replies);
         assert!(peer.is_ended(), "{count} requests keep a connection for ever");
+    }
+}
+
+/// An upload that ends with the bytes of a turn's share is answered in the next turn.
+#[test]
+fn an_upload_of_exactly_a_share_is_answered() {
+    for total in 131_072 - 40..131_072 + 40 {
+        let mut world = World::new(1);
+        world.serve(Server::new().post("/", |request: Request| request.bytes().len().to_string()));
+        let mut peer = world.connect();
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 130000\r\n";
+        let body = 130_000;
+        let pad = "x".repeat(total - body - head.len() - "X: \r\n\r\n".len());
+        let mut request = format!("{head}X: {pad}\r\n\r\n").into_bytes();
+        request.resize(total, b'x');
+        assert_eq!(peer.write(&request), total);
+        world.settle();
+        assert_eq!(peer.reply().expect("an answer").body(), b"130000", "{total} bytes");
+    }
+}
+
+/// A request that is the last of a turn's share, and refused by its head alone, is refused at once.
+#[test]
+fn what_is_too_long_is_refused_at_the_end_of_a_share() {
+    for count in 29..34 {
+        let mut world = World::new(1);
+        world.serve(Server::new().get("/", || "here").post("/", || "never"));
+        let mut peer = world.connect();
+        for _ in 0..count {
+            say(&mut peer, "GET /");
+        }
+        let request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n";
+        assert_eq!(peer.write(request), request.len());
+        world.settle();
+        for _ in 0..count {
+            assert_eq!(peer.reply().expect("an answer").status(), StatusCode::OK);
+        }
+        let refusal = peer.reply().expect("a refusal");
+        assert_eq!(refusal.status(), StatusCode::PAYLOAD_TOO_LARGE, "behind {count}");
     }
 }
 

@@ -28,7 +28,7 @@ impl Peer {
         Self { client, received: Vec::new() }
     }
 
-    /// Writes what there is room for, at most 64 KiB on their way, and gives how much that was:
+    /// Writes what there is room for, at most 160 KiB on their way, and gives how much that was:
     /// nothing when the server is slow or gone.
     #[must_use]
     pub fn write(&mut self, bytes: &[u8]) -> usize {

@@ -8,8 +8,8 @@ use super::chance::{Chance, Fault};
 use crate::options::Address;
 use crate::system;
 
-/// The bytes that can be on their way in one direction.
-pub(super) const STREAM_BYTES_MAX: usize = 64 * 1024;
+/// The bytes that can be on their way in one direction: more than a connection's share of a turn.
+pub(super) const STREAM_BYTES_MAX: usize = 160 * 1024;
 /// The longest time for which a peer stalls.
 const STALL_MS_MAX: usize = 2000;
 /// Where ports that nobody chose begin.
