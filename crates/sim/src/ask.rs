@@ -171,7 +171,9 @@ impl Upload {
             0..10 => 0,
             10..70 => chance.between(1, 200),
             70..95 => chance.between(200, 5_000),
-            _ => chance.between(5_000, 20_000),
+            95..99 => chance.between(5_000, 20_000),
+            // About a turn's share.
+            _ => chance.between(130_700, 131_072),
         };
         let chunk = chance.percent(40).then(|| chance.between(1 + len / 40, 1 + len));
         let expects = chance.percent(25).then(|| chance.percent(70));
@@ -205,7 +207,7 @@ impl Upload {
             chunked.extend_from_slice(piece);
             chunked.extend_from_slice(b"\r\n");
         }
-        chunked.extend_from_slice(if id % 4 == 0 {
+        chunked.extend_from_slice(if id.is_multiple_of(4) {
             b"0\r\nX-End: 1\r\n\r\n"
         } else {
             b"0\r\n\r\n"

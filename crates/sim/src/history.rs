@@ -194,7 +194,7 @@ impl Settings {
 
 fn draw_limits(chance: &mut Chance, peers: usize) -> Limits {
     let mut limits = Limits::default();
-    limits.http1.body_bytes_max = 64 << 10;
+    limits.http1.body_bytes_max = 160 << 10;
     limits.http1.request_line_bytes_max = 512;
     limits.http1.head_bytes_max = 2 << 10;
     limits.http1.fields_max = 24;

@@ -15,6 +15,7 @@ mod history;
 pub mod machine;
 mod malformed;
 mod model;
+mod oracle;
 mod peer;
 mod play;
 mod reader;

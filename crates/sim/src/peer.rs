@@ -97,6 +97,7 @@ impl Actor {
             self.last_act_ms = now_ms;
             return 1;
         }
+        let count = if self.script.is_burst { usize::MAX } else { count };
         let limit = self.limit();
         let Some(peer) = &mut self.peer else { return 0 };
         let to = self.written.saturating_add(count).min(limit);

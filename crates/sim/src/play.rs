@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use springtide::test::{Fault, World};
 
-use springtide_proto::http1::Reading;
-
 use crate::coverage::Coverage;
 use crate::history::{Event, History};
 use crate::peer::{Actor, Leave};
@@ -50,17 +48,9 @@ const ROUNDS_MAX: u64 = 20_000;
 /// Virtual time after which a history must have ended.
 const TIME_MAX: Duration = Duration::from_secs(3600);
 /// How long a shard or server that stops waits for its connections.
-const PATIENCE: Duration = Duration::from_secs(1800);
-/// The longest that a connection lingers behind its last reply, and what faults add to it.
-const LINGER: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1800);
 /// The step by which time moves on while something may be late on its way to a peer.
 const LATE: Duration = Duration::from_millis(500);
-/// The most exchanges of a connection in a turn (law 9).
-const EXCHANGES_PER_TURN_MAX: u32 = 32;
-/// The most that may come on top of a limit on received bytes before a pause takes effect, and on
-/// top of a limit on bytes to send and one reply: a turn's chunks twice; files that come together.
-const INBOX_OVER_MAX: usize = 65 * 4096;
-const OUTBOX_OVER_MAX: usize = 100_000;
 /// For how long a file may be sent from memory before it is looked at again.
 const REVALIDATE_MS: u64 = 1000;
 
@@ -82,28 +72,28 @@ pub(crate) fn text_of(panic: &(dyn Any + Send)) -> String {
     format!("panic: {}", text.unwrap_or("no text"))
 }
 
-struct Play<'a> {
-    history: &'a History,
-    world: World,
-    calls: Calls,
+pub(crate) struct Play<'a> {
+    pub(crate) history: &'a History,
+    pub(crate) world: World,
+    pub(crate) calls: Calls,
     /// The calls of the present turn.
-    called: Vec<u32>,
+    pub(crate) called: Vec<u32>,
     /// Of each peer the last request that was handled, and how many were in this turn.
-    handled: Vec<(Option<u32>, u32)>,
-    actors: Vec<Option<Actor>>,
+    pub(crate) handled: Vec<(Option<u32>, u32)>,
+    pub(crate) actors: Vec<Option<Actor>>,
     /// When each version of the changing files came.
     versions: Vec<u64>,
-    leave: Leave,
+    pub(crate) leave: Leave,
     is_draining: bool,
     /// The longest body of a reply.
-    longest: usize,
+    pub(crate) longest: usize,
     /// Descriptors that may be open when no peer is there.
-    descriptors: usize,
-    coverage: Coverage,
+    pub(crate) descriptors: usize,
+    pub(crate) coverage: Coverage,
     sum: u64,
 }
 
-type Outcome<T = ()> = Result<T, String>;
+pub(crate) type Outcome<T = ()> = Result<T, String>;
 
 impl<'a> Play<'a> {
     fn new(history: &'a History) -> Self {
@@ -266,55 +256,7 @@ impl<'a> Play<'a> {
         self.coverage.turns += 1;
         self.world.turn_shard(number);
         self.check_calls()?;
-        let limits = &self.history.settings.limits;
-        let (mut inbox, mut outbox, mut exchanges) = (0, 0, 0);
-        self.world.look(number, |view| {
-            self.coverage.see(&view);
-            inbox = view.inbox_bytes.max(inbox);
-            outbox = view.outbox_bytes.max(outbox);
-            // A refusal is a reply too, and comes when nothing more is read.
-            let own =
-                view.exchanges - u32::from(view.reading == Reading::Closed).min(view.exchanges);
-            exchanges = exchanges.max(own);
-        });
-        if exchanges > limits.http1.exchanges_max {
-            return Err(format!("{exchanges} requests of one connection wait for their reply"));
-        }
-        if inbox > limits.inbox_bytes_max + INBOX_OVER_MAX {
-            return Err(format!("{inbox} bytes wait to be handled on one connection"));
-        }
-        if outbox > limits.outbox_bytes_max + self.longest + OUTBOX_OVER_MAX {
-            return Err(format!("{outbox} bytes wait to be sent on one connection"));
-        }
-        if self.leave.may_refuse {
-            let open = self.world.counts().connections_open;
-            if open > limits.connections_max as u64 {
-                return Err(format!("{open} connections are open"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Each request is handled once, in the order of its connection, and no connection has more
-    /// than its share of a turn.
-    fn check_calls(&mut self) -> Outcome {
-        self.calls.take(&mut self.called);
-        for id in self.called.drain(..) {
-            let (peer, number) = ((id >> 16) as usize, id & 0xFFFF);
-            let Some((last, in_turn)) = self.handled.get_mut(peer) else {
-                return Err(format!("a request was handled that nobody made: {id}"));
-            };
-            if last.is_some_and(|last| last >= number) {
-                return Err(format!("request {number} of peer {peer} was handled after {last:?}"));
-            }
-            *last = Some(number);
-            *in_turn += 1;
-            if *in_turn > EXCHANGES_PER_TURN_MAX {
-                return Err(format!("peer {peer} had {in_turn} requests handled in a turn"));
-            }
-        }
-        self.handled.iter_mut().for_each(|(_, in_turn)| *in_turn = 0);
-        Ok(())
+        self.check_limits(number)
     }
 
     fn settle(&mut self) -> Outcome {
@@ -327,7 +269,7 @@ impl<'a> Play<'a> {
         Err("the server has something to do for ever".to_owned())
     }
 
-    fn pass(&mut self, duration: Duration) -> Outcome {
+    pub(crate) fn pass(&mut self, duration: Duration) -> Outcome {
         self.settle()?;
         let end = self.world.simulated().now() + duration;
         while self.world.simulated().now() < end {
@@ -363,7 +305,7 @@ impl<'a> Play<'a> {
     }
 
     /// Moves time on to the next moment at which anything happens.
-    fn jump(&mut self) -> Outcome {
+    fn jump(&self) -> Outcome {
         let world = self.world.simulated();
         let now_ms = self.now_ms();
         let wakes = self.actors.iter().flatten().filter_map(Actor::wakes_ms);
@@ -384,59 +326,5 @@ impl<'a> Play<'a> {
             actor.as_ref().filter(|actor| !actor.is_over).map(|_| number)
         });
         format!("these peers wait for ever: {:?}", waiting.collect::<Vec<_>>())
-    }
-
-    /// Nothing is left, and the sums are right.
-    fn check_end(&mut self) -> Outcome {
-        self.pass(LINGER)?;
-        let open = self.world.counts().connections_open;
-        if open > 0 {
-            return Err(format!("{open} connections are left"));
-        }
-        self.check_sums()?;
-        let descriptors = self.world.descriptors_open();
-        if descriptors > self.descriptors {
-            return Err(format!("{descriptors} descriptors are open, not {}", self.descriptors));
-        }
-        for number in 0..self.history.settings.shards {
-            let Some((stats, _)) = self.world.engine_stats(number) else { continue };
-            if stats.chunks_given_away > 0 {
-                return Err(format!("{} chunks never came back", stats.chunks_given_away));
-            }
-        }
-        self.world.stop(PATIENCE);
-        self.pass(LINGER)?;
-        let running = self.world.shards_running();
-        let descriptors = self.world.descriptors_open();
-        if running > 0 || descriptors > 0 {
-            return Err(format!("{running} shards and {descriptors} descriptors are left"));
-        }
-        Ok(())
-    }
-
-    fn check_sums(&mut self) -> Outcome {
-        let counts = self.world.counts();
-        let actors = || self.actors.iter().flatten();
-        let written: usize = actors().map(|actor| actor.written).sum();
-        let unread: usize = actors().map(Actor::unread_now).sum();
-        let gone: usize = actors().map(|actor| actor.unread).sum();
-        let received = usize::try_from(counts.bytes_received).unwrap_or(usize::MAX);
-        if received + unread > written + gone || received + unread < written {
-            let told = format!("of {written} bytes {received} were received, {unread} are left");
-            return Err(told);
-        }
-        let read: usize = self.actors.iter_mut().flatten().map(Actor::drain).sum();
-        if read as u64 != counts.bytes_sent {
-            return Err(format!("{} bytes were sent, {read} came", counts.bytes_sent));
-        }
-        let refused = self.actors.iter().flatten().filter(|actor| actor.is_refused).count() as u64;
-        self.coverage.see_refused(refused);
-        if refused > counts.connections_refused {
-            return Err(format!(
-                "{refused} peers were refused, not {}",
-                counts.connections_refused
-            ));
-        }
-        Ok(())
     }
 }

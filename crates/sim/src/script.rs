@@ -56,6 +56,8 @@ pub(crate) struct Script {
     drawn_end: End,
     /// Waits for each reply before the next request.
     is_polite: bool,
+    /// Sends everything at once.
+    pub(crate) is_burst: bool,
     /// What decides how the last request is broken.
     flaw: u64,
     first_id: u32,
@@ -77,18 +79,20 @@ pub(crate) struct Rules {
 impl Script {
     pub(crate) fn draw(chance: &mut Chance, asks: usize, number: usize, rules: &Rules) -> Self {
         let end = draw_end(chance);
-        let asks = asks.clamp(1, ASKS_MAX);
-        let mut drawn: Vec<(Ask, Manner)> = Vec::with_capacity(asks);
-        for _ in 0..asks {
+        // Some ask for about one turn's share in one go, and some for a multiple of it.
+        let is_burst = chance.percent(5);
+        let asks = if is_burst { 32 * chance.between(1, 2) - chance.below(3) } else { asks };
+        let mut drawn: Vec<(Ask, Manner)> = Vec::new();
+        for _ in 0..asks.clamp(1, ASKS_MAX) {
             let manner = if chance.percent(8) { Manner::OldKept } else { Manner::Usual };
-            drawn.push((Ask::draw(chance), manner));
+            drawn.push(if is_burst { (Ask::Hello, manner) } else { (Ask::draw(chance), manner) });
         }
         let closing = if chance.percent(30) { Manner::Old } else { Manner::Last };
         if let (End::Close | End::Excess, Some(last)) = (end, drawn.last_mut()) {
             last.1 = closing;
         }
         if let (End::Deaf, Some(last)) = (end, drawn.last_mut()) {
-            *last = (Ask::Size(chance.between(150_000, 300_000)), Manner::Usual);
+            *last = (Ask::Size(chance.between(250_000, 340_000)), Manner::Usual);
         }
         let number = u32::try_from(number).unwrap_or(0);
         let mut script = Self {
@@ -99,7 +103,8 @@ impl Script {
             expected: Vec::new(),
             waits: Vec::new(),
             starts: Vec::new(),
-            is_polite: chance.percent(40),
+            is_polite: chance.percent(40) && !is_burst,
+            is_burst,
             flaw: chance.next(),
             first_id: number << 16,
         };
@@ -181,7 +186,7 @@ impl Script {
                 self.write_unfinished_body(flaw);
                 self.refusal(408);
             }
-            End::Truncate if flaw % 2 == 0 => {
+            End::Truncate if flaw.is_multiple_of(2) => {
                 self.bytes.extend_from_slice(&HEAD[..1 + flaw / 2 % (HEAD.len() - 1)]);
             }
             End::Truncate => self.write_unfinished_body(flaw / 2),
@@ -226,7 +231,7 @@ impl Script {
         };
         self.bytes.extend_from_slice(head.as_bytes());
         self.bytes.extend_from_slice(b"\r\n\r\n");
-        if flaw % 7 == 0 {
+        if flaw.is_multiple_of(7) {
             self.bytes.extend_from_slice(b"GET /hello/7 HTTP/1.1\r\nHost: sim\r\n\r\n");
         }
         self.refusal(status);

@@ -119,3 +119,26 @@ impl Shrinking {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The failure is planted in the history: the server's limit is not the one that peers go by.
+    #[test]
+    fn a_failure_is_made_small() {
+        let planted = (0..100).map(|seed| {
+            let mut history = History::new(seed);
+            history.settings.limits.http1.request_line_bytes_max = 20;
+            history
+        });
+        let failing = planted.into_iter().find_map(|history| {
+            let failure = play(&history).err()?;
+            Some((history, failure))
+        });
+        let (history, failure) = failing.expect("a limit that is another is noticed");
+        let (small, failure) = shrink(&history, failure);
+        assert_eq!(play(&small).unwrap_err(), failure, "it fails the same again");
+        assert!(small.peers() == 1 && small.to_string().lines().count() < 15, "{small}");
+    }
+}

@@ -1,0 +1,48 @@
+//! Histories that found bugs, and what every history must be.
+//! The many are played by the program; here are few, so that they run with every test.
+
+use springtide_sim::{Coverage, History, machine, play};
+
+/// Seeds whose histories once failed, with what was wrong. A change of how histories are drawn
+/// makes them others: the tests beside the code that was mended hold what they found.
+const FOUND: [(u64, &str); 4] = [
+    (2, "half a body behind a request for a file, and the end of the stream, ended the shard"),
+    (90, "what was late on its way to a peer was waited for by nobody"),
+    (239, "an upgrade behind a reply that ends the connection was called misuse"),
+    (11_270, "connections that moved did not count as open"),
+];
+
+#[test]
+fn what_was_found_stays_mended() {
+    for (seed, what) in FOUND {
+        if let Err(failure) = play(&History::new(seed)) {
+            panic!("seed {seed} ({what}) fails: {failure}");
+        }
+        machine::play(seed, &mut Coverage::default()).unwrap();
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history_to_the_bit() {
+    let mut fingerprints = Vec::new();
+    for seed in 0..60 {
+        let (first, second) = (play(&History::new(seed)), play(&History::new(seed)));
+        assert_eq!(first, second, "seed {seed}");
+        fingerprints.push(first.unwrap().fingerprint);
+    }
+    fingerprints.sort_unstable();
+    fingerprints.dedup();
+    assert_eq!(fingerprints.len(), 60, "different seeds give different histories");
+}
+
+/// From 2 to 64 peers, and enough events in the mean.
+#[test]
+fn histories_are_of_a_size() {
+    let mut sum = Coverage::default();
+    for seed in 0..200 {
+        let history = History::new(seed);
+        assert!((2..=64).contains(&history.peers()), "{}", history.peers());
+        sum.add(&play(&history).unwrap().coverage);
+    }
+    assert!(sum.events / sum.histories >= 200, "{sum}");
+}
