@@ -13,10 +13,10 @@ use springtide_sim::{Coverage, Failure, History, machine, play, shrink};
 #[derive(Parser)]
 #[command(name = "springtide-sim", version)]
 struct Options {
-    /// How many seeds to play
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    seeds: u64,
-    /// The first seed; alone, the only one, which is then shown
+    /// How many seeds to play: 1000, or one when a seed is named
+    #[arg(long, value_name = "N")]
+    seeds: Option<u64>,
+    /// The first seed; alone, the only one
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// Fail when a fault or a state was reached less often
@@ -31,12 +31,12 @@ struct Options {
 const PROGRESS: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let is_only = std::env::args().all(|argument| !argument.starts_with("--seeds"));
     let options = Options::parse();
-    // What panics is told as the failure of its history.
-    std::panic::set_hook(Box::new(|_| {}));
     let first = options.seed.unwrap_or(0);
-    let seeds = if options.seed.is_some() && is_only { 1 } else { options.seeds };
+    let seeds = options.seeds.unwrap_or(if options.seed.is_some() { 1 } else { 1000 });
+    if seeds > 1 {
+        be_silent();
+    }
     let began = system_now();
     let (mut sum, mut told) = (Coverage::default(), began);
     for seed in first..first.saturating_add(seeds) {
@@ -55,6 +55,11 @@ fn main() -> ExitCode {
     check_least(&sum, options.least)
 }
 
+/// What panics is told as the failure of its history. Of a seed alone it is also told where.
+fn be_silent() {
+    std::panic::set_hook(Box::new(|_| {}));
+}
+
 /// Plays the history of a seed; twice, when it is to be compared.
 fn play_seed(seed: u64, is_compared: bool) -> Result<Coverage, Failure> {
     let history = History::new(seed);
@@ -69,6 +74,7 @@ fn play_seed(seed: u64, is_compared: bool) -> Result<Coverage, Failure> {
 fn fail(seed: u64, failure: Failure) -> ExitCode {
     println!("seed {seed} fails: {failure}");
     println!("again with: cargo run -p springtide-sim --release -- --seed {seed}");
+    be_silent();
     let history = History::new(seed);
     if play(&history).is_err() {
         println!("making it small …");

@@ -248,8 +248,13 @@ impl<'a> Play<'a> {
     /// A turn of each shard, in an order by chance.
     fn round(&mut self) -> Outcome {
         let shards = self.history.settings.shards;
-        let first = if shards > 1 { self.world.below(shards) } else { 0 };
-        (0..shards).try_for_each(|offset| self.turn((first + offset) % shards))
+        if shards == 1 {
+            return self.turn(0);
+        }
+        // Any first one and either direction: of up to three, every order.
+        let first = self.world.below(shards);
+        let step = if self.world.below(2) == 0 { 1 } else { shards - 1 };
+        (0..shards).try_for_each(|offset| self.turn((first + offset * step) % shards))
     }
 
     fn turn(&mut self, number: usize) -> Outcome {
