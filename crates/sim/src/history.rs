@@ -123,8 +123,8 @@ fn draw_events(chance: &mut Chance, count: usize, peers: usize) -> Vec<Event> {
                 Event::Pass(ms)
             }
             860..890 => Event::Change,
-            890..892 => Event::Retire(chance.below(3)),
-            892..894 if events.len() > count / 2 && chance.percent(30) => Event::Drain,
+            890..896 => Event::Retire(chance.below(3)),
+            896..898 if events.len() > count / 2 && chance.percent(30) => Event::Drain,
             _ => Event::Turn,
         });
     }

@@ -33,7 +33,8 @@ const PROGRESS: Duration = Duration::from_secs(5);
 fn main() -> ExitCode {
     let options = Options::parse();
     let first = options.seed.unwrap_or(0);
-    let seeds = options.seeds.unwrap_or(if options.seed.is_some() { 1 } else { 1000 });
+    let usual = if options.seed.is_some() { 1 } else { 1000 };
+    let seeds = options.seeds.unwrap_or(usual);
     if seeds > 1 {
         be_silent();
     }
