@@ -62,7 +62,7 @@ impl Play<'_> {
         if outbox > limits.outbox_bytes_max + self.longest + OUTBOX_OVER_MAX {
             return Err(format!("{outbox} bytes wait to be sent on one connection"));
         }
-        if self.leave.may_refuse {
+        if self.allowed.may_refuse {
             let open = self.world.counts().connections_open;
             if open > limits.connections_max as u64 {
                 return Err(format!("{open} connections are open"));

@@ -19,7 +19,7 @@ const IDLE_LATE_MS: u64 = 5;
 
 /// What a history allows besides the model.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Leave {
+pub(crate) struct Allowed {
     /// Nothing keeps replies from coming at once: deadlines are exact.
     pub(crate) is_calm: bool,
     /// Connections beyond the limit are closed at once.
@@ -166,12 +166,12 @@ impl Actor {
         &mut self,
         count: usize,
         terms: Terms,
-        leave: Leave,
+        allowed: Allowed,
         now_ms: u64,
     ) -> Result<usize, String> {
         let is_closed = self.peer.as_ref().is_some_and(Peer::is_closed_by_server);
         if !self.is_over && self.is_deaf() {
-            self.check_deaf(leave, now_ms)?;
+            self.check_deaf(allowed, now_ms)?;
         }
         if self.is_over || (self.is_deaf() && !is_closed) {
             return Ok(0);
@@ -182,7 +182,7 @@ impl Actor {
             self.reader.receive(|into| peer.read(count, into), &self.script.expected, terms)?;
         self.read += read;
         if self.reader.replies > before {
-            self.check_deadline(leave, now_ms)?;
+            self.check_deadline(allowed, now_ms)?;
         }
         if read > 0 {
             self.last_act_ms = now_ms;
@@ -191,16 +191,16 @@ impl Actor {
     }
 
     /// A peer that reads nothing is cut in time.
-    fn check_deaf(&self, leave: Leave, now_ms: u64) -> Result<(), String> {
+    fn check_deaf(&self, allowed: Allowed, now_ms: u64) -> Result<(), String> {
         let is_late = self.wakes_ms().is_some_and(|wakes_ms| now_ms > wakes_ms);
-        if is_late && leave.is_calm {
+        if is_late && allowed.is_calm {
             return Err("a peer that reads nothing is cut late".to_owned());
         }
         Ok(())
     }
 
     /// The refusal of a peer that stopped comes at its deadline, and not before.
-    fn check_deadline(&self, leave: Leave, now_ms: u64) -> Result<(), String> {
+    fn check_deadline(&self, allowed: Allowed, now_ms: u64) -> Result<(), String> {
         if self.reader.replies < self.script.expected.len() {
             return Ok(());
         }
@@ -209,7 +209,7 @@ impl Actor {
             End::StallBody => (self.last_write_ms, BODY_TIMEOUT_MS),
             _ => return Ok(()),
         };
-        self.check_time(began_ms, timeout_ms, 0, leave, now_ms)
+        self.check_time(began_ms, timeout_ms, 0, allowed, now_ms)
     }
 
     fn check_time(
@@ -217,14 +217,14 @@ impl Actor {
         began_ms: u64,
         timeout_ms: u64,
         late_ms: u64,
-        leave: Leave,
+        allowed: Allowed,
         now_ms: u64,
     ) -> Result<(), String> {
         if now_ms < began_ms + timeout_ms {
             let early = began_ms + timeout_ms - now_ms;
             return Err(format!("a deadline of {timeout_ms} ms came {early} ms early"));
         }
-        if leave.is_calm && now_ms > self.last_act_ms + timeout_ms + late_ms {
+        if allowed.is_calm && now_ms > self.last_act_ms + timeout_ms + late_ms {
             let late = now_ms - self.last_act_ms - timeout_ms;
             return Err(format!("a deadline of {timeout_ms} ms came {late} ms late"));
         }
@@ -235,7 +235,7 @@ impl Actor {
     pub(crate) fn look(
         &mut self,
         terms: Terms,
-        leave: Leave,
+        allowed: Allowed,
         now_ms: u64,
     ) -> Result<usize, String> {
         let Some(peer) = &mut self.peer else { return Ok(0) };
@@ -255,9 +255,9 @@ impl Actor {
             return Ok(0);
         }
         // What came before a reset is there still.
-        self.read(usize::MAX, terms, leave, now_ms)?;
+        self.read(usize::MAX, terms, allowed, now_ms)?;
         self.is_over = true;
-        self.judge(cause, terms, leave, now_ms).map(|()| 1)
+        self.judge(cause, terms, allowed, now_ms).map(|()| 1)
     }
 
     /// Whether the connection may end here and like this.
@@ -265,7 +265,7 @@ impl Actor {
         &mut self,
         cause: Option<ResetCause>,
         terms: Terms,
-        leave: Leave,
+        allowed: Allowed,
         now_ms: u64,
     ) -> Result<(), String> {
         let (replies, all) = (self.reader.replies, self.script.expected.len());
@@ -279,12 +279,12 @@ impl Actor {
         if terms.is_draining && is_clean {
             return Ok(());
         }
-        if leave.may_refuse && replies == 0 && is_clean && self.read == 0 {
+        if allowed.may_refuse && replies == 0 && is_clean && self.read == 0 {
             self.is_refused = true;
             return Ok(());
         }
         if replies < all || !is_clean {
-            let excused = self.is_excused(terms, leave, now_ms);
+            let excused = self.is_excused(terms, allowed, now_ms);
             let rest = self.reader.rest().len();
             let told = || format!("it ended with {replies} of {all} replies and {rest} bytes more");
             return if excused { Ok(()) } else { Err(told()) };
@@ -294,7 +294,7 @@ impl Actor {
         }
         self.check_lingers(now_ms)?;
         if self.script.end == End::Idle {
-            self.check_time(self.last_write_ms, IDLE_TIMEOUT_MS, IDLE_LATE_MS, leave, now_ms)?;
+            self.check_time(self.last_write_ms, IDLE_TIMEOUT_MS, IDLE_LATE_MS, allowed, now_ms)?;
         }
         Ok(())
     }
@@ -318,16 +318,16 @@ impl Actor {
     }
 
     /// Whether a connection may end before all replies have come.
-    fn is_excused(&self, terms: Terms, leave: Leave, now_ms: u64) -> bool {
+    fn is_excused(&self, terms: Terms, allowed: Allowed, now_ms: u64) -> bool {
         let next = self.script.expected.get(self.reader.replies);
         let is_moving =
             next.is_some_and(|next| matches!(next.body, Body::Moving { is_streamed: true }));
         let is_file = is_moving || next.is_some_and(|next| next.is_of_file);
         let waited_ms = now_ms.saturating_sub(self.asked_ms.first().copied().unwrap_or(0));
         let is_stalled = waited_ms >= SEND_TIMEOUT_MS;
-        (is_file && leave.may_be_busy)
+        (is_file && allowed.may_be_busy)
             || (is_moving && terms.may_be_busy)
-            || (is_stalled && (self.script.end == End::Deaf || leave.may_stall))
+            || (is_stalled && (self.script.end == End::Deaf || allowed.may_stall))
     }
 
     /// What came last, for the sum over a history.

@@ -9,7 +9,7 @@ use springtide::test::{Fault, World};
 
 use crate::coverage::Coverage;
 use crate::history::{Event, History};
-use crate::peer::{Actor, Leave};
+use crate::peer::{Actor, Allowed};
 use crate::reader::Terms;
 use crate::script::Script;
 use crate::site::{Calls, server, write_files, write_moving};
@@ -83,7 +83,7 @@ pub(crate) struct Play<'a> {
     pub(crate) actors: Vec<Option<Actor>>,
     /// When each version of the changing files came.
     versions: Vec<u64>,
-    pub(crate) leave: Leave,
+    pub(crate) allowed: Allowed,
     is_draining: bool,
     /// The longest body of a reply.
     pub(crate) longest: usize,
@@ -112,7 +112,7 @@ impl<'a> Play<'a> {
             world.simulated().set_descriptors_max(descriptors_max);
         }
         let is_short = settings.descriptors_max.is_some();
-        let leave = Leave {
+        let allowed = Allowed {
             is_calm: history.is_calm(),
             may_refuse: settings.limits.connections_max < usize::MAX,
             may_stall: settings.probability(Fault::Stalled) > 0.0,
@@ -129,7 +129,7 @@ impl<'a> Play<'a> {
             handled: vec![(None, 0); history.scripts.len()],
             actors: scripts.map(|script| script.clone().map(Actor::new)).collect(),
             versions: vec![0],
-            leave,
+            allowed,
             is_draining: false,
             longest: history.scripts.iter().flatten().map(Script::longest_reply).max().unwrap_or(0),
             descriptors,
@@ -204,13 +204,13 @@ impl<'a> Play<'a> {
     }
 
     fn read(&mut self, peer: usize, count: usize) -> Outcome<usize> {
-        let (now_ms, leave) = (self.now_ms(), self.leave);
+        let (now_ms, allowed) = (self.now_ms(), self.allowed);
         let Some(Some(actor)) = self.actors.get(peer) else { return Ok(0) };
         let terms = self.terms(actor);
         let Some(Some(actor)) = self.actors.get_mut(peer) else { return Ok(0) };
         let told = |what: String| format!("peer {peer}: {what}");
-        let mut acts = actor.read(count, terms, leave, now_ms).map_err(told)?;
-        acts += actor.look(terms, leave, now_ms).map_err(told)?;
+        let mut acts = actor.read(count, terms, allowed, now_ms).map_err(told)?;
+        acts += actor.look(terms, allowed, now_ms).map_err(told)?;
         if acts > 0 {
             let mut seen = [0; 40];
             let tail = actor.tail();
@@ -226,7 +226,7 @@ impl<'a> Play<'a> {
         let first = self.versions.iter().rposition(|at| *at < since_ms).unwrap_or(0);
         let last = self.versions.len() - 1;
         // A file that changes five times while it is read is given up.
-        let may_be_busy = self.leave.may_be_busy || last - first >= 1;
+        let may_be_busy = self.allowed.may_be_busy || last - first >= 1;
         Terms { versions: (first, last), may_be_busy, is_draining: self.is_draining }
     }
 
@@ -239,7 +239,7 @@ impl<'a> Play<'a> {
         if shards < 2 || number >= shards || !is_first || counts_anew {
             return 0;
         }
-        self.leave.is_calm = false;
+        self.allowed.is_calm = false;
         self.world.stop_shard(number, PATIENCE);
         self.coverage.see_moved();
         1
@@ -318,7 +318,7 @@ impl<'a> Play<'a> {
         let wake = wake.map(|wakes_ms| Duration::from_millis(wakes_ms - now_ms));
         let next = world.next_moment().map(|next| next.since(world.now()));
         // What is late on its way to a peer is nobody's deadline.
-        let late = self.leave.may_stall.then_some(LATE);
+        let late = self.allowed.may_stall.then_some(LATE);
         match next.into_iter().chain(wake).chain(late).min() {
             Some(step) => world.advance(step.max(Duration::from_nanos(1))),
             None => return Err(self.stuck()),

@@ -105,7 +105,9 @@ impl Reader {
         let length = field(head, "content-length").and_then(|length| length.parse().ok());
         let length: usize = match (&wanted.body, length) {
             (Body::Muted, _) | (Body::None, None) => 0,
-            (Body::None, Some(_)) if !is_busy => 1,
+            (Body::None, Some(_)) if !is_busy => {
+                return Err(format!("reply {} has a length", self.replies));
+            }
             (_, Some(length)) => length,
             (_, None) => return Err(format!("reply {} has no length", self.replies)),
         };
