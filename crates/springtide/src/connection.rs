@@ -293,7 +293,8 @@ impl Connection {
         match self.state {
             State::Open => {
                 let waits = self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty());
-                if waits {
+                // One that goes on in the next turn may not have noticed the end of a body yet.
+                if waits || self.is_ready {
                     self.handle_inbox(room);
                 } else {
                     self.session.end_of_stream();

@@ -169,10 +169,12 @@ fn who_has_had_its_share_exactly_is_idle_in_time() {
     }
 }
 
-/// An upload that ends with the bytes of a turn's share is answered in the next turn.
+/// An upload that ends with the bytes of a turn's share is answered in the next turn, also when the
+/// end of the stream comes with it.
 #[test]
 fn an_upload_of_exactly_a_share_is_answered() {
-    for total in 131_072 - 40..131_072 + 40 {
+    let totals = 131_072 - 40..131_072 + 40;
+    for (total, ends) in totals.flat_map(|total| [(total, false), (total, true)]) {
         let mut world = World::new(1);
         world.serve(Server::new().post("/", |request: Request| request.bytes().len().to_string()));
         let mut peer = world.connect();
@@ -182,8 +184,11 @@ fn an_upload_of_exactly_a_share_is_answered() {
         let mut request = format!("{head}X: {pad}\r\n\r\n").into_bytes();
         request.resize(total, b'x');
         assert_eq!(peer.write(&request), total);
+        if ends {
+            peer.shutdown();
+        }
         world.settle();
-        assert_eq!(peer.reply().expect("an answer").body(), b"130000", "{total} bytes");
+        assert_eq!(peer.reply().expect("an answer").body(), b"130000", "{total} bytes, {ends}");
     }
 }
 
