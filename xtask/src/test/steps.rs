@@ -217,7 +217,7 @@ fn test_targets(root: &Path, folder: &str) -> Vec<String> {
 
 /// As many histories as fit a minute on one core, and how often each fault and state is reached in
 /// them at least.
-const SIM: &str = "run -p springtide-sim --release -- --seeds 40000 --least 1000";
+const SIM: &str = "run -p springtide-sim --release -- --seeds 30000 --least 1000";
 
 fn sim(_: &Machine) -> Plan {
     Plan::Run(Job::cargo(SIM))
