@@ -93,6 +93,11 @@ impl<T> Table<T> {
         entry.value.take()
     }
 
+    /// All entries.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.pages.iter().flatten().filter_map(|entry| entry.value.as_ref())
+    }
+
     /// All places in use.
     pub(crate) fn places(&self) -> Vec<Place> {
         let entries = self.pages.iter().flatten().zip(0u32..);
