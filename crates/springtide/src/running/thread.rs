@@ -1,5 +1,5 @@
 //! The thread of a shard: its start, its end, and the next one when io_uring is refused to it.
-//! Nothing is handled here, and nobody waits here for another thread.
+//! Nothing is handled here, and no shard waits for the thread of another.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
