@@ -47,8 +47,10 @@ pub trait Handle {
     /// has appended the last completion of everything in flight: what had come is delivered,
     /// sends say how far they came, the rest ended as cancelled. Nothing is in flight now, every
     /// descriptor can be released to an engine of another mechanism, and this engine goes on over
-    /// poll(2), with the same waker. Sockets that it closes end for their peers some milliseconds
-    /// later than usual, when the system has let go of what was armed.
+    /// poll(2), with the same waker. Whoever closes a socket then, its peer sees the end some
+    /// milliseconds later than usual, when the system has let go of what was armed on it. Where
+    /// io_uring_register is forbidden as well that is not before this thread has ended: release the
+    /// descriptors, go on in another thread, and end this one.
     /// Anything else: the system refuses to be waited for, and nothing will end any more.
     fn turn(
         &mut self,

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::engine::Engine;
-use crate::error::Error;
+use crate::error::{Error, OpKind};
+use crate::system::spawn_thread;
 
 /// Where a socket listens or comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -101,10 +102,15 @@ impl Choice {
     }
 }
 
+/// The trial has a thread of its own: one that has used a ring is interrupted by the system some
+/// milliseconds after the ring's end, in whatever it waits for by then (EINTR).
 fn attempt(mechanism: Mechanism) -> Result<(), Error> {
     // The smallest that a shard would take where little memory may be locked.
     let options = EngineOptions { ring_chunks: 64, cq_entries: 256, ..EngineOptions::default() };
-    Engine::new(mechanism, options).map(drop)
+    let trial = move || Engine::new(mechanism, options).map(drop);
+    let thread = spawn_thread("springtide-try", trial);
+    let thread = thread.map_err(|error| Error::from_io(OpKind::Start, &error))?;
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Sizes and limits of an engine.

@@ -78,3 +78,10 @@ pub(crate) struct Neighbour {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) counts: Arc<ShardCounts>,
 }
+
+/// One of them cannot go on: the server ends.
+pub(crate) fn stop_all(neighbours: &[Neighbour]) {
+    for neighbour in neighbours {
+        neighbour.mailbox.send(Message::Drain { within_ms: 0 });
+    }
+}

@@ -85,6 +85,7 @@ impl Counts {
 pub(crate) struct ShardCounts {
     values: [AtomicU64; Counts::FIELDS],
     has_ended: AtomicBool,
+    engine: Mutex<&'static str>,
 }
 
 impl ShardCounts {
@@ -104,6 +105,16 @@ impl ShardCounts {
     /// Whether the shard takes no more messages.
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended.load(Ordering::SeqCst)
+    }
+
+    /// The shard has an engine, its first or another one.
+    pub(crate) fn run_on(&self, engine: &'static str) {
+        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = engine;
+    }
+
+    /// The name of the shard's engine.
+    pub(crate) fn engine(&self) -> &'static str {
+        *self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many connections the shard has accepted or been dealt.

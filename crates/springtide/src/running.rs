@@ -2,29 +2,25 @@
 //! Dropping it stops nothing: a server runs until it is told to stop or cannot go on.
 
 mod balance;
+mod thread;
 
-use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use springtide_engine::{
-    Address, Choice, EngineOptions, Handle, ListenOptions, Mechanism, Moment,
-    descriptors_max_raise, processors, spawn_thread, system_now,
+    Address, Choice, Handle, ListenOptions, Moment, descriptors_max_raise, processors, system_now,
 };
 
 use crate::error::Error;
 use crate::files::FileService;
 use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::{Metrics, ShardCounts};
-use crate::request::Shared;
-use crate::room::Room;
+use crate::peer::PeerIds;
 use crate::route::Router;
 use crate::server::{Accepting, Server, Settings};
-use crate::shard::{FILES_TOKEN, Shard, ShardOptions};
+use crate::shard::{FILES_TOKEN, Shard, Standing};
+use thread::{Context, ShardThread};
 
 /// How many connections may wait to be accepted on each listener.
 const BACKLOG: i32 = 4096;
@@ -52,7 +48,7 @@ type Failure = Arc<Mutex<Option<springtide_engine::Error>>>;
 
 struct RunningShard {
     neighbour: Neighbour,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<ShardThread>>,
 }
 
 impl std::fmt::Debug for RunningShard {
@@ -140,13 +136,14 @@ impl Running {
     fn start_shard(&mut self, plan: &mut Plan, number: usize) -> Result<(), Error> {
         let counts = self.metrics.add_shard();
         let (sender, receiver) = mpsc::sync_channel::<Ready>(1);
-        let (own, own_counts) = (plan.of_shard(number), counts.clone());
-        let (mechanism, failure) = (self.choice.mechanism, self.failure.clone());
-        let name = format!("springtide-{number}");
-        let thread = spawn_thread(&name, move || {
-            run_shard(mechanism, own, own_counts, &sender, &failure);
-        });
-        let thread = thread.map_err(Error::Thread)?;
+        let context = Context {
+            number,
+            spin_us: plan.settings.spin_us,
+            counts: counts.clone(),
+            failure: self.failure.clone(),
+        };
+        let (mechanism, own) = (self.choice.mechanism, plan.of_shard(number));
+        let thread = ShardThread::start(context, mechanism, own, sender).map_err(Error::Thread)?;
         let ready = receiver.recv().unwrap_or(Err(Error::NoShard(number)));
         let (mailbox, addresses) = match ready {
             Ok(ready) => ready,
@@ -177,8 +174,8 @@ impl Running {
         &self.addresses
     }
 
-    /// The mechanism that the engine was started with. A shard whose io_uring is refused later goes
-    /// on over epoll and says so on standard error.
+    /// The mechanism that the server was started with; [`Running::engines`] tells what shards run
+    /// on now.
     #[must_use]
     pub fn engine(&self) -> &'static str {
         self.choice.mechanism.name()
@@ -188,6 +185,27 @@ impl Running {
     #[must_use]
     pub fn engine_reason(&self) -> &str {
         &self.choice.reason
+    }
+
+    /// The mechanism that each shard runs on now, in order of their numbers; none for a shard that
+    /// has ended. Where io_uring was chosen freely, a shard for whose ring no locked memory was left
+    /// runs on epoll. One whose io_uring is refused later goes on over epoll with everything it has,
+    /// in a new thread of the same name: what handlers keep in thread-locals starts anew there. Both
+    /// are told in one line on standard error.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), springtide::Error> {
+    /// let running = springtide::Server::new().listen("127.0.0.1:8080")?.start()?;
+    /// if running.engines().contains(&Some("epoll")) {
+    ///     println!("not everything runs on {}", running.engine());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn engines(&self) -> Vec<Option<&'static str>> {
+        let shards = self.shards.iter().map(|shard| &shard.neighbour.counts);
+        shards.map(|counts| (!counts.has_ended()).then(|| counts.engine())).collect()
     }
 
     /// How long ago the server was started.
@@ -260,64 +278,6 @@ impl Running {
     }
 }
 
-/// What a shard fails with that ran into a bug of its own.
-const PANICKED: springtide_engine::Error =
-    springtide_engine::Error::Misuse("a shard's own code panicked; this is a bug of Springtide");
-
-/// The thread of a shard.
-fn run_shard(
-    mechanism: Mechanism,
-    plan: Plan,
-    counts: Arc<ShardCounts>,
-    ready: &mpsc::SyncSender<Ready>,
-    failure: &Failure,
-) {
-    let (number, spin_us) = (plan.number, plan.settings.spin_us);
-    let is_free = plan.settings.mechanism.is_none();
-    let mut made = engine(mechanism, number, spin_us);
-    // The first shards may have taken what the user may lock: the others need not fail for it.
-    if let Err(refused @ springtide_engine::Error::Refused(_)) = &made
-        && is_free
-    {
-        crate::report::error(format_args!("shard {number} runs on epoll: {refused}"));
-        made = engine(Mechanism::Epoll, number, spin_us);
-    }
-    let made = made.map_err(Error::Engine).and_then(|engine| set_up(engine, plan, counts.clone()));
-    let mut shard = match made {
-        Ok((shard, mailbox, addresses)) => {
-            // Who started this thread waits for the answer.
-            let _ = ready.send(Ok((mailbox, addresses)));
-            shard
-        }
-        Err(error) => {
-            counts.end();
-            let _ = ready.send(Err(error));
-            return;
-        }
-    };
-    // Behind a refused io_uring there is always epoll.
-    let fall_back = || engine(Mechanism::Epoll, number, spin_us);
-    // Handlers are caught where they are called: a panic that comes here is a bug of ours, and a
-    // server with a dead shard would leave its connections waiting.
-    let ended = catch_unwind(AssertUnwindSafe(|| shard.run(fall_back))).unwrap_or(Err(PANICKED));
-    if let Err(error) = ended {
-        crate::report::error(format_args!("a shard cannot go on: {error}"));
-        *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-        counts.end();
-        shard.stop_neighbours();
-    }
-}
-
-fn engine(
-    mechanism: Mechanism,
-    number: usize,
-    spin_us: u32,
-) -> Result<Box<dyn Handle>, springtide_engine::Error> {
-    let shard = u16::try_from(number).expect("there are at most SHARDS_MAX workers");
-    let options = EngineOptions { shard, spin_us, ..EngineOptions::default() };
-    Ok(Box::new(springtide_engine::Engine::new(mechanism, options)?))
-}
-
 /// A shard over an engine, listening where the plan says.
 pub(crate) fn set_up(
     mut engine: Box<dyn Handle>,
@@ -341,18 +301,20 @@ pub(crate) fn set_up(
         addresses.push(engine.local_address(listener).unwrap_or_else(|_| address.clone()));
         listeners.push(listener);
     }
-    let Settings { limits, stage, session, .. } = plan.settings;
-    let requests = Shared::new(Rc::new(RefCell::new(engine)), plan.router);
-    let mut room = Room::new(requests, limits, files, stage, session);
-    room.roots = roots;
-    let options = ShardOptions {
+    let standing = Standing {
         number: plan.number,
         is_dealing: plan.is_dealing,
         mailbox: mailbox.clone(),
         counts,
         open: plan.open,
+        router: plan.router,
+        settings: plan.settings,
+        neighbours: Vec::new(),
+        dealt: Vec::new(),
+        peers: PeerIds::of(plan.number),
+        stopping: None,
     };
-    let mut shard = Shard::new(room, options);
+    let mut shard = Shard::new(standing, engine, files, roots);
     listeners.into_iter().for_each(|listener| shard.add_listener(listener));
     Ok((shard, mailbox, addresses))
 }

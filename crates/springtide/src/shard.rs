@@ -4,19 +4,25 @@
 mod freeze;
 mod moving;
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Op, Outcome, Wheel};
 
 use crate::connection::{Connection, FrozenConnection};
-use crate::files::{FileEvent, FileReply};
+use crate::files::{FileEvent, FileReply, FileService, RootId};
+use crate::freeze::Handoff;
 use crate::listener::{Accepted, LISTENER_TOKEN, Listeners, RESUME_TOKEN};
 use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::ShardCounts;
 use crate::peer::PeerIds;
+use crate::request::Shared;
 use crate::room::Room;
+use crate::route::Router;
+use crate::server::Settings;
 use crate::session::Session;
 use crate::session::http1::Http1;
 use crate::table::{PLACE_BITS, Place, Table};
@@ -26,70 +32,78 @@ pub(crate) const FILES_TOKEN: u64 = 3 << 60;
 /// The token of the close of a listener.
 const CLOSE_TOKEN: u64 = 4 << 60;
 
+/// How the run of a shard came to its end.
+pub(crate) enum Ran {
+    ToItsEnd,
+    /// io_uring is refused: the shard is frozen.
+    UntilRefused(Error, Box<Handoff>),
+}
+
 /// A shard, owned by its thread.
 pub(crate) struct Shard {
     room: Room,
     connections: Table<Connection>,
     listeners: Listeners,
     wheel: Wheel,
-    mailbox: Arc<Mailbox>,
-    counts: Arc<ShardCounts>,
-    /// Open connections of the whole server.
-    open: Arc<AtomicUsize>,
-    neighbours: Vec<Neighbour>,
-    /// How many connections were dealt to each neighbour.
-    dealt: Vec<u64>,
-    number: usize,
-    peers: PeerIds,
     /// How many connections are to go to which shard.
     shares: VecDeque<(usize, usize)>,
-    /// This shard deals what it accepts to all shards.
-    is_dealing: bool,
-    stopping: Option<Stopping>,
     completions: Vec<Completion>,
     due: Vec<u32>,
     file_events: Vec<FileEvent>,
+    standing: Standing,
+}
+
+/// What a shard is in its server, whatever thread and engine it has.
+pub(crate) struct Standing {
+    pub(crate) number: usize,
+    /// This shard deals what it accepts to all shards.
+    pub(crate) is_dealing: bool,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) counts: Arc<ShardCounts>,
+    /// Open connections of the whole server.
+    pub(crate) open: Arc<AtomicUsize>,
+    pub(crate) router: Arc<Router>,
+    pub(crate) settings: Settings,
+    pub(crate) neighbours: Vec<Neighbour>,
+    /// How many connections were dealt to each neighbour.
+    pub(crate) dealt: Vec<u64>,
+    pub(crate) peers: PeerIds,
+    pub(crate) stopping: Option<Stopping>,
 }
 
 /// A shard that is to end.
-struct Stopping {
+pub(crate) struct Stopping {
     until_ms: u64,
     /// Listeners go to another shard; otherwise they are closed.
     hands_over: bool,
 }
 
-/// What a shard is made with.
-pub(crate) struct ShardOptions {
-    pub(crate) number: usize,
-    pub(crate) is_dealing: bool,
-    pub(crate) mailbox: Arc<Mailbox>,
-    pub(crate) counts: Arc<ShardCounts>,
-    pub(crate) open: Arc<AtomicUsize>,
-}
-
 impl Shard {
-    pub(crate) fn new(room: Room, options: ShardOptions) -> Self {
+    /// A shard over its engine, with no connection.
+    pub(crate) fn new(
+        standing: Standing,
+        engine: Box<dyn Handle>,
+        files: FileService,
+        roots: Vec<RootId>,
+    ) -> Self {
+        standing.counts.run_on(engine.name());
+        let requests = Shared::new(Rc::new(RefCell::new(engine)), standing.router.clone());
+        let Settings { limits, stage, session, .. } = &standing.settings;
+        let mut room = Room::new(requests, limits.clone(), files, *stage, *session);
+        room.roots = roots;
         let wheel = Wheel::new(room.now_ms);
-        let ShardOptions { number, is_dealing, mailbox, counts, open } = options;
-        let (listeners, completions, due, file_events) = Default::default();
+        let (listeners, shares, completions, due, file_events) = Default::default();
+        let connections = Table::new();
         Self {
             room,
-            connections: Table::new(),
+            connections,
             listeners,
             wheel,
-            mailbox,
-            counts,
-            open,
-            neighbours: Vec::new(),
-            dealt: Vec::new(),
-            number,
-            peers: PeerIds::of(number),
-            shares: VecDeque::new(),
-            is_dealing,
-            stopping: None,
+            shares,
             completions,
             due,
             file_events,
+            standing,
         }
     }
 
@@ -97,28 +111,29 @@ impl Shard {
         self.listeners.add(listener, &self.room);
     }
 
-    /// Turns until the shard is to end and everything has ended. When the system refuses the engine
-    /// while it runs, the shard goes on over the one that `fall_back` makes, once.
-    pub(crate) fn run(
-        &mut self,
-        fall_back: impl FnOnce() -> Result<Box<dyn Handle>, Error>,
-    ) -> Result<(), Error> {
-        let mut fall_back = Some(fall_back);
-        let result = loop {
-            let error = match self.turn() {
-                Ok(true) => continue,
-                Ok(false) => break Ok(()),
-                Err(error) => error,
-            };
-            let is_refused = matches!(error, Error::LateRefusal { .. });
-            let engine = if is_refused { fall_back.take() } else { None };
-            let Some(engine) = engine else { break Err(error) };
-            if let Err(error) = self.fall_back(error, engine) {
-                break Err(error);
+    /// Turns until the shard is to end and everything has ended, or until the system refuses the
+    /// engine: frozen, it goes on elsewhere.
+    pub(crate) fn run(&mut self) -> Result<Ran, Error> {
+        let ran = loop {
+            match self.turn() {
+                Ok(true) => {}
+                Ok(false) => break Ok(Ran::ToItsEnd),
+                Err(refusal @ Error::LateRefusal { .. }) => {
+                    let frozen = self.freeze().map(Box::new);
+                    break frozen.map(|handoff| Ran::UntilRefused(refusal, handoff));
+                }
+                Err(error) => break Err(error),
             }
         };
-        self.end();
-        result
+        if !matches!(ran, Ok(Ran::UntilRefused(..))) {
+            self.end();
+        }
+        ran
+    }
+
+    /// A frozen shard gives up its thread.
+    pub(crate) fn leave(self) -> Standing {
+        self.standing
     }
 
     /// One turn; false when there is nothing left to do.
@@ -133,7 +148,7 @@ impl Shard {
         }
         self.room.begin_turn();
         // First, because who they are to be dealt to is told by message.
-        while let Some(message) = self.mailbox.next() {
+        while let Some(message) = self.standing.mailbox.next() {
             self.handle(message);
         }
         for completion in completions.drain(..) {
@@ -146,7 +161,7 @@ impl Shard {
         self.expire();
         self.flush();
         self.publish();
-        if self.stopping.is_some() && self.connections.len() == 0 {
+        if self.standing.stopping.is_some() && self.connections.len() == 0 {
             let mut engine = self.room.requests.engine.borrow_mut();
             self.room.files.close(&mut **engine);
         }
@@ -157,7 +172,7 @@ impl Shard {
         if !(self.room.ready.is_empty() && self.room.dirty.is_empty()) {
             return Some(Moment::ZERO);
         }
-        let stop = self.stopping.as_ref().map(|stopping| stopping.until_ms);
+        let stop = self.standing.stopping.as_ref().map(|stopping| stopping.until_ms);
         let next = self.wheel.next_ms().into_iter().chain(stop).min();
         next.map(Moment::from_milliseconds)
     }
@@ -198,12 +213,12 @@ impl Shard {
 
     /// Gives a connection to the least loaded shard, if this one deals, or keeps it.
     fn deal(&mut self, socket: Descriptor) {
-        let Some(number) = self.least_loaded().filter(|_| self.is_dealing) else {
+        let Some(number) = self.least_loaded().filter(|_| self.standing.is_dealing) else {
             return self.adopt(socket);
         };
-        let neighbour = &self.neighbours[number];
+        let neighbour = &self.standing.neighbours[number];
         neighbour.mailbox.send(Message::Adopt(socket));
-        self.dealt[number] += 1;
+        self.standing.dealt[number] += 1;
         // It may have ended just before it got the message: then this shard keeps the connection.
         if neighbour.counts.has_ended()
             && let Some(message) = neighbour.mailbox.next()
@@ -215,9 +230,9 @@ impl Shard {
     /// The neighbour that has fewer connections than this shard, and the fewest of all; what was
     /// dealt and not taken yet counts.
     fn least_loaded(&self) -> Option<usize> {
-        let loads = self.neighbours.iter().zip(&self.dealt).enumerate();
+        let loads = self.standing.neighbours.iter().zip(&self.standing.dealt).enumerate();
         let loads = loads.filter(|(number, (neighbour, _))| {
-            *number != self.number && !neighbour.counts.has_ended()
+            *number != self.standing.number && !neighbour.counts.has_ended()
         });
         let loads = loads.map(|(number, (neighbour, dealt))| {
             let (open, taken) = (neighbour.counts.connections(), neighbour.counts.accepted());
@@ -228,7 +243,7 @@ impl Shard {
     }
 
     fn adopt(&mut self, socket: Descriptor) {
-        if self.stopping.is_some() {
+        if self.standing.stopping.is_some() {
             return self.pass_on(Message::Adopt(socket));
         }
         self.room.counts.connections_total += 1;
@@ -238,17 +253,17 @@ impl Shard {
             self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
             return self.listeners.pause(&mut self.room);
         }
-        self.open.fetch_add(1, Ordering::Relaxed);
+        self.standing.open.fetch_add(1, Ordering::Relaxed);
         self.open(socket);
     }
 
     fn is_full(&self) -> bool {
-        self.open.load(Ordering::Relaxed) >= self.room.limits.connections_max
+        self.standing.open.load(Ordering::Relaxed) >= self.room.limits.connections_max
     }
 
     /// A connection that is counted as open begins here.
     fn open(&mut self, socket: Descriptor) {
-        let (room, id) = (&mut self.room, self.peers.next());
+        let (room, id) = (&mut self.room, self.standing.peers.next());
         let place = self.connections.insert_with(|place| {
             let session =
                 room.session.map_or_else(|| Session::Http1(Http1::new(room)), |make| make());
@@ -317,8 +332,11 @@ impl Shard {
             }
         }
         self.due = due;
-        let patience_is_over =
-            self.stopping.as_ref().is_some_and(|stopping| self.room.now_ms >= stopping.until_ms);
+        let patience_is_over = self
+            .standing
+            .stopping
+            .as_ref()
+            .is_some_and(|stopping| self.room.now_ms >= stopping.until_ms);
         if patience_is_over {
             for place in self.connections.places() {
                 self.with(place, Connection::give_up);
@@ -351,7 +369,7 @@ impl Shard {
         for place in std::mem::take(&mut self.room.closed) {
             self.forget(place);
         }
-        if self.stopping.is_none() && !self.is_full() {
+        if self.standing.stopping.is_none() && !self.is_full() {
             self.listeners.resume(true, &self.room);
         }
     }
@@ -360,7 +378,7 @@ impl Shard {
         let is_known = self.connections.remove(place).is_some();
         if is_known {
             self.wheel.remove(place.index());
-            self.open.fetch_sub(1, Ordering::Relaxed);
+            self.standing.open.fetch_sub(1, Ordering::Relaxed);
         }
         is_known
     }
@@ -370,7 +388,7 @@ impl Shard {
         let room = &mut self.room;
         room.counts.connections_open = self.connections.len() as u64;
         room.counts.turns_total += 1;
-        self.counts.publish(&room.counts);
+        self.standing.counts.publish(&room.counts);
     }
 
     fn handle(&mut self, message: Message) {
@@ -379,10 +397,12 @@ impl Shard {
         }
         match message {
             Message::Peers(neighbours) => {
-                self.dealt = vec![0; neighbours.len()];
-                self.neighbours = neighbours;
+                self.standing.dealt = vec![0; neighbours.len()];
+                self.standing.neighbours = neighbours;
             }
-            message @ (Message::Move(_) | Message::TakeListener(_)) if self.stopping.is_some() => {
+            message @ (Message::Move(_) | Message::TakeListener(_))
+                if self.standing.stopping.is_some() =>
+            {
                 self.pass_on(message);
             }
             Message::Adopt(socket) => self.adopt(socket),
@@ -396,7 +416,7 @@ impl Shard {
 
     fn stop(&mut self, within_ms: u64, hands_over: bool) {
         let until_ms = self.room.now_ms.saturating_add(within_ms);
-        self.stopping = Some(Stopping { until_ms, hands_over });
+        self.standing.stopping = Some(Stopping { until_ms, hands_over });
         for listener in self.listeners.leave(&self.room) {
             self.pass_on(Message::TakeListener(listener));
         }
@@ -411,11 +431,9 @@ impl Shard {
         }
     }
 
-    /// This shard cannot go on: the server ends.
-    pub(crate) fn stop_neighbours(&self) {
-        for neighbour in &self.neighbours {
-            neighbour.mailbox.send(Message::Drain { within_ms: 0 });
-        }
+    /// All shards of the server, as far as this one knows them.
+    pub(crate) fn neighbours(&self) -> &[Neighbour] {
+        &self.standing.neighbours
     }
 
     /// The counts of the engine, and its operations in flight.
@@ -430,7 +448,7 @@ impl Shard {
     }
 
     fn is_over(&self) -> bool {
-        self.stopping.is_some()
+        self.standing.stopping.is_some()
             && self.connections.len() == 0
             && !self.listeners.is_accepting()
             && self.room.requests.engine.borrow().in_flight() == 0

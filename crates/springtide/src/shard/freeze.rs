@@ -1,22 +1,16 @@
-//! Freezing and thawing a whole shard, and going on over another engine when one is refused.
+//! Freezing and thawing a whole shard, on the same thread or another.
 //! No code of the application runs here: what was kept is handled in the next turn.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use springtide_engine::{Completion, Descriptor, Error, Handle};
 
-use springtide_engine::{Completion, Descriptor, Error, Handle, Wheel};
-
-use super::{FILES_TOKEN, LISTENER_TOKEN, Message, PLACE_BITS, Place, Shard};
+use super::{FILES_TOKEN, LISTENER_TOKEN, Message, PLACE_BITS, Place, Shard, Standing};
 use crate::connection::Connection;
 use crate::files::FileService;
 use crate::freeze::Handoff;
 use crate::listener::Listeners;
-use crate::request::Shared;
-use crate::room::Room;
 
 impl Shard {
-    /// Ends everything in flight and takes the shard apart. It has nothing left but its place in
-    /// the server: its mailbox, its counts, its neighbours, and when it is to stop.
+    /// Ends everything in flight and takes the shard apart. It has nothing left but its standing.
     ///
     /// # Errors
     /// Operations do not end.
@@ -66,40 +60,37 @@ impl Shard {
         }
     }
 
-    /// Puts the shard together again over an engine of its own.
-    pub(crate) fn thaw(&mut self, mut engine: Box<dyn Handle>, handoff: Handoff) {
+    /// Puts a shard together again over an engine of its own.
+    pub(crate) fn thaw(standing: Standing, mut engine: Box<dyn Handle>, handoff: Handoff) -> Self {
         for descriptor in handoff.descriptors() {
             engine.take_over(descriptor);
         }
         let Handoff { listeners, accepted, connections, files, counts, turns: _ } = handoff;
         // Messages that have come are looked at in the first turn, which must not wait.
-        self.mailbox.wake_with(engine.waker());
-        let router = self.room.requests.router.clone();
-        let service = FileService::thaw(FILES_TOKEN, router.directories(), &files.roots);
+        standing.mailbox.wake_with(engine.waker());
+        let directories = standing.router.directories();
+        let service = FileService::thaw(FILES_TOKEN, directories, &files.roots);
         service.close_strays(&mut *engine, files.strays);
-        let requests = Shared::new(Rc::new(RefCell::new(engine)), router);
-        let (limits, stage, session) =
-            (self.room.limits.clone(), self.room.stage, self.room.session);
-        self.room = Room::new(requests, limits, service, stage, session);
-        self.room.roots = self.room.files.root_ids();
-        self.room.counts = counts;
-        self.wheel = Wheel::new(self.room.now_ms);
-        self.shares.clear();
+        let roots = service.root_ids();
+        let mut shard = Self::new(standing, engine, service, roots);
+        shard.room.counts = counts;
         for frozen in connections {
-            let room = &mut self.room;
-            let place = self.connections.insert_with(|place| Connection::thaw(place, frozen, room));
-            self.file(place);
+            let room = &mut shard.room;
+            let place =
+                shard.connections.insert_with(|place| Connection::thaw(place, frozen, room));
+            shard.file(place);
         }
-        self.end_thaw();
-        if self.stopping.is_none() {
-            self.listeners = Listeners::thaw(listeners, &self.room);
+        shard.end_thaw();
+        if shard.standing.stopping.is_none() {
+            shard.listeners = Listeners::thaw(listeners, &shard.room);
         } else {
             for listener in listeners.all {
-                self.pass_on(Message::TakeListener(listener.socket));
+                shard.pass_on(Message::TakeListener(listener.socket));
             }
-            self.finish_connections();
+            shard.finish_connections();
         }
-        accepted.into_iter().for_each(|socket| self.deal(socket));
+        accepted.into_iter().for_each(|socket| shard.deal(socket));
+        shard
     }
 
     /// The names of all connections.
@@ -112,26 +103,5 @@ impl Shard {
     pub(super) fn end_thaw(&mut self) {
         let mut engine = self.room.requests.engine.borrow_mut();
         self.room.files.end_thaw(&mut **engine);
-    }
-
-    /// The engine is refused: the shard goes on over another one, with every connection.
-    pub(crate) fn fall_back(
-        &mut self,
-        refusal: Error,
-        make: impl FnOnce() -> Result<Box<dyn Handle>, Error>,
-    ) -> Result<(), Error> {
-        let engine = make()?;
-        let refused = self.room.requests.engine.borrow().name();
-        let handoff = self.freeze()?;
-        crate::report::error(format_args!(
-            "{refused} was refused while shard {} ran ({refusal}): it goes on over {} with {} \
-             connections, frozen within {} turns",
-            self.number,
-            engine.name(),
-            handoff.connections.len(),
-            handoff.turns,
-        ));
-        self.thaw(engine, handoff);
-        Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::table::Place;
 impl Shard {
     /// Gives so many connections to another shard, which take their leave in this turn.
     pub(super) fn share(&mut self, target: usize, count: usize) {
-        if self.stopping.is_some() {
+        if self.standing.stopping.is_some() {
             return;
         }
         let mut chosen = 0;
@@ -51,14 +51,14 @@ impl Shard {
         let frozen = connection.freeze(asks, &mut self.room);
         // It stays open on its way: nobody takes its place meanwhile.
         if frozen.is_none() {
-            self.open.fetch_sub(1, Ordering::Relaxed);
+            self.standing.open.fetch_sub(1, Ordering::Relaxed);
         }
         frozen
     }
 
     fn send_away(&mut self, connection: FrozenConnection) {
         let message = Message::Move(Box::new(connection));
-        if self.stopping.is_some() {
+        if self.standing.stopping.is_some() {
             return self.pass_on(message);
         }
         let target = self.next_share();
@@ -80,7 +80,7 @@ impl Shard {
         while let Some((target, count)) = self.shares.front_mut() {
             if *count > 0 {
                 *count -= 1;
-                return self.neighbours.get(*target).cloned();
+                return self.standing.neighbours.get(*target).cloned();
             }
             self.shares.pop_front();
         }
@@ -136,7 +136,7 @@ impl Shard {
 
     fn close(&self, message: &Message) {
         if let Message::Move(_) = message {
-            self.open.fetch_sub(1, Ordering::Relaxed);
+            self.standing.open.fetch_sub(1, Ordering::Relaxed);
         }
         for descriptor in message.descriptors() {
             self.room.submit(Op::Close { descriptor }, CLOSE_TOKEN);
@@ -145,16 +145,17 @@ impl Shard {
 
     /// A shard that goes on when this one stops.
     pub(super) fn heir(&self) -> Option<&Neighbour> {
-        let hands_over = self.stopping.as_ref().is_some_and(|stopping| stopping.hands_over);
-        let others = self.neighbours.iter().enumerate().filter(|_| hands_over);
-        let mut others = others.filter(|(number, _)| *number != self.number);
+        let hands_over =
+            self.standing.stopping.as_ref().is_some_and(|stopping| stopping.hands_over);
+        let others = self.standing.neighbours.iter().enumerate().filter(|_| hands_over);
+        let mut others = others.filter(|(number, _)| *number != self.standing.number);
         others.find(|(_, other)| !other.counts.has_ended()).map(|(_, other)| other)
     }
 
     /// What was sent to a shard that has ended goes on to another or is closed.
     pub(crate) fn end(&self) {
-        self.counts.end();
-        while let Some(message) = self.mailbox.next() {
+        self.standing.counts.end();
+        while let Some(message) = self.standing.mailbox.next() {
             if let Some(message) = self.offer(message) {
                 self.close(&message);
             }

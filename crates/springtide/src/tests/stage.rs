@@ -12,12 +12,13 @@ use std::time::Duration;
 use springtide_engine::simulated::{Client, World};
 use springtide_engine::{Address, Engine, EngineOptions, Error, Handle, Mechanism, Waker};
 
+use crate::freeze::Handoff;
 use crate::mailbox::{Mailbox, Message};
 use crate::metrics::{Counts, Metrics};
 use crate::peer::PeerId;
 use crate::running::{Plan, set_up};
 use crate::server::Server;
-use crate::shard::Shard;
+use crate::shard::{Ran, Shard};
 
 /// What a stage's engine stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +78,8 @@ impl Backend {
 /// A shard with its world.
 pub(crate) struct Stage {
     backend: Backend,
-    shard: Shard,
+    /// None only while it is frozen.
+    shard: Option<Shard>,
     mailbox: Arc<Mailbox>,
     address: Address,
     world: Option<World>,
@@ -135,13 +137,14 @@ impl Stage {
         let plan = Plan::of(&mut server);
         let (shard, mailbox, addresses) = set_up(engine, plan, metrics.add_shard()).unwrap();
         let address = addresses[0].clone();
+        let shard = Some(shard);
         Self { backend, shard, mailbox, address, world, waker, metrics, turns: 0, path: None }
     }
 
     /// One turn; it never sleeps.
     pub(crate) fn turn(&mut self) {
         self.waker.wake();
-        self.shard.turn().unwrap();
+        self.shard().turn().unwrap();
         self.turns += 1;
         if let Some(next) = self.backend.next(self.turns) {
             self.move_to(next);
@@ -156,33 +159,44 @@ impl Stage {
     }
 
     pub(crate) fn move_over(&mut self, engine: Box<dyn Handle>) -> u64 {
-        let handoff = self.shard.freeze().unwrap();
+        let handoff = self.shard().freeze().unwrap();
         let turns = handoff.turns;
-        self.waker = engine.waker();
-        self.shard.thaw(engine, handoff);
+        self.thaw(engine, handoff);
         turns
     }
 
-    /// One turn; true when it was the last of its engine and the shard has another one now.
-    pub(crate) fn turn_or_fall_back(&mut self, backend: Backend) -> bool {
-        self.waker.wake();
-        let Err(refusal) = self.shard.turn() else { return false };
-        let engine = backend.engine(self.world.as_ref());
+    fn thaw(&mut self, engine: Box<dyn Handle>, handoff: Handoff) {
         self.waker = engine.waker();
-        self.shard.fall_back(refusal, || Ok(engine)).unwrap();
+        let standing = self.shard.take().unwrap().leave();
+        self.shard = Some(Shard::thaw(standing, engine, handoff));
+    }
+
+    fn shard(&mut self) -> &mut Shard {
+        self.shard.as_mut().unwrap()
+    }
+
+    /// One turn; true when it was the last of its engine and the shard has another one now.
+    pub(crate) fn turn_or_move(&mut self, backend: Backend) -> bool {
+        self.waker.wake();
+        let Err(refusal) = self.shard().turn() else { return false };
+        assert!(matches!(refusal, Error::LateRefusal { .. }), "{refusal}");
+        self.move_to(backend);
         true
     }
 
-    /// Tells the shard to stop at once, and runs it as its thread does, with an engine to fall back
-    /// on.
-    pub(crate) fn run_to_end(&mut self, spare: Box<dyn Handle>) -> Result<(), Error> {
+    /// Tells the shard to stop at once, and runs it as its threads do, until its engine is refused
+    /// and then over `spare`.
+    pub(crate) fn run_to_end(&mut self, spare: Box<dyn Handle>) {
         self.mailbox.send(Message::Drain { within_ms: 0 });
-        self.shard.run(|| Ok(spare))
+        let ran = self.shard().run().unwrap();
+        let Ran::UntilRefused(_, handoff) = ran else { panic!("it is refused") };
+        self.thaw(spare, *handoff);
+        assert!(matches!(self.shard().run(), Ok(Ran::ToItsEnd)));
     }
 
     /// The names of all connections.
     pub(crate) fn peers(&mut self) -> BTreeSet<PeerId> {
-        let peers = self.shard.peers();
+        let peers = self.shard().peers();
         let names: BTreeSet<PeerId> = peers.iter().copied().collect();
         assert_eq!(names.len(), peers.len(), "no two connections have the same name");
         names

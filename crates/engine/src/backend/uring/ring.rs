@@ -12,6 +12,9 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 const SQ_ENTRIES_MAX: u32 = 1024;
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 1 << 3;
+const ENTER_REGISTERED_RING: u32 = 1 << 4;
+const REGISTER_RING_FDS: u32 = 20;
+const UNREGISTER_RING_FDS: u32 = 21;
 /// Where a ring's descriptor maps its submission entries (io_uring_setup(2), IORING_OFF_SQES).
 const OFFSET_ENTRIES: libc::off_t = 0x1000_0000;
 /// A number that no operation has; see [`Ring::untaken`].
@@ -27,9 +30,19 @@ struct GetEventsArgument {
     timeout: u64,
 }
 
+/// What registering the ring's own descriptor takes (io_uring_register(2)).
+#[repr(C)]
+struct ResourceUpdate {
+    offset: u32,
+    reserved: u32,
+    data: u64,
+}
+
 /// The ring, owned by the thread that enabled it.
 pub(super) struct Ring {
     ring: IoUring,
+    /// The number under which the kernel knows the ring without looking its descriptor up.
+    registered: Option<u32>,
     /// Entries that found the queue full while the kernel took none. Bounded by the slots.
     backlog: Vec<squeue::Entry>,
     pub(super) enters: u64,
@@ -45,7 +58,7 @@ impl Ring {
             }
             built => built,
         }?;
-        Ok(Self { ring, backlog: Vec::new(), enters: 0 })
+        Ok(Self { ring, registered: None, backlog: Vec::new(), enters: 0 })
     }
 
     fn build(cq_entries: u32, without_array: bool) -> io::Result<IoUring> {
@@ -63,9 +76,23 @@ impl Ring {
         builder.build((cq_entries / 4).clamp(1, SQ_ENTRIES_MAX))
     }
 
-    /// Makes the calling thread the only one that may enter.
-    pub(super) fn enable(&self) -> io::Result<()> {
-        self.ring.submitter().register_enable_rings()
+    /// Makes the calling thread the only one that may enter, and registers the ring's descriptor
+    /// with it where that is accepted: each enter is cheaper then.
+    pub(super) fn enable(&mut self) -> io::Result<()> {
+        self.ring.submitter().register_enable_rings()?;
+        let data = u64::try_from(self.ring.as_raw_fd()).expect("descriptors are not negative");
+        let mut update = ResourceUpdate { offset: u32::MAX, reserved: 0, data };
+        let done = self.update_registered(REGISTER_RING_FDS, &mut update);
+        self.registered = done.then_some(update.offset);
+        Ok(())
+    }
+
+    /// Adds or removes one registered ring of this thread; whether that was accepted.
+    fn update_registered(&self, what: u32, update: &mut ResourceUpdate) -> bool {
+        let (fd, update) = (self.ring.as_raw_fd(), &raw mut *update);
+        // SAFETY: one update, valid for reads and writes, that outlives the call.
+        let done = unsafe { libc::syscall(libc::SYS_io_uring_register, fd, what, update, 1) };
+        done == 1
     }
 
     pub(super) fn submitter(&self) -> io_uring::Submitter<'_> {
@@ -135,16 +162,20 @@ impl Ring {
             time = io_uring::types::Timespec::from(timeout);
             argument.timeout = (&raw const time).addr() as u64;
         }
+        let (fd, flags) = match self.registered {
+            Some(number) => (number.cast_signed(), flags | ENTER_EXT_ARG | ENTER_REGISTERED_RING),
+            None => (self.ring.as_raw_fd(), flags | ENTER_EXT_ARG),
+        };
         self.enters += 1;
         // SAFETY: the argument and the time it points to outlive the call; what the entries point
         // to was vouched for when they were pushed.
         let returned = unsafe {
             libc::syscall(
                 libc::SYS_io_uring_enter,
-                self.ring.as_raw_fd(),
+                fd,
                 to_submit,
                 want,
-                flags | ENTER_EXT_ARG,
+                flags,
                 &raw const argument,
                 size_of::<GetEventsArgument>(),
             )
@@ -202,10 +233,54 @@ impl Ring {
     }
 }
 
+impl Drop for Ring {
+    /// A registered ring outlives its descriptor: with everything that is armed in it, it stays for
+    /// as long as the thread does. Where this is refused, only the thread's end is left.
+    fn drop(&mut self) {
+        if let Some(number) = self.registered.take() {
+            let mut update = ResourceUpdate { offset: number, reserved: 0, data: 0 };
+            self.update_registered(UNREGISTER_RING_FDS, &mut update);
+        }
+    }
+}
+
 /// What ends a wait early is no error: time ran out, a signal came, the kernel is short for now.
 fn passing(entered: io::Result<()>) -> io::Result<()> {
     match entered.as_ref().err().and_then(io::Error::raw_os_error) {
         Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
         _ => entered,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enabled() -> Ring {
+        let mut ring = Ring::new(8).unwrap();
+        ring.enable().unwrap();
+        ring
+    }
+
+    /// A thread registers 16 rings at a time: one that is dropped makes room, and one that finds
+    /// none is entered by its descriptor.
+    #[test]
+    fn rings_are_registered_while_they_live() {
+        if std::env::var_os("SPRINGTIDE_WITHOUT_URING").is_some_and(|yes| yes == "1") {
+            return;
+        }
+        for _ in 0..40 {
+            assert_eq!(enabled().registered, Some(0));
+        }
+        let mut rings: Vec<Ring> = (0..17).map(|_| enabled()).collect();
+        let registered = rings.iter().filter(|ring| ring.registered.is_some()).count();
+        assert_eq!(registered, 16);
+        for ring in &mut rings {
+            let nop = opcode::Nop::new().build();
+            // SAFETY: a NOP points to nothing.
+            unsafe { ring.push(&nop) };
+            ring.submit_and_wait(1, Some(Duration::from_secs(1))).unwrap();
+            assert!(ring.has_completions());
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! The end of a ring that may not be entered any more: everything in flight ends here.
-//! It makes no call of io_uring, and frees nothing that the kernel may still have.
+//! It does not enter the ring, and frees nothing that the kernel may still have.
 //!
 //! No byte is lost on the way. The ring defers its work to the enter (DEFER_TASKRUN), so nothing is
 //! received, accepted or sent behind the last one: what that one did lies in the completion queue.
-//! What is armed the kernel cancels when the ring is closed, some milliseconds later and without
+//! What is armed the kernel cancels when the ring is gone, some milliseconds later and without
 //! doing it. No send waits in the kernel: what has not gone at once waits for room first, so its
-//! progress is what its completions have told. And the ring goes when its descriptor is closed,
-//! because that is not registered: a registered one keeps it alive as long as the thread.
+//! progress is what its completions have told. The ring is gone when it is dropped here; where
+//! io_uring_register is refused as well its descriptor stays registered, and it goes with the
+//! thread. Until then it holds every socket that something is armed on.
 
 use super::Uring;
 use crate::completion::Outcome;

@@ -161,9 +161,10 @@ pub fn descriptors_max_raise() -> io::Result<u64> {
 ///
 /// # Errors
 /// When the system has no thread left (pthread_create(3)).
-pub fn spawn_thread<F>(name: &str, body: F) -> io::Result<std::thread::JoinHandle<()>>
+pub fn spawn_thread<F, T>(name: &str, body: F) -> io::Result<std::thread::JoinHandle<T>>
 where
-    F: FnOnce() + Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
 {
     std::thread::Builder::new().name(name.to_owned()).spawn(body)
 }
