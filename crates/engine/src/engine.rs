@@ -17,6 +17,7 @@ use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
 use crate::options::{Address, EngineOptions, ListenOptions, Mechanism};
+use crate::sheet::Sheet;
 use crate::slots::Key;
 use crate::stats::Stats;
 use crate::wake::Waker;
@@ -134,7 +135,7 @@ pub struct Engine {
     /// The deadlines of timeouts, by slot index.
     wheel: Wheel,
     /// The operations behind the wheel's indices.
-    timeouts: Vec<Key>,
+    timeouts: Sheet<Key>,
     due: Vec<u32>,
     /// Timeouts of this turn, to be put into order.
     expired: Vec<(Moment, Key)>,
@@ -176,7 +177,8 @@ impl Engine {
         let clock = backend.clock();
         let now = clock.now();
         let wheel = Wheel::new(now.milliseconds());
-        let (timeouts, due, expired, stats) = Default::default();
+        let timeouts = Sheet::new(Key::NONE);
+        let (due, expired, stats) = Default::default();
         Self { backend, ledger, wheel, timeouts, due, expired, clock, now, stats }
     }
 
@@ -190,10 +192,7 @@ impl Engine {
 
     fn start_timeout(&mut self, key: Key, at: Moment) {
         let index = key.index();
-        if index as usize >= self.timeouts.len() {
-            self.timeouts.resize(index as usize + 1, Key::NONE);
-        }
-        self.timeouts[index as usize] = key;
+        *self.timeouts.at(index as usize) = key;
         self.wheel.schedule(index, milliseconds_up(at));
     }
 
@@ -398,6 +397,7 @@ impl Handle for Engine {
         self.backend.count(&mut stats);
         stats.chunks_given_away = self.ledger.chunks.given_away() as u64;
         stats.chunks_allocated = self.ledger.chunks.allocated() as u64;
+        stats.operation_pages = self.ledger.slots.pages_held() as u64;
         stats
     }
 

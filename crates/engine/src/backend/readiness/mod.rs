@@ -17,6 +17,7 @@ use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
+use crate::sheet::Sheet;
 use crate::slots::Key;
 use crate::stats::Stats;
 use crate::system::{self, Event};
@@ -44,7 +45,7 @@ impl Watch {
 /// The backend, over one selector.
 pub(crate) struct Readiness {
     selector: Box<dyn Selector>,
-    watches: Vec<Watch>,
+    watches: Sheet<Watch>,
     event: Arc<Event>,
     waker: Waker,
     pool: Pool,
@@ -72,7 +73,7 @@ impl Readiness {
         told.map_err(|errno| Error::system(OpKind::Start, errno))?;
         Ok(Self {
             selector,
-            watches: Vec::new(),
+            watches: Sheet::new(Watch::EMPTY),
             event,
             pool: Pool::new(waker.clone()),
             waker,
@@ -87,10 +88,7 @@ impl Readiness {
 
     fn watch(&mut self, fd: i32) -> &mut Watch {
         let index = usize::try_from(fd).expect("descriptors are not negative");
-        if index >= self.watches.len() {
-            self.watches.resize(index + 1, Watch::EMPTY);
-        }
-        &mut self.watches[index]
+        self.watches.at(index)
     }
 
     /// Tells the selector who waits now; an operation it refuses to watch for fails.

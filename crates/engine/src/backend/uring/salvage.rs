@@ -20,7 +20,9 @@ impl Uring {
     /// Ends everything that was asked of the ring; gives what the turn says.
     #[cold]
     pub(super) fn salvage(&mut self, ledger: &mut Ledger, refused: Error) -> Error {
-        self.drain(ledger);
+        while self.ring.has_completions() {
+            self.drain(ledger);
+        }
         let untaken = self.ring.untaken();
         // Completions that found no room in the queue come with the next enter only: never.
         let overflowed = self.ring.has_overflowed();
