@@ -1,8 +1,13 @@
 //! A connection: bytes between a socket and a session, back-pressure, deadlines, the end.
 //! It names no protocol, and closes nothing that has an operation in flight (law 6).
 
+mod freeze;
+
+pub(crate) use freeze::FrozenConnection;
+
 use springtide_engine::{Chunk, Completion, Descriptor, Key, Memory, Op, Outcome, Piece};
 
+use crate::peer::PeerId;
 use crate::room::{Room, Traffic};
 use crate::session::{Session, Source, Step, Who};
 use crate::table::Place;
@@ -14,6 +19,8 @@ const NEVER: u64 = u64::MAX;
 /// One connection.
 pub(crate) struct Connection {
     place: Place,
+    /// Its name for good, whatever its place.
+    id: PeerId,
     socket: Descriptor,
     receive: Key,
     send: Key,
@@ -38,8 +45,10 @@ pub(crate) struct Connection {
     has_excess: bool,
     /// The session needs more bytes of what waits in the inbox: its own limits bound that.
     needs_bytes: bool,
-    /// Another shard takes the connection over as soon as it is idle.
+    /// Another shard takes the connection over as soon as it can go.
     is_leaving: bool,
+    /// It goes: everything in flight was cancelled, nothing is handled, and what comes is kept.
+    is_held: bool,
     session: Session,
 }
 
@@ -51,6 +60,8 @@ enum State {
     /// Everything was sent and the write half is shut: what the peer still sends is thrown away
     /// until it has read its last reply and ended its side (RFC 9112 §9.6).
     Lingering,
+    /// The socket failed while everything was being frozen: it is closed as soon as it can be.
+    Broken,
     /// The close was submitted.
     Closing,
 }
@@ -59,30 +70,17 @@ const _: () = assert!(size_of::<Connection>() <= 256, "an idle connection holds 
 
 impl Connection {
     /// A connection that was just accepted; it starts to receive.
-    pub(crate) fn open(place: Place, socket: Descriptor, session: Session, room: &Room) -> Self {
-        let receive = room.submit(Op::Receive { socket }, place.raw());
-        let mut own = Self {
-            place,
-            socket,
-            receive,
-            send: Key::NONE,
-            close: Key::NONE,
-            deadline_ms: NEVER,
-            filed_ms: NEVER,
-            since_ms: room.now_ms,
-            traffic: None,
-            stage: room.stage.map(|make| make()),
-            state: State::Open,
-            is_paused: false,
-            is_dirty: false,
-            is_ready: false,
-            is_ended: false,
-            is_over: false,
-            has_excess: false,
-            needs_bytes: true,
-            is_leaving: false,
-            session,
-        };
+    pub(crate) fn open(
+        place: Place,
+        id: PeerId,
+        socket: Descriptor,
+        session: Session,
+        room: &Room,
+    ) -> Self {
+        let mut own = Self::at_rest(place, id, socket, session);
+        own.receive = room.submit(Op::Receive { socket }, place.raw());
+        own.since_ms = room.now_ms;
+        own.stage = room.stage.map(|make| make());
         own.set_deadline(room);
         own
     }
@@ -100,6 +98,9 @@ impl Connection {
     /// One completion of an operation of this connection.
     #[inline]
     pub(crate) fn complete(&mut self, completion: Completion, room: &mut Room) {
+        if self.is_held {
+            return self.absorb_held(completion, room);
+        }
         match completion.outcome {
             Outcome::Received(chunk) => self.received(&chunk, room),
             Outcome::Sent(pieces) => self.sent(pieces, room),
@@ -140,11 +141,11 @@ impl Connection {
 
     /// Goes on with what waits in the inbox, unless its turn has not come.
     fn handle_inbox(&mut self, room: &mut Room) {
-        if self.is_ready || self.state != State::Open {
+        if self.is_ready || self.is_held || self.state != State::Open {
             return self.balance(room);
         }
         let Some(traffic) = &mut self.traffic else { return };
-        let Traffic { inbox, outbox } = &mut **traffic;
+        let Traffic { inbox, outbox, .. } = &mut **traffic;
         let who = Who { place: self.place, socket: self.socket };
         let source = Source::Joined(inbox.as_slice());
         let (consumed, step) = self.session.receive(&source, who, outbox, room);
@@ -202,8 +203,11 @@ impl Connection {
 
     /// Receives again, unless a receive is in flight, or there is nothing more to receive.
     fn receive_again(&mut self, room: &Room) {
-        let wanted =
-            !self.is_paused && !self.is_ended && !self.is_over && self.state != State::Closing;
+        let wanted = !self.is_paused
+            && !self.is_ended
+            && !self.is_over
+            && !self.is_held
+            && self.state != State::Closing;
         if wanted && self.receive == Key::NONE {
             self.receive = room.submit(Op::Receive { socket: self.socket }, self.place.raw());
         }
@@ -221,6 +225,12 @@ impl Connection {
     #[inline]
     pub(crate) fn flush(&mut self, room: &mut Room) {
         self.is_dirty = false;
+        if self.is_leaving {
+            self.try_to_leave(room);
+            if self.is_held {
+                return self.leave_at_rest(room);
+            }
+        }
         if self.state == State::Open && self.send == Key::NONE {
             match &mut self.traffic {
                 Some(traffic) if !traffic.outbox.is_empty() => {
@@ -229,7 +239,8 @@ impl Connection {
                         stage.seal(&mut pieces);
                     }
                     let has_more = !traffic.outbox.is_empty() || !traffic.inbox.is_empty();
-                    let is_awaited = has_more || self.is_leaving || self.session.awaits_sent();
+                    let is_held_up = self.is_paused || self.is_leaving;
+                    let is_awaited = has_more || is_held_up || self.session.awaits_sent();
                     let op = Op::Send { socket: self.socket, pieces };
                     self.since_ms = room.now_ms;
                     self.send = room.send(op, self.place.raw(), is_awaited);
@@ -239,9 +250,6 @@ impl Connection {
                 }
                 _ if self.session.wants_close() => self.begin_close(room),
                 _ => {}
-            }
-            if self.is_leaving && self.is_idle() {
-                room.requests.engine.borrow_mut().cancel(self.receive);
             }
         }
         self.rest(room);
@@ -302,7 +310,7 @@ impl Connection {
                 self.mark_dirty(room);
             }
             State::Lingering => self.submit_close(room),
-            State::Closing => {}
+            State::Broken | State::Closing => {}
         }
     }
 
@@ -332,11 +340,7 @@ impl Connection {
         match error {
             // A pause, or a limit of the engine on what is held: go on when there is room.
             springtide_engine::Error::Cancelled | springtide_engine::Error::Limit(_) => {
-                if self.is_leaving && self.is_idle() {
-                    room.leaving.push((self.place, self.socket));
-                } else {
-                    self.receive_again(room);
-                }
+                self.receive_again(room);
             }
             _ => {
                 self.is_ended = true;
@@ -348,7 +352,7 @@ impl Connection {
     /// The session's answer to a deadline, or the end of patience with a peer.
     pub(crate) fn on_due(&mut self, room: &mut Room) {
         self.filed_ms = NEVER;
-        if self.deadline_ms > room.now_ms {
+        if self.deadline_ms > room.now_ms || self.is_held {
             return;
         }
         match self.state {
@@ -362,7 +366,7 @@ impl Connection {
                 self.mark_dirty(room);
             }
             State::Lingering => self.submit_close(room),
-            State::Closing => {}
+            State::Broken | State::Closing => {}
         }
         self.set_deadline(room);
     }
@@ -380,7 +384,7 @@ impl Connection {
             State::Open if self.is_paused || self.is_ready => NEVER,
             State::Open => self.session.next_deadline_ms(room).unwrap_or(NEVER),
             State::Lingering => self.since_ms + room.limits.linger_timeout_ms,
-            State::Closing => NEVER,
+            State::Broken | State::Closing => NEVER,
         };
     }
 
@@ -390,25 +394,6 @@ impl Connection {
             self.session.drain();
             self.mark_dirty(room);
         }
-    }
-
-    /// Goes to another shard as soon as it is idle; what has begun is finished here.
-    pub(crate) fn leave(&mut self, room: &mut Room) {
-        self.is_leaving = true;
-        self.mark_dirty(room);
-    }
-
-    /// Whether the descriptor is all there is to the connection.
-    fn is_idle(&self) -> bool {
-        self.state == State::Open
-            && !self.is_ended
-            && self.stage.is_none()
-            && self.send == Key::NONE
-            && self.session.is_idle()
-            && self
-                .traffic
-                .as_ref()
-                .is_none_or(|traffic| traffic.inbox.is_empty() && traffic.outbox.is_empty())
     }
 
     /// The connection ends now, whatever waits.
@@ -429,6 +414,9 @@ impl Connection {
         }
         let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         what(&mut self.session, &mut traffic.outbox, room);
+        if !self.is_held {
+            self.session.sent(traffic.outbox.len(), room);
+        }
         if !traffic.inbox.is_empty() {
             self.handle_inbox(room);
         }

@@ -4,6 +4,7 @@
 mod answer;
 mod cache;
 mod condition;
+mod freeze;
 mod job;
 mod media_type;
 mod path;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+pub(crate) use freeze::{FrozenAsk, FrozenFiles, FrozenStream};
 pub(crate) use query::FileQuery;
 pub(crate) use service::{Asker, FileEvent, FileReply, FileService, RootId};
 pub(crate) use stream::StreamId;

@@ -1,10 +1,14 @@
 //! Listeners: accepting, pausing when descriptors are spent, moving to another shard.
 //! A listener is closed only when no shard is left to take it over: closing resets its backlog.
 
+mod freeze;
+
+pub(crate) use freeze::FrozenListeners;
+
 use std::path::Path;
 use std::time::Duration;
 
-use springtide_engine::{Completion, Descriptor, Error, Key, Op, Outcome};
+use springtide_engine::{Completion, Descriptor, Error, Key, Moment, Op, Outcome};
 
 use crate::room::Room;
 
@@ -20,7 +24,8 @@ const PAUSE_MS: u64 = 100;
 pub(crate) struct Listeners {
     all: Vec<Listener>,
     is_paused: bool,
-    resume: Option<Key>,
+    /// The timeout in flight, and when it ends.
+    resume: Option<(Key, Moment)>,
     /// A descriptor kept for the time when none is left: while accepting pauses it is free for
     /// what the open connections need, and no connection is accepted before it is held again.
     reserve: Option<Descriptor>,
@@ -123,9 +128,12 @@ impl Listeners {
     }
 
     fn try_later(&mut self, room: &Room) {
-        let mut engine = room.requests.engine.borrow_mut();
-        let at = engine.now() + Duration::from_millis(PAUSE_MS);
-        self.resume = Some(engine.submit(Op::Timeout { at }, RESUME_TOKEN));
+        let now = room.requests.engine.borrow().now();
+        self.try_at(now + Duration::from_millis(PAUSE_MS), room);
+    }
+
+    fn try_at(&mut self, at: Moment, room: &Room) {
+        self.resume = Some((room.submit(Op::Timeout { at }, RESUME_TOKEN), at));
     }
 
     /// A connection has ended, or the pause is over: accepts again if there is room.
@@ -133,7 +141,7 @@ impl Listeners {
         if !self.is_paused {
             return;
         }
-        if let Some(timeout) = self.resume.take() {
+        if let Some((timeout, _)) = self.resume.take() {
             room.requests.engine.borrow_mut().cancel(timeout);
         }
         if has_room && self.hold_reserve(room) {
@@ -149,7 +157,7 @@ impl Listeners {
     pub(crate) fn leave(&mut self, room: &Room) -> Vec<Descriptor> {
         let mut free = Vec::new();
         self.free_reserve(room);
-        if let Some(timeout) = self.resume.take() {
+        if let Some((timeout, _)) = self.resume.take() {
             room.requests.engine.borrow_mut().cancel(timeout);
         }
         let mut engine = room.requests.engine.borrow_mut();

@@ -1,11 +1,12 @@
 //! Mailboxes: what other threads ask of a shard.
 //! A message is plain data; it is handled between two turns and never where it is sent.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_queue::SegQueue;
 use springtide_engine::{Descriptor, Waker};
 
+use crate::connection::FrozenConnection;
 use crate::metrics::ShardCounts;
 
 /// Something for a shard to do.
@@ -14,8 +15,10 @@ pub(crate) enum Message {
     Peers(Vec<Neighbour>),
     /// A connection accepted by another shard.
     Adopt(Descriptor),
-    /// An idle connection of a shard that stops.
-    TakeOver(Descriptor),
+    /// A connection of another shard, frozen: its descriptors are released there.
+    Move(Box<FrozenConnection>),
+    /// Give so many connections to a shard.
+    Share { target: usize, count: usize },
     /// A listener of a shard that stops.
     TakeListener(Descriptor),
     /// Hand the listeners to another shard, finish what has begun, and stop within so many
@@ -25,21 +28,42 @@ pub(crate) enum Message {
     Drain { within_ms: u64 },
 }
 
+impl Message {
+    /// Everything open that comes with it.
+    pub(crate) fn descriptors(&self) -> Vec<Descriptor> {
+        match self {
+            Self::Adopt(descriptor) | Self::TakeListener(descriptor) => vec![*descriptor],
+            Self::Move(connection) => connection.descriptors().collect(),
+            Self::Peers(_) | Self::Share { .. } | Self::Retire { .. } | Self::Drain { .. } => {
+                Vec::new()
+            }
+        }
+    }
+}
+
 /// Where a shard's messages wait. Bounded by what sends them: one message per accepted
 /// connection, which the limit on connections counts, and a few per shard in its life.
 pub(crate) struct Mailbox {
     queue: SegQueue<Message>,
-    waker: Waker,
+    /// That of the shard's engine, which may be replaced while the shard lives.
+    waker: Mutex<Waker>,
 }
 
 impl Mailbox {
     pub(crate) const fn new(waker: Waker) -> Self {
-        Self { queue: SegQueue::new(), waker }
+        Self { queue: SegQueue::new(), waker: Mutex::new(waker) }
     }
 
     pub(crate) fn send(&self, message: Message) {
         self.queue.push(message);
-        self.waker.wake();
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner).wake();
+    }
+
+    /// The shard has another engine. Whoever has woken the one before has sent before: the shard
+    /// must look at its messages without waiting.
+    pub(crate) fn wake_with(&self, waker: Waker) {
+        waker.wake();
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = waker;
     }
 
     #[inline]

@@ -52,6 +52,15 @@ pub(crate) struct RequestData {
     shared: Rc<Shared>,
 }
 
+/// A request whose body is still arriving, as plain data.
+#[derive(Debug)]
+pub(crate) struct FrozenRequest {
+    head: Head,
+    bytes: Vec<u8>,
+    params: Vec<Range<u32>>,
+    route: usize,
+}
+
 /// What all requests of a shard share.
 pub(crate) struct Shared {
     pub(crate) engine: SharedEngine,
@@ -152,6 +161,25 @@ impl RequestData {
             self.copied.extend_from_slice(&chunk.as_slice()[*offset..*offset + self.head.len]);
             self.bytes = HeadBytes::Copied;
         }
+    }
+
+    /// What a request is whose head was detached; its parts can be put back.
+    pub(crate) fn freeze(&mut self) -> FrozenRequest {
+        self.detach();
+        FrozenRequest {
+            head: std::mem::take(&mut self.head),
+            bytes: std::mem::take(&mut self.copied),
+            params: std::mem::take(&mut self.params),
+            route: self.route,
+        }
+    }
+
+    /// Makes these parts those of a request that was frozen.
+    pub(crate) fn thaw(&mut self, frozen: FrozenRequest, socket: Descriptor) {
+        let FrozenRequest { head, bytes, params, route } = frozen;
+        (self.head, self.copied, self.params, self.route) = (head, bytes, params, route);
+        self.bytes = HeadBytes::Copied;
+        self.socket = Some(socket);
     }
 
     #[inline]

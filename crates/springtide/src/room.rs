@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use springtide_engine::{Descriptor, Op, PIECES_MAX, Piece};
+use springtide_engine::{Op, PIECES_MAX, Piece};
 use springtide_proto::{Inbox, Outbox};
 
 use crate::date::Date;
@@ -11,6 +11,7 @@ use crate::files::{FileService, RootId};
 use crate::limits::{Limits, SEND_BYTES_MAX};
 use crate::metrics::Counts;
 use crate::request::Shared;
+use crate::session::Session;
 use crate::table::Place;
 use crate::transport::Stage;
 
@@ -32,10 +33,12 @@ pub(crate) struct Room {
     pub(crate) ready: Vec<Place>,
     /// Connections whose descriptor is closed.
     pub(crate) closed: Vec<Place>,
-    /// Idle connections that another shard is to take over, with nothing in flight.
-    pub(crate) leaving: Vec<(Place, Descriptor)>,
+    /// Connections that another shard is to take over, with nothing in flight.
+    pub(crate) leaving: Vec<Place>,
     /// Makes the stage of each connection's transport; none for plain ones.
     pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
+    /// Makes the session of each connection; none for HTTP/1.1.
+    pub(crate) session: Option<fn() -> Session>,
     #[expect(clippy::vec_box, reason = "boxes move between here and connections without a copy")]
     traffic: Vec<Box<Traffic>>,
     buffers: Vec<Vec<u8>>,
@@ -47,6 +50,9 @@ pub(crate) struct Room {
 pub(crate) struct Traffic {
     pub(crate) inbox: Inbox,
     pub(crate) outbox: Outbox,
+    /// What is left of a send that was cut short, as it is to go on the wire: only while the
+    /// connection is being frozen.
+    pub(crate) sending: Vec<Piece>,
 }
 
 /// How many of each are kept for the next connection that needs one.
@@ -62,6 +68,7 @@ impl Room {
         limits: Limits,
         files: FileService,
         stage: Option<fn() -> Box<dyn Stage>>,
+        session: Option<fn() -> Session>,
     ) -> Self {
         let (date, now_ms) = {
             let engine = requests.engine.borrow();
@@ -83,6 +90,7 @@ impl Room {
             closed,
             leaving,
             stage,
+            session,
             traffic,
             buffers,
             pieces,

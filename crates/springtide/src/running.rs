@@ -1,6 +1,8 @@
 //! A running server: its threads, its addresses, how it is stopped.
 //! Dropping it stops nothing: a server runs until it is told to stop or cannot go on.
 
+mod balance;
+
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -167,7 +169,8 @@ impl Running {
         &self.addresses
     }
 
-    /// The engine's mechanism.
+    /// The mechanism that the engine was started with. A shard whose io_uring is refused later goes
+    /// on over epoll and says so on standard error.
     #[must_use]
     pub fn engine(&self) -> &'static str {
         self.choice.mechanism.name()
@@ -214,8 +217,8 @@ impl Running {
     }
 
     /// Stops one shard. Another one takes its listeners over, so that no connection that waits to
-    /// be accepted is lost; idle connections move to another shard, and those with
-    /// requests do so when these are answered. Waits for its end.
+    /// be accepted is lost, and its connections with whatever they are in the middle of: peers
+    /// notice nothing. Waits for its end.
     ///
     /// # Errors
     /// There is no such shard, or it has stopped already, or it is the last one.
@@ -261,7 +264,17 @@ fn run_shard(
     ready: &mpsc::SyncSender<Ready>,
     failure: &Failure,
 ) {
-    let made = engine(mechanism, &plan).and_then(|engine| set_up(engine, plan, counts.clone()));
+    let (number, spin_us) = (plan.number, plan.settings.spin_us);
+    let is_free = plan.settings.mechanism.is_none();
+    let mut made = engine(mechanism, number, spin_us);
+    // The first shards may have taken what the user may lock: the others need not fail for it.
+    if let Err(refused @ springtide_engine::Error::Refused(_)) = &made
+        && is_free
+    {
+        crate::report::error(format_args!("shard {number} runs on epoll: {refused}"));
+        made = engine(Mechanism::Epoll, number, spin_us);
+    }
+    let made = made.map_err(Error::Engine).and_then(|engine| set_up(engine, plan, counts.clone()));
     let mut shard = match made {
         Ok((shard, mailbox, addresses)) => {
             // Who started this thread waits for the answer.
@@ -274,9 +287,11 @@ fn run_shard(
             return;
         }
     };
+    // Behind a refused io_uring there is always epoll.
+    let fall_back = || engine(Mechanism::Epoll, number, spin_us);
     // Handlers are caught where they are called: a panic that comes here is a bug of ours, and a
     // server with a dead shard would leave its connections waiting.
-    let ended = catch_unwind(AssertUnwindSafe(|| shard.run())).unwrap_or(Err(PANICKED));
+    let ended = catch_unwind(AssertUnwindSafe(|| shard.run(fall_back))).unwrap_or(Err(PANICKED));
     if let Err(error) = ended {
         crate::report::error(format_args!("a shard cannot go on: {error}"));
         *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -285,19 +300,14 @@ fn run_shard(
     }
 }
 
-fn engine(mechanism: Mechanism, plan: &Plan) -> Result<Box<dyn Handle>, Error> {
-    let shard = u16::try_from(plan.number).map_err(|_| Error::Workers(plan.number))?;
-    let spin_us = plan.settings.spin_us;
+fn engine(
+    mechanism: Mechanism,
+    number: usize,
+    spin_us: u32,
+) -> Result<Box<dyn Handle>, springtide_engine::Error> {
+    let shard = u16::try_from(number).expect("there are at most SHARDS_MAX workers");
     let options = EngineOptions { shard, spin_us, ..EngineOptions::default() };
-    let mut made = springtide_engine::Engine::new(mechanism, options.clone());
-    // The first shards may have taken what the user may lock: the others need not fail for it.
-    if let Err(refused @ springtide_engine::Error::Refused(_)) = &made
-        && plan.settings.mechanism.is_none()
-    {
-        crate::report::error(format_args!("shard {shard} runs on epoll: {refused}"));
-        made = springtide_engine::Engine::new(Mechanism::Epoll, options);
-    }
-    Ok(Box::new(made.map_err(Error::Engine)?))
+    Ok(Box::new(springtide_engine::Engine::new(mechanism, options)?))
 }
 
 /// A shard over an engine, listening where the plan says.
@@ -323,8 +333,9 @@ pub(crate) fn set_up(
         addresses.push(engine.local_address(listener).unwrap_or_else(|_| address.clone()));
         listeners.push(listener);
     }
+    let Settings { limits, stage, session, .. } = plan.settings;
     let requests = Shared::new(Rc::new(RefCell::new(engine)), plan.router);
-    let mut room = Room::new(requests, plan.settings.limits, files, plan.settings.stage);
+    let mut room = Room::new(requests, limits, files, stage, session);
     room.roots = roots;
     let options = ShardOptions {
         number: plan.number,

@@ -15,6 +15,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::route::{RouteError, Router};
 use crate::running::{self, Running};
+use crate::session::Session;
 use crate::transport::Stage;
 
 /// A server, to be configured and then started.
@@ -50,6 +51,7 @@ pub(crate) struct Settings {
     pub(crate) accepting: Accepting,
     pub(crate) limits: Limits,
     pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
+    pub(crate) session: Option<fn() -> Session>,
 }
 
 /// How connections come to shards.
@@ -260,6 +262,13 @@ impl Server {
     #[cfg(test)]
     pub(crate) fn stage(mut self, make: fn() -> Box<dyn Stage>) -> Self {
         self.settings.stage = Some(make);
+        self
+    }
+
+    /// Sends back what it receives, instead of HTTP.
+    #[cfg(test)]
+    pub(crate) fn raw_echo(mut self) -> Self {
+        self.settings.session = Some(|| Session::Raw(crate::session::raw::Raw::default()));
         self
     }
 

@@ -1,16 +1,21 @@
 //! A shard: one thread, one engine, its connections, turn by turn.
 //! It takes no lock and shares nothing with other shards but mailboxes and counts.
 
+mod freeze;
+mod moving;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use springtide_engine::{Completion, Descriptor, Error, Moment, Op, Outcome, Wheel};
+use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Op, Outcome, Wheel};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, FrozenConnection};
 use crate::files::{FileEvent, FileReply};
 use crate::listener::{Accepted, LISTENER_TOKEN, Listeners, RESUME_TOKEN};
 use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::ShardCounts;
+use crate::peer::PeerIds;
 use crate::room::Room;
 use crate::session::Session;
 use crate::session::http1::Http1;
@@ -35,6 +40,9 @@ pub(crate) struct Shard {
     /// How many connections were dealt to each neighbour.
     dealt: Vec<u64>,
     number: usize,
+    peers: PeerIds,
+    /// How many connections are to go to which shard.
+    shares: VecDeque<(usize, usize)>,
     /// This shard deals what it accepts to all shards.
     is_dealing: bool,
     stopping: Option<Stopping>,
@@ -75,6 +83,8 @@ impl Shard {
             neighbours: Vec::new(),
             dealt: Vec::new(),
             number,
+            peers: PeerIds::of(number),
+            shares: VecDeque::new(),
             is_dealing,
             stopping: None,
             completions,
@@ -87,13 +97,24 @@ impl Shard {
         self.listeners.add(listener, &self.room);
     }
 
-    /// Turns until the shard is to end and everything has ended.
-    pub(crate) fn run(&mut self) -> Result<(), Error> {
+    /// Turns until the shard is to end and everything has ended. When the system refuses the engine
+    /// while it runs, the shard goes on over the one that `fall_back` makes, once.
+    pub(crate) fn run(
+        &mut self,
+        fall_back: impl FnOnce() -> Result<Box<dyn Handle>, Error>,
+    ) -> Result<(), Error> {
+        let mut fall_back = Some(fall_back);
         let result = loop {
-            match self.turn() {
-                Ok(true) => {}
+            let error = match self.turn() {
+                Ok(true) => continue,
                 Ok(false) => break Ok(()),
-                Err(error) => break Err(error),
+                Err(error) => error,
+            };
+            let is_refused = matches!(error, Error::LateRefusal { .. });
+            let engine = if is_refused { fall_back.take() } else { None };
+            let Some(engine) = engine else { break Err(error) };
+            if let Err(error) = self.fall_back(error, engine) {
+                break Err(error);
             }
         };
         self.end();
@@ -104,7 +125,12 @@ impl Shard {
     pub(crate) fn turn(&mut self) -> Result<bool, Error> {
         let mut completions = std::mem::take(&mut self.completions);
         let deadline = self.deadline();
-        self.room.requests.engine.borrow_mut().turn(deadline, &mut completions)?;
+        let turned = self.room.requests.engine.borrow_mut().turn(deadline, &mut completions);
+        if let Err(error) = turned {
+            // What has ended is not lost with the engine.
+            self.completions = completions;
+            return Err(error);
+        }
         self.room.begin_turn();
         // First, because who they are to be dealt to is told by message.
         while let Some(message) = self.mailbox.next() {
@@ -128,7 +154,7 @@ impl Shard {
     }
 
     fn deadline(&self) -> Option<Moment> {
-        if !self.room.ready.is_empty() {
+        if !(self.room.ready.is_empty() && self.room.dirty.is_empty()) {
             return Some(Moment::ZERO);
         }
         let stop = self.stopping.as_ref().map(|stopping| stopping.until_ms);
@@ -221,10 +247,11 @@ impl Shard {
 
     fn open(&mut self, socket: Descriptor) {
         self.open.fetch_add(1, Ordering::Relaxed);
-        let room = &mut self.room;
+        let (room, id) = (&mut self.room, self.peers.next());
         let place = self.connections.insert_with(|place| {
-            let session = Session::Http1(Http1::new(room));
-            Connection::open(place, socket, session, room)
+            let session =
+                room.session.map_or_else(|| Session::Http1(Http1::new(room)), |make| make());
+            Connection::open(place, id, socket, session, room)
         });
         self.file(place);
         if self.is_full() {
@@ -266,8 +293,9 @@ impl Shard {
         let asker = self.connections.get_mut(place).filter(|connection| connection.is_open());
         match asker {
             Some(connection) => connection.tell(&mut self.room, |session, outbox, room| {
-                let Session::Http1(session) = session;
-                session.file_event(event, outbox, room);
+                if let Session::Http1(session) = session {
+                    session.file_event(event, outbox, room);
+                }
             }),
             None => {
                 if let Some(stream) = opened {
@@ -313,10 +341,8 @@ impl Shard {
         if !self.room.closed.is_empty() {
             self.forget_closed();
         }
-        for (place, socket) in std::mem::take(&mut self.room.leaving) {
-            if self.forget(place) {
-                self.pass_on(Message::TakeOver(socket));
-            }
+        if !self.room.leaving.is_empty() {
+            self.depart();
         }
     }
 
@@ -347,32 +373,24 @@ impl Shard {
     }
 
     fn handle(&mut self, message: Message) {
+        for descriptor in message.descriptors() {
+            self.room.requests.engine.borrow_mut().take_over(descriptor);
+        }
         match message {
             Message::Peers(neighbours) => {
                 self.dealt = vec![0; neighbours.len()];
                 self.neighbours = neighbours;
             }
-            Message::Adopt(socket) => {
-                self.taken_over(socket);
-                self.adopt(socket);
+            message @ (Message::Move(_) | Message::TakeListener(_)) if self.stopping.is_some() => {
+                self.pass_on(message);
             }
-            message @ Message::TakeOver(_) if self.stopping.is_some() => self.pass_on(message),
-            Message::TakeOver(socket) => {
-                self.taken_over(socket);
-                self.open(socket);
-            }
-            message @ Message::TakeListener(_) if self.stopping.is_some() => self.pass_on(message),
-            Message::TakeListener(listener) => {
-                self.taken_over(listener);
-                self.listeners.add(listener, &self.room);
-            }
+            Message::Adopt(socket) => self.adopt(socket),
+            Message::Move(connection) => self.take_in(*connection),
+            Message::TakeListener(listener) => self.listeners.add(listener, &self.room),
+            Message::Share { target, count } => self.share(target, count),
             Message::Retire { within_ms } => self.stop(within_ms, true),
             Message::Drain { within_ms } => self.stop(within_ms, false),
         }
-    }
-
-    fn taken_over(&self, descriptor: Descriptor) {
-        self.room.requests.engine.borrow_mut().take_over(descriptor);
     }
 
     fn stop(&mut self, within_ms: u64, hands_over: bool) {
@@ -381,52 +399,15 @@ impl Shard {
         for listener in self.listeners.leave(&self.room) {
             self.pass_on(Message::TakeListener(listener));
         }
+        self.finish_connections();
+    }
+
+    /// Connections go to a shard that goes on, or finish what has begun where there is none.
+    fn finish_connections(&mut self) {
         let begin = if self.heir().is_some() { Connection::leave } else { Connection::drain };
         for place in self.connections.places() {
             self.with(place, begin);
         }
-    }
-
-    /// A listener, or a connection that was accepted too late for this shard, goes to a shard that
-    /// goes on, or is closed where there is none.
-    fn pass_on(&self, message: Message) {
-        let mut message = self.released(message);
-        while let Some(heir) = self.heir() {
-            heir.mailbox.send(message);
-            // It may have ended just before it got the message: then the next one takes over.
-            if !heir.counts.has_ended() {
-                return;
-            }
-            match heir.mailbox.next() {
-                Some(returned) => message = returned,
-                None => return,
-            }
-        }
-        if let Message::Adopt(descriptor)
-        | Message::TakeOver(descriptor)
-        | Message::TakeListener(descriptor) = message
-        {
-            self.room.submit(Op::Close { descriptor }, CLOSE_TOKEN);
-        }
-    }
-
-    /// Makes the engine forget what goes to another one.
-    fn released(&self, message: Message) -> Message {
-        let mut engine = self.room.requests.engine.borrow_mut();
-        let mut release = |descriptor| engine.release(descriptor).unwrap_or(descriptor);
-        match message {
-            Message::TakeOver(socket) => Message::TakeOver(release(socket)),
-            Message::TakeListener(listener) => Message::TakeListener(release(listener)),
-            other => other,
-        }
-    }
-
-    /// A shard that goes on when this one stops.
-    fn heir(&self) -> Option<&Neighbour> {
-        let hands_over = self.stopping.as_ref().is_some_and(|stopping| stopping.hands_over);
-        let others = self.neighbours.iter().enumerate().filter(|_| hands_over);
-        let mut others = others.filter(|(number, _)| *number != self.number);
-        others.find(|(_, other)| !other.counts.has_ended()).map(|(_, other)| other)
     }
 
     /// This shard cannot go on: the server ends.
@@ -441,15 +422,5 @@ impl Shard {
             && self.connections.len() == 0
             && !self.listeners.is_accepting()
             && self.room.requests.engine.borrow().in_flight() == 0
-    }
-
-    /// What was sent to a shard that has ended goes on to another or is closed.
-    fn end(&self) {
-        self.counts.end();
-        while let Some(message) = self.mailbox.next() {
-            if let Message::Adopt(_) | Message::TakeOver(_) | Message::TakeListener(_) = message {
-                self.pass_on(message);
-            }
-        }
     }
 }

@@ -10,4 +10,10 @@ pub(crate) trait Stage {
 
     /// Makes of plain pieces what is to be sent.
     fn seal(&mut self, pieces: &mut Vec<Piece>);
+
+    /// All it must remember to go on elsewhere.
+    fn freeze(&self) -> Vec<u8>;
+
+    /// Makes a fresh stage the one that was frozen.
+    fn thaw(&mut self, frozen: &[u8]);
 }

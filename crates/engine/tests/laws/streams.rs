@@ -134,6 +134,38 @@ pub(crate) fn a_cancelled_send_tells_how_far_it_came<S: Stage>(stage: &S) {
     assert_pattern(0, &bytes);
 }
 
+/// Law 4: also a send to a peer that has ended its own side can be cancelled at any time. To the
+/// kernel such a socket is always ready, whether it has room or not.
+pub(crate) fn a_send_to_a_half_closed_peer_is_cancelled<S: Stage>(stage: &S) {
+    const ALL: usize = 32 << 20;
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    for turns in [0, 1, 2, 5, 20, 60, 100] {
+        let (socket, mut outside) = shard.meet(stage, &port);
+        outside.shutdown();
+        let send = shard.send(socket, pattern(0, ALL), 1);
+        for _ in 0..turns {
+            shard.engine.waker().wake();
+            assert!(shard.turn().is_empty(), "32 MiB do not fit");
+        }
+        shard.cancel(send);
+        let Outcome::Failed(Error::Cancelled, Memory::Pieces { sent, .. }) = shard.last(send)
+        else {
+            panic!("32 MiB do not fit")
+        };
+        let close = shard.close(socket, 2);
+        shard.last(close);
+        let (mut bytes, patience) = (Vec::new(), Patience::until("what was sent is there"));
+        while !outside.is_ended() {
+            outside.read(&mut bytes);
+            shard.turn_on();
+            patience.spend();
+        }
+        assert_eq!(bytes.len(), sent, "behind {turns} turns");
+        assert_pattern(0, &bytes);
+    }
+}
+
 /// Law 7: pausing (cancelling) and resuming a receive under a flood loses and doubles nothing.
 pub(crate) fn a_paused_receive_loses_nothing<S: Stage>(stage: &S) {
     const ALL: usize = 4 << 20;

@@ -1,6 +1,10 @@
 //! The server's side of one HTTP/1.1 connection as a state machine; every transition stands here.
 //! It must never read a clock or a socket, and never read a request behind one it has refused.
 
+mod freeze;
+
+pub use freeze::Frozen;
+
 use super::body::Body;
 use super::chunked::Step;
 use super::encode::OpenReply;

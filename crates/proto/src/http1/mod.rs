@@ -20,6 +20,6 @@ pub use encode::{Opening, Reply, ReplyBody};
 pub use event::{Deadline, Exchange, Received, StreamEnd};
 pub use head::{BodyLength, Field, Head, Span, Version};
 pub use limits::{FIELDS_MAX, Limits};
-pub use machine::Machine;
+pub use machine::{Frozen, Machine};
 pub use media_type::MediaType;
 pub use refusal::Refusal;

@@ -12,14 +12,14 @@ use http::StatusCode;
 /// Replies that came before their turn.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    replies: Vec<HeldReply>,
+    pub(super) replies: Vec<HeldReply>,
 }
 
 #[derive(Debug)]
-struct HeldReply {
-    number: u32,
-    open: OpenReply,
-    outbox: Outbox,
+pub(super) struct HeldReply {
+    pub(super) number: u32,
+    pub(super) open: OpenReply,
+    pub(super) outbox: Outbox,
 }
 
 impl Held {
@@ -122,14 +122,22 @@ impl Machine {
 
     /// Gives up a reply whose body cannot be completed: what was encoded is sent, then the
     /// connection closes, so that the peer sees the body is cut (RFC 9112 §8).
+    /// A reply that has not begun is given up in the same way, when its turn comes.
     pub fn abort_reply(&mut self, exchange: Exchange) {
         if self.open.writing == Writing::Cut {
             return;
         }
         if exchange.number == self.owed {
-            self.cut();
-        } else {
-            self.held_reply(exchange).open.writing = Writing::Cut;
+            return self.cut();
+        }
+        let held = self.held.get_or_insert_default();
+        match held.position(exchange.number) {
+            Some(position) => held.replies[position].open.writing = Writing::Cut,
+            None => held.replies.push(HeldReply {
+                number: exchange.number,
+                open: OpenReply { writing: Writing::Cut, left: 0 },
+                outbox: Outbox::new(),
+            }),
         }
     }
 

@@ -6,6 +6,7 @@
 mod bodies;
 mod deadlines;
 mod driver;
+mod freezing;
 mod heads;
 mod limits;
 mod order;

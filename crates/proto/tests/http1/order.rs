@@ -202,3 +202,26 @@ fn a_sized_body_keeps_its_length() {
     driver.machine.send_reply(exchange, &reply(200), ReplyBody::Sized(3), &mut driver.outbox);
     driver.machine.send_body(exchange, "four".into(), &mut driver.outbox);
 }
+
+/// A reply that has not begun can be given up before its turn: the connection ends behind the
+/// replies that come first.
+#[test]
+fn a_reply_is_given_up_before_it_begins() {
+    for answered_first in [false, true] {
+        let mut driver = driver_with(2);
+        driver.feed(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf");
+        if answered_first {
+            answer(&mut driver, 0);
+        }
+        driver.machine.end_of_stream();
+        driver.machine.abort_reply(driver.exchanges[2]);
+        assert!(!driver.machine.awaits_reply(driver.exchanges[2]));
+        answer(&mut driver, 1);
+        if !answered_first {
+            assert!(!driver.machine.wants_close());
+            answer(&mut driver, 0);
+        }
+        assert_eq!(bodies(&driver.sent()), "<0><1>");
+        assert!(driver.machine.wants_close());
+    }
+}

@@ -110,6 +110,14 @@ impl Job {
         }
     }
 
+    /// The file it has open, when its operation has ended and it does not go on.
+    pub(super) fn into_file(self) -> Option<Descriptor> {
+        match self.stage {
+            Stage::Opening => None,
+            Stage::Reading(file, _) | Stage::Verifying(file, _) => Some(file.descriptor),
+        }
+    }
+
     /// Opens the file.
     pub(super) fn open(&mut self, means: &mut Means<'_>) {
         self.opened_at = means.engine.now();

@@ -2,6 +2,7 @@
 //! It never waits, and never makes a system call: the engine does.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use springtide_engine::{Completion, Descriptor, Error, Handle, Op};
 use springtide_proto::http1::Exchange;
@@ -10,7 +11,7 @@ use super::cache::Cache;
 use super::job::{Job, Means, Waiter};
 use super::query::{FileQuery, Question};
 use super::representation::{busy, plain};
-use super::stream::{Stream, StreamId};
+use super::stream::{SharedFile, Stream, StreamId};
 use super::token::{Tokens, Whose};
 use super::{Files, path};
 use crate::response::Response;
@@ -80,6 +81,10 @@ pub(crate) struct FileService {
     pub(super) waiting: usize,
     pub(super) loading_bytes: u64,
     is_closing: bool,
+    /// Opened for nobody, because everything is frozen.
+    pub(super) strays: Vec<Descriptor>,
+    /// Files of the bodies that are being thawed.
+    pub(super) thawed: HashMap<Descriptor, Rc<SharedFile>>,
     /// Where paths are decoded.
     memory: Vec<u8>,
 }
@@ -105,6 +110,8 @@ impl FileService {
             waiting: 0,
             loading_bytes: 0,
             is_closing: false,
+            strays: Vec::new(),
+            thawed: HashMap::new(),
             memory: Vec::new(),
         }
     }
@@ -116,9 +123,7 @@ impl FileService {
         files: &Files,
     ) -> Result<RootId, Error> {
         let descriptor = engine.open_directory(files.directory())?;
-        let cache = Cache::new(files.memory_bytes_max);
-        let (jobs, files) = (HashMap::new(), files.clone());
-        self.roots.push(Root { descriptor, files, cache, jobs, reported: None });
+        self.roots.push(Root::new(descriptor, files));
         Ok(RootId(self.roots.len() - 1))
     }
 

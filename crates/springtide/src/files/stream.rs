@@ -21,9 +21,9 @@ pub(crate) struct StreamId(pub(super) Place);
 /// An open file that several streams read from. It is closed when the last one has ended.
 #[derive(Debug)]
 pub(super) struct SharedFile {
-    root: RootId,
-    path: CString,
-    file: OpenFile,
+    pub(super) root: RootId,
+    pub(super) path: CString,
+    pub(super) file: OpenFile,
 }
 
 impl SharedFile {
@@ -36,15 +36,15 @@ impl SharedFile {
 #[derive(Debug)]
 pub(super) struct Stream {
     asker: Asker,
-    file: Rc<SharedFile>,
+    pub(super) file: Rc<SharedFile>,
     /// What has not been given out yet.
-    left: Range<u64>,
-    stage: Stage,
-    is_abandoned: bool,
+    pub(super) left: Range<u64>,
+    pub(super) stage: Stage,
+    pub(super) is_abandoned: bool,
 }
 
 #[derive(Debug)]
-enum Stage {
+pub(super) enum Stage {
     /// Nobody has asked for the next piece.
     Idle,
     Reading,

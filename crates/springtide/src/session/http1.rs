@@ -1,6 +1,10 @@
 //! The HTTP/1.1 session: requests out of bytes, handlers called, replies into the outbox.
 //! It never touches the socket, and decides nothing that the machine decides.
 
+mod freeze;
+
+pub(crate) use freeze::FrozenHttp1;
+
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -144,6 +148,7 @@ impl Http1 {
                 }
                 if let Some(reply) = reply {
                     self.file_reply(exchange, reply, outbox, room);
+                    self.pump(outbox.len(), room);
                 }
             }
         }
@@ -242,7 +247,8 @@ impl Http1 {
         self.machine.refuse(refusal, room.date.opening(), outbox);
     }
 
-    /// What the file service has for this connection.
+    /// What the file service has for this connection. The next piece is asked for by
+    /// [`Self::pump`].
     pub(crate) fn file_event(&mut self, event: FileEvent, outbox: &mut Outbox, room: &mut Room) {
         match event {
             FileEvent::Reply(asker, reply) => {
@@ -265,7 +271,6 @@ impl Http1 {
                 self.machine.abort_reply(asker.exchange);
             }
         }
-        self.pump(outbox.len(), room);
     }
 
     #[inline(never)]
@@ -294,7 +299,6 @@ impl Http1 {
                     busy.streams.iter().position(|(own, _)| own.number() > exchange.number());
                 let position = later.unwrap_or(busy.streams.len());
                 busy.streams.insert(position, (exchange, stream));
-                self.pump(outbox.len(), room);
             }
         }
     }
@@ -355,10 +359,6 @@ impl Http1 {
     #[inline]
     pub(crate) fn is_peer_done(&self) -> bool {
         self.machine.is_peer_done()
-    }
-
-    pub(crate) fn is_idle(&self) -> bool {
-        self.machine.is_idle()
     }
 
     pub(crate) fn abandon(&mut self, room: &mut Room) {

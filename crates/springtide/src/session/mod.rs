@@ -1,7 +1,9 @@
 //! Sessions: a protocol's machine bound to a connection, one kind a file.
 //! A session knows no socket: it takes bytes, and writes to the outbox.
 
+mod freeze;
 pub(crate) mod http1;
+pub(crate) mod raw;
 
 use springtide_engine::{Chunk, Descriptor};
 use springtide_proto::Outbox;
@@ -9,7 +11,9 @@ use springtide_proto::Outbox;
 use crate::limits::{BYTES_PER_TURN_MAX, EXCHANGES_PER_TURN_MAX};
 use crate::room::Room;
 use crate::table::Place;
+pub(crate) use freeze::FrozenSession;
 use http1::Http1;
+use raw::Raw;
 
 /// Which connection a session works for.
 #[derive(Clone, Copy)]
@@ -87,6 +91,7 @@ pub(crate) enum Step {
 /// A session of any kind.
 pub(crate) enum Session {
     Http1(Http1),
+    Raw(Raw),
 }
 
 impl Session {
@@ -101,6 +106,7 @@ impl Session {
     ) -> (usize, Step) {
         match self {
             Self::Http1(session) => session.receive(source, who, outbox, room),
+            Self::Raw(session) => session.receive(source, outbox, room),
         }
     }
 
@@ -108,6 +114,7 @@ impl Session {
     pub(crate) fn end_of_stream(&mut self) {
         match self {
             Self::Http1(session) => session.end_of_stream(),
+            Self::Raw(session) => session.end_of_stream(),
         }
     }
 
@@ -116,6 +123,7 @@ impl Session {
     pub(crate) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
         match self {
             Self::Http1(session) => session.pump(waiting_bytes, room),
+            Self::Raw(_) => {}
         }
     }
 
@@ -124,6 +132,7 @@ impl Session {
     pub(crate) fn awaits_sent(&self) -> bool {
         match self {
             Self::Http1(session) => session.awaits_sent(),
+            Self::Raw(session) => session.wants_close(),
         }
     }
 
@@ -132,12 +141,14 @@ impl Session {
     pub(crate) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
         match self {
             Self::Http1(session) => session.next_deadline_ms(room),
+            Self::Raw(_) => None,
         }
     }
 
     pub(crate) fn on_deadline(&mut self, outbox: &mut Outbox, room: &mut Room) {
         match self {
             Self::Http1(session) => session.on_deadline(outbox, room),
+            Self::Raw(_) => {}
         }
     }
 
@@ -145,6 +156,7 @@ impl Session {
     pub(crate) fn drain(&mut self) {
         match self {
             Self::Http1(session) => session.drain(),
+            Self::Raw(session) => session.drain(),
         }
     }
 
@@ -153,6 +165,7 @@ impl Session {
     pub(crate) fn wants_close(&self) -> bool {
         match self {
             Self::Http1(session) => session.wants_close(),
+            Self::Raw(session) => session.wants_close(),
         }
     }
 
@@ -161,13 +174,7 @@ impl Session {
     pub(crate) fn is_peer_done(&self) -> bool {
         match self {
             Self::Http1(session) => session.is_peer_done(),
-        }
-    }
-
-    /// Whether nothing has begun: the connection can be closed without breaking anything.
-    pub(crate) fn is_idle(&self) -> bool {
-        match self {
-            Self::Http1(session) => session.is_idle(),
+            Self::Raw(_) => false,
         }
     }
 
@@ -175,6 +182,7 @@ impl Session {
     pub(crate) fn abandon(&mut self, room: &mut Room) {
         match self {
             Self::Http1(session) => session.abandon(room),
+            Self::Raw(_) => {}
         }
     }
 }

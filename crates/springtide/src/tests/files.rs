@@ -7,10 +7,10 @@ use super::{Backend, Stage, over_all_backends};
 use crate::{Files, Server};
 
 /// A directory of its own, removed when the test ends.
-struct Directory(PathBuf);
+pub(super) struct Directory(pub(super) PathBuf);
 
 impl Directory {
-    fn new(backend: Backend, name: &str, files: &[(&str, &[u8])]) -> Self {
+    pub(super) fn new(backend: Backend, name: &str, files: &[(&str, &[u8])]) -> Self {
         let unique = format!("springtide-{}-{backend:?}-{name}", std::process::id());
         let path = std::env::temp_dir().join(unique);
         std::fs::create_dir_all(&path).unwrap();
@@ -29,7 +29,8 @@ impl Drop for Directory {
 
 fn stage(backend: Backend, directory: &Directory, files: &[(&str, &[u8])]) -> Stage {
     let served = Files::new(&directory.0).memory_bytes_max(1 << 20);
-    let server = Server::new().get("/hello", || "hello").files("/", served);
+    let server =
+        Server::new().get("/hello", || "hello").post("/upload", || "up").files("/", served);
     Stage::with_world(backend, server, |world| {
         for (file, bytes) in files {
             world.write_file(directory.0.join(file), bytes);
@@ -79,6 +80,22 @@ fn a_peer_that_leaves_a_stream_leaves_nothing(backend: Backend) {
     assert!(stage.talk_to_end(&mut peer, request).ends_with("hello"));
 }
 
+/// A peer that ends its side in the middle of an upload still gets the replies before it.
+fn an_upload_cut_behind_a_stream_ends_behind_it(backend: Backend) {
+    let large = vec![7; 3_000_000];
+    let files: [(&str, &[u8]); 1] = [("large.bin", &large)];
+    let directory = Directory::new(backend, "cut", &files);
+    let mut stage = stage(backend, &directory, &files);
+    let mut peer = stage.connect();
+    let requests = b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n\
+        POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf";
+    assert_eq!(peer.write(requests), requests.len());
+    peer.shutdown();
+    let received = stage.talk(&mut peer, b"", usize::MAX);
+    let end = received.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    assert!(received[end..] == large, "the file and nothing else");
+}
+
 /// The head of a streamed file stands alone, and the connection goes on.
 fn the_head_of_a_stream_has_no_body(backend: Backend) {
     let large = vec![7; 2_000_000];
@@ -98,4 +115,5 @@ over_all_backends!(
     the_head_of_a_stream_has_no_body,
     files_keep_their_place_among_replies,
     a_peer_that_leaves_a_stream_leaves_nothing,
+    an_upload_cut_behind_a_stream_ends_behind_it,
 );

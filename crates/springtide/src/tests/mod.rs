@@ -5,18 +5,17 @@ mod ends;
 mod exchanges;
 mod fairness;
 mod files;
+mod freeze;
 mod stage;
 mod time;
 mod transport;
 
 pub(crate) use stage::{Backend, Peer, Stage};
 
-/// Makes one test per backend of a function that takes one.
+/// Makes one test per backend of a function that takes one, and one of a shard that is frozen and
+/// thawed all the time.
 macro_rules! over_all_backends {
     ($($name:ident),* $(,)?) => {
-        mod simulated {
-            $(#[test] fn $name() { super::$name(crate::tests::Backend::Simulated); })*
-        }
         mod uring {
             $(#[test] fn $name() { super::$name(crate::tests::Backend::Uring); })*
         }
@@ -26,6 +25,22 @@ macro_rules! over_all_backends {
         mod poll {
             $(#[test] fn $name() { super::$name(crate::tests::Backend::Poll); })*
         }
+        mod moving {
+            $(#[test] fn $name() { super::$name(crate::tests::Backend::Moving); })*
+        }
+        crate::tests::over_simulated_backends!($($name),*);
+    };
+}
+/// The same for functions that need virtual time.
+macro_rules! over_simulated_backends {
+    ($($name:ident),* $(,)?) => {
+        mod simulated {
+            $(#[test] fn $name() { super::$name(crate::tests::Backend::Simulated); })*
+        }
+        mod moving_simulated {
+            $(#[test] fn $name() { super::$name(crate::tests::Backend::MovingSimulated); })*
+        }
     };
 }
 pub(crate) use over_all_backends;
+pub(crate) use over_simulated_backends;

@@ -1,16 +1,20 @@
 //! One shard of a server and its peers on one thread.
 //! Nothing here waits for anything but turns.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use springtide_engine::simulated::{Client, World};
-use springtide_engine::{Address, Engine, EngineOptions, Handle, Mechanism, Waker};
+use springtide_engine::{Address, Engine, EngineOptions, Error, Handle, Mechanism, Waker};
 
+use crate::mailbox::{Mailbox, Message};
 use crate::metrics::{Counts, Metrics};
+use crate::peer::PeerId;
 use crate::running::{Plan, set_up};
 use crate::server::Server;
 use crate::shard::Shard;
@@ -22,11 +26,59 @@ pub(crate) enum Backend {
     Uring,
     Epoll,
     Poll,
+    /// Frozen and thawed from one mechanism to the next all the time.
+    Moving,
+    /// The same from one simulated engine to the next.
+    MovingSimulated,
+}
+
+/// The mechanisms of the system, in the order in which a shard moves: a further one is a further
+/// name.
+pub(crate) const SYSTEM: &[Backend] = &[Backend::Uring, Backend::Epoll, Backend::Poll];
+/// The turns between two moves: enough for a file to be looked up, which begins anew behind each.
+const MOVES_EVERY: u64 = 5;
+
+impl Backend {
+    pub(crate) fn is_simulated(self) -> bool {
+        matches!(self, Self::Simulated | Self::MovingSimulated)
+    }
+
+    pub(crate) fn is_moving(self) -> bool {
+        matches!(self, Self::Moving | Self::MovingSimulated)
+    }
+
+    /// Where a shard of this stage goes behind a turn, if it goes.
+    fn next(self, turns: u64) -> Option<Self> {
+        match self {
+            Self::MovingSimulated if turns.is_multiple_of(MOVES_EVERY) => Some(self),
+            Self::Moving if turns.is_multiple_of(MOVES_EVERY) => {
+                let moves = usize::try_from(turns / MOVES_EVERY).unwrap();
+                Some(SYSTEM[moves % SYSTEM.len()])
+            }
+            _ => None,
+        }
+    }
+
+    /// An engine; simulated ones of one stage share its world.
+    pub(crate) fn engine(self, world: Option<&World>) -> Box<dyn Handle> {
+        let options = EngineOptions::default();
+        let engine = match self {
+            Self::Simulated | Self::MovingSimulated => {
+                Engine::simulated(world.expect("it has a world"), &options)
+            }
+            Self::Uring | Self::Moving => Engine::new(Mechanism::Uring, options).unwrap(),
+            Self::Epoll => Engine::new(Mechanism::Epoll, options).unwrap(),
+            Self::Poll => Engine::new(Mechanism::Poll, options).unwrap(),
+        };
+        Box::new(engine)
+    }
 }
 
 /// A shard with its world.
 pub(crate) struct Stage {
+    backend: Backend,
     shard: Shard,
+    mailbox: Arc<Mailbox>,
     address: Address,
     world: Option<World>,
     waker: Waker,
@@ -47,10 +99,15 @@ impl Stage {
     /// A stage whose bytes are there at once: written in one turn, they are received in the next.
     /// TCP on loopback may take a while longer, and then turns say nothing.
     pub(crate) fn at_once(backend: Backend, server: Server) -> Self {
-        if backend == Backend::Simulated {
+        if backend.is_simulated() {
             return Self::new(backend, server);
         }
-        let unique = format!("springtide-{}-{backend:?}.sock", std::process::id());
+        Self::on_unix(backend, server, "at-once")
+    }
+
+    /// A stage that listens on a Unix socket, named after the test: its buffers are small.
+    pub(crate) fn on_unix(backend: Backend, server: Server, name: &str) -> Self {
+        let unique = format!("springtide-{}-{backend:?}-{name}.sock", std::process::id());
         let path = std::env::temp_dir().join(unique);
         let server = server.listen(&format!("unix:{}", path.display())).unwrap();
         let mut stage = Self::listening(backend, server, |_| {});
@@ -68,23 +125,17 @@ impl Stage {
     }
 
     fn listening(backend: Backend, mut server: Server, prepare: impl FnOnce(&World)) -> Self {
-        let options = EngineOptions::default();
-        let (engine, world) = match backend {
-            Backend::Simulated => {
-                let world = World::new(7);
-                prepare(&world);
-                (Engine::simulated(&world, &options), Some(world))
-            }
-            Backend::Uring => (Engine::new(Mechanism::Uring, options).unwrap(), None),
-            Backend::Epoll => (Engine::new(Mechanism::Epoll, options).unwrap(), None),
-            Backend::Poll => (Engine::new(Mechanism::Poll, options).unwrap(), None),
-        };
+        let world = backend.is_simulated().then(|| World::new(7));
+        if let Some(world) = &world {
+            prepare(world);
+        }
+        let engine = backend.engine(world.as_ref());
         let waker = engine.waker();
         let metrics = server.metrics();
         let plan = Plan::of(&mut server);
-        let (shard, _, addresses) = set_up(Box::new(engine), plan, metrics.add_shard()).unwrap();
+        let (shard, mailbox, addresses) = set_up(engine, plan, metrics.add_shard()).unwrap();
         let address = addresses[0].clone();
-        Self { shard, address, world, waker, metrics, turns: 0, path: None }
+        Self { backend, shard, mailbox, address, world, waker, metrics, turns: 0, path: None }
     }
 
     /// One turn; it never sleeps.
@@ -92,7 +143,49 @@ impl Stage {
         self.waker.wake();
         self.shard.turn().unwrap();
         self.turns += 1;
+        if let Some(next) = self.backend.next(self.turns) {
+            self.move_to(next);
+        }
         assert!(self.turns < TURNS_MAX, "the test goes on for ever");
+    }
+
+    /// Freezes the shard and thaws it over another engine; how many turns of the old one it took.
+    pub(crate) fn move_to(&mut self, backend: Backend) -> u64 {
+        let engine = backend.engine(self.world.as_ref());
+        self.move_over(engine)
+    }
+
+    pub(crate) fn move_over(&mut self, engine: Box<dyn Handle>) -> u64 {
+        let handoff = self.shard.freeze().unwrap();
+        let turns = handoff.turns;
+        self.waker = engine.waker();
+        self.shard.thaw(engine, handoff);
+        turns
+    }
+
+    /// One turn; true when it was the last of its engine and the shard has another one now.
+    pub(crate) fn turn_or_fall_back(&mut self, backend: Backend) -> bool {
+        self.waker.wake();
+        let Err(refusal) = self.shard.turn() else { return false };
+        let engine = backend.engine(self.world.as_ref());
+        self.waker = engine.waker();
+        self.shard.fall_back(refusal, || Ok(engine)).unwrap();
+        true
+    }
+
+    /// Tells the shard to stop at once, and runs it as its thread does, with an engine to fall back
+    /// on.
+    pub(crate) fn run_to_end(&mut self, spare: Box<dyn Handle>) -> Result<(), Error> {
+        self.mailbox.send(Message::Drain { within_ms: 0 });
+        self.shard.run(|| Ok(spare))
+    }
+
+    /// The names of all connections.
+    pub(crate) fn peers(&mut self) -> BTreeSet<PeerId> {
+        let peers = self.shard.peers();
+        let names: BTreeSet<PeerId> = peers.iter().copied().collect();
+        assert_eq!(names.len(), peers.len(), "no two connections have the same name");
+        names
     }
 
     /// Turns until `done` gives something.

@@ -3,19 +3,18 @@
 
 use std::time::Duration;
 
-use super::{Backend, Stage};
+use super::{Backend, Stage, over_simulated_backends};
 use crate::Server;
 
-fn stage() -> Stage {
-    Stage::new(Backend::Simulated, Server::new().get("/", || "root").post("/", || "posted"))
+fn stage(backend: Backend) -> Stage {
+    Stage::new(backend, Server::new().get("/", || "root").post("/", || "posted"))
 }
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A head has ten seconds from its first byte, however its bytes come.
-#[test]
-fn a_slow_head_is_refused() {
-    let mut stage = stage();
+fn a_slow_head_is_refused(backend: Backend) {
+    let mut stage = stage(backend);
     let mut peer = stage.connect();
     let mut received = Vec::new();
     for byte in b"GET / HTT" {
@@ -25,7 +24,7 @@ fn a_slow_head_is_refused() {
         peer.read(&mut received);
         assert!(received.is_empty() && !peer.is_ended());
     }
-    stage.advance(SECOND * 2);
+    stage.advance(SECOND * 3);
     peer.read(&mut received);
     assert!(received.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&received));
     assert!(peer.is_ended());
@@ -33,9 +32,8 @@ fn a_slow_head_is_refused() {
 }
 
 /// An idle connection is closed after sixty seconds and not before.
-#[test]
-fn an_idle_connection_is_closed() {
-    let mut stage = stage();
+fn an_idle_connection_is_closed(backend: Backend) {
+    let mut stage = stage(backend);
     let mut peer = stage.connect();
     let reply = stage.talk(&mut peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 100);
     assert!(reply.starts_with(b"HTTP/1.1 200 OK"));
@@ -52,9 +50,8 @@ fn an_idle_connection_is_closed() {
 }
 
 /// A connection that never says anything is closed as an idle one.
-#[test]
-fn a_silent_connection_is_closed() {
-    let mut stage = stage();
+fn a_silent_connection_is_closed(backend: Backend) {
+    let mut stage = stage(backend);
     let peer = stage.connect();
     stage.advance(Duration::ZERO);
     stage.advance(SECOND * 59);
@@ -64,9 +61,8 @@ fn a_silent_connection_is_closed() {
 }
 
 /// A body that stops coming is refused; requests in between move the deadline.
-#[test]
-fn a_stalled_body_is_refused() {
-    let mut stage = stage();
+fn a_stalled_body_is_refused(backend: Backend) {
+    let mut stage = stage(backend);
     let mut peer = stage.connect();
     let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n";
     assert_eq!(peer.write(head), head.len());
@@ -84,10 +80,9 @@ fn a_stalled_body_is_refused() {
 }
 
 /// A peer that reads nothing is cut when its send makes no progress, and others are not.
-#[test]
-fn a_stalled_reader_is_cut() {
+fn a_stalled_reader_is_cut(backend: Backend) {
     let server = Server::new().get("/", || "x".repeat(1 << 20)).get("/small", || "small");
-    let mut stage = Stage::new(Backend::Simulated, server);
+    let mut stage = Stage::new(backend, server);
     let mut stalled = stage.connect();
     let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_eq!(stalled.write(request), request.len());
@@ -105,10 +100,9 @@ fn a_stalled_reader_is_cut() {
 }
 
 /// A peer that reads slowly and goes on reading is not cut, however long the whole takes.
-#[test]
-fn a_slow_reader_is_not_cut() {
+fn a_slow_reader_is_not_cut(backend: Backend) {
     let server = Server::new().get("/", || "x".repeat(8 << 20));
-    let mut stage = Stage::new(Backend::Simulated, server);
+    let mut stage = Stage::new(backend, server);
     let mut slow = stage.connect();
     let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     assert_eq!(slow.write(request), request.len());
@@ -125,14 +119,13 @@ fn a_slow_reader_is_not_cut() {
 
 /// A peer that may still send is waited for behind its last reply, because a close with bytes
 /// unread could destroy the reply (RFC 9112 §9.6); it is not waited for for ever.
-#[test]
-fn lingering_ends() {
+fn lingering_ends(backend: Backend) {
     for last in [
         "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\n",
         "GET / HTTP/1.1\r\nHost: a, b\r\nConnection: close\r\n\r\n",
     ] {
-        let mut stage = stage();
+        let mut stage = stage(backend);
         let mut peer = stage.connect();
         stage.talk_to_end(&mut peer, last.as_bytes());
         assert_eq!(stage.counts().connections_open, 1, "the peer has not ended its side: {last}");
@@ -142,14 +135,13 @@ fn lingering_ends() {
 }
 
 /// A peer that has said that nothing follows its request is not waited for.
-#[test]
-fn who_is_done_is_not_waited_for() {
+fn who_is_done_is_not_waited_for(backend: Backend) {
     for last in [
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         "GET / HTTP/1.0\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     ] {
-        let mut stage = stage();
+        let mut stage = stage(backend);
         let mut peer = stage.connect();
         let received = stage.talk_to_end(&mut peer, last.as_bytes());
         assert!(received.starts_with("HTTP/1.1 200"), "{last}: {received}");
@@ -159,10 +151,9 @@ fn who_is_done_is_not_waited_for() {
 }
 
 /// When descriptors are spent, accepting pauses without spinning; who waits is accepted later.
-#[test]
-fn spent_descriptors_pause_accepting() {
+fn spent_descriptors_pause_accepting(backend: Backend) {
     let server = Server::new().get("/", || "root");
-    let mut stage = Stage::with_world(Backend::Simulated, server, |world| {
+    let mut stage = Stage::with_world(backend, server, |world| {
         world.set_descriptors_max(12);
     });
     let mut peers: Vec<_> = (0..30).map(|_| stage.connect()).collect();
@@ -185,3 +176,15 @@ fn spent_descriptors_pause_accepting() {
         assert!(received.ends_with(b"root"), "a connection that waited was lost");
     }
 }
+
+over_simulated_backends!(
+    a_slow_head_is_refused,
+    an_idle_connection_is_closed,
+    a_silent_connection_is_closed,
+    a_stalled_body_is_refused,
+    a_stalled_reader_is_cut,
+    a_slow_reader_is_not_cut,
+    lingering_ends,
+    who_is_done_is_not_waited_for,
+    spent_descriptors_pause_accepting,
+);

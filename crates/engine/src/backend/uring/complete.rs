@@ -71,10 +71,10 @@ impl Uring {
         let Some(slot) = ledger.slots.get(key) else { return };
         let has_room = std::mem::take(&mut slot.marks.awaits_room) && result > 0;
         let Ok(count) = usize::try_from(result) else {
-            if is_again(result) && !cancelled(ledger, key) {
-                self.await_room(ledger, key);
-            } else {
-                ledger.fail_errno(key, OpKind::Send, -result);
+            match is_again(result) {
+                true if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
+                true => self.await_room(ledger, key),
+                false => ledger.fail_errno(key, OpKind::Send, -result),
             }
             return;
         };

@@ -1,0 +1,67 @@
+//! Sessions as plain data, of any kind.
+//! It decides nothing about any of them.
+
+use springtide_proto::Outbox;
+
+use super::http1::{FrozenHttp1, Http1};
+use super::raw::{FrozenRaw, Raw};
+use super::{Session, Who};
+use crate::files::{FrozenAsk, FrozenStream};
+use crate::room::Room;
+
+/// A frozen session.
+#[derive(Debug)]
+pub(crate) enum FrozenSession {
+    Http1(Box<FrozenHttp1>),
+    Raw(FrozenRaw),
+}
+
+impl FrozenSession {
+    /// The files it sends, which are open.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = &FrozenStream> {
+        let http1 = match self {
+            Self::Http1(session) => Some(session.streams()),
+            Self::Raw(_) => None,
+        };
+        http1.into_iter().flatten()
+    }
+}
+
+impl Session {
+    /// Whether everything it is made of can go to another shard now.
+    pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
+        match self {
+            Self::Http1(session) => session.is_movable(room),
+            Self::Raw(_) => true,
+        }
+    }
+
+    /// Whether nothing is in flight for it.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        match self {
+            Self::Http1(session) => session.is_at_rest(),
+            Self::Raw(_) => true,
+        }
+    }
+
+    /// The session as plain data; what it waited for was withdrawn.
+    pub(crate) fn freeze(self, asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenSession {
+        match self {
+            Self::Http1(session) => FrozenSession::Http1(Box::new(session.freeze(asks, room))),
+            Self::Raw(session) => FrozenSession::Raw(session.freeze()),
+        }
+    }
+
+    /// The session that was frozen.
+    pub(crate) fn thaw(
+        frozen: FrozenSession,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) -> Self {
+        match frozen {
+            FrozenSession::Http1(frozen) => Self::Http1(Http1::thaw(*frozen, who, outbox, room)),
+            FrozenSession::Raw(frozen) => Self::Raw(Raw::thaw(&frozen)),
+        }
+    }
+}

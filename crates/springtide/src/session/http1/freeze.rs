@@ -1,0 +1,91 @@
+//! An HTTP/1.1 session as plain data: the machine, the request that is arriving, files being sent.
+//! It must never forget an exchange: whoever was to get a reply still gets it.
+
+use springtide_proto::Outbox;
+use springtide_proto::http1::{Exchange, Frozen, Machine};
+
+use super::{Busy, Http1, Reading};
+use crate::files::{Asker, FrozenAsk, FrozenStream};
+use crate::request::FrozenRequest;
+use crate::room::Room;
+use crate::session::{Share, Who};
+
+/// A frozen session.
+#[derive(Debug)]
+pub(crate) struct FrozenHttp1 {
+    machine: Frozen,
+    /// The request whose body is arriving, and what of it is there.
+    reading: Option<(Exchange, FrozenRequest, Vec<u8>)>,
+    /// Files that are sent piece by piece, in the order of their replies.
+    streams: Vec<(Exchange, FrozenStream)>,
+    /// Requests that wait for a file.
+    asks: Vec<FrozenAsk>,
+}
+
+impl FrozenHttp1 {
+    pub(crate) fn streams(&self) -> impl Iterator<Item = &FrozenStream> {
+        self.streams.iter().map(|(_, stream)| stream)
+    }
+}
+
+impl Http1 {
+    /// Whether everything it is made of can go to another shard: not while a file is sent that
+    /// other connections read from too.
+    pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
+        let streams = self.busy.iter().flat_map(|busy| &busy.streams);
+        streams.into_iter().all(|(_, stream)| room.files.is_sole(*stream))
+    }
+
+    /// Whether nothing is in flight for it.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.busy.as_ref().is_none_or(|busy| !busy.is_asked)
+    }
+
+    /// The session as plain data; what it waited for was withdrawn.
+    pub(crate) fn freeze(self, asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenHttp1 {
+        let Self { machine, share: _, busy } = self;
+        let Busy { reading, streams, is_asked: _ } = busy.map_or_else(Busy::default, |busy| *busy);
+        let reading = reading.map(|Reading { exchange, mut data, body }| {
+            let request = data.freeze();
+            room.requests.put(data);
+            (exchange, request, body)
+        });
+        let streams = streams
+            .into_iter()
+            .filter_map(|(exchange, stream)| Some((exchange, room.files.freeze_stream(stream)?)));
+        FrozenHttp1 { machine: machine.freeze(), reading, streams: streams.collect(), asks }
+    }
+
+    /// The session that was frozen. It asks for the next piece of a file when it is told that
+    /// there is room ([`Self::pump`]).
+    pub(crate) fn thaw(
+        frozen: FrozenHttp1,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) -> Self {
+        let FrozenHttp1 { machine, reading, streams, asks } = frozen;
+        let asker = |exchange| Asker { connection: who.place.raw(), exchange };
+        let mut own = Self { machine: Machine::thaw(machine), share: Share::default(), busy: None };
+        if let Some((exchange, request, body)) = reading {
+            let mut data = room.requests.take();
+            data.thaw(request, who.socket);
+            own.busy().reading = Some(Reading { exchange, data, body });
+        }
+        for (exchange, stream) in streams {
+            let stream = room.files.thaw_stream(stream, asker(exchange));
+            own.busy().streams.push_back((exchange, stream));
+        }
+        for ask in asks {
+            let exchange = ask.exchange();
+            let reply = {
+                let mut engine = room.requests.engine.borrow_mut();
+                room.files.ask_again(&mut **engine, ask, asker(exchange))
+            };
+            if let Some(reply) = reply {
+                own.file_reply(exchange, reply, outbox, room);
+            }
+        }
+        own
+    }
+}

@@ -1,0 +1,157 @@
+//! What moves between the shards of a server: listeners, accepted sockets, live connections.
+//! Whatever has been released here has one owner at any time: a shard, or a message.
+
+use std::sync::atomic::Ordering;
+
+use springtide_engine::Op;
+
+use super::{CLOSE_TOKEN, Connection, FrozenConnection, Message, Neighbour, Shard};
+use crate::table::Place;
+
+impl Shard {
+    /// Gives so many connections to another shard, which take their leave in this turn.
+    pub(super) fn share(&mut self, target: usize, count: usize) {
+        if self.stopping.is_some() {
+            return;
+        }
+        let mut chosen = 0;
+        for place in self.connections.places() {
+            if chosen == count {
+                break;
+            }
+            self.with(place, |connection, room| {
+                if connection.is_movable(room) {
+                    connection.leave(room);
+                    chosen += 1;
+                }
+            });
+        }
+        self.shares.push_back((target, chosen));
+    }
+
+    /// Sends away the connections that are at rest.
+    pub(super) fn depart(&mut self) {
+        for place in std::mem::take(&mut self.room.leaving) {
+            if let Some(connection) = self.freeze_one(place) {
+                self.send_away(connection);
+            }
+        }
+    }
+
+    /// Takes a connection out that is at rest; one that is not stands in `room.leaving` again when
+    /// it is.
+    fn freeze_one(&mut self, place: Place) -> Option<FrozenConnection> {
+        let connection = self.connections.get_mut(place).filter(|own| own.is_at_rest())?;
+        let socket = connection.socket();
+        // A shutdown may be in flight still: its completion comes to the connection.
+        self.room.requests.engine.borrow_mut().release(socket).ok()?;
+        let connection = self.connections.remove(place)?;
+        self.wheel.remove(place.index());
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        let asks = self.room.files.withdraw(place.raw());
+        connection.freeze(asks, &mut self.room)
+    }
+
+    fn send_away(&mut self, connection: FrozenConnection) {
+        let message = Message::Move(Box::new(connection));
+        if self.stopping.is_some() {
+            return self.pass_on(message);
+        }
+        let target = self.next_share();
+        self.release(&message);
+        let Some(target) = target.filter(|target| !target.counts.has_ended()) else {
+            return self.handle(message);
+        };
+        target.mailbox.send(message);
+        // It may have ended just before it got the message: then the connection stays.
+        if target.counts.has_ended()
+            && let Some(message) = target.mailbox.next()
+        {
+            self.handle(message);
+        }
+    }
+
+    /// Where the next connection is to go.
+    fn next_share(&mut self) -> Option<Neighbour> {
+        while let Some((target, count)) = self.shares.front_mut() {
+            if *count > 0 {
+                *count -= 1;
+                return self.neighbours.get(*target).cloned();
+            }
+            self.shares.pop_front();
+        }
+        None
+    }
+
+    /// A connection of another shard goes on here.
+    pub(super) fn take_in(&mut self, frozen: FrozenConnection) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        let room = &mut self.room;
+        let place = self.connections.insert_with(|place| Connection::thaw(place, frozen, room));
+        self.file(place);
+        self.end_thaw();
+        if self.is_full() {
+            self.listeners.pause(&mut self.room);
+        }
+    }
+
+    /// What this shard cannot keep goes to a shard that goes on. Where there is none, a connection
+    /// finishes here what has begun, and anything else is closed.
+    pub(super) fn pass_on(&mut self, message: Message) {
+        let Some(message) = self.offer(message) else { return };
+        match message {
+            Message::Move(connection) => {
+                self.take_in(*connection);
+                self.finish_connections();
+            }
+            message => self.close(&message),
+        }
+    }
+
+    /// Offers a message to the shards that go on; it comes back when there is none.
+    fn offer(&self, mut message: Message) -> Option<Message> {
+        self.release(&message);
+        while let Some(heir) = self.heir() {
+            heir.mailbox.send(message);
+            // It may have ended just before it got the message: then the next one takes over.
+            if !heir.counts.has_ended() {
+                return None;
+            }
+            message = heir.mailbox.next()?;
+        }
+        Some(message)
+    }
+
+    /// Makes the engine forget what goes to another one.
+    fn release(&self, message: &Message) {
+        let mut engine = self.room.requests.engine.borrow_mut();
+        for descriptor in message.descriptors() {
+            // Nothing is in flight on what moves; an accepted socket has not been used at all.
+            let _ = engine.release(descriptor);
+        }
+    }
+
+    fn close(&self, message: &Message) {
+        for descriptor in message.descriptors() {
+            self.room.submit(Op::Close { descriptor }, CLOSE_TOKEN);
+        }
+    }
+
+    /// A shard that goes on when this one stops.
+    pub(super) fn heir(&self) -> Option<&Neighbour> {
+        let hands_over = self.stopping.as_ref().is_some_and(|stopping| stopping.hands_over);
+        let others = self.neighbours.iter().enumerate().filter(|_| hands_over);
+        let mut others = others.filter(|(number, _)| *number != self.number);
+        others.find(|(_, other)| !other.counts.has_ended()).map(|(_, other)| other)
+    }
+
+    /// What was sent to a shard that has ended goes on to another or is closed.
+    pub(super) fn end(&self) {
+        self.counts.end();
+        while let Some(message) = self.mailbox.next() {
+            if let Some(message) = self.offer(message) {
+                self.close(&message);
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Law 10: a shard frozen at any turn and thawed elsewhere loses and doubles nothing.
+//! What is checked is what peers see; nothing here looks into a handoff.
+
+mod chance;
+mod refusal;
+mod talk;
+
+use chance::Chance;
+use refusal::Refused;
+use talk::{Talk, Work};
+
+use std::collections::BTreeSet;
+
+use springtide_engine::Handle;
+use springtide_engine::simulated::{Fault, Faults};
+
+use super::files::Directory;
+use super::stage::SYSTEM;
+use super::{Backend, Stage};
+use crate::{Files, Limits, Request, Server};
+
+/// How often a shard is frozen.
+const FREEZES: usize = 200;
+const CONNECTIONS: usize = 100;
+/// Between two freezes there are up to so many turns.
+const TURNS_BETWEEN_MAX: usize = 4;
+/// How many turns of its engine a freeze may take. Most take three: everything is cancelled and
+/// ends in the first, closes that have waited for it go in the next, and a direct send is told a
+/// turn late. But to io_uring a blocked send to a half-closed peer is always ready: it cannot be
+/// cancelled before the kernel has tried it 128 times, twice a turn, without waiting in between.
+const PAUSE_TURNS_MAX: u64 = 3 + 128;
+/// The same over all freezes: the worst one is rare.
+const PAUSE_TURNS_MEAN_MAX: u64 = 40;
+
+const SIMULATED: &[Backend] = &[Backend::Simulated];
+
+/// Freezes at random turns while all connections are busy, then lets them finish.
+fn freeze_while_busy(way: &[Backend], stage: &mut Stage, work: &Work, seed: u64) {
+    let mut chance = Chance::new(seed);
+    let mut talks: Vec<Talk> = (0..CONNECTIONS).map(|number| Talk::new(number, stage)).collect();
+    let (mut turns, mut longest) = (0, 0);
+    for freeze in 1..=FREEZES {
+        for _ in 0..=chance.below(TURNS_BETWEEN_MAX) {
+            talks.iter_mut().for_each(|talk| talk.act(work, &mut chance, stage));
+            stage.turn();
+        }
+        let pause = stage.move_to(way[freeze % way.len()]);
+        turns += pause;
+        longest = longest.max(pause);
+    }
+    stage.until(|_| {
+        let mut left = 0;
+        for talk in &mut talks {
+            left += usize::from(!talk.finish(work, &mut chance));
+        }
+        (left == 0).then_some(())
+    });
+    let exchanges: usize = talks.iter().map(|talk| talk.exchanges).sum();
+    let bytes: usize = talks.iter().map(|talk| talk.bytes).sum();
+    drop(talks);
+    stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
+    println!(
+        "{way:?}: {FREEZES} freezes amid {exchanges} exchanges of {bytes} bytes paused for \
+         {turns} turns, {longest} at most"
+    );
+    assert!(longest <= PAUSE_TURNS_MAX, "a freeze took {longest} turns");
+    assert!(turns <= FREEZES as u64 * PAUSE_TURNS_MEAN_MAX, "all freezes took {turns} turns");
+}
+
+fn echo_server() -> Server {
+    let limits = Limits { outbox_bytes_max: 100_000, ..Limits::default() };
+    Server::new().raw_echo().limits(limits)
+}
+
+#[test]
+fn echoed_bytes_survive() {
+    let mut stage = Stage::on_unix(SYSTEM[0], echo_server(), "freeze-echo");
+    freeze_while_busy(SYSTEM, &mut stage, &Work::Echo, 1);
+}
+
+#[test]
+fn echoed_bytes_survive_simulated() {
+    for (faults, seed) in [(Faults::default(), 2), (harmless(), 3)] {
+        let mut stage =
+            Stage::with_world(SIMULATED[0], echo_server(), |world| world.set_faults(faults));
+        freeze_while_busy(SIMULATED, &mut stage, &Work::Echo, seed);
+    }
+}
+
+/// Everything that goes wrong without ending a connection.
+fn harmless() -> Faults {
+    Faults::all(0.05).with(Fault::Reset, 0.0).with(Fault::Delayed, 0.0).with(Fault::Stalled, 0.0)
+}
+
+/// Files, with the directory they stand in.
+struct Site {
+    files: Vec<(&'static str, Vec<u8>)>,
+    directory: Directory,
+}
+
+impl Site {
+    fn new(backend: Backend, name: &str) -> Self {
+        let files = talk::files();
+        let contents: Vec<(&str, &[u8])> =
+            files.iter().map(|(name, bytes)| (*name, &**bytes)).collect();
+        let directory = Directory::new(backend, name, &contents);
+        Self { files, directory }
+    }
+
+    fn server(&self) -> Server {
+        let served = Files::new(&self.directory.0).file_bytes_max(100_000).revalidate_ms(0);
+        Server::new()
+            .get("/say/{words}", |request: Request| request.param("words").into_owned())
+            .get("/big/{length}", |request: Request| {
+                talk::pattern(request.param("length").parse().unwrap())
+            })
+            .post("/echo", |request: Request| request.bytes().clone())
+            .files("/files", served)
+    }
+}
+
+#[test]
+fn exchanges_survive() {
+    let site = Site::new(SYSTEM[0], "freeze");
+    let mut stage = Stage::new(SYSTEM[0], site.server());
+    freeze_while_busy(SYSTEM, &mut stage, &Work::Http(site.files), 4);
+}
+
+#[test]
+fn exchanges_survive_in_small_buffers() {
+    let site = Site::new(SYSTEM[0], "freeze-small");
+    let mut stage = Stage::on_unix(SYSTEM[0], site.server(), "freeze");
+    freeze_while_busy(SYSTEM, &mut stage, &Work::Http(site.files), 7);
+}
+
+#[test]
+fn exchanges_survive_simulated() {
+    for (faults, seed) in [(Faults::default(), 5), (harmless(), 6)] {
+        let site = Site::new(SIMULATED[0], "freeze");
+        let mut stage = Stage::with_world(SIMULATED[0], site.server(), |world| {
+            for (name, bytes) in &site.files {
+                world.write_file(site.directory.0.join(name), bytes);
+            }
+            world.set_faults(faults);
+        });
+        freeze_while_busy(SIMULATED, &mut stage, &Work::Http(site.files), seed);
+    }
+}
+
+/// After a start that went well, io_uring is refused at a random turn: every connection goes on.
+#[test]
+fn exchanges_survive_a_late_refusal() {
+    let site = Site::new(Backend::Epoll, "refused");
+    let mut stage = Stage::new(Backend::Epoll, site.server());
+    let mut chance = Chance::new(8);
+    let work = Work::Http(site.files);
+    let mut talks: Vec<Talk> = (0..CONNECTIONS).map(|number| Talk::new(number, &stage)).collect();
+    for _ in 0..20 {
+        let (engine, turns_left) = (Backend::Uring.engine(None), chance.below(20));
+        stage.move_over(Box::new(Refused { engine, turns_left }));
+        let mut is_refused = false;
+        while !is_refused {
+            talks.iter_mut().for_each(|talk| talk.act(&work, &mut chance, &stage));
+            is_refused = stage.turn_or_fall_back(Backend::Epoll);
+        }
+    }
+    stage.until(|_| {
+        let mut left = 0;
+        for talk in &mut talks {
+            left += usize::from(!talk.finish(&work, &mut chance));
+        }
+        (left == 0).then_some(())
+    });
+}
+
+/// The shard's own loop falls back once; a second refusal ends it.
+#[test]
+fn a_refused_shard_falls_back_once() {
+    let refused = |turns_left| -> Box<dyn Handle> {
+        Box::new(Refused { engine: Backend::Epoll.engine(None), turns_left })
+    };
+    for (spare, is_served) in [(Backend::Epoll.engine(None), true), (refused(0), false)] {
+        let mut stage = Stage::new(Backend::Epoll, Server::new().get("/", || "here"));
+        let mut peer = stage.connect();
+        assert!(
+            stage.talk(&mut peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 100).ends_with(b"here")
+        );
+        stage.move_over(refused(1));
+        stage.turn();
+        assert_eq!(stage.run_to_end(spare).is_ok(), is_served);
+    }
+}
+
+/// A connection's name stays, wherever its shard goes, and is nobody else's before or after.
+#[test]
+fn names_last() {
+    for backend in SYSTEM.iter().chain(SIMULATED) {
+        let mut stage = Stage::new(*backend, Server::new().get("/", || "here"));
+        let mut old = BTreeSet::new();
+        for round in 1..4 {
+            let peers: Vec<_> = (0..10).map(|_| stage.connect()).collect();
+            stage.until(|stage| (stage.counts().connections_open == 10).then_some(()));
+            let names = stage.peers();
+            assert!(names.is_disjoint(&old), "round {round}");
+            stage.move_to(*backend);
+            assert_eq!(stage.peers(), names);
+            old.extend(names);
+            drop(peers);
+            stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! An engine that the system refuses while the shard runs: it goes on over another one.
+//! The stand-in refuses as the real one does: every operation ends first, then nothing goes.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use springtide_engine::{
+    Address, Completion, Descriptor, Error, Handle, Key, ListenOptions, Moment, Op, OpKind, Stats,
+    Waker,
+};
+
+/// EPERM, as a filter of system calls gives it.
+const REFUSAL: Error = Error::LateRefusal { errno: 1 };
+
+/// An engine that is refused after so many turns.
+pub(super) struct Refused {
+    pub(super) engine: Box<dyn Handle>,
+    pub(super) turns_left: usize,
+}
+
+impl Handle for Refused {
+    fn name(&self) -> &'static str {
+        self.engine.name()
+    }
+
+    fn submit(&mut self, op: Op, token: u64) -> Key {
+        self.engine.submit(op, token)
+    }
+
+    fn submit_quiet(&mut self, op: Op, token: u64) -> Key {
+        self.engine.submit_quiet(op, token)
+    }
+
+    fn cancel(&mut self, key: Key) {
+        self.engine.cancel(key);
+    }
+
+    fn turn(
+        &mut self,
+        deadline: Option<Moment>,
+        completions: &mut Vec<Completion>,
+    ) -> Result<(), Error> {
+        if self.turns_left == 0 {
+            // The last completions come with the refusal, and only once.
+            self.engine.quiesce(completions)?;
+            return Err(REFUSAL);
+        }
+        self.turns_left -= 1;
+        self.engine.turn(deadline, completions)
+    }
+
+    fn quiesce(&mut self, completions: &mut Vec<Completion>) -> Result<(), Error> {
+        match self.engine.in_flight() {
+            0 => self.engine.quiesce(completions),
+            _ => Err(REFUSAL),
+        }
+    }
+
+    fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
+        self.engine.listen(options)
+    }
+
+    fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
+        self.engine.local_address(socket)
+    }
+
+    fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {
+        self.engine.peer_address(socket)
+    }
+
+    fn open_directory(&mut self, path: &Path) -> Result<Descriptor, Error> {
+        self.engine.open_directory(path)
+    }
+
+    fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error> {
+        self.engine.adopt(socket)
+    }
+
+    fn release(&mut self, descriptor: Descriptor) -> Result<Descriptor, Error> {
+        self.engine.release(descriptor)
+    }
+
+    fn take_over(&mut self, descriptor: Descriptor) {
+        self.engine.take_over(descriptor);
+    }
+
+    fn waker(&self) -> Waker {
+        self.engine.waker()
+    }
+
+    fn now(&self) -> Moment {
+        self.engine.now()
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        self.engine.unix_seconds()
+    }
+
+    fn stats(&self) -> Stats {
+        self.engine.stats()
+    }
+
+    fn in_flight(&self) -> usize {
+        self.engine.in_flight()
+    }
+}

@@ -1,0 +1,171 @@
+//! Live connections move between the shards of a running server, and their peers notice nothing.
+//! Waiting is for replies, counts and joins only.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use springtide::{Address, Engine, Request, Running, Server};
+
+const ENGINES: [Engine; 2] = [Engine::Uring, Engine::Epoll];
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn server(engine: Engine, workers: usize) -> Running {
+    let server = Server::new().engine(engine).workers(workers);
+    let server = server
+        .get("/", || std::thread::current().name().unwrap_or_default().to_owned())
+        .get("/big", || "x".repeat(300_000))
+        .post("/echo", |request: Request| request.bytes().clone());
+    server.listen("127.0.0.1:0").unwrap().start().unwrap()
+}
+
+/// A client that checks every byte of every reply.
+struct Client {
+    stream: BufReader<TcpStream>,
+    asked: usize,
+}
+
+impl Client {
+    fn new(running: &Running) -> Self {
+        let Address::Internet(address) = &running.addresses()[0] else { panic!("it is TCP") };
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { stream: BufReader::new(stream), asked: 0 }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).unwrap();
+    }
+
+    fn reply(&mut self) -> Vec<u8> {
+        let mut length = 0;
+        for number in 0.. {
+            let mut line = String::new();
+            assert!(self.stream.read_line(&mut line).unwrap() > 0, "the connection is lost");
+            assert!(number > 0 || line == "HTTP/1.1 200 OK\r\n", "{line:?}");
+            if let Some(value) = line.strip_prefix("Content-Length: ") {
+                length = value.trim().parse().unwrap();
+            }
+            if line == "\r\n" {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).unwrap();
+        body
+    }
+
+    /// The number of the shard that answers.
+    fn shard(&mut self) -> usize {
+        self.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let name = String::from_utf8(self.reply()).unwrap();
+        name.rsplit('-').next().unwrap().parse().unwrap()
+    }
+
+    /// Pipelined requests, an upload that comes in two parts among them.
+    fn exchange(&mut self) {
+        self.asked += 1;
+        let body = format!("{:07}", self.asked).repeat(1000);
+        let (first, second) = body.split_at(self.asked * 131 % body.len());
+        let head =
+            format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
+        self.write(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+        self.write(head.as_bytes());
+        self.write(first.as_bytes());
+        assert_eq!(self.reply(), [b'x'; 300_000]);
+        self.write(second.as_bytes());
+        assert_eq!(self.reply(), body.as_bytes());
+    }
+}
+
+/// Keeps all clients busy while `meanwhile` runs; it is given a way to wait for so many exchanges.
+fn under_load(clients: &mut [Client], meanwhile: impl FnOnce(&dyn Fn(usize))) {
+    let (is_over, done) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for clients in clients.chunks_mut(6) {
+            let (is_over, done) = (&is_over, &done);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    for client in &mut *clients {
+                        client.exchange();
+                        done.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        meanwhile(&|more| {
+            let until = done.load(Ordering::Relaxed) + more;
+            while done.load(Ordering::Relaxed) < until {
+                std::thread::yield_now();
+            }
+        });
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Waits until the shards have as many connections as they are to have.
+fn settle(running: &Running, connections: usize) -> Vec<usize> {
+    loop {
+        let loads: Vec<usize> = running.loads().into_iter().flatten().collect();
+        let spread = loads.iter().max().unwrap() - loads.iter().min().unwrap();
+        if loads.iter().sum::<usize>() == connections && spread <= 1 {
+            return loads;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Under load, unbalanced on purpose: the first shard keeps its connections, the others lose all.
+#[test]
+fn live_connections_are_rebalanced() {
+    for engine in ENGINES {
+        let running = server(engine, 3);
+        let mut all: Vec<(usize, Client)> = Vec::new();
+        while all.iter().filter(|(shard, _)| *shard == 0).count() < 24 {
+            let mut client = Client::new(&running);
+            all.push((client.shard(), client));
+        }
+        all.retain(|(shard, _)| *shard == 0);
+        let count = all.len();
+        while running.metrics().counts().connections_open != count as u64 {
+            std::thread::yield_now();
+        }
+        assert_eq!(running.loads(), [Some(count), Some(0), Some(0)]);
+        let mut clients: Vec<Client> = all.into_iter().map(|(_, client)| client).collect();
+        under_load(&mut clients, |exchanges| {
+            exchanges(100);
+            assert_eq!(running.rebalance(), count - count.div_ceil(3));
+            settle(&running, count);
+            exchanges(300);
+            assert_eq!(running.rebalance(), 0, "there is nothing left to move");
+        });
+        let mut shards = [0; 3];
+        clients.iter_mut().for_each(|client| shards[client.shard()] += 1);
+        assert!(shards.iter().max().unwrap() - shards.iter().min().unwrap() <= 1, "{shards:?}");
+        running.stop(PATIENCE);
+        drop(clients);
+        running.join().unwrap();
+    }
+}
+
+/// A shard that stops hands its connections over in the middle of what they do.
+#[test]
+fn a_shard_that_stops_hands_live_connections_over() {
+    for engine in ENGINES {
+        let running = server(engine, 3);
+        let mut clients: Vec<Client> = (0..24).map(|_| Client::new(&running)).collect();
+        under_load(&mut clients, |exchanges| {
+            for shard in [1, 0] {
+                exchanges(100);
+                running.stop_shard(shard, PATIENCE).unwrap();
+            }
+            exchanges(100);
+        });
+        clients.iter_mut().for_each(|client| assert_eq!(client.shard(), 2));
+        assert_eq!(running.loads(), [None, None, Some(24)]);
+        running.stop(PATIENCE);
+        drop(clients);
+        running.join().unwrap();
+    }
+}
