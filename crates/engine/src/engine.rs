@@ -14,7 +14,7 @@ use crate::chunk::ChunkLimits;
 use crate::clock::{Clock, Moment};
 use crate::completion::{Completion, Outcome};
 use crate::error::{Error, OpKind};
-use crate::ledger::Ledger;
+use crate::ledger::{COMPLETIONS_ROOM, Ledger};
 use crate::op::{Descriptor, Op};
 use crate::options::{Address, EngineOptions, ListenOptions, Mechanism};
 use crate::sheet::Sheet;
@@ -319,7 +319,12 @@ impl Handle for Engine {
         self.start_waiting();
         self.stats.turns += 1;
         self.stats.completed += self.ledger.completions.len() as u64;
-        completions.append(&mut self.ledger.completions);
+        if completions.is_empty() {
+            completions.reserve(COMPLETIONS_ROOM);
+            std::mem::swap(completions, &mut self.ledger.completions);
+        } else {
+            completions.append(&mut self.ledger.completions);
+        }
         self.ledger.awaited = false;
         turned
     }

@@ -8,8 +8,8 @@ use std::ptr::NonNull;
 
 use crate::system;
 
-/// Entries of a page.
-const PAGE_ENTRIES: usize = 256;
+/// Entries of a page: of any size that is a multiple of 8 bytes they fill pages of the system.
+const PAGE_ENTRIES: usize = 512;
 const NONE: u32 = u32::MAX;
 /// A generation's bits, in every name of an entry.
 pub(crate) const GENERATION_BITS: u32 = 28;
@@ -25,7 +25,9 @@ struct Entry<T> {
 struct Page<T> {
     /// None: it was given back.
     entries: Option<NonNull<Entry<T>>>,
-    /// The first of the free entries, by its offset.
+    /// How many entries have ever been used; behind them is nothing yet.
+    begun: u32,
+    /// The first of the free entries among those, by its offset.
     free: u32,
     used: u32,
     /// Of the entry that went in last; it goes on when the page comes again.
@@ -105,21 +107,28 @@ impl<T> Pages<T> {
         let number = self.number_with_room();
         let page = &mut self.pages[number];
         let Some(entries) = page.entries else { unreachable!("a page with room has memory") };
-        let offset = page.free;
-        let (index, generation) =
-            (index_of(number, offset as usize), (page.generation + 1) & GENERATION_MASK);
-        let value = make(index, generation);
-        // SAFETY: a free entry's offset lies within its page.
+        let is_fresh = page.free == NONE;
+        let offset = if is_fresh { page.begun } else { page.free };
+        let index = index_of(number, offset as usize);
+        let generation = (page.generation + 1) & GENERATION_MASK;
+        let value = Some(make(index, generation));
+        // SAFETY: the offset lies within the page, which has room.
         let mut entry = unsafe { entries.add(offset as usize) };
-        // SAFETY: initialised when the page came, and nobody has it: the pages are borrowed.
-        let entry = unsafe { entry.as_mut() };
-        entry.value = Some(value);
-        entry.generation = generation;
+        if is_fresh {
+            // SAFETY: memory of the page behind the entries that have begun.
+            unsafe { entry.write(Entry { value, generation, next_free: NONE }) };
+            page.begun += 1;
+        } else {
+            // SAFETY: it has begun, and nobody has it: the pages are borrowed.
+            let entry = unsafe { entry.as_mut() };
+            entry.value = value;
+            entry.generation = generation;
+            page.free = entry.next_free;
+        }
         page.generation = generation;
-        page.free = entry.next_free;
         page.used += 1;
         self.len += 1;
-        if page.free == NONE {
+        if page.free == NONE && page.begun as usize == PAGE_ENTRIES {
             self.roomy[number / 64] &= !(1 << (number % 64));
         }
         if self.spare == Some(number) {
@@ -132,7 +141,7 @@ impl<T> Pages<T> {
     #[inline]
     pub fn get_mut(&mut self, index: u32, generation: u32) -> Option<&mut T> {
         let mut entry = self.entry(index)?;
-        // SAFETY: initialised when the page came, and lent as the pages are.
+        // SAFETY: it has begun, and is lent as the pages are.
         let entry = unsafe { entry.as_mut() };
         if entry.generation == generation { entry.value.as_mut() } else { None }
     }
@@ -151,7 +160,7 @@ impl<T> Pages<T> {
         let number = index as usize / PAGE_ENTRIES;
         let free = self.pages.get(number)?.free;
         let mut entry = self.entry(index)?;
-        // SAFETY: initialised when the page came, and nobody has it: the pages are borrowed.
+        // SAFETY: it has begun, and nobody has it: the pages are borrowed.
         let entry = unsafe { entry.as_mut() };
         if entry.generation != generation {
             return None;
@@ -181,9 +190,10 @@ impl<T> Pages<T> {
 
     #[inline]
     fn entry(&self, index: u32) -> Option<NonNull<Entry<T>>> {
-        let entries = self.pages.get(index as usize / PAGE_ENTRIES)?.entries?;
-        // SAFETY: the remainder lies within the page.
-        Some(unsafe { entries.add(index as usize % PAGE_ENTRIES) })
+        let page = self.pages.get(index as usize / PAGE_ENTRIES)?;
+        let (entries, offset) = (page.entries?, index as usize % PAGE_ENTRIES);
+        // SAFETY: what has begun lies within the page.
+        (offset < page.begun as usize).then(|| unsafe { entries.add(offset) })
     }
 
     /// The lowest page with room, fetched from the system if need be.
@@ -205,7 +215,7 @@ impl<T> Pages<T> {
     #[cold]
     fn grow(&mut self) -> usize {
         let number = self.pages.len();
-        self.pages.push(Page { entries: None, free: NONE, used: 0, generation: 0 });
+        self.pages.push(Page { entries: None, begun: 0, free: NONE, used: 0, generation: 0 });
         if number / 64 == self.roomy.len() {
             self.roomy.push(0);
         }
@@ -217,18 +227,9 @@ impl<T> Pages<T> {
 
     #[cold]
     fn fetch(&mut self, number: usize) {
-        let entries: NonNull<Entry<T>> = system::map_memory(Page::<T>::BYTES).cast();
-        for offset in 0..PAGE_ENTRIES {
-            let next = if offset + 1 == PAGE_ENTRIES { NONE } else { index_of(0, offset + 1) };
-            let entry = Entry { value: None, generation: 0, next_free: next };
-            // SAFETY: the page has room for this many entries.
-            let place = unsafe { entries.add(offset) };
-            // SAFETY: fresh memory, aligned to a page of the system.
-            unsafe { place.write(entry) };
-        }
         let page = &mut self.pages[number];
-        page.entries = Some(entries);
-        page.free = 0;
+        page.entries = Some(system::map_memory(Page::<T>::BYTES).cast());
+        (page.begun, page.free) = (0, NONE);
         self.held += 1;
     }
 
@@ -243,7 +244,7 @@ impl<T> Pages<T> {
 
     fn give_back(&mut self, number: usize) {
         if let Some(entries) = self.pages[number].entries.take() {
-            // SAFETY: mapped with this length; no value is in it, and nothing refers to it.
+            // SAFETY: mapped with this length; it holds no value, and nothing refers to it.
             unsafe { system::unmap_memory(entries.cast(), Page::<T>::BYTES) };
             self.held -= 1;
         }
@@ -258,8 +259,8 @@ impl<T> Page<T> {
 
     fn entries(&self) -> Option<&[Entry<T>]> {
         let first = self.entries?;
-        // SAFETY: a page holds this many initialised entries as long as it is not given back.
-        Some(unsafe { std::slice::from_raw_parts(first.as_ptr(), PAGE_ENTRIES) })
+        // SAFETY: so many entries have begun, and stay as long as the page is not given back.
+        Some(unsafe { std::slice::from_raw_parts(first.as_ptr(), self.begun as usize) })
     }
 }
 
@@ -267,10 +268,10 @@ impl<T> Drop for Pages<T> {
     fn drop(&mut self) {
         for number in 0..self.pages.len() {
             let Some(entries) = self.pages[number].entries else { continue };
-            for offset in 0..PAGE_ENTRIES {
+            for offset in 0..self.pages[number].begun as usize {
                 // SAFETY: within the page.
                 let entry = unsafe { entries.add(offset) };
-                // SAFETY: initialised when the page came, and dropped here only.
+                // SAFETY: it has begun, and is dropped here only.
                 unsafe { entry.drop_in_place() };
             }
             self.give_back(number);
@@ -301,6 +302,7 @@ mod tests {
     #[test]
     fn a_stale_name_is_noticed() {
         let (mut pages, names) = filled(600);
+        assert_eq!(pages.get_mut(600, 1), None, "nothing has begun there");
         let (index, generation) = names[70];
         assert_eq!(pages.remove(index, generation), Some(70));
         assert_eq!(pages.remove(index, generation), None);

@@ -64,16 +64,22 @@ impl std::fmt::Debug for Key {
 pub(crate) struct Marks {
     /// The caller asked to cancel it.
     pub(crate) cancelled: bool,
-    /// The system (or a worker) has it now.
-    pub(crate) in_system: bool,
+    /// What the system (or a worker) has of it now.
+    pub(crate) asked: Asked,
     /// It was ended because its connection holds more chunks than it may.
     pub(crate) over_budget: bool,
-    /// It takes part in its descriptor's count of operations in flight.
-    pub(crate) counted: bool,
     /// Nobody waits for its end, when that is a good one.
     pub(crate) quiet: bool,
-    /// What the system has of this send is a question: is there room?
-    pub(crate) awaits_room: bool,
+}
+
+/// What the system has of an operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Asked {
+    #[default]
+    Nothing,
+    Operation,
+    /// A question: is there room for more of this send?
+    Room,
 }
 
 /// One operation in flight.
@@ -82,13 +88,28 @@ pub(crate) struct Slot {
     pub(crate) op: Option<Op>,
     pub(crate) token: u64,
     /// Bytes of a send that have gone; scratch of the backend otherwise.
-    pub(crate) progress: usize,
+    pub(crate) progress: u32,
     /// Memory the backend needs at one address beside the operation (vectors of a send).
     pub(crate) work: Option<Box<crate::backend::Work>>,
     pub(crate) marks: Marks,
 }
 
-const _: () = assert!(size_of::<Slot>() <= 72, "an idle connection holds one slot: keep it small");
+const _: () = assert!(size_of::<Slot>() <= 64, "an idle connection holds one slot: keep it small");
+
+impl Slot {
+    /// How many bytes of a send have gone.
+    #[inline]
+    pub(crate) const fn sent(&self) -> usize {
+        self.progress as usize
+    }
+
+    /// So many more have gone.
+    #[inline]
+    pub(crate) fn add_sent(&mut self, count: usize) {
+        let count = u32::try_from(count).expect("a send has at most SEND_BYTES_MAX bytes");
+        self.progress += count;
+    }
+}
 
 /// All operations of one shard.
 pub(crate) struct Slots {
@@ -131,12 +152,19 @@ impl Slots {
         self.pages.get_mut(key.index(), key.generation())
     }
 
+    /// The key of the operation at an index.
+    #[inline]
+    pub(crate) fn key_at(&self, index: u32) -> Option<Key> {
+        let generation = self.pages.generation_of(index)?;
+        Some(Key::new(self.shard, index, generation))
+    }
+
     /// Ends an operation: its slot is free, its key is stale from now on.
     #[inline]
     pub(crate) fn remove(&mut self, key: Key) -> Option<Ended> {
         let Slot { op, token, progress, work, marks } =
             self.pages.remove(key.index(), key.generation())?;
-        Some(Ended { op: op?, token, sent: progress, marks, work })
+        Some(Ended { op: op?, token, sent: progress as usize, marks, work })
     }
 
     /// The keys of all operations in flight.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Op, Outcome, Wheel};
 
-use crate::connection::{Connection, FrozenConnection};
+use crate::connection::{CLOSED_TOKEN, Connection, FrozenConnection};
 use crate::files::{FileEvent, FileReply};
 use crate::listener::{Accepted, LISTENER_TOKEN, Listeners, RESUME_TOKEN};
 use crate::mailbox::{Mailbox, Message, Neighbour};
@@ -56,6 +56,15 @@ struct Stopping {
     until_ms: u64,
     /// Listeners go to another shard; otherwise they are closed.
     hands_over: bool,
+}
+
+/// Memory of a shard, for tests that count it.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) connection_pages: usize,
+    pub(crate) operation_pages: u64,
+    pub(crate) spare_bytes: usize,
 }
 
 /// What a shard is made with.
@@ -169,6 +178,7 @@ impl Shard {
                 let place = Place::from_raw(completion.token);
                 self.with(place, |connection, room| connection.complete(completion, room));
             }
+            CLOSED_TOKEN => self.closed(&completion),
             LISTENER_TOKEN => return self.accepted(completion),
             FILES_TOKEN => self.file_completed(completion),
             RESUME_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
@@ -177,6 +187,13 @@ impl Shard {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A connection's close has ended; one that could not even begin leaves the descriptor open.
+    fn closed(&mut self, completion: &Completion) {
+        if matches!(completion.outcome, Outcome::Done) {
+            self.room.closed.push(Place::from_raw(completion.token));
+        }
     }
 
     #[inline]
@@ -263,7 +280,7 @@ impl Shard {
     #[inline]
     fn file(&mut self, place: Place) {
         if let Some(connection) = self.connections.get_mut(place)
-            && let Some(at_ms) = connection.take_deadline_to_file()
+            && let Some(at_ms) = connection.take_deadline_to_file(&self.room)
         {
             self.wheel.schedule(place.index(), at_ms);
         }
@@ -332,7 +349,7 @@ impl Shard {
         for place in dirty.drain(..) {
             if let Some(connection) = self.connections.get_mut(place) {
                 connection.flush(&mut self.room);
-                if let Some(at_ms) = connection.take_deadline_to_file() {
+                if let Some(at_ms) = connection.take_deadline_to_file(&self.room) {
                     self.wheel.schedule(place.index(), at_ms);
                 }
             }
@@ -407,6 +424,16 @@ impl Shard {
         let begin = if self.heir().is_some() { Connection::leave } else { Connection::drain };
         for place in self.connections.places() {
             self.with(place, begin);
+        }
+    }
+
+    /// What it holds of memory that connections come and go in.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> Held {
+        Held {
+            connection_pages: self.connections.pages_held(),
+            operation_pages: self.room.requests.engine.borrow().stats().operation_pages,
+            spare_bytes: self.room.spare_bytes(),
         }
     }
 

@@ -48,6 +48,12 @@ impl<T> Table<T> {
         self.pages.len()
     }
 
+    /// How many pages hold memory.
+    #[cfg(test)]
+    pub(crate) const fn pages_held(&self) -> usize {
+        self.pages.held()
+    }
+
     /// Puts an entry in, made from its own place.
     pub(crate) fn insert_with(&mut self, make: impl FnOnce(Place) -> T) -> Place {
         let put = self.pages.insert_with(|index, generation| make(Place { index, generation }));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use springtide_engine::{Completion, Descriptor, Error, Handle, Wheel};
 
-use super::{FILES_TOKEN, LISTENER_TOKEN, Message, PLACE_BITS, Place, Shard};
+use super::{CLOSED_TOKEN, FILES_TOKEN, LISTENER_TOKEN, Message, PLACE_BITS, Place, Shard};
 use crate::connection::Connection;
 use crate::files::FileService;
 use crate::freeze::Handoff;
@@ -60,6 +60,7 @@ impl Shard {
                 let place = Place::from_raw(completion.token);
                 self.with(place, |connection, room| connection.absorb(completion, room));
             }
+            CLOSED_TOKEN => self.closed(&completion),
             LISTENER_TOKEN => accepted.extend(Listeners::absorb(completion)),
             FILES_TOKEN => self.room.files.absorb(completion),
             _ => {}
@@ -89,6 +90,7 @@ impl Shard {
             let room = &mut self.room;
             let place = self.connections.insert_with(|place| Connection::thaw(place, frozen, room));
             self.file(place);
+            self.with(place, Connection::queue_unread);
         }
         self.end_thaw();
         if self.stopping.is_none() {

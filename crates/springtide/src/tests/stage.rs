@@ -17,7 +17,7 @@ use crate::metrics::{Counts, Metrics};
 use crate::peer::PeerId;
 use crate::running::{Plan, set_up};
 use crate::server::Server;
-use crate::shard::Shard;
+use crate::shard::{Held, Shard};
 
 /// What a stage's engine stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,6 +247,10 @@ impl Stage {
 
     pub(crate) fn counts(&self) -> Counts {
         self.metrics.counts()
+    }
+
+    pub(crate) fn held(&self) -> Held {
+        self.shard.held()
     }
 }
 

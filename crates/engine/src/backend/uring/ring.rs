@@ -10,9 +10,6 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 
 /// A queue of submissions is a quarter of the queue of completions, and no larger than this.
 const SQ_ENTRIES_MAX: u32 = 1024;
-/// The most completions of a turn: what thousands at once need of memory until the turn's end
-/// would stay with the process for good.
-const COMPLETIONS_MAX: usize = 512;
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 1 << 3;
 /// Where a ring's descriptor maps its submission entries (io_uring_setup(2), IORING_OFF_SQES).
@@ -155,11 +152,11 @@ impl Ring {
         if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Moves completions out of the kernel's queue, as many as one turn handles. The rest stays
-    /// there: the next wait ends at once.
+    /// Moves completions out of the kernel's queue, `count_max` at most. The rest stays there: the
+    /// next wait ends at once.
     #[inline]
-    pub(super) fn drain(&mut self, batch: &mut Vec<cqueue::Entry>) {
-        batch.extend(self.ring.completion().take(COMPLETIONS_MAX));
+    pub(super) fn drain(&mut self, batch: &mut Vec<cqueue::Entry>, count_max: usize) {
+        batch.extend(self.ring.completion().take(count_max));
     }
 
     /// The numbers of all entries that the kernel has not taken. Only for a ring that will not be

@@ -4,11 +4,11 @@
 use std::alloc::{Layout, handle_alloc_error};
 use std::ptr::{NonNull, null_mut};
 
-/// Fresh memory, zeroed and aligned to a page of the system. It is there already: no access to it
-/// has to wait for the system (MAP_POPULATE of mmap(2)).
+/// Fresh memory, zeroed and aligned to a page of the system. What of it is not touched costs
+/// nothing (mmap(2)).
 pub(crate) fn map_memory(bytes: usize) -> NonNull<u8> {
     let access = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     // SAFETY: a fresh mapping, at an address of the system's choice.
     let mapped = unsafe { libc::mmap(null_mut(), bytes, access, flags, -1, 0) };
     match NonNull::new(mapped.cast()) {
