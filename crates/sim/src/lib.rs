@@ -1,3 +1,29 @@
-//! Histories, oracles and mutants over the simulated backend: what finds the bugs nobody thought of.
+//! Histories, oracles and counts over the simulated backend: what finds the bugs nobody thought of.
 //! The faults themselves live in the engine's backend; nothing here is needed to run a server.
+//!
+//! A [`History`] is plain data that follows from a seed: a server's limits and faults, what each
+//! peer says and how it ends, and the events by which peers, time, files and shards move on.
+//! [`play`] plays one and compares everything that peers see with what a model says.
+//! [`machine::play`] does the same for replies that no server sends yet, on the machine alone.
+//! [`shrink`] makes a history that fails small. The same history is played the same to the bit.
 #![forbid(unsafe_code)]
+
+mod ask;
+mod chance;
+mod coverage;
+mod history;
+pub mod machine;
+mod malformed;
+mod model;
+mod oracle;
+mod peer;
+mod play;
+mod reader;
+mod script;
+mod shrink;
+mod site;
+
+pub use coverage::Coverage;
+pub use history::{Event, History};
+pub use play::{Failure, Played, play};
+pub use shrink::shrink;

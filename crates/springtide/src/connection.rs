@@ -139,12 +139,13 @@ impl Connection {
         self.stepped(step, room);
     }
 
-    /// Goes on with what waits in the inbox, unless its turn has not come.
+    /// Goes on with what waits in the inbox, unless its turn has not come. The session is asked
+    /// also when nothing waits: its last bytes may have ended a body, or broken a limit.
     fn handle_inbox(&mut self, room: &mut Room) {
         if self.is_ready || self.is_held || self.state != State::Open {
             return self.balance(room);
         }
-        let Some(traffic) = &mut self.traffic else { return };
+        let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         let Traffic { inbox, outbox, .. } = &mut **traffic;
         let who = Who { place: self.place, socket: self.socket };
         let source = Source::Joined(inbox.as_slice());
@@ -300,7 +301,8 @@ impl Connection {
         match self.state {
             State::Open => {
                 let waits = self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty());
-                if waits {
+                // One that goes on in the next turn may not have noticed the end of a body yet.
+                if waits || self.is_ready {
                     self.handle_inbox(room);
                 } else {
                     self.session.end_of_stream();
@@ -420,6 +422,27 @@ impl Connection {
         }
         self.balance(room);
         self.mark_dirty(room);
+    }
+
+    /// What a simulator sees of it; see [`MARKS`](crate::test::MARKS) for the order.
+    pub(crate) fn view(&self) -> crate::test::View {
+        let (reading, writing, exchanges) = self.session.states();
+        let state = |state| self.state == state;
+        let marks = [
+            state(State::Open),
+            state(State::Lingering),
+            state(State::Closing),
+            self.is_paused,
+            self.is_ready,
+            self.send != Key::NONE,
+            self.is_ended,
+            self.is_over,
+            self.is_leaving,
+        ];
+        let traffic = self.traffic.as_ref();
+        let inbox_bytes = traffic.map_or(0, |traffic| traffic.inbox.len());
+        let outbox_bytes = traffic.map_or(0, |traffic| traffic.outbox.len());
+        crate::test::View { reading, writing, exchanges, marks, inbox_bytes, outbox_bytes }
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -24,6 +24,7 @@ mod server;
 mod session;
 mod shard;
 mod table;
+pub mod test;
 #[cfg(test)]
 mod tests;
 mod transport;

@@ -88,6 +88,16 @@ impl Plan {
             is_dealing: has_unix || server.settings.accepting == Accepting::OneShard,
         }
     }
+
+    /// The same for another shard.
+    pub(crate) fn of_shard(&self, number: usize) -> Self {
+        Self { number, listens: number == 0 || !self.is_dealing, ..self.clone() }
+    }
+
+    /// The first shard listens at these addresses, with the real ports: the others join it.
+    pub(crate) fn settle_addresses(&mut self, addresses: &[Address]) {
+        self.addresses = addresses.to_vec();
+    }
 }
 
 /// What a shard's thread tells when it is ready, or why it is not.
@@ -116,9 +126,7 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
     };
     let mut plan = Plan::of(&mut server);
     for number in 0..workers {
-        plan.number = number;
-        plan.listens = number == 0 || !plan.is_dealing;
-        if let Err(error) = running.start_shard(&mut plan) {
+        if let Err(error) = running.start_shard(&mut plan, number) {
             running.stop(Duration::ZERO);
             let _ = running.join();
             return Err(error);
@@ -129,17 +137,17 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
 }
 
 impl Running {
-    fn start_shard(&mut self, plan: &mut Plan) -> Result<(), Error> {
+    fn start_shard(&mut self, plan: &mut Plan, number: usize) -> Result<(), Error> {
         let counts = self.metrics.add_shard();
         let (sender, receiver) = mpsc::sync_channel::<Ready>(1);
-        let (own, own_counts) = (plan.clone(), counts.clone());
+        let (own, own_counts) = (plan.of_shard(number), counts.clone());
         let (mechanism, failure) = (self.choice.mechanism, self.failure.clone());
-        let name = format!("springtide-{}", plan.number);
+        let name = format!("springtide-{number}");
         let thread = spawn_thread(&name, move || {
             run_shard(mechanism, own, own_counts, &sender, &failure);
         });
         let thread = thread.map_err(Error::Thread)?;
-        let ready = receiver.recv().unwrap_or(Err(Error::NoShard(plan.number)));
+        let ready = receiver.recv().unwrap_or(Err(Error::NoShard(number)));
         let (mailbox, addresses) = match ready {
             Ok(ready) => ready,
             Err(error) => {
@@ -147,8 +155,8 @@ impl Running {
                 return Err(error);
             }
         };
-        if plan.number == 0 {
-            plan.addresses.clone_from(&addresses);
+        if number == 0 {
+            plan.settle_addresses(&addresses);
             self.addresses = addresses;
         }
         let neighbour = Neighbour { mailbox, counts };

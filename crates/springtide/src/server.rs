@@ -224,9 +224,7 @@ impl Server {
     /// # Errors
     /// The address names nothing, or a route given before cannot be added.
     pub fn listen(mut self, address: &str) -> Result<Self, Error> {
-        if let Some(error) = self.route_error.take() {
-            return Err(Error::Route(error));
-        }
+        self.check()?;
         if let Some(path) = address.strip_prefix("unix:") {
             self.addresses.push(Address::Unix(Some(PathBuf::from(path))));
             return Ok(self);
@@ -241,9 +239,7 @@ impl Server {
     /// # Errors
     /// An address is busy or not ours, a directory is missing, the engine is refused.
     pub fn start(mut self) -> Result<Running, Error> {
-        if let Some(error) = self.route_error.take() {
-            return Err(Error::Route(error));
-        }
+        self.check()?;
         if self.addresses.is_empty() {
             return Err(Error::NoAddress);
         }
@@ -270,6 +266,11 @@ impl Server {
     pub(crate) fn raw_echo(mut self) -> Self {
         self.settings.session = Some(|| Session::Raw(crate::session::raw::Raw::default()));
         self
+    }
+
+    /// Whether every route could be added.
+    pub(crate) fn check(&mut self) -> Result<(), Error> {
+        self.route_error.take().map_or(Ok(()), |error| Err(Error::Route(error)))
     }
 
     fn remember(&mut self, added: Result<(), RouteError>) {

@@ -255,6 +255,7 @@ impl Shard {
             self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
             return self.listeners.pause(&mut self.room);
         }
+        self.open.fetch_add(1, Ordering::Relaxed);
         self.open(socket);
     }
 
@@ -262,8 +263,8 @@ impl Shard {
         self.open.load(Ordering::Relaxed) >= self.room.limits.connections_max
     }
 
+    /// A connection that is counted as open begins here.
     fn open(&mut self, socket: Descriptor) {
-        self.open.fetch_add(1, Ordering::Relaxed);
         let (room, id) = (&mut self.room, self.peers.next());
         let place = self.connections.insert_with(|place| {
             let session =
@@ -442,6 +443,17 @@ impl Shard {
         for neighbour in &self.neighbours {
             neighbour.mailbox.send(Message::Drain { within_ms: 0 });
         }
+    }
+
+    /// The counts of the engine, and its operations in flight.
+    pub(crate) fn engine_stats(&self) -> (springtide_engine::Stats, usize) {
+        let engine = self.room.requests.engine.borrow();
+        (engine.stats(), engine.in_flight())
+    }
+
+    /// Shows every connection.
+    pub(crate) fn look(&self, see: impl FnMut(crate::test::View)) {
+        self.connections.iter().map(Connection::view).for_each(see);
     }
 
     fn is_over(&self) -> bool {

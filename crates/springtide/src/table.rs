@@ -75,6 +75,11 @@ impl<T> Table<T> {
         self.pages.remove(place.index, place.generation)
     }
 
+    /// All entries.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.pages.iter().flatten().filter_map(|entry| entry.value.as_ref())
+    }
+
     /// All places in use.
     pub(crate) fn places(&self) -> Vec<Place> {
         let names = self.pages.names();

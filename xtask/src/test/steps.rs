@@ -71,7 +71,7 @@ impl Job {
     }
 }
 
-pub(super) const STEPS: [Step; 9] = [
+pub(super) const STEPS: [Step; 10] = [
     Step { name: "fmt", purpose: "the layout is rustfmt's", plan: fmt },
     Step { name: "clippy", purpose: "no lint fires in the program and its examples", plan: clippy },
     Step { name: "clippy-tests", purpose: "no lint fires in the tests", plan: clippy_tests },
@@ -87,6 +87,11 @@ pub(super) const STEPS: [Step; 9] = [
         name: "asan",
         purpose: "no test touches memory that is not its own, or leaks",
         plan: asan,
+    },
+    Step {
+        name: "sim",
+        purpose: "every simulated history is as the model says, and together they reach everything",
+        plan: sim,
     },
     Step { name: "deny", purpose: "licences and sources of dependencies", plan: deny },
 ];
@@ -210,6 +215,14 @@ fn test_targets(root: &Path, folder: &str) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// As many histories as fit a minute on one core, and how often each fault and state is reached in
+/// them at least.
+const SIM: &str = "run -p springtide-sim --release -- --seeds 30000 --least 1000";
+
+fn sim(_: &Machine) -> Plan {
+    Plan::Run(Job::cargo(SIM))
 }
 
 /// Advisories are left to the forge: their list comes from another place than the crates do.

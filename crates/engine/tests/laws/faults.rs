@@ -159,11 +159,37 @@ fn play(seed: u64, faults: Faults) -> (String, World) {
     (play.history, play.world)
 }
 
+/// Reads a file of a world in which reads and opens go wrong: nothing is missing in the end.
+fn read_in_pieces(world: &World) {
+    let stage = Simulated { world: world.clone() };
+    let mut shard = Shard::new(&stage);
+    stage.write_file("long", &pattern(0, 5000));
+    let root = shard.engine.open_directory(stage.root()).unwrap();
+    let file = loop {
+        let open = shard.submit(Op::Open { root, path: c"long".to_owned() }, 1);
+        match shard.last(open) {
+            Outcome::Opened(file, _) => break file,
+            Outcome::Failed(error, _) => assert!(error.is_exhausted(), "{error}"),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut memory = Vec::with_capacity(6000);
+    while memory.len() < 5000 {
+        let (offset, before) = (memory.len() as u64, memory.len());
+        let read = shard.submit(Op::Read { file, memory, offset }, 2);
+        let Outcome::Filled(filled) = shard.last(read) else { panic!("a file can be read") };
+        assert!(filled.len() > before, "a read gives at least one byte before the end");
+        memory = filled;
+    }
+    assert_pattern(0, &memory);
+}
+
 #[test]
 fn streams_survive_every_fault() {
     let mut struck = [0; Fault::ALL.len()];
     for seed in 0..50 {
         let (_, world) = play(seed, Faults::all(0.2).with(Fault::Reset, 0.0));
+        read_in_pieces(&world);
         let counts = world.fault_counts();
         for (sum, fault) in struck.iter_mut().zip(Fault::ALL) {
             *sum += counts.of(fault);
@@ -231,6 +257,24 @@ fn time_stands_still_while_another_engine_has_something_to_do() {
         assert_eq!(stage.world.now().milliseconds(), ms);
     }
     assert!(matches!(shards[0].last(far), Outcome::Expired));
+}
+
+#[test]
+fn time_that_is_held_moves_by_hand_only() {
+    let world = World::new(9);
+    world.hold_time(true);
+    let mut engine = Engine::simulated(&world, &EngineOptions::default());
+    let at = world.now() + Duration::from_millis(7);
+    engine.submit(Op::Timeout { at }, 1);
+    assert!(!world.is_quiet(), "nobody has looked yet");
+    let mut completions = Vec::new();
+    engine.turn(None, &mut completions).unwrap();
+    assert!(world.is_quiet() && completions.is_empty());
+    assert_eq!((world.now().milliseconds(), world.next_moment()), (0, Some(at)));
+    world.advance(Duration::from_millis(7));
+    assert!(!world.is_quiet(), "the timeout is due");
+    engine.turn(None, &mut completions).unwrap();
+    assert_eq!(completions.len(), 1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::head::{BodyLength, Field, Head, Span, Version};
 use super::limits::Limits;
+use super::marks::is_common_host;
 use super::refusal::Refusal;
 
 /// What the fields of one head have said so far.
@@ -65,7 +66,8 @@ impl Framing {
         if self.host.replace(span).is_some() {
             return Err(Refusal::HostRepeated);
         }
-        if is_host(value) { Ok(()) } else { Err(Refusal::HostInvalid) }
+        let is_valid = is_common_host(value) || is_host(value);
+        if is_valid { Ok(()) } else { Err(Refusal::HostInvalid) }
     }
 
     #[inline(never)]

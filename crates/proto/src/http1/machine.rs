@@ -17,8 +17,9 @@ use super::scan::HeadScan;
 use http::Method;
 
 /// What the machine reads next.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub enum Reading {
     /// A request that has not begun.
     Idle,
     /// The rest of a head.
@@ -82,8 +83,9 @@ impl Reading {
 }
 
 /// How the reply that is next on the wire goes on.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Writing {
+pub enum Writing {
     /// No reply has begun.
     Ready,
     /// A body of known length.
@@ -504,6 +506,13 @@ impl Machine {
     #[must_use]
     pub const fn is_next(&self, exchange: Exchange) -> bool {
         exchange.number == self.owed
+    }
+
+    /// The states of both sides, for who watches from outside which ones are reached.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn states(&self) -> (Reading, Writing) {
+        (self.reading, self.open.writing)
     }
 
     /// Whether the body of this exchange is what the machine reads.

@@ -102,6 +102,28 @@ fn names_in(bytes: &[u8; 16]) -> u16 {
     (among(small, b'a', 26) | among(bytes, b'0', 10) | hyphens).move_mask() as u16
 }
 
+/// Whether these are 8 to 32 bytes, all of them letters, digits, hyphens or dots: both ends are
+/// looked at, which meet or overlap.
+#[inline]
+pub(super) fn is_common_host(bytes: &[u8]) -> bool {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>()) {
+        return bytes.len() <= 32 && hosts_in(first) & hosts_in(last) == u16::MAX;
+    }
+    let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) else {
+        return false;
+    };
+    let mut both = [0; 16];
+    both[..8].copy_from_slice(first);
+    both[8..].copy_from_slice(last);
+    hosts_in(&both) == u16::MAX
+}
+
+#[inline]
+fn hosts_in(bytes: &[u8; 16]) -> u16 {
+    let dots = i8x16::new(bytes.map(u8::cast_signed)).cmp_eq(i8x16::splat(b'.'.cast_signed()));
+    names_in(bytes) | dots.move_mask() as u16
+}
+
 /// Which bytes are among the `count` from `first` on: shifted so that `first` is the lowest of all
 /// signed numbers, one comparison tells.
 #[inline]
@@ -125,7 +147,7 @@ pub(super) fn has_space(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK, Ends, has_space};
+    use super::{BLOCK, Ends, has_space, is_common_host, name_len};
 
     #[test]
     fn every_byte_is_an_end_or_is_not() {
@@ -152,6 +174,36 @@ mod tests {
                 from = found + 1;
             }
             assert!(!input[from..].contains(&9));
+        }
+    }
+
+    #[test]
+    fn every_byte_ends_a_name_or_does_not() {
+        for byte in 0..=u8::MAX {
+            for len in 0..40 {
+                let is_name = byte.is_ascii_alphanumeric() || byte == b'-';
+                for rest in [0, 3, 20] {
+                    let bytes = [vec![b'a'; len], vec![byte], vec![b'-'; rest]].concat();
+                    let expected = if is_name { len + 1 + rest } else { len };
+                    assert_eq!(name_len(&bytes), expected, "{byte} behind {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_common_host_has_common_bytes_only() {
+        for len in 0..50 {
+            assert_eq!(is_common_host(&vec![b'h'; len]), (8..=32).contains(&len), "{len}");
+            for place in 0..len {
+                for byte in 0..=u8::MAX {
+                    let mut bytes = vec![b'h'; len];
+                    bytes[place] = byte;
+                    let is_common = byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+                    let expected = is_common && (8..=32).contains(&len);
+                    assert_eq!(is_common_host(&bytes), expected, "{byte} at {place} of {len}");
+                }
+            }
         }
     }
 

@@ -21,5 +21,7 @@ pub use event::{Deadline, Exchange, Received, StreamEnd};
 pub use head::{BodyLength, Field, Head, Span, Version};
 pub use limits::{FIELDS_MAX, Limits};
 pub use machine::{Frozen, Machine};
+#[doc(hidden)]
+pub use machine::{Reading, Writing};
 pub use media_type::MediaType;
 pub use refusal::Refusal;

@@ -120,24 +120,19 @@ impl Machine {
         }
     }
 
-    /// Gives up a reply whose body cannot be completed: what was encoded is sent, then the
-    /// connection closes, so that the peer sees the body is cut (RFC 9112 §8).
-    /// A reply that has not begun is given up in the same way, when its turn comes.
+    /// Gives up a reply that cannot be completed or was never begun: what was encoded is sent, then
+    /// the connection closes, so that the peer sees the body is cut (RFC 9112 §8).
     pub fn abort_reply(&mut self, exchange: Exchange) {
         if self.open.writing == Writing::Cut {
             return;
         }
         if exchange.number == self.owed {
-            return self.cut();
-        }
-        let held = self.held.get_or_insert_default();
-        match held.position(exchange.number) {
-            Some(position) => held.replies[position].open.writing = Writing::Cut,
-            None => held.replies.push(HeldReply {
-                number: exchange.number,
-                open: OpenReply { writing: Writing::Cut, left: 0 },
-                outbox: Outbox::new(),
-            }),
+            self.cut();
+        } else if self.awaits_reply(exchange) {
+            let open = OpenReply { writing: Writing::Cut, left: 0 };
+            self.hold(HeldReply { number: exchange.number, open, outbox: Outbox::new() });
+        } else {
+            self.held_reply(exchange).open.writing = Writing::Cut;
         }
     }
 
@@ -208,8 +203,12 @@ impl Machine {
         if is_special && self.settle_special(exchange, status) {
             return Connection::Upgrade;
         }
-        if ends && self.reading != Reading::Closed {
-            self.read(Read::Ended);
+        match self.reading {
+            // A later request has an offer, and its reply decides.
+            Reading::Undecided if ends => self.is_last = true,
+            Reading::Closed => {}
+            _ if ends => self.read(Read::Ended),
+            _ => {}
         }
         let is_newest = exchange.number + 1 == self.next;
         if ends || (is_newest && (self.is_last || self.reading == Reading::Closed)) {
@@ -296,8 +295,11 @@ impl Machine {
         let connection = self.settle(exchange, reply.status, ends);
         let mut outbox = Outbox::new();
         let open = encode::reply(exchange, reply, body, connection, &mut outbox);
-        let held = self.held.get_or_insert_default();
-        held.replies.push(HeldReply { number: exchange.number, open, outbox });
+        self.hold(HeldReply { number: exchange.number, open, outbox });
+    }
+
+    fn hold(&mut self, reply: HeldReply) {
+        self.held.get_or_insert_default().replies.push(reply);
     }
 
     fn held_reply(&mut self, exchange: Exchange) -> &mut HeldReply {

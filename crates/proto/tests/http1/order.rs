@@ -179,6 +179,37 @@ fn a_body_that_cannot_be_completed_cuts_the_connection() {
 }
 
 #[test]
+fn a_request_given_up_before_its_turn_leaves_the_replies_before_it() {
+    let mut driver = driver_with(2);
+    driver.feed(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf");
+    driver.machine.end_of_stream();
+    driver.machine.abort_reply(driver.exchanges[2]);
+    assert!(!driver.machine.wants_close());
+    assert!(!driver.machine.awaits_reply(driver.exchanges[2]));
+    answer(&mut driver, 1);
+    answer(&mut driver, 0);
+    assert_eq!(bodies(&driver.sent()), "<0><1>");
+    assert!(driver.machine.wants_close());
+}
+
+#[test]
+fn an_upgrade_behind_a_reply_that_ends_the_connection_is_dropped() {
+    for status in [101, 200] {
+        let mut driver = Driver::new(Limits::default());
+        driver.feed(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+        driver.feed(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: b\r\n\r\n");
+        let [first, second] = driver.exchanges[..] else { panic!("two requests") };
+        let (machine, outbox) = (&mut driver.machine, &mut driver.outbox);
+        machine.send_reply(first, &reply(200), ReplyBody::Chunked, outbox);
+        machine.send_reply(second, &reply(status), ReplyBody::None, outbox);
+        machine.send_body(first, "<all>".into(), outbox);
+        machine.end_body(first, outbox);
+        assert!(machine.wants_close() && !machine.is_switched());
+        assert!(driver.sent().ends_with("<all>"), "nothing follows a body without a length");
+    }
+}
+
+#[test]
 #[should_panic(expected = "an exchange is answered once, after it was received")]
 fn an_exchange_is_answered_once() {
     let mut driver = driver_with(2);

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::StatusCode;
 use springtide_proto::http1::{
-    BodyLength, Deadline, Exchange, Machine, Received, Refusal, Reply, ReplyBody, Span,
+    self, BodyLength, Deadline, Exchange, Machine, Received, Refusal, Reply, ReplyBody, Span,
 };
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
@@ -359,6 +359,11 @@ impl Http1 {
     #[inline]
     pub(crate) fn is_peer_done(&self) -> bool {
         self.machine.is_peer_done()
+    }
+
+    pub(crate) const fn states(&self) -> (http1::Reading, http1::Writing, u32) {
+        let (reading, writing) = self.machine.states();
+        (reading, writing, self.machine.exchanges_in_flight())
     }
 
     pub(crate) fn abandon(&mut self, room: &mut Room) {

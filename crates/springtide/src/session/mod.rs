@@ -7,6 +7,7 @@ pub(crate) mod raw;
 
 use springtide_engine::{Chunk, Descriptor};
 use springtide_proto::Outbox;
+use springtide_proto::http1::{Reading, Writing};
 
 use crate::limits::{BYTES_PER_TURN_MAX, EXCHANGES_PER_TURN_MAX};
 use crate::room::Room;
@@ -180,6 +181,14 @@ impl Session {
         match self {
             Self::Http1(session) => session.is_peer_done(),
             Self::Raw(_) => false,
+        }
+    }
+
+    /// The states of the machine and its exchanges in flight, for a simulator.
+    pub(crate) const fn states(&self) -> (Reading, Writing, u32) {
+        match self {
+            Self::Http1(session) => session.states(),
+            Self::Raw(_) => (Reading::Idle, Writing::Ready, 0),
         }
     }
 

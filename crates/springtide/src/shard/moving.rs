@@ -47,9 +47,13 @@ impl Shard {
         self.room.requests.engine.borrow_mut().release(socket).ok()?;
         let connection = self.connections.remove(place)?;
         self.wheel.remove(place.index());
-        self.open.fetch_sub(1, Ordering::Relaxed);
         let asks = self.room.files.withdraw(place.raw());
-        connection.freeze(asks, &mut self.room)
+        let frozen = connection.freeze(asks, &mut self.room);
+        // It stays open on its way: nobody takes its place meanwhile.
+        if frozen.is_none() {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+        }
+        frozen
     }
 
     fn send_away(&mut self, connection: FrozenConnection) {
@@ -85,7 +89,6 @@ impl Shard {
 
     /// A connection of another shard goes on here.
     pub(super) fn take_in(&mut self, frozen: FrozenConnection) {
-        self.open.fetch_add(1, Ordering::Relaxed);
         let room = &mut self.room;
         let place = self.connections.insert_with(|place| Connection::thaw(place, frozen, room));
         self.file(place);
@@ -133,6 +136,9 @@ impl Shard {
     }
 
     fn close(&self, message: &Message) {
+        if let Message::Move(_) = message {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+        }
         for descriptor in message.descriptors() {
             self.room.submit(Op::Close { descriptor }, CLOSE_TOKEN);
         }
@@ -147,7 +153,7 @@ impl Shard {
     }
 
     /// What was sent to a shard that has ended goes on to another or is closed.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.counts.end();
         while let Some(message) = self.mailbox.next() {
             if let Some(message) = self.offer(message) {

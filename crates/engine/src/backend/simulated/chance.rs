@@ -6,6 +6,8 @@
 pub enum Fault {
     /// A receive gives fewer bytes than are there.
     ShortReceive,
+    /// A read of a file gives fewer bytes than are there.
+    ShortRead,
     /// Some bytes of a send go now, the rest later.
     PartialSend,
     /// A connection is reset.
@@ -14,7 +16,7 @@ pub enum Fault {
     Interrupted,
     /// A receive finds no buffer (ENOBUFS); it is armed again later.
     NoBuffers,
-    /// An accept finds no descriptor (EMFILE); the connection stays in the backlog.
+    /// An accept or an open finds no descriptor (EMFILE); a connection stays in the backlog.
     NoDescriptors,
     /// The completion queue is full: most completions come a turn later.
     QueueFull,
@@ -30,8 +32,9 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ShortReceive,
+        Self::ShortRead,
         Self::PartialSend,
         Self::Reset,
         Self::Interrupted,

@@ -2,7 +2,7 @@
 //! They never wait: what cannot be done now is not done.
 
 use super::World;
-use super::network::End;
+use super::network::{End, ResetCause};
 use crate::options::Address;
 
 /// The outside end of a connection. Dropping it closes it.
@@ -53,7 +53,7 @@ impl Client {
 
     /// Resets the connection.
     pub fn reset(&self) {
-        self.world.state.borrow_mut().network.reset(self.end);
+        self.world.state.borrow_mut().network.reset(self.end, ResetCause::Asked);
     }
 
     /// Whether the other side has ended its stream and all of it was read.
@@ -65,7 +65,25 @@ impl Client {
     /// Whether the connection was reset.
     #[must_use]
     pub fn is_reset(&self) -> bool {
-        self.world.state.borrow().network.is_reset(self.end)
+        self.reset_cause().is_some()
+    }
+
+    /// Why the connection was reset, if it was.
+    #[must_use]
+    pub fn reset_cause(&self) -> Option<ResetCause> {
+        self.world.state.borrow().network.reset_cause(self.end)
+    }
+
+    /// Whether the other side is closed, whatever of it was not read yet.
+    #[must_use]
+    pub fn is_closed_by_peer(&self) -> bool {
+        self.world.state.borrow().network.is_closed_by_peer(self.end)
+    }
+
+    /// How many bytes were written and not received by the other side yet.
+    #[must_use]
+    pub fn unread_by_peer(&self) -> usize {
+        self.world.state.borrow().network.on_the_way(self.end)
     }
 
     /// The address the other side sees.

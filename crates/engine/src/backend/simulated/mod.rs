@@ -47,6 +47,7 @@ use crate::options::{Address, EngineOptions};
 
 pub use chance::{Fault, FaultCounts, Faults};
 pub use client::{Client, Service};
+pub use network::ResetCause;
 
 use chance::Chance;
 use descriptors::Table;
@@ -116,6 +117,35 @@ impl World {
     pub fn advance(&self, duration: Duration) {
         self.now.set((self.now() + duration).nanoseconds());
         self.state.borrow_mut().network.activity += 1;
+    }
+
+    /// Whether time stands still but for [`advance`](Self::advance): a turn with nothing to do
+    /// comes back instead of moving it on.
+    pub fn hold_time(&self, is_held: bool) {
+        self.state.borrow_mut().schedule.is_held = is_held;
+    }
+
+    /// Whether no engine has anything to do at this moment. It takes a turn of each to know.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let state = self.state.borrow();
+        state.schedule.is_quiet(state.network.activity, self.now.get())
+    }
+
+    /// When an engine will have something to do by itself: a deadline, or a completion that is
+    /// late. As of each engine's last turn that found nothing to do.
+    #[must_use]
+    pub fn next_moment(&self) -> Option<Moment> {
+        self.state.borrow().schedule.next_wanted().map(Moment::from_nanoseconds)
+    }
+
+    /// Draws a number from 0 to `end - 1` from the world's own chance.
+    ///
+    /// # Panics
+    /// When `end` is 0.
+    #[must_use]
+    pub fn below(&self, end: usize) -> usize {
+        self.state.borrow_mut().chance.below(end)
     }
 
     /// Connects to a listener from outside the engines.

@@ -8,8 +8,8 @@ use super::chance::{Chance, Fault};
 use crate::options::Address;
 use crate::system;
 
-/// The bytes that can be on their way in one direction.
-pub(super) const STREAM_BYTES_MAX: usize = 64 * 1024;
+/// The bytes that can be on their way in one direction: more than a connection's share of a turn.
+pub(super) const STREAM_BYTES_MAX: usize = 160 * 1024;
 /// The longest time for which a peer stalls.
 const STALL_MS_MAX: usize = 2000;
 /// Where ports that nobody chose begin.
@@ -44,7 +44,20 @@ struct Connection {
     incoming: [Stream; 2],
     addresses: [Address; 2],
     closed: [bool; 2],
-    reset: bool,
+    reset: Option<ResetCause>,
+}
+
+/// Why a connection was reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetCause {
+    /// By chance: [`Fault::Reset`].
+    Chance,
+    /// The end outside the engines asked for it.
+    Asked,
+    /// A side was closed with bytes that it had not received.
+    Unread,
+    /// Its listener was closed before it was accepted.
+    Backlog,
 }
 
 struct Listener {
@@ -116,7 +129,7 @@ impl Network {
         let Some(gone) = self.listeners[listener].take() else { return };
         for connection in gone.waiting {
             let end = End { connection, side: 1 };
-            self.reset(end);
+            self.reset(end, ResetCause::Backlog);
             self.close(end);
         }
     }
@@ -149,7 +162,7 @@ impl Network {
             incoming: Default::default(),
             addresses: [own, address.clone()],
             closed: [false; 2],
-            reset: false,
+            reset: None,
         };
         let connection = insert(&mut self.connections, fresh);
         self.activity += 1;
@@ -182,7 +195,7 @@ impl Network {
         let connection = self.connection(end);
         let stream = &connection.incoming[end.side];
         let something = !stream.bytes.is_empty() || stream.ended;
-        if connection.reset || (something && stream.stalled_until <= now) {
+        if connection.reset.is_some() || (something && stream.stalled_until <= now) {
             Ready::Now
         } else if something {
             Ready::At(stream.stalled_until)
@@ -195,8 +208,13 @@ impl Network {
     pub(super) fn receivable(&self, end: End, now: u64) -> usize {
         let connection = self.connection(end);
         let stream = &connection.incoming[end.side];
-        let arrived = connection.reset || stream.stalled_until <= now;
+        let arrived = connection.reset.is_some() || stream.stalled_until <= now;
         if arrived { stream.bytes.len() } else { 0 }
+    }
+
+    /// How many bytes are on their way from an end to its peer.
+    pub(super) fn on_the_way(&self, end: End) -> usize {
+        self.connection(end).incoming[1 - end.side].bytes.len()
     }
 
     /// Gives `count` received bytes to `take`, in one or two slices.
@@ -219,7 +237,7 @@ impl Network {
     pub(super) fn sendable(&self, end: End) -> Result<usize, i32> {
         let connection = self.connection(end);
         let stream = &connection.incoming[1 - end.side];
-        if connection.reset || connection.closed[1 - end.side] {
+        if connection.reset.is_some() || connection.closed[1 - end.side] {
             return Err(system::ECONNRESET);
         }
         if stream.ended {
@@ -239,8 +257,8 @@ impl Network {
         }
     }
 
-    /// Whether the connection was reset; bytes that came before can still be received.
-    pub(super) fn is_reset(&self, end: End) -> bool {
+    /// Why the connection was reset, if it was; bytes that came before can still be received.
+    pub(super) fn reset_cause(&self, end: End) -> Option<ResetCause> {
         self.connection(end).reset
     }
 
@@ -250,19 +268,25 @@ impl Network {
         stream.ended && stream.bytes.is_empty() && stream.stalled_until <= now
     }
 
+    pub(super) fn is_closed_by_peer(&self, end: End) -> bool {
+        self.connection(end).closed[end.other().side]
+    }
+
     /// Ends the stream to the peer.
     pub(super) fn shutdown(&mut self, end: End) {
         self.connection_mut(end).incoming[1 - end.side].ended = true;
     }
 
-    pub(super) fn reset(&mut self, end: End) {
-        self.connection_mut(end).reset = true;
+    pub(super) fn reset(&mut self, end: End, cause: ResetCause) {
+        self.connection_mut(end).reset.get_or_insert(cause);
     }
 
     /// Closes one side. Bytes it has not received reset the connection, as TCP does.
     pub(super) fn close(&mut self, end: End) {
         let connection = self.connection_mut(end);
-        connection.reset |= !connection.incoming[end.side].bytes.is_empty();
+        if !connection.incoming[end.side].bytes.is_empty() {
+            connection.reset.get_or_insert(ResetCause::Unread);
+        }
         connection.closed[end.side] = true;
         connection.incoming[1 - end.side].ended = true;
         if connection.closed[end.other().side] {

@@ -8,6 +8,7 @@ use super::State;
 use super::chance::Fault;
 use super::descriptors::Entry;
 use super::files::{Found, directory_metadata};
+use super::network::ResetCause;
 use super::operations::{Simulated, Step};
 use crate::backend::sent;
 use crate::chunk::CHUNK_BYTES;
@@ -110,7 +111,7 @@ impl Simulated {
         if let Ok(end) = table.socket(socket)
             && chance.strikes(Fault::Reset)
         {
-            network.reset(end);
+            network.reset(end, ResetCause::Chance);
         }
     }
 
@@ -126,7 +127,7 @@ impl Simulated {
     fn is_ended(&self, socket: Descriptor) -> Result<bool, i32> {
         let State { table, network, .. } = &*self.world.state.borrow();
         let end = table.socket(socket)?;
-        if network.is_reset(end) {
+        if network.reset_cause(end).is_some() {
             return Err(system::ECONNRESET);
         }
         Ok(network.is_ended(end, self.world.now.get()))
@@ -255,7 +256,7 @@ impl Simulated {
     fn shutdown(&self, socket: Descriptor) -> Result<(), i32> {
         let State { table, network, .. } = &mut *self.world.state.borrow_mut();
         let end = table.socket(socket)?;
-        if network.is_reset(end) {
+        if network.reset_cause(end).is_some() {
             return Err(system::ENOTCONN);
         }
         network.shutdown(end);
@@ -268,7 +269,10 @@ impl Simulated {
     }
 
     fn open(&self, root: Descriptor, path: &Path) -> Result<(Descriptor, Metadata), i32> {
-        let State { table, files, .. } = &mut *self.world.state.borrow_mut();
+        let State { table, files, chance, .. } = &mut *self.world.state.borrow_mut();
+        if chance.strikes(Fault::NoDescriptors) {
+            return Err(system::EMFILE);
+        }
         let Entry::Directory(root) = table.get(root)? else { return Err(system::ENOTDIR) };
         let (entry, metadata) = match files.find(root, path)? {
             Found::File(file) => {
@@ -291,15 +295,18 @@ impl Simulated {
         else {
             unreachable!("asked for a read");
         };
-        let state = self.world.state.borrow();
-        let file = match state.table.get(file)? {
+        let State { table, chance, .. } = &mut *self.world.state.borrow_mut();
+        let file = match table.get(file)? {
             Entry::File(file) => file.borrow(),
             Entry::Directory(_) => return Err(system::EISDIR),
             Entry::Listener(_) | Entry::Socket(_) => return Err(system::EINVAL),
         };
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let rest = file.bytes.get(offset..).unwrap_or_default();
-        let count = rest.len().min(memory.capacity() - memory.len());
+        let mut count = rest.len().min(memory.capacity() - memory.len());
+        if count > 1 && chance.strikes(Fault::ShortRead) {
+            count = 1 + chance.below(count - 1);
+        }
         memory.extend_from_slice(&rest[..count]);
         Ok(Outcome::Filled(std::mem::take(memory)))
     }

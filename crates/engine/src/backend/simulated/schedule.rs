@@ -30,6 +30,8 @@ pub(super) enum Next {
 pub(super) struct Schedule {
     seats: Vec<Seat>,
     pub(super) idle_turns: u64,
+    /// Turns do not move time on: whoever drives the world does.
+    pub(super) is_held: bool,
 }
 
 impl Schedule {
@@ -61,6 +63,9 @@ impl Schedule {
     ) -> Next {
         self.seats[own].idle_at = Some(activity);
         self.seats[own].wanted = wanted;
+        if self.is_held {
+            return Next::Return;
+        }
         let turns: Vec<u64> = self.seats.iter().map(|seat| seat.turns).collect();
         let seen = std::mem::replace(&mut self.seats[own].turns_seen, turns);
         let mut target = wanted;
@@ -83,5 +88,19 @@ impl Schedule {
                 Next::Return
             }
         }
+    }
+
+    /// Whether no engine has anything to do now: each has taken a turn since the last change, and
+    /// found nothing.
+    pub(super) fn is_quiet(&self, activity: u64, now: u64) -> bool {
+        self.seats.iter().filter(|seat| !seat.gone).all(|seat| {
+            let is_due = seat.wanted.is_some_and(|wanted| wanted <= now);
+            seat.idle_at == Some(activity) && !is_due && !seat.waker.signal().is_notified()
+        })
+    }
+
+    /// When the first engine will have something to do by itself.
+    pub(super) fn next_wanted(&self) -> Option<u64> {
+        self.seats.iter().filter(|seat| !seat.gone).filter_map(|seat| seat.wanted).min()
     }
 }

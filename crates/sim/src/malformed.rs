@@ -1,0 +1,42 @@
+//! Requests that break the protocol or a limit, with the status of their refusal.
+//! Nothing behind one of them may be read as a request.
+
+/// A request line and fields, without the blank line, and the status that refuses it.
+pub(crate) const MALFORMED: [(&str, u16); 33] = [
+    ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked", 501),
+    ("GET / HTTP/1.0\r\nTransfer-Encoding: chunked", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n folded", 400),
+    ("GET / HTTP/1.1\r\nHost : a", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nX: a\rb", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nX: \0", 400),
+    ("GET / HTTP/1.1\r\nHost: a\nX: b", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +1", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length:", 400),
+    ("GET / HTTP/1.1\r\nX: a", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nHost: a", 400),
+    ("GET / HTTP/1.1\r\nHost:", 400),
+    ("GET / HTTP/1.1\r\nHost: a b", 400),
+    ("GET * HTTP/1.1\r\nHost: a", 400),
+    ("PRI * HTTP/2.0", 505),
+    ("GET / HTTP/1.2\r\nHost: a", 505),
+    ("GET / HTTP/3.0\r\nHost: a", 505),
+    ("GET  / HTTP/1.1\r\nHost: a", 400),
+    ("GET /a b HTTP/1.1\r\nHost: a", 400),
+    ("G@T / HTTP/1.1\r\nHost: a", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nX@: b", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\n: b", 400),
+    ("CONNECT a:1 HTTP/1.1\r\nHost: a:1", 501),
+    ("GET / HTTP/1.1\r\nHost: a\r\nExpect: tea", 417),
+    ("POST /echo/0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\nx\r\n0", 400),
+    (
+        "POST /echo/0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+        400,
+    ),
+    ("POST /echo/0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0", 400),
+];

@@ -1,0 +1,127 @@
+//! The oracles: what must hold after every turn, and what when a history is over.
+//! They change nothing in the world but its time.
+
+use std::time::Duration;
+
+use springtide_proto::http1::Reading;
+
+use crate::peer::Actor;
+use crate::play::{Outcome, PATIENCE, Play};
+
+/// The longest that a connection lingers behind its last reply, and what faults add to it.
+const LINGER: Duration = Duration::from_secs(5);
+/// The most exchanges of a connection in a turn (law 9).
+const EXCHANGES_PER_TURN_MAX: u32 = 32;
+/// The most that may come on top of a limit on received bytes before a pause takes effect, and on
+/// top of a limit on bytes to send and one reply: a turn's chunks twice; files that come together.
+const INBOX_OVER_MAX: usize = 65 * 4096;
+const OUTBOX_OVER_MAX: usize = 100_000;
+
+impl Play<'_> {
+    /// Each request is handled once, in the order of its connection, and no connection has more
+    /// than its share of a turn.
+    pub(crate) fn check_calls(&mut self) -> Outcome {
+        self.calls.take(&mut self.called);
+        for id in self.called.drain(..) {
+            let (peer, number) = ((id >> 16) as usize, id & 0xFFFF);
+            let Some((last, in_turn)) = self.handled.get_mut(peer) else {
+                return Err(format!("a request was handled that nobody made: {id}"));
+            };
+            if last.is_some_and(|last| last >= number) {
+                return Err(format!("request {number} of peer {peer} was handled after {last:?}"));
+            }
+            *last = Some(number);
+            *in_turn += 1;
+            if *in_turn > EXCHANGES_PER_TURN_MAX {
+                return Err(format!("peer {peer} had {in_turn} requests handled in a turn"));
+            }
+        }
+        self.handled.iter_mut().for_each(|(_, in_turn)| *in_turn = 0);
+        Ok(())
+    }
+
+    /// No connection holds more than it may, and no more are open than may be.
+    pub(crate) fn check_limits(&mut self, number: usize) -> Outcome {
+        let limits = &self.history.settings.limits;
+        let (mut inbox, mut outbox, mut exchanges) = (0, 0, 0);
+        self.world.look(number, |view| {
+            self.coverage.see(&view);
+            inbox = view.inbox_bytes.max(inbox);
+            outbox = view.outbox_bytes.max(outbox);
+            // A refusal is a reply too, and comes when nothing more is read.
+            let own =
+                view.exchanges - u32::from(view.reading == Reading::Closed).min(view.exchanges);
+            exchanges = exchanges.max(own);
+        });
+        if exchanges > limits.http1.exchanges_max {
+            return Err(format!("{exchanges} requests of one connection wait for their reply"));
+        }
+        if inbox > limits.inbox_bytes_max + INBOX_OVER_MAX {
+            return Err(format!("{inbox} bytes wait to be handled on one connection"));
+        }
+        if outbox > limits.outbox_bytes_max + self.longest + OUTBOX_OVER_MAX {
+            return Err(format!("{outbox} bytes wait to be sent on one connection"));
+        }
+        if self.allowed.may_refuse {
+            let open = self.world.counts().connections_open;
+            if open > limits.connections_max as u64 {
+                return Err(format!("{open} connections are open"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is left, and the sums are right.
+    pub(crate) fn check_end(&mut self) -> Outcome {
+        self.pass(LINGER)?;
+        let open = self.world.counts().connections_open;
+        if open > 0 {
+            return Err(format!("{open} connections are left"));
+        }
+        self.check_sums()?;
+        let descriptors = self.world.descriptors_open();
+        if descriptors > self.descriptors {
+            return Err(format!("{descriptors} descriptors are open, not {}", self.descriptors));
+        }
+        for number in 0..self.history.settings.shards {
+            let Some((stats, _)) = self.world.engine_stats(number) else { continue };
+            if stats.chunks_given_away > 0 {
+                return Err(format!("{} chunks never came back", stats.chunks_given_away));
+            }
+        }
+        self.world.stop(PATIENCE);
+        self.pass(LINGER)?;
+        let running = self.world.shards_running();
+        let descriptors = self.world.descriptors_open();
+        if running > 0 || descriptors > 0 {
+            return Err(format!("{running} shards and {descriptors} descriptors are left"));
+        }
+        Ok(())
+    }
+
+    fn check_sums(&mut self) -> Outcome {
+        let counts = self.world.counts();
+        let actors = || self.actors.iter().flatten();
+        let written: usize = actors().map(|actor| actor.written).sum();
+        let unread: usize = actors().map(Actor::unread_now).sum();
+        let gone: usize = actors().map(|actor| actor.unread).sum();
+        let received = usize::try_from(counts.bytes_received).unwrap_or(usize::MAX);
+        if received + unread > written + gone || received + unread < written {
+            let told = format!("of {written} bytes {received} were received, {unread} are left");
+            return Err(told);
+        }
+        let read: usize = self.actors.iter_mut().flatten().map(Actor::drain).sum();
+        if read as u64 != counts.bytes_sent {
+            return Err(format!("{} bytes were sent, {read} came", counts.bytes_sent));
+        }
+        let refused = self.actors.iter().flatten().filter(|actor| actor.is_refused).count() as u64;
+        self.coverage.see_refused(refused);
+        if refused > counts.connections_refused {
+            return Err(format!(
+                "{refused} peers were refused, not {}",
+                counts.connections_refused
+            ));
+        }
+        Ok(())
+    }
+}

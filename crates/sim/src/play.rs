@@ -1,0 +1,335 @@
+//! Plays a history: the events first, then whatever is left until every peer has its end.
+//! Every turn and every byte is held against the model; the first thing that is wrong ends it.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use springtide::test::{Fault, World};
+
+use crate::coverage::Coverage;
+use crate::history::{Event, History};
+use crate::peer::{Actor, Allowed};
+use crate::reader::Terms;
+use crate::script::Script;
+use crate::site::{Calls, server, write_files, write_moving};
+
+/// What a history came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Played {
+    /// The same after the same history.
+    pub fingerprint: u64,
+    /// What it has reached.
+    pub coverage: Coverage,
+}
+
+/// Why a history failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What is wrong, as a clause.
+    pub what: String,
+}
+
+impl Failure {
+    /// What is wrong without the numbers: the same for a smaller history.
+    pub(crate) fn kind(&self) -> String {
+        self.what.chars().filter(|letter| !letter.is_ascii_digit()).collect()
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// Rounds of turns at one moment after which the server is taken to spin.
+const ROUNDS_MAX: u64 = 20_000;
+/// Virtual time after which a history must have ended.
+const TIME_MAX: Duration = Duration::from_secs(3600);
+/// How long a shard or server that stops waits for its connections.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1800);
+/// The step by which time moves on while something may be late on its way to a peer.
+const LATE: Duration = Duration::from_millis(500);
+/// For how long a file may be sent from memory before it is looked at again.
+const REVALIDATE_MS: u64 = 1000;
+
+/// Plays a history.
+///
+/// # Errors
+/// Something came out otherwise than the model says, or code panicked.
+pub fn play(history: &History) -> Result<Played, Failure> {
+    match catch_unwind(AssertUnwindSafe(|| Play::new(history).play())) {
+        Ok(played) => played.map_err(|what| Failure { what }),
+        Err(panic) => Err(Failure { what: text_of(&*panic) }),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panic: {}", text.unwrap_or("no text"))
+}
+
+pub(crate) struct Play<'a> {
+    pub(crate) history: &'a History,
+    pub(crate) world: World,
+    pub(crate) calls: Calls,
+    /// The calls of the present turn.
+    pub(crate) called: Vec<u32>,
+    /// Of each peer the last request that was handled, and how many were in this turn.
+    pub(crate) handled: Vec<(Option<u32>, u32)>,
+    pub(crate) actors: Vec<Option<Actor>>,
+    /// When each version of the changing files came.
+    versions: Vec<u64>,
+    pub(crate) allowed: Allowed,
+    is_draining: bool,
+    /// The longest body of a reply.
+    pub(crate) longest: usize,
+    /// Descriptors that may be open when no peer is there.
+    pub(crate) descriptors: usize,
+    pub(crate) coverage: Coverage,
+    sum: u64,
+}
+
+pub(crate) type Outcome<T = ()> = Result<T, String>;
+
+impl<'a> Play<'a> {
+    fn new(history: &'a History) -> Self {
+        let settings = &history.settings;
+        let mut world = World::new(history.seed);
+        world.set_engine_options(settings.engine.clone());
+        write_files(&mut world);
+        let calls = Calls::default();
+        let served = server(&calls)
+            .workers(settings.shards)
+            .accepting(settings.accepting)
+            .limits(settings.limits.clone());
+        world.serve(served);
+        world.set_faults(settings.faults());
+        if let Some(descriptors_max) = settings.descriptors_max {
+            world.simulated().set_descriptors_max(descriptors_max);
+        }
+        let is_short = settings.descriptors_max.is_some();
+        let allowed = Allowed {
+            is_calm: history.is_calm(),
+            may_refuse: settings.limits.connections_max < usize::MAX,
+            may_stall: settings.probability(Fault::Stalled) > 0.0,
+            may_be_busy: is_short || settings.probability(Fault::NoDescriptors) > 0.0,
+        };
+        let scripts = history.scripts.iter();
+        // Each shard that ever paused keeps one in reserve, also when it has no listener.
+        let descriptors = world.descriptors_open().max(2 * settings.shards + 1);
+        Self {
+            history,
+            world,
+            calls,
+            called: Vec::new(),
+            handled: vec![(None, 0); history.scripts.len()],
+            actors: scripts.map(|script| script.clone().map(Actor::new)).collect(),
+            versions: vec![0],
+            allowed,
+            is_draining: false,
+            longest: history.scripts.iter().flatten().map(Script::longest_reply).max().unwrap_or(0),
+            descriptors,
+            coverage: Coverage::default(),
+            sum: history.seed,
+        }
+    }
+
+    fn play(mut self) -> Outcome<Played> {
+        for event in &self.history.events {
+            let acts = self.happen(*event)?;
+            self.coverage.events += acts as u64;
+            if *event != Event::Turn && self.world.below(2) == 0 {
+                let number = self.world.below(self.history.settings.shards);
+                self.turn(number)?;
+            }
+        }
+        self.go_on_to_the_end()?;
+        self.check_end()?;
+        self.coverage.histories = 1;
+        self.coverage.events_range = Some((self.coverage.events, self.coverage.events));
+        self.coverage.peers = self.actors.iter().flatten().count() as u64;
+        self.coverage.see_faults(self.world.fault_counts());
+        for actor in self.actors.iter().flatten() {
+            self.coverage.see_end(actor.script.end);
+            self.coverage.replies += actor.replies() as u64;
+        }
+        let counts = self.world.counts();
+        self.mix(&counts.requests_total.to_le_bytes());
+        self.mix(&counts.bytes_sent.to_le_bytes());
+        let fingerprint = self.sum ^ self.world.fingerprint();
+        Ok(Played { fingerprint, coverage: self.coverage })
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.world.now().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn mix(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.sum = (self.sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        }
+    }
+
+    fn happen(&mut self, event: Event) -> Outcome<usize> {
+        match event {
+            Event::Write(peer, count) => self.write(peer, count),
+            Event::Read(peer, count) => self.read(peer, count),
+            Event::Pass(ms) => self.pass(Duration::from_millis(ms)).map(|()| 1),
+            Event::Change => {
+                self.versions.push(self.now_ms());
+                write_moving(&mut self.world, self.versions.len() - 1);
+                Ok(1)
+            }
+            Event::Retire(number) => Ok(self.retire(number)),
+            Event::Drain => {
+                self.is_draining = true;
+                self.world.stop(PATIENCE);
+                Ok(1)
+            }
+            Event::Turn => self.round().map(|()| 0),
+        }
+    }
+
+    fn write(&mut self, peer: usize, count: usize) -> Outcome<usize> {
+        let now_ms = self.now_ms();
+        let Some(Some(actor)) = self.actors.get_mut(peer) else { return Ok(0) };
+        if self.is_draining && !actor.is_connected() {
+            actor.is_over = true;
+        }
+        Ok(actor.write(count, &mut self.world, now_ms))
+    }
+
+    fn read(&mut self, peer: usize, count: usize) -> Outcome<usize> {
+        let (now_ms, allowed) = (self.now_ms(), self.allowed);
+        let Some(Some(actor)) = self.actors.get(peer) else { return Ok(0) };
+        let terms = self.terms(actor);
+        let Some(Some(actor)) = self.actors.get_mut(peer) else { return Ok(0) };
+        let told = |what: String| format!("peer {peer}: {what}");
+        let mut acts = actor.read(count, terms, allowed, now_ms).map_err(told)?;
+        acts += actor.look(terms, allowed, now_ms).map_err(told)?;
+        if acts > 0 {
+            let mut seen = [0; 40];
+            let tail = actor.tail();
+            seen[..tail.len()].copy_from_slice(tail);
+            seen[32..].copy_from_slice(&(actor.read as u64 ^ (now_ms << 32)).to_le_bytes());
+            self.mix(&seen);
+        }
+        Ok(acts)
+    }
+
+    fn terms(&self, actor: &Actor) -> Terms {
+        let since_ms = actor.asked_ms().saturating_sub(REVALIDATE_MS);
+        let first = self.versions.iter().rposition(|at| *at < since_ms).unwrap_or(0);
+        let last = self.versions.len() - 1;
+        // A file that changes five times while it is read is given up.
+        let may_be_busy = self.allowed.may_be_busy || last - first >= 1;
+        Terms { versions: (first, last), may_be_busy, is_draining: self.is_draining }
+    }
+
+    /// Stops a shard, if another one goes on and none is about to stop.
+    fn retire(&mut self, number: usize) -> usize {
+        let shards = self.history.settings.shards;
+        let is_first = !self.is_draining && !self.coverage.is_moved();
+        // A connection that moves begins anew there: to count its requests, and its deadlines.
+        let counts_anew = self.history.settings.limits.http1.requests_max < 1000;
+        if shards < 2 || number >= shards || !is_first || counts_anew {
+            return 0;
+        }
+        self.allowed.is_calm = false;
+        self.world.stop_shard(number, PATIENCE);
+        self.coverage.see_moved();
+        1
+    }
+
+    /// A turn of each shard, in an order by chance.
+    fn round(&mut self) -> Outcome {
+        let shards = self.history.settings.shards;
+        if shards == 1 {
+            return self.turn(0);
+        }
+        // Any first one and either direction: of up to three, every order.
+        let first = self.world.below(shards);
+        let step = if self.world.below(2) == 0 { 1 } else { shards - 1 };
+        (0..shards).try_for_each(|offset| self.turn((first + offset * step) % shards))
+    }
+
+    fn turn(&mut self, number: usize) -> Outcome {
+        self.coverage.turns += 1;
+        self.world.turn_shard(number);
+        self.check_calls()?;
+        self.check_limits(number)
+    }
+
+    fn settle(&mut self) -> Outcome {
+        for _ in 0..ROUNDS_MAX {
+            self.round()?;
+            if self.world.simulated().is_quiet() {
+                return Ok(());
+            }
+        }
+        Err("the server has something to do for ever".to_owned())
+    }
+
+    pub(crate) fn pass(&mut self, duration: Duration) -> Outcome {
+        self.settle()?;
+        let end = self.world.simulated().now() + duration;
+        while self.world.simulated().now() < end {
+            let world = self.world.simulated();
+            let next = world.next_moment().unwrap_or(end).min(end);
+            world.advance(next.since(world.now()));
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Everybody does all that can be done, and time moves on from deadline to deadline.
+    fn go_on_to_the_end(&mut self) -> Outcome {
+        loop {
+            self.settle()?;
+            let mut acts = 0;
+            for peer in 0..self.actors.len() {
+                acts += self.write(peer, usize::MAX / 8)?;
+                acts += self.read(peer, usize::MAX)?;
+            }
+            self.coverage.events += acts as u64;
+            if acts > 0 {
+                continue;
+            }
+            if self.actors.iter().flatten().all(|actor| actor.is_over) {
+                return Ok(());
+            }
+            if self.world.now() > TIME_MAX {
+                return Err(self.stuck());
+            }
+            self.jump()?;
+        }
+    }
+
+    /// Moves time on to the next moment at which anything happens.
+    fn jump(&self) -> Outcome {
+        let world = self.world.simulated();
+        let now_ms = self.now_ms();
+        let wakes = self.actors.iter().flatten().filter_map(Actor::wakes_ms);
+        let wake = wakes.filter(|wakes_ms| *wakes_ms > now_ms).min();
+        let wake = wake.map(|wakes_ms| Duration::from_millis(wakes_ms - now_ms));
+        let next = world.next_moment().map(|next| next.since(world.now()));
+        // What is late on its way to a peer is nobody's deadline.
+        let late = self.allowed.may_stall.then_some(LATE);
+        match next.into_iter().chain(wake).chain(late).min() {
+            Some(step) => world.advance(step.max(Duration::from_nanos(1))),
+            None => return Err(self.stuck()),
+        }
+        Ok(())
+    }
+
+    fn stuck(&self) -> String {
+        let waiting = self.actors.iter().enumerate().filter_map(|(number, actor)| {
+            actor.as_ref().filter(|actor| !actor.is_over).map(|_| number)
+        });
+        format!("these peers wait for ever: {:?}", waiting.collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,309 @@
+//! Worlds: a server with its shards on one thread, virtual time, seeded chance and faults.
+//! Nothing happens in a world but in turns, and no time passes unless it is told to.
+
+use std::path::Path;
+use std::time::Duration;
+
+use springtide_engine::simulated::{self, FaultCounts, Faults};
+use springtide_engine::{Address, Engine, EngineOptions, Moment, Stats};
+
+use super::{Peer, View};
+use crate::mailbox::{Message, Neighbour};
+use crate::metrics::{Counts, Metrics};
+use crate::running::{Plan, set_up};
+use crate::server::Server;
+use crate::shard::Shard;
+
+/// Rounds of turns after which a server that still has something to do is taken to spin.
+const ROUNDS_MAX: usize = 100_000;
+/// The address of a server that names none; a world has no other servers.
+const ADDRESS: &str = "127.0.0.1:0";
+
+/// A world with a server in it.
+///
+/// ```
+/// use std::time::Duration;
+/// use springtide::{Server, test::World};
+///
+/// let mut world = World::new(7);
+/// world.write_file("/site/index.html", b"<p>Low tide");
+/// world.serve(Server::new().files("/", "/site").workers(2));
+/// let peer = world.connect();
+/// world.pass(Duration::from_secs(61));
+/// assert!(peer.is_ended(), "an idle connection is closed after a minute");
+/// ```
+pub struct World {
+    world: simulated::World,
+    seed: u64,
+    shards: Vec<Seat>,
+    /// The order of the present round.
+    order: Vec<usize>,
+    addresses: Vec<Address>,
+    options: EngineOptions,
+    metrics: Metrics,
+}
+
+struct Seat {
+    neighbour: Neighbour,
+    /// Gone once it has ended.
+    shard: Option<Shard>,
+}
+
+impl World {
+    /// A world whose whole history follows from `seed` and from what the test does.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let world = simulated::World::new(seed);
+        world.hold_time(true);
+        let (shards, order, addresses, metrics) = Default::default();
+        let options = EngineOptions::default();
+        Self { world, seed, shards, order, addresses, options, metrics }
+    }
+
+    /// The seed it was made with.
+    #[must_use]
+    pub const fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Draws a number from 0 to `end - 1`, for what the test decides by chance.
+    ///
+    /// # Panics
+    /// When `end` is 0.
+    #[must_use]
+    pub fn below(&mut self, end: usize) -> usize {
+        self.world.below(end)
+    }
+
+    /// What goes wrong from now on, as it does on real systems; nothing by default.
+    ///
+    /// ```
+    /// use springtide::test::{Fault, Faults, World};
+    /// let mut world = World::new(1);
+    /// world.set_faults(Faults::all(0.1).with(Fault::Reset, 0.0));
+    /// ```
+    pub fn set_faults(&mut self, faults: Faults) {
+        self.world.set_faults(faults);
+    }
+
+    /// How often each fault has happened.
+    #[must_use]
+    pub fn fault_counts(&self) -> FaultCounts {
+        self.world.fault_counts()
+    }
+
+    /// Writes a file of the world's own file system, in place when there is one.
+    ///
+    /// # Panics
+    /// When the path leads above the root.
+    pub fn write_file(&mut self, path: impl AsRef<Path>, bytes: &[u8]) {
+        self.world.write_file(path, bytes);
+    }
+
+    /// Takes a file's name away; false when there was none. Who has it open keeps it.
+    pub fn remove_file(&mut self, path: impl AsRef<Path>) -> bool {
+        self.world.remove_file(path)
+    }
+
+    /// Starts a server with as many shards as it has workers, one by default. It listens where it
+    /// says, or anywhere when it says nothing.
+    ///
+    /// # Panics
+    /// When the server cannot be started, as [`Server::start`] tells; when there is one already.
+    pub fn serve(&mut self, server: Server) {
+        assert!(self.shards.is_empty(), "a world has one server");
+        let listening =
+            if server.addresses.is_empty() { server.listen(ADDRESS) } else { Ok(server) };
+        let started = listening.and_then(|server| self.start(server));
+        if let Err(error) = started {
+            panic!("the server cannot be started: {error}");
+        }
+    }
+
+    fn start(&mut self, mut server: Server) -> Result<(), crate::Error> {
+        server.check()?;
+        let workers = server.settings.workers.unwrap_or(1);
+        self.metrics = server.metrics();
+        let mut plan = Plan::of(&mut server);
+        for number in 0..workers {
+            let shard = u16::try_from(number).map_err(|_| crate::Error::Workers(workers))?;
+            let options = EngineOptions { shard, ..self.options.clone() };
+            let engine = Engine::simulated(&self.world, &options);
+            let counts = self.metrics.add_shard();
+            let own = plan.of_shard(number);
+            let (shard, mailbox, addresses) = set_up(Box::new(engine), own, counts.clone())?;
+            if number == 0 {
+                plan.settle_addresses(&addresses);
+                self.addresses = addresses;
+            }
+            let neighbour = Neighbour { mailbox, counts };
+            self.shards.push(Seat { neighbour, shard: Some(shard) });
+        }
+        let all: Vec<Neighbour> = self.shards.iter().map(|seat| seat.neighbour.clone()).collect();
+        for seat in &self.shards {
+            seat.neighbour.mailbox.send(Message::Peers(all.clone()));
+        }
+        Ok(())
+    }
+
+    /// Connects to the server.
+    ///
+    /// # Panics
+    /// When none listens any more.
+    #[must_use]
+    pub fn connect(&mut self) -> Peer {
+        let address = self.addresses.first().expect("a server was started");
+        let client = self.world.connect(address).expect("the server listens");
+        Peer::new(client)
+    }
+
+    /// A turn of each shard, in an order by chance.
+    ///
+    /// # Panics
+    /// When a shard cannot go on.
+    pub fn turn(&mut self) {
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.extend(0..self.shards.len());
+        while !order.is_empty() {
+            let next = self.world.below(order.len());
+            self.turn_shard(order.swap_remove(next));
+        }
+        self.order = order;
+    }
+
+    /// A turn of one shard, unless it has ended.
+    #[doc(hidden)]
+    pub fn turn_shard(&mut self, number: usize) {
+        let seat = &mut self.shards[number];
+        let Some(shard) = &mut seat.shard else { return };
+        let goes_on = shard.turn().unwrap_or_else(|error| panic!("a shard cannot go on: {error}"));
+        if !goes_on {
+            shard.end();
+            seat.shard = None;
+        }
+    }
+
+    /// Turns until nobody has anything to do at this moment.
+    ///
+    /// # Panics
+    /// When that never comes.
+    pub fn settle(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            self.turn();
+            if self.world.is_quiet() {
+                return;
+            }
+        }
+        panic!("the server has something to do for ever");
+    }
+
+    /// Lets time pass, from one deadline to the next, with all turns that they bring.
+    ///
+    /// # Panics
+    /// As [`settle`](Self::settle).
+    pub fn pass(&mut self, duration: Duration) {
+        self.settle();
+        let end = self.world.now() + duration;
+        while self.world.now() < end {
+            let next = self.world.next_moment().unwrap_or(end).min(end);
+            self.world.advance(next.since(self.world.now()));
+            self.settle();
+        }
+    }
+
+    /// The time since the world began.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.world.now().since(Moment::ZERO)
+    }
+
+    /// What the server counts.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.metrics.counts()
+    }
+
+    /// Stops the server, as [`Running::stop`](crate::Running::stop) does.
+    pub fn stop(&mut self, patience: Duration) {
+        let within_ms = milliseconds(patience);
+        for seat in &self.shards {
+            seat.neighbour.mailbox.send(Message::Drain { within_ms });
+        }
+    }
+
+    /// Stops one shard, as [`Running::stop_shard`](crate::Running::stop_shard) does, but for the
+    /// wait. Stop another one only when it has ended.
+    ///
+    /// # Panics
+    /// When there is no such shard, or no other one goes on.
+    pub fn stop_shard(&mut self, number: usize, patience: Duration) {
+        assert!(self.shards_running() > 1, "the last shard is stopped by `stop`");
+        let within_ms = milliseconds(patience);
+        self.shards[number].neighbour.mailbox.send(Message::Retire { within_ms });
+    }
+
+    /// How many shards have not ended.
+    #[must_use]
+    pub fn shards_running(&self) -> usize {
+        self.shards.iter().filter(|seat| seat.shard.is_some()).count()
+    }
+
+    /// A number that is the same after the same history.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        self.world.fingerprint()
+    }
+
+    /// How many descriptors the server has open.
+    #[must_use]
+    pub fn descriptors_open(&self) -> usize {
+        self.world.descriptors_open()
+    }
+
+    /// The sizes and limits of engines of servers that are started from now on.
+    #[doc(hidden)]
+    pub fn set_engine_options(&mut self, options: EngineOptions) {
+        self.options = options;
+    }
+
+    /// The world beneath, for what a simulator does besides.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn simulated(&self) -> &simulated::World {
+        &self.world
+    }
+
+    /// The counts of a shard's engine and its operations in flight; none once it has ended.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn engine_stats(&self, number: usize) -> Option<(Stats, usize)> {
+        self.shards[number].shard.as_ref().map(Shard::engine_stats)
+    }
+
+    /// Shows all connections of a shard.
+    #[doc(hidden)]
+    pub fn look(&self, number: usize, see: impl FnMut(View)) {
+        if let Some(shard) = &self.shards[number].shard {
+            shard.look(see);
+        }
+    }
+}
+
+impl Drop for World {
+    /// What is in flight ends without faults, and late completions come.
+    fn drop(&mut self) {
+        self.world.set_faults(Faults::default());
+        self.world.hold_time(false);
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("seed", &self.seed).finish_non_exhaustive()
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,233 @@
+//! Servers in simulated worlds, as applications test theirs: planted bugs are found, and what a
+//! server promises holds in every order of turns. Nothing here waits in real time.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use springtide::test::{Fault, Faults, Peer, World, for_each_seed};
+use springtide::{Limits, Request, Server, StatusCode};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn say(peer: &mut Peer, line: &str) {
+    let request = format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(peer.write(request.as_bytes()), request.len());
+}
+
+/// Says something and waits for the answer.
+fn ask(world: &mut World, peer: &mut Peer, line: &str) -> StatusCode {
+    say(peer, line);
+    world.settle();
+    peer.reply().expect("an answer").status()
+}
+
+/// Whether a test fails in one of many worlds.
+fn is_found(test: impl FnMut(&mut World)) -> bool {
+    catch_unwind(AssertUnwindSafe(|| for_each_seed(100, test))).is_err()
+}
+
+/// One ticket for all. The bug: who looks first sells it, however long ago that was.
+fn tickets(sold: &Arc<AtomicU32>, is_mended: bool) -> Server {
+    let (left, sold) = (sold.clone(), sold.clone());
+    Server::new().get("/left", move || (1 - left.load(Ordering::Relaxed).min(1)).to_string()).post(
+        "/buy",
+        move || {
+            if is_mended {
+                let bought = sold.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed);
+                return bought.map_or(StatusCode::CONFLICT, |_| StatusCode::OK);
+            }
+            sold.fetch_add(1, Ordering::Relaxed);
+            StatusCode::OK
+        },
+    )
+}
+
+/// Two visitors look whether a ticket is left and buy it, in any order.
+fn two_visitors(world: &mut World, is_mended: bool) {
+    let sold = Arc::new(AtomicU32::new(0));
+    world.serve(tickets(&sold, is_mended));
+    let mut visitors = [(world.connect(), "GET /left"), (world.connect(), "GET /left")];
+    for _ in 0..8 {
+        let (visitor, next) = &mut visitors[world.below(2)];
+        if next.is_empty() {
+            continue;
+        }
+        say(visitor, next);
+        world.settle();
+        let is_left = visitor.reply().expect("an answer").body() == b"1";
+        *next = if *next == "GET /left" && is_left { "POST /buy" } else { "" };
+    }
+    assert!(sold.load(Ordering::Relaxed) <= 1, "the ticket was sold twice");
+}
+
+#[test]
+fn requests_that_interleave_find_a_bug() {
+    assert!(is_found(|world| two_visitors(world, false)));
+    assert!(!is_found(|world| two_visitors(world, true)));
+}
+
+/// A desk that lends its only key. The bug: it waits for it for ever.
+fn desk(is_mended: bool) -> Server {
+    let lent = Arc::new((AtomicBool::new(false), Mutex::new(0_u32)));
+    let (take, give) = (lent.clone(), lent);
+    Server::new()
+        .post("/take", move || {
+            // The mended one gives a new key after three that asked in vain.
+            let mut refused = take.1.lock().unwrap();
+            if !take.0.swap(true, Ordering::Relaxed) || (is_mended && *refused == 3) {
+                *refused = 0;
+                return StatusCode::OK;
+            }
+            *refused += 1;
+            StatusCode::CONFLICT
+        })
+        .post("/give", move || give.0.store(false, Ordering::Relaxed))
+}
+
+/// One peer takes the key and gives it back, unless it goes away; then another one comes.
+fn who_goes_away(world: &mut World, is_mended: bool) {
+    world.serve(desk(is_mended));
+    world.set_faults(Faults::all(0.1).with(Fault::Reset, 0.0).with(Fault::Stalled, 0.0));
+    let mut first = world.connect();
+    say(&mut first, "POST /take");
+    world.pass(SECOND);
+    if world.below(2) == 0 {
+        first.reset();
+    } else {
+        say(&mut first, "POST /give");
+    }
+    world.pass(SECOND * 60);
+    world.set_faults(Faults::default());
+    let mut second = world.connect();
+    let is_lent = (0..4).any(|_| ask(world, &mut second, "POST /take") == StatusCode::OK);
+    assert!(is_lent, "the key never came back");
+}
+
+#[test]
+fn peers_that_go_away_find_a_bug() {
+    assert!(is_found(|world| who_goes_away(world, false)));
+    assert!(!is_found(|world| who_goes_away(world, true)));
+}
+
+/// A body in pieces comes to the handler whole, whatever the network does to it.
+#[test]
+fn bodies_in_pieces_come_whole() {
+    for_each_seed(50, |world| {
+        world.set_faults(Faults::all(0.2).with(Fault::Reset, 0.0));
+        world.serve(Server::new().post("/", |request: Request| request.bytes().clone()));
+        let mut peer = world.connect();
+        let body: Vec<u8> = (0..5000_u32).map(|at| at.to_le_bytes()[0]).collect();
+        let mut request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n".to_vec();
+        request.extend_from_slice(&body);
+        while !request.is_empty() {
+            let count = 1 + world.below(request.len());
+            let written = peer.write(&request[..count]);
+            request.drain(..written);
+            world.turn();
+        }
+        world.pass(SECOND * 10);
+        assert_eq!(peer.reply().expect("an answer").body(), body);
+    });
+}
+
+/// The same seed and the same acts give the same history.
+#[test]
+fn worlds_replay() {
+    let play = |seed| {
+        let mut world = World::new(seed);
+        world.set_faults(Faults::all(0.1));
+        world.serve(Server::new().get("/", || "here").workers(3));
+        let mut peers: Vec<Peer> = (0..10).map(|_| world.connect()).collect();
+        for _ in 0..100 {
+            let peer = world.below(peers.len());
+            let _ = peers[peer].write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            world.turn();
+        }
+        world.pass(SECOND * 100);
+        (world.fingerprint(), world.counts())
+    };
+    assert_eq!(play(5), play(5));
+    assert_ne!(play(5), play(6));
+}
+
+/// A peer that asks for exactly one turn's share and falls silent is closed as an idle one.
+#[test]
+fn who_has_had_its_share_exactly_is_idle_in_time() {
+    for count in 30..70 {
+        let mut world = World::new(1);
+        world.serve(Server::new().get("/", || "here"));
+        let mut peer = world.connect();
+        for _ in 0..count {
+            say(&mut peer, "GET /");
+        }
+        world.pass(SECOND * 61);
+        let mut replies = Vec::new();
+        peer.read(usize::MAX, &mut replies);
+        assert!(peer.is_ended(), "{count} requests keep a connection for ever");
+    }
+}
+
+/// An upload that ends with the bytes of a turn's share is answered in the next turn, also when the
+/// end of the stream comes with it.
+#[test]
+fn an_upload_of_exactly_a_share_is_answered() {
+    let totals = 131_072 - 40..131_072 + 40;
+    for (total, ends) in totals.flat_map(|total| [(total, false), (total, true)]) {
+        let mut world = World::new(1);
+        world.serve(Server::new().post("/", |request: Request| request.bytes().len().to_string()));
+        let mut peer = world.connect();
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 130000\r\n";
+        let body = 130_000;
+        let pad = "x".repeat(total - body - head.len() - "X: \r\n\r\n".len());
+        let mut request = format!("{head}X: {pad}\r\n\r\n").into_bytes();
+        request.resize(total, b'x');
+        assert_eq!(peer.write(&request), total);
+        if ends {
+            peer.shutdown();
+        }
+        world.settle();
+        assert_eq!(peer.reply().expect("an answer").body(), b"130000", "{total} bytes, {ends}");
+    }
+}
+
+/// A request that is the last of a turn's share, and refused by its head alone, is refused at once.
+#[test]
+fn what_is_too_long_is_refused_at_the_end_of_a_share() {
+    for count in 29..34 {
+        let mut world = World::new(1);
+        world.serve(Server::new().get("/", || "here").post("/", || "never"));
+        let mut peer = world.connect();
+        for _ in 0..count {
+            say(&mut peer, "GET /");
+        }
+        let request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n";
+        assert_eq!(peer.write(request), request.len());
+        world.settle();
+        for _ in 0..count {
+            assert_eq!(peer.reply().expect("an answer").status(), StatusCode::OK);
+        }
+        let refusal = peer.reply().expect("a refusal");
+        assert_eq!(refusal.status(), StatusCode::PAYLOAD_TOO_LARGE, "behind {count}");
+    }
+}
+
+/// While a shard hands its connections over, no more are open than are allowed.
+#[test]
+fn the_limit_on_connections_holds_while_they_move() {
+    for_each_seed(50, |world| {
+        let limits = Limits { connections_max: 3, ..Limits::default() };
+        world.serve(Server::new().get("/", || "here").workers(2).limits(limits));
+        let mut peers: Vec<Peer> = (0..3).map(|_| world.connect()).collect();
+        world.settle();
+        let stopping = world.below(2);
+        world.stop_shard(stopping, SECOND);
+        peers.extend((0..4).map(|_| world.connect()));
+        for _ in 0..40 {
+            world.turn();
+            assert!(world.counts().connections_open <= 3, "{:?}", world.counts());
+        }
+        assert_eq!(world.shards_running(), 1);
+    });
+}
