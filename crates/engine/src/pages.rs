@@ -179,6 +179,12 @@ impl<T> Pages<T> {
         Some(value)
     }
 
+    /// All values.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        let entries = self.pages.iter().flat_map(|page| page.entries().unwrap_or_default());
+        entries.filter_map(|entry| entry.value.as_ref())
+    }
+
     /// The names of all values, by index and generation.
     pub fn names(&self) -> impl Iterator<Item = (u32, u32)> {
         self.pages.iter().enumerate().flat_map(|(number, page)| {
@@ -312,6 +318,7 @@ mod tests {
         assert_eq!(pages.get_mut(index, again.1), Some(&mut 7000));
         assert_eq!(pages.generation_of(index), Some(again.1));
         assert_eq!((pages.len(), pages.names().count()), (600, 600));
+        assert_eq!(pages.values().filter(|value| **value != 7000).count(), 599);
     }
 
     #[test]

@@ -67,7 +67,7 @@ enum State {
     Closing,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 256, "an idle connection holds one of these");
+const _: () = assert!(size_of::<Connection>() <= 200, "an idle connection holds one of these");
 
 impl Connection {
     /// A connection that was just accepted; it starts to receive.

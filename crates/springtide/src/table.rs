@@ -77,7 +77,7 @@ impl<T> Table<T> {
 
     /// All entries.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.pages.iter().flatten().filter_map(|entry| entry.value.as_ref())
+        self.pages.values()
     }
 
     /// All places in use.
