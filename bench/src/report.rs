@@ -32,12 +32,15 @@ pub struct Report {
     pub memory: Option<Memory>,
 }
 
-/// Resident bytes of the server around many idle connections.
+/// Bytes around many idle connections: resident in the server, and in the slabs of the kernel.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Memory {
     pub before: u64,
     pub open: u64,
     pub closed: u64,
+    /// More bytes of kernel slab with all connections open than before: both ends of each of them,
+    /// the server's operations, and whatever else the machine did meanwhile.
+    pub slab: Option<u64>,
 }
 
 impl fmt::Display for Report {
@@ -69,6 +72,10 @@ impl fmt::Display for Report {
                 each(memory.open),
                 each(memory.closed)
             )?;
+            if let Some(slab) = memory.slab {
+                let slab = slab as f64 / self.connections as f64;
+                write!(formatter, ", {slab:.0} B of kernel slab for both ends")?;
+            }
         }
         if self.errors > 0 {
             write!(formatter, "\n{} ERRORS: {}", self.errors, self.error_samples.join("; "))?;

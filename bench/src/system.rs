@@ -163,6 +163,27 @@ pub fn resident_bytes(process: u32) -> io::Result<u64> {
     Ok(first_number(line.unwrap_or(""))? * 1024)
 }
 
+/// Bytes of the kernel's own objects: slabs, in which sockets and operations in flight are kept.
+/// Exact by object where the reader may see that (/proc/slabinfo), by page otherwise.
+pub fn slab_bytes() -> io::Result<u64> {
+    match fs::read_to_string("/proc/slabinfo") {
+        Ok(text) => Ok(text.lines().filter_map(bytes_of_slab).sum()),
+        Err(_) => {
+            let text = fs::read_to_string("/proc/meminfo")?;
+            let line = text.lines().find_map(|line| line.strip_prefix("Slab:"));
+            Ok(first_number(line.unwrap_or(""))? * 1024)
+        }
+    }
+}
+
+/// A line of /proc/slabinfo: name, objects in use, objects, bytes of each (slabinfo(5)).
+fn bytes_of_slab(line: &str) -> Option<u64> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let active: u64 = words.next()?.parse().ok()?;
+    let size: u64 = words.nth(1)?.parse().ok()?;
+    Some(active * size)
+}
+
 /// How many descriptors a process has open.
 pub fn open_descriptors(process: u32) -> io::Result<usize> {
     Ok(fs::read_dir(format!("/proc/{process}/fd"))?.count())

@@ -134,8 +134,11 @@ fn speed_table(text: &mut String, outcome: &Outcome) {
 }
 
 fn memory_table(text: &mut String, outcome: &Outcome) {
-    line(text, "| server | bytes a connection (min–max) | kept after they closed | RSS before |");
-    line(text, "|---|---|---|---|");
+    line(
+        text,
+        "| server | bytes a connection (min–max) | kept after they closed | kernel slab | RSS before |",
+    );
+    line(text, "|---|---|---|---|---|");
     for (server, rounds) in &outcome.rounds {
         let each = |after: fn(&super::super::report::Memory) -> u64| {
             let reports = rounds.iter().flatten();
@@ -147,11 +150,19 @@ fn memory_table(text: &mut String, outcome: &Outcome) {
         };
         let (Some(open), Some(closed)) = (each(|m| m.open), each(|m| m.closed)) else { continue };
         let before = median(rounds, |report| report.memory.map_or(f64::NAN, |m| m.before as f64));
+        let slab =
+            Spread::of(rounds.iter().flatten().filter_map(|report| {
+                Some(report.memory?.slab? as f64 / report.connections as f64)
+            }));
+        let slab = slab.map_or_else(|| "?".to_owned(), |slab| Figure(slab.median).to_string());
         let (median, min, max) = (Figure(open.median), Figure(open.min), Figure(open.max));
         let kept = Figure(closed.median);
         let before = Figure(before / 1024.0);
         let name = server.name();
-        line(text, &format!("| {name} | **{median}** ({min}–{max}) | {kept} | {before} KB |"));
+        line(
+            text,
+            &format!("| {name} | **{median}** ({min}–{max}) | {kept} | {slab} | {before} KB |"),
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! Resident memory of the server around many idle connections.
+//! Memory of the server, and of the kernel for it, around many idle connections.
 //! It must never read before the server has come to rest.
 
 use std::io;
@@ -22,11 +22,15 @@ pub(super) fn run(options: &Options, plan: Plan) -> io::Result<Report> {
     let server = options.server_pid;
     let server = server.ok_or_else(|| io::Error::other("--memory needs --server-pid"))?;
     let before = system::resident_bytes(server)?;
+    let slab_before = system::slab_bytes();
     let files_before = system::open_descriptors(server)?;
     let mut client = Client::open(options, plan)?;
     client.prime()?;
     std::thread::sleep(SETTLE);
     let open = system::resident_bytes(server)?;
+    let slab_open = system::slab_bytes();
+    let slab =
+        slab_before.ok().zip(slab_open.ok()).map(|(before, open)| open.saturating_sub(before));
     let mut report = client.finish("memory", 0);
     let deadline = Instant::now() + CLOSE_DEADLINE;
     while system::open_descriptors(server)? > files_before + FILES_OF_ITS_OWN {
@@ -36,6 +40,7 @@ pub(super) fn run(options: &Options, plan: Plan) -> io::Result<Report> {
         std::thread::sleep(POLL);
     }
     std::thread::sleep(SETTLE);
-    report.memory = Some(Memory { before, open, closed: system::resident_bytes(server)? });
+    let closed = system::resident_bytes(server)?;
+    report.memory = Some(Memory { before, open, closed, slab });
     Ok(report)
 }

@@ -6,20 +6,28 @@ use std::collections::hash_map::Entry;
 
 use crate::error::OpKind;
 use crate::op::Descriptor;
+use crate::sheet::Sheet;
 use crate::slots::Key;
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct State {
     /// Operations in flight, a close not counted.
     in_flight: u16,
     sending: bool,
     /// A receive, or an accept.
     receiving: bool,
-    /// Its close, until that has completed.
-    closing: Option<Key>,
+    /// Its close, until that has completed; none otherwise.
+    closing: Key,
     /// A shutdown waits for the send, or a close for everything.
     awaited: bool,
 }
+
+impl State {
+    const IDLE: Self =
+        Self { in_flight: 0, sending: false, receiving: false, closing: Key::NONE, awaited: false };
+}
+
+const _: () = assert!(size_of::<State>() <= 16, "every descriptor number has one");
 
 /// An operation that waits for others of its descriptor.
 struct Waiting {
@@ -28,11 +36,16 @@ struct Waiting {
 }
 
 /// Operations in flight by descriptor number.
-#[derive(Default)]
 pub(crate) struct Descriptors {
-    states: Vec<State>,
+    states: Sheet<State>,
     /// By descriptor, so that thousands that end in one turn do not search each other's.
     waiting: HashMap<Descriptor, Vec<Waiting>>,
+}
+
+impl Default for Descriptors {
+    fn default() -> Self {
+        Self { states: Sheet::new(State::IDLE), waiting: HashMap::new() }
+    }
 }
 
 impl Descriptors {
@@ -48,7 +61,7 @@ impl Descriptors {
             return Some("a descriptor is not negative");
         };
         let state = self.states.get(index)?;
-        if state.closing.is_some() {
+        if state.closing != Key::NONE {
             return Some("nothing is submitted on a descriptor behind its close (law 6)");
         }
         match kind {
@@ -66,7 +79,7 @@ impl Descriptors {
     /// Whether a descriptor has operations in flight, its close included.
     pub(crate) fn is_in_use(&self, descriptor: Descriptor) -> bool {
         let state = usize::try_from(descriptor.0).ok().and_then(|index| self.states.get(index));
-        state.is_some_and(|state| state.in_flight > 0 || state.closing.is_some())
+        state.is_some_and(|state| state.in_flight > 0 || state.closing != Key::NONE)
     }
 
     /// Counts a beginning. False: it waits for others, and `end` gives it back.
@@ -79,7 +92,7 @@ impl Descriptors {
             _ => false,
         };
         match kind {
-            OpKind::Close => state.closing = Some(key),
+            OpKind::Close => state.closing = key,
             _ => state.in_flight += 1,
         }
         match kind {
@@ -99,8 +112,8 @@ impl Descriptors {
     #[inline]
     pub(crate) fn arrive(&mut self, descriptor: Descriptor) {
         let state = self.state(descriptor);
-        if state.closing.is_some() {
-            *state = State::default();
+        if state.closing != Key::NONE {
+            *state = State::IDLE;
         }
     }
 
@@ -116,8 +129,8 @@ impl Descriptors {
         let state = self.state(descriptor);
         match kind {
             OpKind::Close => {
-                if state.closing == Some(key) {
-                    state.closing = None;
+                if state.closing == key {
+                    state.closing = Key::NONE;
                 }
                 return;
             }
@@ -151,10 +164,7 @@ impl Descriptors {
     #[inline]
     fn state(&mut self, descriptor: Descriptor) -> &mut State {
         let index = usize::try_from(descriptor.0).expect("checked when the operation was entered");
-        if index >= self.states.len() {
-            self.states.resize(index + 1, State::default());
-        }
-        &mut self.states[index]
+        self.states.at(index)
     }
 }
 

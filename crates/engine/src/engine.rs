@@ -14,9 +14,10 @@ use crate::chunk::ChunkLimits;
 use crate::clock::{Clock, Moment};
 use crate::completion::{Completion, Outcome};
 use crate::error::{Error, OpKind};
-use crate::ledger::Ledger;
+use crate::ledger::{COMPLETIONS_ROOM, Ledger};
 use crate::op::{Descriptor, Op};
 use crate::options::{Address, EngineOptions, ListenOptions, Mechanism};
+use crate::sheet::Sheet;
 use crate::slots::Key;
 use crate::stats::Stats;
 use crate::wake::Waker;
@@ -136,7 +137,7 @@ pub struct Engine {
     /// The deadlines of timeouts, by slot index.
     wheel: Wheel,
     /// The operations behind the wheel's indices.
-    timeouts: Vec<Key>,
+    timeouts: Sheet<Key>,
     due: Vec<u32>,
     /// Timeouts of this turn, to be put into order.
     expired: Vec<(Moment, Key)>,
@@ -178,7 +179,8 @@ impl Engine {
         let clock = backend.clock();
         let now = clock.now();
         let wheel = Wheel::new(now.milliseconds());
-        let (timeouts, due, expired, stats) = Default::default();
+        let timeouts = Sheet::new(Key::NONE);
+        let (due, expired, stats) = Default::default();
         Self { backend, ledger, wheel, timeouts, due, expired, clock, now, stats }
     }
 
@@ -192,10 +194,7 @@ impl Engine {
 
     fn start_timeout(&mut self, key: Key, at: Moment) {
         let index = key.index();
-        if index as usize >= self.timeouts.len() {
-            self.timeouts.resize(index as usize + 1, Key::NONE);
-        }
-        self.timeouts[index as usize] = key;
+        *self.timeouts.at(index as usize) = key;
         self.wheel.schedule(index, milliseconds_up(at));
     }
 
@@ -322,7 +321,12 @@ impl Handle for Engine {
         self.start_waiting();
         self.stats.turns += 1;
         self.stats.completed += self.ledger.completions.len() as u64;
-        completions.append(&mut self.ledger.completions);
+        if completions.is_empty() {
+            completions.reserve(COMPLETIONS_ROOM);
+            std::mem::swap(completions, &mut self.ledger.completions);
+        } else {
+            completions.append(&mut self.ledger.completions);
+        }
         self.ledger.awaited = false;
         turned
     }
@@ -400,6 +404,7 @@ impl Handle for Engine {
         self.backend.count(&mut stats);
         stats.chunks_given_away = self.ledger.chunks.given_away() as u64;
         stats.chunks_allocated = self.ledger.chunks.allocated() as u64;
+        stats.operation_pages = self.ledger.slots.pages_held() as u64;
         stats
     }
 

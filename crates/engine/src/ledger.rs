@@ -5,7 +5,7 @@ use crate::chunk::{ChunkLimits, Chunks};
 use crate::completion::{Completion, Memory, Outcome};
 use crate::descriptors::Descriptors;
 use crate::error::{Error, OpKind};
-use crate::op::{Descriptor, Op, PIECES_MAX};
+use crate::op::{Descriptor, Op, PIECES_MAX, SEND_BYTES_MAX};
 use crate::slots::{Ended, Key, Slots};
 use crate::system;
 
@@ -24,7 +24,18 @@ pub(crate) struct Ledger {
     pub(crate) spare_work: Vec<Box<crate::backend::Work>>,
 }
 
-const SPARE_WORK_MAX: usize = 256;
+/// Vectors of ended sends that are kept.
+const SPARE_WORK_MAX: usize = 64;
+/// The most completions that a backend takes from the system in a turn: what thousands at once
+/// need of memory until the turn's end would stay with the process for good.
+pub(crate) const COMPLETIONS_MAX: usize = 480;
+/// Completions for which there is room from the first turn on: some come from no system.
+pub(crate) const COMPLETIONS_ROOM: usize = 512;
+
+const _: () = assert!(
+    COMPLETIONS_ROOM * size_of::<Completion>() <= 48 << 10,
+    "allocators take more than this from the system apart, for good, and in large steps",
+);
 
 impl Ledger {
     pub(crate) fn new(shard: u16, operations_max: u32, chunks: ChunkLimits) -> Self {
@@ -55,13 +66,14 @@ impl Ledger {
             }
         };
         if let Some(sentence) = misuse {
-            self.fail(key, Error::Misuse(sentence));
+            // Its descriptor does not count it.
+            if let Some(ended) = self.slots.remove(key) {
+                let memory = Memory::of(ended.op, 0);
+                self.push_failed(key, token, Error::Misuse(sentence), memory);
+            }
             return (key, false);
         }
         let Some(descriptor) = descriptor else { return (key, true) };
-        if let Some(slot) = self.slots.get(key) {
-            slot.marks.counted = true;
-        }
         (key, self.descriptors.begin(descriptor, kind, key))
     }
 
@@ -82,7 +94,7 @@ impl Ledger {
     pub(crate) fn end(&mut self, key: Key, outcome: impl FnOnce(Op) -> Outcome) {
         let Some(ended) = self.slots.remove(key) else { return };
         let Ended { op, token, marks, work, .. } = ended;
-        self.count_end(key, &op, marks.counted, work);
+        self.count_end(key, &op, work);
         let outcome = outcome(op);
         if let Outcome::Connected(descriptor) | Outcome::Opened(descriptor, _) = &outcome {
             self.descriptors.arrive(*descriptor);
@@ -95,7 +107,7 @@ impl Ledger {
     pub(crate) fn fail(&mut self, key: Key, error: Error) {
         let Some(ended) = self.slots.remove(key) else { return };
         let Ended { op, token, sent, marks, work } = ended;
-        self.count_end(key, &op, marks.counted, work);
+        self.count_end(key, &op, work);
         let limited = marks.over_budget && error == Error::Cancelled;
         let error = if limited { Error::Limit("chunks_given_away_max") } else { error };
         self.push_failed(key, token, error, Memory::of(op, sent));
@@ -135,14 +147,8 @@ impl Ledger {
     }
 
     #[inline]
-    fn count_end(
-        &mut self,
-        key: Key,
-        op: &Op,
-        counted: bool,
-        work: Option<Box<crate::backend::Work>>,
-    ) {
-        if counted && let Some(descriptor) = op.descriptor() {
+    fn count_end(&mut self, key: Key, op: &Op, work: Option<Box<crate::backend::Work>>) {
+        if let Some(descriptor) = op.descriptor() {
             self.descriptors.end(descriptor, op.kind(), key, &mut self.startable);
         }
         if let Some(work) = work
@@ -159,9 +165,11 @@ fn misuse_of(op: &Op) -> Option<&'static str> {
         Op::Send { pieces, .. } if pieces.len() > PIECES_MAX => {
             Some("a send has at most PIECES_MAX pieces")
         }
-        Op::Send { pieces, .. } if pieces.iter().all(|piece| piece.as_slice().is_empty()) => {
-            Some("a send has at least one byte")
-        }
+        Op::Send { pieces, .. } => match Ledger::unsent_of(pieces, 0) {
+            0 => Some("a send has at least one byte"),
+            1..=SEND_BYTES_MAX => None,
+            _ => Some("a send has at most SEND_BYTES_MAX bytes"),
+        },
         Op::ReceiveInto { memory, .. } | Op::Read { memory, .. }
             if memory.capacity() == memory.len() =>
         {

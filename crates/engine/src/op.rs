@@ -81,7 +81,7 @@ pub enum Op {
     Send {
         /// Where to.
         socket: Descriptor,
-        /// At most [`PIECES_MAX`] pieces.
+        /// At most [`PIECES_MAX`] pieces, and [`SEND_BYTES_MAX`] bytes.
         pieces: Vec<Piece>,
     },
     /// Ends the write half: the peer reads an end of stream behind all bytes sent (shutdown(2)).
@@ -123,6 +123,9 @@ pub enum Op {
 
 /// The most pieces a send may have: what one sendmsg(2) takes (IOV_MAX of Linux).
 pub const PIECES_MAX: usize = 1024;
+
+/// The most bytes of a send: less than 2 GiB, which is what one sendmsg(2) of Linux takes.
+pub const SEND_BYTES_MAX: usize = 1 << 30;
 
 impl Op {
     /// Its kind.

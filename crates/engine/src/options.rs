@@ -132,12 +132,12 @@ pub struct EngineOptions {
 }
 
 impl Default for EngineOptions {
-    /// For 10,000 connections a shard: 4 MB of chunks in the ring, 64 MB held at most.
+    /// For 10,000 connections a shard: 2 MB of chunks in the ring, 64 MB held at most.
     fn default() -> Self {
         Self {
             shard: 0,
             operations_max: 1 << 20,
-            ring_chunks: 1024,
+            ring_chunks: 512,
             chunks_given_away_max: 16_384,
             cq_entries: 32_768,
             spin_us: 0,

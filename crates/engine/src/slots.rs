@@ -1,14 +1,12 @@
 //! Slots: where an operation and its memory live from submit to its last completion.
-//! A slot never moves (pages are never reallocated), and a stale key is noticed, never followed.
+//! A slot never moves, and a stale key is noticed, never followed.
 
 use crate::op::Op;
+use crate::pages::{GENERATION_BITS, Pages};
 
 const INDEX_BITS: u32 = 26;
-const GENERATION_BITS: u32 = 28;
 const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
 const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
-const PAGE_SLOTS: usize = 128;
-const NONE: u32 = u32::MAX;
 
 /// The most operations in flight on one shard.
 pub const OPERATIONS_MAX: u32 = (1 << INDEX_BITS) - 1;
@@ -66,143 +64,113 @@ impl std::fmt::Debug for Key {
 pub(crate) struct Marks {
     /// The caller asked to cancel it.
     pub(crate) cancelled: bool,
-    /// The system (or a worker) has it now.
-    pub(crate) in_system: bool,
+    /// What the system (or a worker) has of it now.
+    pub(crate) asked: Asked,
     /// It was ended because its connection holds more chunks than it may.
     pub(crate) over_budget: bool,
-    /// It takes part in its descriptor's count of operations in flight.
-    pub(crate) counted: bool,
     /// Nobody waits for its end, when that is a good one.
     pub(crate) quiet: bool,
-    /// What the system has of this send is a question: is there room?
-    pub(crate) awaits_room: bool,
+}
+
+/// What the system has of an operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Asked {
+    #[default]
+    Nothing,
+    Operation,
+    /// A question: is there room for more of this send?
+    Room,
 }
 
 /// One operation in flight.
 pub(crate) struct Slot {
+    /// Always there, but while it ends.
     pub(crate) op: Option<Op>,
     pub(crate) token: u64,
     /// Bytes of a send that have gone; scratch of the backend otherwise.
-    pub(crate) progress: usize,
+    pub(crate) progress: u32,
     /// Memory the backend needs at one address beside the operation (vectors of a send).
     pub(crate) work: Option<Box<crate::backend::Work>>,
-    generation: u32,
-    next_free: u32,
     pub(crate) marks: Marks,
 }
 
-const _: () = assert!(size_of::<Slot>() <= 96, "an idle connection holds one slot: keep it small");
+const _: () = assert!(size_of::<Slot>() <= 64, "an idle connection holds one slot: keep it small");
 
 impl Slot {
-    const fn free() -> Self {
-        let marks = Marks {
-            cancelled: false,
-            in_system: false,
-            over_budget: false,
-            counted: false,
-            quiet: false,
-            awaits_room: false,
-        };
-        Self { op: None, token: 0, progress: 0, work: None, generation: 0, next_free: NONE, marks }
+    /// How many bytes of a send have gone.
+    #[inline]
+    pub(crate) const fn sent(&self) -> usize {
+        self.progress as usize
+    }
+
+    /// So many more have gone.
+    #[inline]
+    pub(crate) fn add_sent(&mut self, count: usize) {
+        let count = u32::try_from(count).expect("a send has at most SEND_BYTES_MAX bytes");
+        self.progress += count;
     }
 }
 
 /// All operations of one shard.
 pub(crate) struct Slots {
-    pages: Vec<Box<[Slot]>>,
-    free: u32,
-    live: usize,
+    pages: Pages<Slot>,
     shard: u16,
-    operations_max: u32,
 }
 
 impl Slots {
     pub(crate) fn new(shard: u16, operations_max: u32) -> Self {
         assert!(shard < SHARDS_MAX, "a shard's number fits its key");
-        Self {
-            pages: Vec::new(),
-            free: NONE,
-            live: 0,
-            shard,
-            operations_max: operations_max.min(OPERATIONS_MAX),
-        }
+        Self { pages: Pages::new(operations_max.min(OPERATIONS_MAX) as usize), shard }
     }
 
     /// How many operations are in flight.
     pub(crate) fn live(&self) -> usize {
-        self.live
+        self.pages.len()
+    }
+
+    /// How many pages they take.
+    pub(crate) fn pages_held(&self) -> usize {
+        self.pages.held()
     }
 
     /// Takes a slot; gives the operation back when the limit is spent.
     #[inline]
     pub(crate) fn insert(&mut self, op: Op, token: u64) -> Result<Key, Op> {
-        if self.free == NONE && !self.grow() {
+        if self.pages.is_full() {
             return Err(op);
         }
-        let index = self.free;
-        let shard = self.shard;
-        let slot = self.slot_mut(index);
-        let next = slot.next_free;
-        slot.op = Some(op);
-        slot.token = token;
-        slot.progress = 0;
-        slot.marks = Marks::default();
-        let key = Key::new(shard, index, slot.generation);
-        self.free = next;
-        self.live += 1;
-        Ok(key)
+        let marks = Marks::default();
+        let slot = Slot { op: Some(op), token, progress: 0, work: None, marks };
+        let (index, generation) =
+            self.pages.insert_with(|_, _| slot).expect("it is not full, as was just seen");
+        Ok(Key::new(self.shard, index, generation))
     }
 
     /// The live operation of a key, or nothing when the key is stale.
     #[inline]
     pub(crate) fn get(&mut self, key: Key) -> Option<&mut Slot> {
-        let index = key.index() as usize;
-        let slot = self.pages.get_mut(index / PAGE_SLOTS)?.get_mut(index % PAGE_SLOTS)?;
-        (slot.generation == key.generation() && slot.op.is_some()).then_some(slot)
+        self.pages.get_mut(key.index(), key.generation())
+    }
+
+    /// The key of the operation at an index.
+    #[inline]
+    pub(crate) fn key_at(&self, index: u32) -> Option<Key> {
+        let generation = self.pages.generation_of(index)?;
+        Some(Key::new(self.shard, index, generation))
     }
 
     /// Ends an operation: its slot is free, its key is stale from now on.
     #[inline]
     pub(crate) fn remove(&mut self, key: Key) -> Option<Ended> {
-        let free = self.free;
-        let slot = self.get(key)?;
-        let op = slot.op.take()?;
-        let work = slot.work.take();
-        let ended = Ended { op, token: slot.token, sent: slot.progress, marks: slot.marks, work };
-        slot.generation = (slot.generation + 1) & GENERATION_MASK;
-        slot.next_free = free;
-        self.free = key.index();
-        self.live -= 1;
-        Some(ended)
+        let Slot { op, token, progress, work, marks } =
+            self.pages.remove(key.index(), key.generation())?;
+        Some(Ended { op: op?, token, sent: progress as usize, marks, work })
     }
 
     /// The keys of all operations in flight.
     pub(crate) fn keys(&self) -> Vec<Key> {
-        let slots = self.pages.iter().flatten();
-        let live = slots.zip(0u32..).filter(|(slot, _)| slot.op.is_some());
-        live.map(|(slot, index)| Key::new(self.shard, index, slot.generation)).collect()
-    }
-
-    #[inline]
-    fn slot_mut(&mut self, index: u32) -> &mut Slot {
-        &mut self.pages[index as usize / PAGE_SLOTS][index as usize % PAGE_SLOTS]
-    }
-
-    #[cold]
-    fn grow(&mut self) -> bool {
-        let first = self.pages.len() * PAGE_SLOTS;
-        let room = (self.operations_max as usize).saturating_sub(first);
-        if room == 0 {
-            return false;
-        }
-        // Only the last page can be shorter, so an index still tells its page.
-        let mut page: Vec<Slot> = (0..room.min(PAGE_SLOTS)).map(|_| Slot::free()).collect();
-        for (offset, slot) in page.iter_mut().enumerate().rev() {
-            slot.next_free = self.free;
-            self.free = u32::try_from(first + offset).expect("indices fit 26 bits");
-        }
-        self.pages.push(page.into_boxed_slice());
-        true
+        let names = self.pages.names();
+        names.map(|(index, generation)| Key::new(self.shard, index, generation)).collect()
     }
 }
 
@@ -245,17 +213,5 @@ mod tests {
         }
         assert!(slots.insert(timeout(), 0).is_err());
         assert_eq!(slots.keys().len(), 200);
-    }
-
-    #[test]
-    fn slots_never_move() {
-        let mut slots = Slots::new(0, 4096);
-        let key = slots.insert(timeout(), 0).unwrap();
-        let before: *const Slot = slots.get(key).unwrap();
-        for _ in 0..1000 {
-            slots.insert(timeout(), 0).unwrap();
-        }
-        let after: *const Slot = slots.get(key).unwrap();
-        assert_eq!(before, after);
     }
 }

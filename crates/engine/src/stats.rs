@@ -24,4 +24,6 @@ pub struct Stats {
     pub chunks_given_away: u64,
     /// Chunks that exist now.
     pub chunks_allocated: u64,
+    /// Pages of the system that operations in flight take now, 512 to each; one may be empty.
+    pub operation_pages: u64,
 }

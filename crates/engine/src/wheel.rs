@@ -9,6 +9,8 @@
 //! Five levels of 64 slots: an index lies in the level of the highest base-64 digit in which its
 //! tick differs from the present one.
 
+use crate::sheet::Sheet;
+
 const DIGIT_BITS: u32 = 6;
 const SLOTS: u32 = 1 << DIGIT_BITS;
 const LEVELS: u32 = 5;
@@ -38,7 +40,7 @@ const _: () = assert!(size_of::<Link>() == 8, "an idle connection holds one link
 /// ```
 pub struct Wheel {
     /// The heads of all lists, then one link per index; each list is a circle.
-    links: Vec<Link>,
+    links: Sheet<Link>,
     occupied: [u64; LEVELS as usize],
     now_ms: u64,
 }
@@ -47,8 +49,10 @@ impl Wheel {
     /// A wheel that stands at `now_ms`.
     #[must_use]
     pub fn new(now_ms: u64) -> Self {
-        let links = (0..HEADS).map(|head| Link { previous: head, next: head }).collect();
-        Self { links, occupied: [0; LEVELS as usize], now_ms }
+        let mut wheel =
+            Self { links: Sheet::new(alone(0)), occupied: [0; LEVELS as usize], now_ms };
+        wheel.grow(HEADS);
+        wheel
     }
 
     /// Files `index` to be reported at `at_ms` or earlier (see the module), at the next
@@ -135,9 +139,14 @@ impl Wheel {
 
     #[cold]
     fn grow(&mut self, link: u32) {
-        let first = u32::try_from(self.links.len()).expect("indices fit 32 bits");
-        self.links.extend((first..=link).map(|own| Link { previous: own, next: own }));
+        self.links.grow(link as usize, alone);
     }
+}
+
+/// A link in no list: its own circle.
+fn alone(own: usize) -> Link {
+    let own = u32::try_from(own).expect("indices fit 32 bits");
+    Link { previous: own, next: own }
 }
 
 impl std::fmt::Debug for Wheel {

@@ -16,6 +16,9 @@ use crate::transport::Stage;
 /// No deadline.
 const NEVER: u64 = u64::MAX;
 
+/// What the token of a connection's close has beside its place: it is the last of its operations.
+pub(crate) const CLOSED_TOKEN: u64 = 6 << 60;
+
 /// One connection.
 pub(crate) struct Connection {
     place: Place,
@@ -24,9 +27,7 @@ pub(crate) struct Connection {
     socket: Descriptor,
     receive: Key,
     send: Key,
-    close: Key,
-    /// When something must have happened; the wheel is asked at `filed_ms` or earlier.
-    deadline_ms: u64,
+    /// When the wheel asks for this connection, at the latest.
     filed_ms: u64,
     /// When the send in flight began, or until when the peer may take to end its side.
     since_ms: u64,
@@ -66,7 +67,7 @@ enum State {
     Closing,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 256, "an idle connection holds one of these");
+const _: () = assert!(size_of::<Connection>() <= 200, "an idle connection holds one of these");
 
 impl Connection {
     /// A connection that was just accepted; it starts to receive.
@@ -81,17 +82,17 @@ impl Connection {
         own.receive = room.submit(Op::Receive { socket }, place.raw());
         own.since_ms = room.now_ms;
         own.stage = room.stage.map(|make| make());
-        own.set_deadline(room);
         own
     }
 
     /// When the wheel is to be asked for this connection, if earlier than it will be.
     #[inline]
-    pub(crate) fn take_deadline_to_file(&mut self) -> Option<u64> {
-        let is_earlier = self.deadline_ms < self.filed_ms;
+    pub(crate) fn take_deadline_to_file(&mut self, room: &Room) -> Option<u64> {
+        let deadline_ms = self.deadline_ms(room);
+        let is_earlier = deadline_ms < self.filed_ms;
         is_earlier.then(|| {
-            self.filed_ms = self.deadline_ms;
-            self.deadline_ms
+            self.filed_ms = deadline_ms;
+            deadline_ms
         })
     }
 
@@ -106,7 +107,6 @@ impl Connection {
             Outcome::Sent(pieces) => self.sent(pieces, room),
             Outcome::EndOfStream => self.ended(room),
             Outcome::Failed(error, memory) => self.failed(completion.key, error, memory, room),
-            Outcome::Done if completion.key == self.close => room.closed.push(self.place),
             _ => {}
         }
     }
@@ -254,7 +254,6 @@ impl Connection {
             }
         }
         self.rest(room);
-        self.set_deadline(room);
     }
 
     /// The last reply leaves. When the peer has said that its last request was the last one, and
@@ -290,9 +289,8 @@ impl Connection {
         }
         self.balance(room);
         // Mostly nothing waits behind a reply: then there is nothing to flush, only a deadline.
-        self.set_deadline(room);
         let has_more = self.traffic.is_some() || self.session.wants_close() || self.is_leaving;
-        if has_more || self.deadline_ms < self.filed_ms {
+        if has_more || self.deadline_ms(room) < self.filed_ms {
             self.mark_dirty(room);
         }
     }
@@ -354,7 +352,7 @@ impl Connection {
     /// The session's answer to a deadline, or the end of patience with a peer.
     pub(crate) fn on_due(&mut self, room: &mut Room) {
         self.filed_ms = NEVER;
-        if self.deadline_ms > room.now_ms || self.is_held {
+        if self.deadline_ms(room) > room.now_ms || self.is_held {
             return;
         }
         match self.state {
@@ -370,7 +368,6 @@ impl Connection {
             State::Lingering => self.submit_close(room),
             State::Broken | State::Closing => {}
         }
-        self.set_deadline(room);
     }
 
     fn is_stalled(&self, room: &Room) -> bool {
@@ -378,16 +375,17 @@ impl Connection {
             && room.now_ms.saturating_sub(self.since_ms) >= room.limits.send_timeout_ms
     }
 
+    /// When something must have happened.
     #[inline]
-    fn set_deadline(&mut self, room: &Room) {
-        self.deadline_ms = match self.state {
+    fn deadline_ms(&self, room: &Room) -> u64 {
+        match self.state {
             State::Open if self.send != Key::NONE => self.since_ms + room.limits.send_timeout_ms,
             // While the server itself is behind, the peer is not to blame.
             State::Open if self.is_paused || self.is_ready => NEVER,
             State::Open => self.session.next_deadline_ms(room).unwrap_or(NEVER),
             State::Lingering => self.since_ms + room.limits.linger_timeout_ms,
             State::Broken | State::Closing => NEVER,
-        };
+        }
     }
 
     /// Takes no more requests; an idle connection ends at once.
@@ -476,7 +474,7 @@ impl Connection {
             engine.cancel(self.receive);
             engine.cancel(self.send);
             let op = Op::Close { descriptor: self.socket };
-            self.close = engine.submit(op, self.place.raw());
+            engine.submit(op, CLOSED_TOKEN | self.place.raw());
         }
         self.rest(room);
     }

@@ -77,7 +77,8 @@ pub(crate) struct Shared {
 /// The shard's engine, for what the application asks of it in the middle of a turn.
 pub(crate) type SharedEngine = Rc<RefCell<Box<dyn Handle>>>;
 
-const POOLED_MAX: usize = 1024;
+/// Parts that wait for the next request: most handlers answer before the next one is read.
+const POOLED_MAX: usize = 64;
 
 impl Shared {
     pub(crate) fn new(engine: SharedEngine, router: Arc<Router>) -> Rc<Self> {

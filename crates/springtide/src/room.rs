@@ -42,6 +42,8 @@ pub(crate) struct Room {
     #[expect(clippy::vec_box, reason = "boxes move between here and connections without a copy")]
     traffic: Vec<Box<Traffic>>,
     buffers: Vec<Vec<u8>>,
+    /// Bytes that the buffers have room for.
+    buffer_bytes: usize,
     pieces: Vec<Vec<Piece>>,
 }
 
@@ -55,10 +57,12 @@ pub(crate) struct Traffic {
     pub(crate) sending: Vec<Piece>,
 }
 
-/// How many of each are kept for the next connection that needs one.
-const SPARE_MAX: usize = 1024;
+/// How many of each are kept for the next connection that needs one: what a turn needs at a time.
+const SPARE_MAX: usize = 256;
+/// Bytes of buffers that are kept.
+const SPARE_BYTES_MAX: usize = 512 << 10;
 /// Buffers above this are not kept.
-const SPARE_BYTES_MAX: usize = 16 << 10;
+const SPARE_BUFFER_BYTES_MAX: usize = 16 << 10;
 /// What a fresh buffer has room for: a few replies without a body to speak of.
 const BUFFER_BYTES: usize = 1 << 10;
 
@@ -93,6 +97,7 @@ impl Room {
             session,
             traffic,
             buffers,
+            buffer_bytes: 0,
             pieces,
         }
     }
@@ -109,9 +114,9 @@ impl Room {
     #[inline]
     pub(crate) fn take_traffic(&mut self) -> Box<Traffic> {
         let mut traffic = self.traffic.pop().unwrap_or_default();
-        let buffer = self.buffers.pop().unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES));
+        let buffer = self.take_buffer();
         if let Some(unused) = traffic.outbox.offer_tail(buffer) {
-            self.buffers.push(unused);
+            self.put_buffer(unused);
         }
         traffic
     }
@@ -154,11 +159,26 @@ impl Room {
     }
 
     #[inline]
+    fn take_buffer(&mut self) -> Vec<u8> {
+        let Some(buffer) = self.buffers.pop() else { return Vec::with_capacity(BUFFER_BYTES) };
+        self.buffer_bytes -= buffer.capacity();
+        buffer
+    }
+
+    #[inline]
     fn put_buffer(&mut self, mut buffer: Vec<u8>) {
-        if self.buffers.len() < SPARE_MAX && buffer.capacity() <= SPARE_BYTES_MAX {
+        let bytes = buffer.capacity();
+        if bytes <= SPARE_BUFFER_BYTES_MAX && self.buffer_bytes + bytes <= SPARE_BYTES_MAX {
             buffer.clear();
+            self.buffer_bytes += bytes;
             self.buffers.push(buffer);
         }
+    }
+
+    /// Bytes of the buffers that wait for the next reply.
+    #[cfg(test)]
+    pub(crate) const fn spare_bytes(&self) -> usize {
+        self.buffer_bytes
     }
 
     /// Starts a send. When nobody waits for its end, that may come with whatever comes next: at a

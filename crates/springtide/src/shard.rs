@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Op, Outcome, Wheel};
 
-use crate::connection::{Connection, FrozenConnection};
+use crate::connection::{CLOSED_TOKEN, Connection, FrozenConnection};
 use crate::files::{FileEvent, FileReply, FileService, RootId};
 use crate::freeze::Handoff;
 use crate::listener::{Accepted, LISTENER_TOKEN, Listeners, RESUME_TOKEN};
@@ -76,6 +76,15 @@ pub(crate) struct Stopping {
     until_ms: u64,
     /// Listeners go to another shard; otherwise they are closed.
     hands_over: bool,
+}
+
+/// Memory of a shard, for tests that count it.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) connection_pages: usize,
+    pub(crate) operation_pages: u64,
+    pub(crate) spare_bytes: usize,
 }
 
 impl Shard {
@@ -184,6 +193,7 @@ impl Shard {
                 let place = Place::from_raw(completion.token);
                 self.with(place, |connection, room| connection.complete(completion, room));
             }
+            CLOSED_TOKEN => self.closed(&completion),
             LISTENER_TOKEN => return self.accepted(completion),
             FILES_TOKEN => self.file_completed(completion),
             RESUME_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
@@ -192,6 +202,13 @@ impl Shard {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A connection's close has ended; one that could not even begin leaves the descriptor open.
+    fn closed(&mut self, completion: &Completion) {
+        if matches!(completion.outcome, Outcome::Done) {
+            self.room.closed.push(Place::from_raw(completion.token));
+        }
     }
 
     #[inline]
@@ -279,7 +296,7 @@ impl Shard {
     #[inline]
     fn file(&mut self, place: Place) {
         if let Some(connection) = self.connections.get_mut(place)
-            && let Some(at_ms) = connection.take_deadline_to_file()
+            && let Some(at_ms) = connection.take_deadline_to_file(&self.room)
         {
             self.wheel.schedule(place.index(), at_ms);
         }
@@ -351,7 +368,7 @@ impl Shard {
         for place in dirty.drain(..) {
             if let Some(connection) = self.connections.get_mut(place) {
                 connection.flush(&mut self.room);
-                if let Some(at_ms) = connection.take_deadline_to_file() {
+                if let Some(at_ms) = connection.take_deadline_to_file(&self.room) {
                     self.wheel.schedule(place.index(), at_ms);
                 }
             }
@@ -434,6 +451,16 @@ impl Shard {
     /// All shards of the server, as far as this one knows them.
     pub(crate) fn neighbours(&self) -> &[Neighbour] {
         &self.standing.neighbours
+    }
+
+    /// What it holds of memory that connections come and go in.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> Held {
+        Held {
+            connection_pages: self.connections.pages_held(),
+            operation_pages: self.room.requests.engine.borrow().stats().operation_pages,
+            spare_bytes: self.room.spare_bytes(),
+        }
     }
 
     /// The counts of the engine, and its operations in flight.

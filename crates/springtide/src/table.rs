@@ -1,8 +1,7 @@
-//! A table whose entries never move and whose keys go stale when an entry leaves.
-//! It grows page by page and never follows a stale key.
+//! A table whose entries never move and whose places go stale when an entry leaves.
+//! It grows and shrinks page by page and never follows a stale place.
 
-const PAGE: usize = 64;
-const NONE: u32 = u32::MAX;
+use springtide_engine::Pages;
 
 /// Names an entry: index and generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +14,7 @@ pub(crate) struct Place {
 pub(crate) const PLACE_BITS: u32 = 60;
 const INDEX_BITS: u32 = 28;
 const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
+const ENTRIES_MAX: usize = 1 << INDEX_BITS;
 
 impl Place {
     #[inline]
@@ -34,92 +34,57 @@ impl Place {
     }
 }
 
-struct Entry<T> {
-    value: Option<T>,
-    generation: u32,
-    next_free: u32,
-}
-
 /// The table.
 pub(crate) struct Table<T> {
-    pages: Vec<Box<[Entry<T>]>>,
-    free: u32,
-    len: usize,
+    pages: Pages<T>,
 }
 
 impl<T> Table<T> {
     pub(crate) const fn new() -> Self {
-        Self { pages: Vec::new(), free: NONE, len: 0 }
+        Self { pages: Pages::new(ENTRIES_MAX) }
     }
 
     pub(crate) const fn len(&self) -> usize {
-        self.len
+        self.pages.len()
+    }
+
+    /// How many pages hold memory.
+    #[cfg(test)]
+    pub(crate) const fn pages_held(&self) -> usize {
+        self.pages.held()
     }
 
     /// Puts an entry in, made from its own place.
     pub(crate) fn insert_with(&mut self, make: impl FnOnce(Place) -> T) -> Place {
-        if self.free == NONE {
-            self.grow();
-        }
-        let index = self.free;
-        let entry = &mut self.pages[index as usize / PAGE][index as usize % PAGE];
-        let place = Place { index, generation: entry.generation };
-        self.free = entry.next_free;
-        entry.value = Some(make(place));
-        self.len += 1;
-        place
+        let put = self.pages.insert_with(|index, generation| make(Place { index, generation }));
+        let (index, generation) = put.expect("fewer entries than descriptors can be open");
+        Place { index, generation }
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, place: Place) -> Option<&mut T> {
-        let index = place.index as usize;
-        let entry = self.pages.get_mut(index / PAGE)?.get_mut(index % PAGE)?;
-        if entry.generation == place.generation { entry.value.as_mut() } else { None }
+        self.pages.get_mut(place.index, place.generation)
     }
 
     /// The place of the entry that has this index now.
     pub(crate) fn place_of(&self, index: u32) -> Option<Place> {
-        let entry = self.pages.get(index as usize / PAGE)?.get(index as usize % PAGE)?;
-        entry.value.is_some().then_some(Place { index, generation: entry.generation })
+        self.pages.generation_of(index).map(|generation| Place { index, generation })
     }
 
     pub(crate) fn remove(&mut self, place: Place) -> Option<T> {
-        self.get_mut(place)?;
-        let entry = &mut self.pages[place.index as usize / PAGE][place.index as usize % PAGE];
-        entry.generation = entry.generation.wrapping_add(1);
-        entry.next_free = self.free;
-        self.free = place.index;
-        self.len -= 1;
-        entry.value.take()
+        self.pages.remove(place.index, place.generation)
     }
 
     /// All entries.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.pages.iter().flatten().filter_map(|entry| entry.value.as_ref())
+        self.pages.values()
     }
 
     /// All places in use.
     pub(crate) fn places(&self) -> Vec<Place> {
-        let entries = self.pages.iter().flatten().zip(0u32..);
-        let used = entries.filter(|(entry, _)| entry.value.is_some());
-        used.map(|(entry, index)| Place { index, generation: entry.generation }).collect()
+        let names = self.pages.names();
+        names.map(|(index, generation)| Place { index, generation }).collect()
     }
-
-    #[cold]
-    fn grow(&mut self) {
-        let first = self.pages.len() * PAGE;
-        let entries = (first..first + PAGE).map(|index| {
-            let next = if (index + 1) % PAGE == 0 { self.free } else { number(index + 1) };
-            Entry { value: None, generation: 0, next_free: next }
-        });
-        let page: Box<[Entry<T>]> = entries.collect();
-        self.pages.push(page);
-        self.free = number(first);
-    }
-}
-
-fn number(index: usize) -> u32 {
-    u32::try_from(index).expect("a table has fewer entries than descriptors can be open")
 }
 
 #[cfg(test)]

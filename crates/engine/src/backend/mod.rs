@@ -126,22 +126,22 @@ impl Pace {
     }
 }
 
-/// Sends what fits of a send at once; true when all has gone. `slot.progress` is kept.
+/// Sends what fits of a send at once; true when all has gone. The slot keeps how far it came.
 #[inline]
 pub(crate) fn send_directly(ledger: &mut Ledger, key: Key) -> Result<bool, i32> {
     let Ledger { slots, spare_work, .. } = ledger;
     let Some(slot) = slots.get(key) else { return Ok(false) };
     let Some(Op::Send { socket, pieces }) = &slot.op else { return Ok(false) };
-    let unsent = Ledger::unsent_of(pieces, slot.progress);
+    let unsent = Ledger::unsent_of(pieces, slot.sent());
     let count = if let [piece] = pieces.as_slice() {
-        crate::system::send(socket.number(), &piece.as_slice()[slot.progress..])?
+        crate::system::send(socket.number(), &piece.as_slice()[slot.sent()..])?
     } else {
         let work = slot.work.get_or_insert_with(|| spare_work.pop().unwrap_or_default());
-        work.aim(pieces, slot.progress);
+        work.aim(pieces, slot.progress as usize);
         // SAFETY: the vectors were just aimed at the pieces, which the slot owns (law 3).
         unsafe { crate::system::send_vectors(socket.number(), &work.vectors) }?
     };
-    slot.progress += count;
+    slot.add_sent(count);
     Ok(count == unsent)
 }
 

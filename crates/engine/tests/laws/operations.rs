@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use springtide_engine::{
     Address, EngineOptions, Error, Handle, Key, ListenOptions, Memory, Op, OpKind, Outcome,
-    PIECES_MAX, Piece,
+    PIECES_MAX, Piece, SEND_BYTES_MAX,
 };
 
 use crate::shard::{Patience, Random, Shard, assert_cancelled, received};
@@ -165,10 +165,13 @@ pub(crate) fn misuse_is_refused<S: Stage>(stage: &S) {
     let port = shard.listen();
     let (socket, _outside) = shard.meet(stage, &port);
     let many = vec![Piece::Owned(b"x".to_vec()); PIECES_MAX + 1];
+    let piece = Piece::Shared(vec![b'x'; SEND_BYTES_MAX / PIECES_MAX + 1].into());
+    let long = vec![piece; PIECES_MAX];
     let full = Vec::from(b"full".as_slice()).into_boxed_slice().into_vec();
     let listener = port.listener;
     let wrong = [
         Op::Send { socket, pieces: many },
+        Op::Send { socket, pieces: long },
         Op::Send { socket, pieces: Vec::new() },
         Op::Send { socket, pieces: vec![Piece::Owned(Vec::new())] },
         Op::ReceiveInto { socket, memory: full },

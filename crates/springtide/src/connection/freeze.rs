@@ -64,7 +64,6 @@ impl Connection {
                     self.state = State::Broken;
                 }
             }
-            Outcome::Done if completion.key == self.close => room.closed.push(self.place),
             _ => {}
         }
     }
@@ -180,7 +179,7 @@ impl Connection {
     }
 
     /// The connection that was frozen, over the room's engine: what was in flight is asked for
-    /// again. What was received goes to the session in the next turn, not here.
+    /// again. What was received goes to the session with [`queue_unread`](Self::queue_unread).
     pub(crate) fn thaw(
         place: crate::table::Place,
         frozen: FrozenConnection,
@@ -219,13 +218,16 @@ impl Connection {
             }
             State::Broken | State::Closing => self.give_up(room),
         }
-        // Before its turn comes: the deadline that it had goes on.
-        self.set_deadline(room);
+        self.mark_dirty(room);
+    }
+
+    /// What was received before goes to the session in the next turn. Called when the deadline that
+    /// the connection had is filed: it goes on before its turn comes.
+    pub(crate) fn queue_unread(&mut self, room: &mut Room) {
         if self.state == State::Open && self.unread() > 0 {
             self.is_ready = true;
             room.ready.push(self.place);
         }
-        self.mark_dirty(room);
     }
 
     fn unread(&self) -> usize {
@@ -257,8 +259,6 @@ impl Connection {
             socket,
             receive: Key::NONE,
             send: Key::NONE,
-            close: Key::NONE,
-            deadline_ms: NEVER,
             filed_ms: NEVER,
             since_ms: 0,
             traffic: None,

@@ -44,15 +44,20 @@ impl Source<'_> {
 /// What a session has had of the present turn (law 9), however many chunks brought it.
 #[derive(Default)]
 pub(crate) struct Share {
-    turn: u32,
-    exchanges: u32,
+    /// The turn's number as far as it fits: an idle connection holds one of these.
+    turn: u16,
+    exchanges: u16,
     bytes: u32,
 }
+
+const _: () = assert!(EXCHANGES_PER_TURN_MAX <= u16::MAX as u32);
 
 impl Share {
     /// Begins anew when a turn has begun.
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "what is old by 2^16 turns waits for one")]
     pub(crate) fn renew(&mut self, turn: u32) {
+        let turn = turn as u16;
         if self.turn != turn {
             *self = Self { turn, exchanges: 0, bytes: 0 };
         }
@@ -71,7 +76,7 @@ impl Share {
     /// Whether nothing more is handled in this turn, when `count` bytes more were.
     #[inline]
     pub(crate) const fn is_spent(&self, count: usize) -> bool {
-        self.exchanges >= EXCHANGES_PER_TURN_MAX
+        self.exchanges as u32 >= EXCHANGES_PER_TURN_MAX
             || self.bytes as usize + count >= BYTES_PER_TURN_MAX
     }
 }

@@ -3,7 +3,9 @@
 
 use springtide_engine::{Completion, Descriptor, Error, Handle};
 
-use super::{FILES_TOKEN, LISTENER_TOKEN, Message, PLACE_BITS, Place, Shard, Standing};
+use super::{
+    CLOSED_TOKEN, FILES_TOKEN, LISTENER_TOKEN, Message, PLACE_BITS, Place, Shard, Standing,
+};
 use crate::connection::Connection;
 use crate::files::FileService;
 use crate::freeze::Handoff;
@@ -54,6 +56,7 @@ impl Shard {
                 let place = Place::from_raw(completion.token);
                 self.with(place, |connection, room| connection.absorb(completion, room));
             }
+            CLOSED_TOKEN => self.closed(&completion),
             LISTENER_TOKEN => accepted.extend(Listeners::absorb(completion)),
             FILES_TOKEN => self.room.files.absorb(completion),
             _ => {}
@@ -79,6 +82,7 @@ impl Shard {
             let place =
                 shard.connections.insert_with(|place| Connection::thaw(place, frozen, room));
             shard.file(place);
+            shard.with(place, Connection::queue_unread);
         }
         shard.end_thaw();
         if shard.standing.stopping.is_none() {

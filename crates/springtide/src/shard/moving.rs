@@ -92,6 +92,7 @@ impl Shard {
         let room = &mut self.room;
         let place = self.connections.insert_with(|place| Connection::thaw(place, frozen, room));
         self.file(place);
+        self.with(place, Connection::queue_unread);
         self.end_thaw();
         if self.is_full() {
             self.listeners.pause(&mut self.room);

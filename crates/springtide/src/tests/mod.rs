@@ -6,6 +6,7 @@ mod exchanges;
 mod fairness;
 mod files;
 mod freeze;
+mod memory;
 mod stage;
 mod time;
 mod transport;

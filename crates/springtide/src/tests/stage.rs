@@ -18,7 +18,7 @@ use crate::metrics::{Counts, Metrics};
 use crate::peer::PeerId;
 use crate::running::{Plan, set_up};
 use crate::server::Server;
-use crate::shard::{Ran, Shard};
+use crate::shard::{Held, Ran, Shard};
 
 /// What a stage's engine stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,6 +261,10 @@ impl Stage {
 
     pub(crate) fn counts(&self) -> Counts {
         self.metrics.counts()
+    }
+
+    pub(crate) fn held(&mut self) -> Held {
+        self.shard().held()
     }
 }
 

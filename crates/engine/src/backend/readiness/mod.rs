@@ -17,6 +17,7 @@ use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
+use crate::sheet::Sheet;
 use crate::slots::Key;
 use crate::stats::Stats;
 use crate::system::{self, Event};
@@ -25,18 +26,23 @@ use crate::wake::Waker;
 use pool::Pool;
 use selector::{Interest, Ready, Selector};
 
-/// Who waits for a descriptor, and what the selector was told.
+/// Nobody waits.
+const NOBODY: u32 = u32::MAX;
+
+/// Who waits for a descriptor, by the index of its slot, and what the selector was told.
 #[derive(Clone, Copy)]
 struct Watch {
-    reader: Key,
-    writer: Key,
+    reader: u32,
+    writer: u32,
     told: Interest,
 }
 
+const _: () = assert!(size_of::<Watch>() <= 12, "every descriptor number has one");
+
 impl Watch {
     const EMPTY: Self = Self {
-        reader: Key::NONE,
-        writer: Key::NONE,
+        reader: NOBODY,
+        writer: NOBODY,
         told: Interest { readable: false, writable: false },
     };
 }
@@ -44,7 +50,7 @@ impl Watch {
 /// The backend, over one selector.
 pub(crate) struct Readiness {
     selector: Box<dyn Selector>,
-    watches: Vec<Watch>,
+    watches: Sheet<Watch>,
     event: Arc<Event>,
     waker: Waker,
     pool: Pool,
@@ -72,7 +78,7 @@ impl Readiness {
         told.map_err(|errno| Error::system(OpKind::Start, errno))?;
         Ok(Self {
             selector,
-            watches: Vec::new(),
+            watches: Sheet::new(Watch::EMPTY),
             event,
             pool: Pool::new(waker.clone()),
             waker,
@@ -87,17 +93,14 @@ impl Readiness {
 
     fn watch(&mut self, fd: i32) -> &mut Watch {
         let index = usize::try_from(fd).expect("descriptors are not negative");
-        if index >= self.watches.len() {
-            self.watches.resize(index + 1, Watch::EMPTY);
-        }
-        &mut self.watches[index]
+        self.watches.at(index)
     }
 
     /// Tells the selector who waits now; an operation it refuses to watch for fails.
     fn tell(&mut self, ledger: &mut Ledger, fd: i32) {
         let watch = *self.watch(fd);
         let wanted =
-            Interest { readable: watch.reader != Key::NONE, writable: watch.writer != Key::NONE };
+            Interest { readable: watch.reader != NOBODY, writable: watch.writer != NOBODY };
         if wanted == watch.told {
             return;
         }
@@ -105,27 +108,29 @@ impl Readiness {
             Ok(()) => self.watch(fd).told = wanted,
             Err(errno) => {
                 *self.watch(fd) = Watch { told: watch.told, ..Watch::EMPTY };
-                for key in [watch.reader, watch.writer] {
-                    ledger.fail_errno(key, OpKind::Enter, errno);
+                for index in [watch.reader, watch.writer] {
+                    if let Some(key) = ledger.slots.key_at(index) {
+                        ledger.fail_errno(key, OpKind::Enter, errno);
+                    }
                 }
             }
         }
     }
 
     fn wait_readable(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
-        self.watch(socket.number()).reader = key;
+        self.watch(socket.number()).reader = key.index();
         self.tell(ledger, socket.number());
     }
 
     fn wait_writable(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
-        self.watch(socket.number()).writer = key;
+        self.watch(socket.number()).writer = key.index();
         self.tell(ledger, socket.number());
     }
 
     /// Nobody waits any more. The selector is told later, if it reports the descriptor again:
     /// mostly the next receive comes first.
     fn forget_reader(&mut self, socket: Descriptor) {
-        self.watch(socket.number()).reader = Key::NONE;
+        self.watch(socket.number()).reader = NOBODY;
     }
 
     fn settle(&mut self, ledger: &mut Ledger) {
@@ -159,19 +164,23 @@ impl Readiness {
         }
         let watch = *self.watch(ready.fd);
         let socket = Descriptor(ready.fd);
-        if ready.readable && watch.reader != Key::NONE {
-            self.readable(ledger, socket, watch.reader);
+        if ready.readable
+            && let Some(reader) = ledger.slots.key_at(watch.reader)
+        {
+            self.readable(ledger, socket, reader);
         }
-        if ready.writable && watch.writer != Key::NONE {
-            let kind = ledger.slots.get(watch.writer).and_then(|slot| slot.op.as_ref());
+        if ready.writable
+            && let Some(writer) = ledger.slots.key_at(watch.writer)
+        {
+            let kind = ledger.slots.get(writer).and_then(|slot| slot.op.as_ref());
             match kind.map(Op::kind) {
-                Some(OpKind::Connect) => self.connected(ledger, socket, watch.writer),
-                _ => self.send(ledger, watch.writer),
+                Some(OpKind::Connect) => self.connected(ledger, socket, writer),
+                _ => self.send(ledger, writer),
             }
         }
         let waiting = *self.watch(ready.fd);
-        let unwanted = (ready.readable && waiting.reader == Key::NONE && waiting.told.readable)
-            || (waiting.reader == Key::NONE && waiting.writer == Key::NONE);
+        let unwanted = (ready.readable && waiting.reader == NOBODY && waiting.told.readable)
+            || (waiting.reader == NOBODY && waiting.writer == NOBODY);
         if unwanted {
             self.tell(ledger, ready.fd);
         }

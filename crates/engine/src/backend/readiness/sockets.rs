@@ -47,8 +47,8 @@ impl Readiness {
 
     pub(super) fn stop_writing(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
         let watch = self.watch(socket.number());
-        if watch.writer == key {
-            watch.writer = Key::NONE;
+        if watch.writer == key.index() {
+            watch.writer = super::NOBODY;
             self.tell(ledger, socket.number());
         }
     }
@@ -64,7 +64,7 @@ impl Readiness {
         match system::connect(socket.number(), &address.into()) {
             Ok(()) => ledger.end(key, |_| Outcome::Connected(socket)),
             Err(system::EINPROGRESS) => {
-                slot.progress = usize::try_from(socket.number()).expect("a fresh descriptor");
+                slot.progress = u32::try_from(socket.number()).expect("a fresh descriptor");
                 self.wait_writable(ledger, socket, key);
             }
             Err(errno) => {

@@ -219,7 +219,7 @@ impl Simulated {
         self.may_reset(socket);
         let Some(slot) = ledger.slots.get(key) else { return Step::Moved };
         let Some(Op::Send { pieces, .. }) = &slot.op else { return Step::Moved };
-        let unsent = Ledger::unsent_of(pieces, slot.progress);
+        let unsent = Ledger::unsent_of(pieces, slot.sent());
         let State { table, network, chance, .. } = &mut *self.world.state.borrow_mut();
         let room = table.socket(socket).and_then(|end| Ok((end, network.sendable(end)?)));
         let (end, room) = match room {
@@ -235,7 +235,7 @@ impl Simulated {
         }
         self.counts.sends_direct += 1;
         let complete = left == unsent;
-        let (mut skip, mut gone) = (slot.progress, 0);
+        let (mut skip, mut gone) = (slot.sent(), 0);
         for piece in pieces {
             let bytes = piece.as_slice();
             let rest = &bytes[skip.min(bytes.len())..];
@@ -246,7 +246,7 @@ impl Simulated {
             }
             gone += now.len();
         }
-        slot.progress += gone;
+        slot.add_sent(gone);
         if complete {
             ledger.end(key, sent);
         }

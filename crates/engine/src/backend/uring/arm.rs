@@ -11,12 +11,12 @@ use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
-use crate::slots::Key;
+use crate::slots::{Asked, Key};
 use crate::system;
 
 /// The progress of a receive before its first bytes, and behind them.
-const NOTHING_YET: usize = 0;
-pub(super) const SOMETHING: usize = 1;
+const NOTHING_YET: u32 = 0;
+pub(super) const SOMETHING: u32 = 1;
 
 /// What does not fit is asked for again when there is room: a send that waits in the kernel ends up
 /// on a thread of its own there, and what it has sent until it ends nobody can tell (`salvage`).
@@ -80,7 +80,7 @@ impl Uring {
             Op::Connect { .. } => return self.arm_connect(ledger, key),
             Op::Timeout { .. } => return,
         };
-        slot.marks.in_system = true;
+        slot.marks.asked = Asked::Operation;
         self.push(key, entry);
     }
 
@@ -90,20 +90,20 @@ impl Uring {
         let Some(slot) = slots.get(key) else { return };
         let Some(Op::Send { socket, pieces }) = &slot.op else { return };
         let entry = if let [piece] = pieces.as_slice() {
-            let rest = &piece.as_slice()[slot.progress..];
+            let rest = &piece.as_slice()[slot.sent()..];
             opcode::Send::new(fd(*socket), rest.as_ptr(), length(rest.len()))
                 .flags(SEND_FLAGS)
                 .build()
         } else {
             let work = slot.work.get_or_insert_with(|| spare_work.pop().unwrap_or_default());
-            work.aim(pieces, slot.progress);
+            work.aim(pieces, slot.progress as usize);
             // SAFETY: all zeroes is a valid msghdr.
             let header = work.header.insert(unsafe { std::mem::zeroed() });
             header.msg_iov = work.vectors.as_mut_ptr();
             header.msg_iovlen = work.vectors.len();
             opcode::SendMsg::new(fd(*socket), &raw const *header).flags(MESSAGE_FLAGS).build()
         };
-        slot.marks.in_system = true;
+        slot.marks.asked = Asked::Operation;
         self.push(key, entry);
     }
 
@@ -112,8 +112,7 @@ impl Uring {
         let Some(slot) = ledger.slots.get(key) else { return };
         let Some(Op::Send { socket, .. }) = &slot.op else { return };
         let entry = opcode::PollAdd::new(fd(*socket), ROOM).build();
-        slot.marks.in_system = true;
-        slot.marks.awaits_room = true;
+        slot.marks.asked = Asked::Room;
         self.push(key, entry);
     }
 
@@ -130,9 +129,9 @@ impl Uring {
         let address = work.address.insert(SockAddr::from(*address));
         let (pointer, size) = (address.as_ptr().cast(), address.len());
         let entry = opcode::Connect::new(types::Fd(socket.as_raw_fd()), pointer, size).build();
-        slot.progress = usize::try_from(socket.into_raw_fd()).expect("a fresh descriptor");
+        slot.progress = u32::try_from(socket.into_raw_fd()).expect("a fresh descriptor");
         slot.work = Some(work);
-        slot.marks.in_system = true;
+        slot.marks.asked = Asked::Operation;
         self.push(key, entry);
     }
 

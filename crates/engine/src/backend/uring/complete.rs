@@ -9,7 +9,7 @@ use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
-use crate::slots::Key;
+use crate::slots::{Asked, Key};
 use crate::system;
 
 impl Uring {
@@ -17,11 +17,12 @@ impl Uring {
     pub(super) fn completed(&mut self, ledger: &mut Ledger, key: Key, entry: &cqueue::Entry) {
         let slot = ledger.slots.get(key).expect("the kernel has live operations only (law 3)");
         let more = cqueue::more(entry.flags());
-        slot.marks.in_system = more;
+        let asked = if more { Asked::Operation } else { Asked::Nothing };
+        let asked = std::mem::replace(&mut slot.marks.asked, asked);
         let kind = slot.op.as_ref().map(Op::kind).expect("a live slot has an operation");
         match kind {
             OpKind::Receive => self.received(ledger, key, entry, more),
-            OpKind::Send => self.sent(ledger, key, entry.result()),
+            OpKind::Send => self.sent(ledger, key, entry.result(), asked),
             OpKind::Accept => self.accepted(ledger, key, entry.result(), more),
             OpKind::ReceiveInto | OpKind::Read | OpKind::Open
                 if is_again(entry.result()) && !cancelled(ledger, key) =>
@@ -67,9 +68,9 @@ impl Uring {
     }
 
     #[inline]
-    fn sent(&mut self, ledger: &mut Ledger, key: Key, result: i32) {
+    fn sent(&mut self, ledger: &mut Ledger, key: Key, result: i32, asked: Asked) {
         let Some(slot) = ledger.slots.get(key) else { return };
-        let has_room = std::mem::take(&mut slot.marks.awaits_room) && result > 0;
+        let has_room = asked == Asked::Room && result > 0;
         let Ok(count) = usize::try_from(result) else {
             match is_again(result) {
                 true if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
@@ -81,9 +82,9 @@ impl Uring {
         if has_room {
             return self.send_on(ledger, key);
         }
-        slot.progress += count;
+        slot.add_sent(count);
         let Some(Op::Send { pieces, .. }) = &slot.op else { return };
-        if Ledger::unsent_of(pieces, slot.progress) == 0 {
+        if Ledger::unsent_of(pieces, slot.sent()) == 0 {
             ledger.end(key, sent);
         } else if cancelled(ledger, key) {
             ledger.fail(key, Error::Cancelled);

@@ -21,10 +21,10 @@ use io_uring::{cqueue, opcode, types};
 
 use super::{Backend, Pace, Until, send_directly, sent};
 use crate::error::{Error, OpKind};
-use crate::ledger::Ledger;
+use crate::ledger::{COMPLETIONS_MAX, Ledger};
 use crate::op::Descriptor;
 use crate::options::EngineOptions;
-use crate::slots::Key;
+use crate::slots::{Asked, Key};
 use crate::stats::Stats;
 use crate::system::{self, Event};
 use crate::wake::Waker;
@@ -184,7 +184,7 @@ impl Uring {
 
     fn drain(&mut self, ledger: &mut Ledger) {
         let mut batch = std::mem::take(&mut self.batch);
-        self.ring.drain(&mut batch);
+        self.ring.drain(&mut batch, COMPLETIONS_MAX);
         for entry in batch.drain(..) {
             match entry.user_data() {
                 WAKE => self.wake_armed = false,
@@ -208,7 +208,7 @@ impl Backend for Uring {
 
     fn cancel(&mut self, ledger: &mut Ledger, key: Key) {
         let Some(slot) = ledger.slots.get(key) else { return };
-        if slot.marks.in_system {
+        if slot.marks.asked != Asked::Nothing {
             let entry = opcode::AsyncCancel::new(key.raw()).build().user_data(CANCEL);
             // SAFETY: a cancel points to nothing.
             unsafe { self.ring.push(&entry) };
@@ -260,7 +260,7 @@ impl Drop for Uring {
                 std::mem::forget(std::mem::take(&mut self.woken));
                 return;
             }
-            self.ring.drain(&mut self.batch);
+            self.ring.drain(&mut self.batch, COMPLETIONS_MAX);
             let woken = self.batch.drain(..).any(|entry| entry.user_data() == WAKE);
             self.wake_armed = !woken;
         }

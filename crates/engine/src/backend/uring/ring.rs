@@ -183,10 +183,11 @@ impl Ring {
         if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Moves all completions out of the kernel's queue.
+    /// Moves completions out of the kernel's queue, `count_max` at most. The rest stays there: the
+    /// next wait ends at once.
     #[inline]
-    pub(super) fn drain(&mut self, batch: &mut Vec<cqueue::Entry>) {
-        batch.extend(self.ring.completion());
+    pub(super) fn drain(&mut self, batch: &mut Vec<cqueue::Entry>, count_max: usize) {
+        batch.extend(self.ring.completion().take(count_max));
     }
 
     /// The numbers of all entries that the kernel has not taken. Only for a ring that will not be

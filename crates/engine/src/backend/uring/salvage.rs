@@ -14,14 +14,16 @@ use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::Op;
-use crate::slots::Key;
+use crate::slots::{Asked, Key};
 use crate::system;
 
 impl Uring {
     /// Ends everything that was asked of the ring; gives what the turn says.
     #[cold]
     pub(super) fn salvage(&mut self, ledger: &mut Ledger, refused: Error) -> Error {
-        self.drain(ledger);
+        while self.ring.has_completions() {
+            self.drain(ledger);
+        }
         let untaken = self.ring.untaken();
         // Completions that found no room in the queue come with the next enter only: never.
         let overflowed = self.ring.has_overflowed();
@@ -46,14 +48,14 @@ impl Uring {
 fn is_receive(ledger: &mut Ledger, key: Key) -> bool {
     ledger.slots.get(key).is_some_and(|slot| {
         let receives = matches!(slot.op, Some(Op::Receive { .. } | Op::ReceiveInto { .. }));
-        receives && slot.marks.in_system
+        receives && slot.marks.asked != Asked::Nothing
     })
 }
 
 /// The last completion of one operation. `taken`: the kernel has it, if it was given to the ring.
 fn end(ledger: &mut Ledger, key: Key, taken: bool) {
     let Some(slot) = ledger.slots.get(key) else { return };
-    let in_system = slot.marks.in_system;
+    let in_system = slot.marks.asked != Asked::Nothing;
     match &mut slot.op {
         // The engine's own, or waiting for others: started when those have ended.
         Some(Op::Timeout { .. } | Op::Shutdown { .. }) | None => return,

@@ -95,7 +95,7 @@ fn prove(ring: &mut Ring) -> Result<(), Error> {
         if answers.len() < trials.len() {
             let entered = ring.submit_and_wait(1, Some(PROOF_MAX));
             entered.map_err(|error| refused(ENTER, &error))?;
-            ring.drain(&mut answers);
+            ring.drain(&mut answers, trials.len());
         }
     }
     for ((name, _), number) in trials.iter().zip(0..) {

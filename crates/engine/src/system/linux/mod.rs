@@ -2,6 +2,7 @@
 //! It keeps no state and never blocks, but for what its name says.
 
 mod files;
+mod memory;
 mod sockets;
 mod work;
 
@@ -13,6 +14,7 @@ use crate::op::Descriptor;
 
 pub(crate) use files::*;
 pub(crate) use libc::pollfd as PollEntry;
+pub(crate) use memory::*;
 pub(crate) use sockets::*;
 pub(crate) use work::Work;
 

@@ -1,4 +1,4 @@
-//! epoll(7), level-triggered: 512 events a wait.
+//! epoll(7), level-triggered: 240 events a wait.
 //! It keeps no table of its own: the kernel's is the table.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::{Interest, Ready, Selector};
 use crate::error::Error;
+use crate::ledger::COMPLETIONS_MAX;
 use crate::system;
 
-const EVENTS_MAX: usize = 512;
+/// With the sends of the turn, what a turn may deliver.
+const EVENTS_MAX: usize = COMPLETIONS_MAX / 2;
 const READABLE: u32 = bits(libc::EPOLLIN | libc::EPOLLRDHUP);
 const WRITABLE: u32 = bits(libc::EPOLLOUT);
 const FAILED: u32 = bits(libc::EPOLLERR | libc::EPOLLHUP);

@@ -1,0 +1,395 @@
+//! Pages: entries that never move, in memory that comes from the system and goes back to it.
+//! A stale name is noticed, never followed, also when its page has gone and come again.
+//!
+//! An entry goes into the lowest page with room, so that the high ones become empty when there is
+//! little to hold. An allocator would keep what they were for its next large request.
+
+use std::ptr::NonNull;
+
+use crate::system;
+
+/// Entries of a page: of any size that is a multiple of 8 bytes they fill pages of the system.
+const PAGE_ENTRIES: usize = 512;
+const NONE: u32 = u32::MAX;
+/// A generation's bits, in every name of an entry.
+pub(crate) const GENERATION_BITS: u32 = 28;
+const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
+
+struct Entry<T> {
+    value: Option<T>,
+    generation: u32,
+    next_free: u32,
+}
+
+/// Where a page is, or would be.
+struct Page<T> {
+    /// None: it was given back.
+    entries: Option<NonNull<Entry<T>>>,
+    /// How many entries have ever been used; behind them is nothing yet.
+    begun: u32,
+    /// The first of the free entries among those, by its offset.
+    free: u32,
+    used: u32,
+    /// Of the entry that went in last; it goes on when the page comes again.
+    generation: u32,
+}
+
+/// Entries by index and generation.
+///
+/// ```
+/// use springtide_engine::Pages;
+/// let mut pages = Pages::new(1000);
+/// let (index, generation) = pages.insert_with(|_, _| "here").unwrap();
+/// assert_eq!(pages.get_mut(index, generation), Some(&mut "here"));
+/// assert_eq!(pages.remove(index, generation), Some("here"));
+/// assert_eq!(pages.get_mut(index, generation), None);
+/// ```
+pub struct Pages<T> {
+    pages: Vec<Page<T>>,
+    /// One bit for each page: it has room.
+    roomy: Vec<u64>,
+    /// No word before this one has a page with room.
+    first_roomy: usize,
+    /// An empty page that was not given back: mostly the next entry comes soon.
+    spare: Option<usize>,
+    held: usize,
+    len: usize,
+    len_max: usize,
+}
+
+impl<T> Pages<T> {
+    /// No entries yet, and no page; `len_max` entries at most.
+    #[must_use]
+    pub const fn new(len_max: usize) -> Self {
+        Self {
+            pages: Vec::new(),
+            roomy: Vec::new(),
+            first_roomy: 0,
+            spare: None,
+            held: 0,
+            len: 0,
+            len_max,
+        }
+    }
+
+    /// How many entries there are.
+    #[inline]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many pages hold memory of the system.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Whether there are as many as there may be.
+    #[inline]
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.len >= self.len_max
+    }
+
+    /// Puts a value in, made from its own name: index and generation. Nothing when it is full.
+    #[inline]
+    pub fn insert_with(&mut self, make: impl FnOnce(u32, u32) -> T) -> Option<(u32, u32)> {
+        if self.is_full() {
+            return None;
+        }
+        let number = self.number_with_room();
+        let page = &mut self.pages[number];
+        let Some(entries) = page.entries else { unreachable!("a page with room has memory") };
+        let is_fresh = page.free == NONE;
+        let offset = if is_fresh { page.begun } else { page.free };
+        let index = index_of(number, offset as usize);
+        let generation = (page.generation + 1) & GENERATION_MASK;
+        let value = Some(make(index, generation));
+        // SAFETY: the offset lies within the page, which has room.
+        let mut entry = unsafe { entries.add(offset as usize) };
+        if is_fresh {
+            // SAFETY: memory of the page behind the entries that have begun.
+            unsafe { entry.write(Entry { value, generation, next_free: NONE }) };
+            page.begun += 1;
+        } else {
+            // SAFETY: it has begun, and nobody has it: the pages are borrowed.
+            let entry = unsafe { entry.as_mut() };
+            entry.value = value;
+            entry.generation = generation;
+            page.free = entry.next_free;
+        }
+        page.generation = generation;
+        page.used += 1;
+        self.len += 1;
+        if page.free == NONE && page.begun as usize == PAGE_ENTRIES {
+            self.roomy[number / 64] &= !(1 << (number % 64));
+        }
+        if self.spare == Some(number) {
+            self.spare = None;
+        }
+        Some((index, generation))
+    }
+
+    /// The value of a name, unless the name is stale.
+    #[inline]
+    pub fn get_mut(&mut self, index: u32, generation: u32) -> Option<&mut T> {
+        let mut entry = self.entry(index)?;
+        // SAFETY: it has begun, and is lent as the pages are.
+        let entry = unsafe { entry.as_mut() };
+        if entry.generation == generation { entry.value.as_mut() } else { None }
+    }
+
+    /// The generation of the value that has this index now.
+    #[must_use]
+    pub fn generation_of(&self, index: u32) -> Option<u32> {
+        let page = self.pages.get(index as usize / PAGE_ENTRIES)?;
+        let entry = page.entries()?.get(index as usize % PAGE_ENTRIES)?;
+        entry.value.is_some().then_some(entry.generation)
+    }
+
+    /// Takes a value out, unless its name is stale.
+    #[inline]
+    pub fn remove(&mut self, index: u32, generation: u32) -> Option<T> {
+        let number = index as usize / PAGE_ENTRIES;
+        let free = self.pages.get(number)?.free;
+        let mut entry = self.entry(index)?;
+        // SAFETY: it has begun, and nobody has it: the pages are borrowed.
+        let entry = unsafe { entry.as_mut() };
+        if entry.generation != generation {
+            return None;
+        }
+        let value = entry.value.take()?;
+        entry.next_free = free;
+        let page = &mut self.pages[number];
+        page.free = index_of(0, index as usize % PAGE_ENTRIES);
+        page.used -= 1;
+        self.len -= 1;
+        self.roomy[number / 64] |= 1 << (number % 64);
+        self.first_roomy = self.first_roomy.min(number / 64);
+        if page.used == 0 {
+            self.emptied(number);
+        }
+        Some(value)
+    }
+
+    /// All values.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        let entries = self.pages.iter().flat_map(|page| page.entries().unwrap_or_default());
+        entries.filter_map(|entry| entry.value.as_ref())
+    }
+
+    /// The names of all values, by index and generation.
+    pub fn names(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.pages.iter().enumerate().flat_map(|(number, page)| {
+            let entries = page.entries().unwrap_or_default().iter().enumerate();
+            let used = entries.filter(|(_, entry)| entry.value.is_some());
+            used.map(move |(offset, entry)| (index_of(number, offset), entry.generation))
+        })
+    }
+
+    #[inline]
+    fn entry(&self, index: u32) -> Option<NonNull<Entry<T>>> {
+        let page = self.pages.get(index as usize / PAGE_ENTRIES)?;
+        let (entries, offset) = (page.entries?, index as usize % PAGE_ENTRIES);
+        // SAFETY: what has begun lies within the page.
+        (offset < page.begun as usize).then(|| unsafe { entries.add(offset) })
+    }
+
+    /// The lowest page with room, fetched from the system if need be.
+    #[inline]
+    fn number_with_room(&mut self) -> usize {
+        while let Some(word) = self.roomy.get(self.first_roomy) {
+            if *word != 0 {
+                let number = self.first_roomy * 64 + word.trailing_zeros() as usize;
+                if self.pages[number].entries.is_none() {
+                    self.fetch(number);
+                }
+                return number;
+            }
+            self.first_roomy += 1;
+        }
+        self.grow()
+    }
+
+    #[cold]
+    fn grow(&mut self) -> usize {
+        let number = self.pages.len();
+        self.pages.push(Page { entries: None, begun: 0, free: NONE, used: 0, generation: 0 });
+        if number / 64 == self.roomy.len() {
+            self.roomy.push(0);
+        }
+        self.roomy[number / 64] |= 1 << (number % 64);
+        self.first_roomy = number / 64;
+        self.fetch(number);
+        number
+    }
+
+    #[cold]
+    fn fetch(&mut self, number: usize) {
+        let page = &mut self.pages[number];
+        page.entries = Some(system::map_memory(Page::<T>::BYTES).cast());
+        (page.begun, page.free) = (0, NONE);
+        self.held += 1;
+    }
+
+    /// One empty page is kept, the lowest; any other goes back.
+    #[cold]
+    fn emptied(&mut self, number: usize) {
+        let other = self.spare.replace(number);
+        let Some(other) = other else { return };
+        self.spare = Some(number.min(other));
+        self.give_back(number.max(other));
+    }
+
+    fn give_back(&mut self, number: usize) {
+        if let Some(entries) = self.pages[number].entries.take() {
+            // SAFETY: mapped with this length; it holds no value, and nothing refers to it.
+            unsafe { system::unmap_memory(entries.cast(), Page::<T>::BYTES) };
+            self.held -= 1;
+        }
+    }
+}
+
+impl<T> Page<T> {
+    const BYTES: usize = {
+        assert!(align_of::<Entry<T>>() <= 4096, "entries stand at the beginning of a page");
+        PAGE_ENTRIES * size_of::<Entry<T>>()
+    };
+
+    fn entries(&self) -> Option<&[Entry<T>]> {
+        let first = self.entries?;
+        // SAFETY: so many entries have begun, and stay as long as the page is not given back.
+        Some(unsafe { std::slice::from_raw_parts(first.as_ptr(), self.begun as usize) })
+    }
+}
+
+impl<T> Drop for Pages<T> {
+    fn drop(&mut self) {
+        for number in 0..self.pages.len() {
+            let Some(entries) = self.pages[number].entries else { continue };
+            for offset in 0..self.pages[number].begun as usize {
+                // SAFETY: within the page.
+                let entry = unsafe { entries.add(offset) };
+                // SAFETY: it has begun, and is dropped here only.
+                unsafe { entry.drop_in_place() };
+            }
+            self.give_back(number);
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Pages<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pages").field("len", &self.len).field("held", &self.held).finish()
+    }
+}
+
+fn index_of(number: usize, offset: usize) -> u32 {
+    u32::try_from(number * PAGE_ENTRIES + offset).expect("far fewer entries than 2^32")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(count: usize) -> (Pages<usize>, Vec<(u32, u32)>) {
+        let mut pages = Pages::new(count);
+        let names = (0..count).map(|value| pages.insert_with(|_, _| value).unwrap()).collect();
+        (pages, names)
+    }
+
+    #[test]
+    fn a_stale_name_is_noticed() {
+        let (mut pages, names) = filled(600);
+        assert_eq!(pages.get_mut(600, 1), None, "nothing has begun there");
+        let (index, generation) = names[70];
+        assert_eq!(pages.remove(index, generation), Some(70));
+        assert_eq!(pages.remove(index, generation), None);
+        let again = pages.insert_with(|_, _| 7000).unwrap();
+        assert_eq!(again.0, index);
+        assert_eq!(pages.get_mut(index, generation), None);
+        assert_eq!(pages.get_mut(index, again.1), Some(&mut 7000));
+        assert_eq!(pages.generation_of(index), Some(again.1));
+        assert_eq!((pages.len(), pages.names().count()), (600, 600));
+        assert_eq!(pages.values().filter(|value| **value != 7000).count(), 599);
+    }
+
+    #[test]
+    fn the_limit_holds() {
+        let (mut pages, names) = filled(300);
+        assert!(pages.is_full() && pages.insert_with(|_, _| 9).is_none());
+        assert!(pages.remove(names[5].0, names[5].1).is_some());
+        assert!(pages.insert_with(|_, _| 9).is_some());
+    }
+
+    #[test]
+    fn values_never_move() {
+        let mut pages = Pages::new(5000);
+        let (index, generation) = pages.insert_with(|_, _| 1).unwrap();
+        let before: *const i32 = pages.get_mut(index, generation).unwrap();
+        for _ in 0..4000 {
+            pages.insert_with(|_, _| 2).unwrap();
+        }
+        let after: *const i32 = pages.get_mut(index, generation).unwrap();
+        assert_eq!(before, after);
+    }
+
+    /// Names of a page that has gone stay stale when it comes again.
+    #[test]
+    fn empty_pages_go_back_and_come_again() {
+        let (mut pages, names) = filled(10 * PAGE_ENTRIES);
+        assert_eq!(pages.held(), 10);
+        for (index, generation) in &names {
+            assert!(pages.remove(*index, *generation).is_some());
+        }
+        assert_eq!((pages.len(), pages.held()), (0, 1), "one is kept for what comes next");
+        assert_eq!(
+            pages.insert_with(|_, _| 1).unwrap().0 as usize / PAGE_ENTRIES,
+            0,
+            "the lowest one"
+        );
+        for _ in 1..names.len() {
+            pages.insert_with(|_, _| 2).unwrap();
+        }
+        assert_eq!(pages.held(), 10);
+        assert!(
+            names
+                .iter()
+                .all(|(index, generation)| { pages.get_mut(*index, *generation).is_none() })
+        );
+    }
+
+    /// What stays gathers in the low pages, so that the high ones go.
+    #[test]
+    fn the_lowest_page_with_room_is_filled_first() {
+        let (mut pages, names) = filled(100 * PAGE_ENTRIES);
+        for (index, generation) in names.iter().filter(|(index, _)| index % 2 == 0) {
+            assert!(pages.remove(*index, *generation).is_some());
+        }
+        assert_eq!(pages.held(), 100, "every page holds some");
+        let upper = names.iter().filter(|(index, _)| index % 2 == 1).rev();
+        for (index, generation) in upper.take(50 * PAGE_ENTRIES - PAGE_ENTRIES / 2) {
+            let value = pages.remove(*index, *generation).unwrap();
+            pages.insert_with(|_, _| value).unwrap();
+        }
+        assert!(pages.held() <= 52, "{} pages for the entries of 50", pages.held());
+    }
+
+    #[test]
+    fn values_are_dropped_with_their_pages() {
+        let counted = std::rc::Rc::new(());
+        let mut pages = Pages::new(1000);
+        for _ in 0..700 {
+            pages.insert_with(|_, _| counted.clone()).unwrap();
+        }
+        drop(pages);
+        assert_eq!(std::rc::Rc::strong_count(&counted), 1);
+    }
+}

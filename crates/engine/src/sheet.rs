@@ -1,0 +1,113 @@
+//! A sheet: plain values by number, in memory that grows without being copied.
+//! It knows no owner of a number, and gives its memory back as a whole only.
+
+use std::ops::{Index, IndexMut};
+use std::ptr::NonNull;
+
+use crate::system;
+
+/// Values of a leaf.
+const LEAF_VALUES: usize = 512;
+
+/// Values by number; all that were not written are alike.
+pub(crate) struct Sheet<T: Copy> {
+    leaves: Vec<NonNull<T>>,
+    blank: T,
+}
+
+impl<T: Copy> Sheet<T> {
+    const BYTES: usize = {
+        assert!(align_of::<T>() <= 4096, "values stand at the beginning of a page");
+        LEAF_VALUES * size_of::<T>()
+    };
+
+    pub(crate) const fn new(blank: T) -> Self {
+        Self { leaves: Vec::new(), blank }
+    }
+
+    /// How many numbers have a value that can be written.
+    #[inline]
+    pub(crate) const fn len(&self) -> usize {
+        self.leaves.len() * LEAF_VALUES
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, number: usize) -> Option<&T> {
+        let leaf = self.leaves.get(number / LEAF_VALUES)?;
+        // SAFETY: the remainder lies within the leaf.
+        let value = unsafe { leaf.add(number % LEAF_VALUES) };
+        // SAFETY: initialised when the leaf came, and lent as the sheet is.
+        Some(unsafe { value.as_ref() })
+    }
+
+    /// The value of a number, which comes into being if need be.
+    #[inline]
+    pub(crate) fn at(&mut self, number: usize) -> &mut T {
+        if number >= self.len() {
+            let blank = self.blank;
+            self.grow(number, |_| blank);
+        }
+        &mut self[number]
+    }
+
+    /// Makes room for a number; what is new is filled by number.
+    #[cold]
+    pub(crate) fn grow(&mut self, number: usize, fill: impl Fn(usize) -> T) {
+        while number >= self.len() {
+            let first = self.len();
+            let leaf: NonNull<T> = system::map_memory(Self::BYTES).cast();
+            for offset in 0..LEAF_VALUES {
+                // SAFETY: the leaf has room for this many values.
+                let place = unsafe { leaf.add(offset) };
+                // SAFETY: fresh memory, aligned to a page of the system.
+                unsafe { place.write(fill(first + offset)) };
+            }
+            self.leaves.push(leaf);
+        }
+    }
+}
+
+impl<T: Copy> Index<usize> for Sheet<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, number: usize) -> &T {
+        self.get(number).expect("a number within the sheet")
+    }
+}
+
+impl<T: Copy> IndexMut<usize> for Sheet<T> {
+    #[inline]
+    fn index_mut(&mut self, number: usize) -> &mut T {
+        let leaf = self.leaves[number / LEAF_VALUES];
+        // SAFETY: the remainder lies within the leaf.
+        let mut value = unsafe { leaf.add(number % LEAF_VALUES) };
+        // SAFETY: initialised when the leaf came, and lent as the sheet is.
+        unsafe { value.as_mut() }
+    }
+}
+
+impl<T: Copy> Drop for Sheet<T> {
+    fn drop(&mut self) {
+        for leaf in self.leaves.drain(..) {
+            // SAFETY: mapped with this length; the values need no drop, and nothing refers to them.
+            unsafe { system::unmap_memory(leaf.cast(), Self::BYTES) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_stay_when_the_sheet_grows() {
+        let mut sheet = Sheet::new(7u64);
+        *sheet.at(3) = 1;
+        let before: *const u64 = &sheet[3];
+        *sheet.at(5000) = 2;
+        assert_eq!((sheet[3], sheet[4], sheet[5000], sheet[4999]), (1, 7, 2, 7));
+        assert_eq!(&raw const sheet[3], before);
+        assert_eq!(sheet.get(sheet.len()), None);
+    }
+}

@@ -1,0 +1,54 @@
+//! What idle connections take, and that it goes back when they have closed.
+//! Counted in what the shard holds, never in what the process has of the system.
+
+use super::{Backend, Peer, Stage, over_all_backends};
+use crate::{Request, Server};
+
+/// Enough for several pages of connections and of operations.
+const CONNECTIONS: u64 = 1_100;
+/// Fewer than what may wait to be accepted.
+const AT_ONCE: u64 = 100;
+const REPLY_END: &[u8] = b"here";
+
+/// Opens connections, and asks one request on each.
+fn open_some(stage: &mut Stage) -> Vec<Peer> {
+    let mut peers: Vec<Peer> = (0..AT_ONCE).map(|_| stage.connect()).collect();
+    for peer in &mut peers {
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        assert_eq!(peer.write(request), request.len());
+    }
+    for peer in &mut peers {
+        let mut reply = Vec::new();
+        stage.until(|_| {
+            peer.read(&mut reply);
+            reply.ends_with(REPLY_END).then_some(())
+        });
+    }
+    peers
+}
+
+fn what_connections_took_goes_back(backend: Backend) {
+    springtide_engine::descriptors_max_raise().unwrap();
+    let mut stage = Stage::new(backend, Server::new().get("/", |_: Request| "here"));
+    let before = stage.held();
+    let mut peers: Vec<Peer> = Vec::new();
+    while (peers.len() as u64) < CONNECTIONS {
+        peers.append(&mut open_some(&mut stage));
+    }
+    let open = stage.held();
+    assert_eq!(stage.counts().connections_open, CONNECTIONS);
+    assert!(open.connection_pages >= 3 && open.operation_pages >= 3, "{open:?}");
+    assert!(open.spare_bytes <= 1 << 20, "buffers go round: {open:?}");
+    let mut unread = Vec::new();
+    peers.iter_mut().for_each(Peer::shutdown);
+    stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
+    stage.turn();
+    peers.iter_mut().for_each(|peer| peer.read(&mut unread));
+    assert_eq!(unread, b"");
+    let closed = stage.held();
+    // One empty page stays for what comes next, beside that of the accept.
+    assert!(closed.connection_pages <= 1 && closed.operation_pages <= 2, "{closed:?}");
+    assert!(closed.spare_bytes <= open.spare_bytes.max(before.spare_bytes), "{closed:?}");
+}
+
+over_all_backends!(what_connections_took_goes_back);
