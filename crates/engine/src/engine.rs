@@ -218,8 +218,7 @@ impl Engine {
         }
     }
 
-    /// Ends what is left of a refused backend, timeouts and what waited for others, and drops it:
-    /// what comes now goes over poll(2), which needs no leave and no descriptor.
+    /// Ends what is left of a refused backend, timeouts and what waited for others, and drops it.
     #[cold]
     fn step_down(&mut self) -> Result<(), Error> {
         for key in self.ledger.slots.keys() {
@@ -228,8 +227,7 @@ impl Engine {
                 self.cancel(key);
             }
         }
-        let waker = self.backend.waker().clone();
-        self.backend = Box::new(Readiness::over(Box::new(Poll::default()), waker)?);
+        self.backend = self.backend.successor()?;
         Ok(())
     }
 

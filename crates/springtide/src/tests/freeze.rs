@@ -87,9 +87,10 @@ fn echoed_bytes_survive_simulated() {
     }
 }
 
-/// Everything that goes wrong without ending a connection.
+/// Everything that goes wrong without ending a connection or its engine.
 fn harmless() -> Faults {
-    Faults::all(0.05).with(Fault::Reset, 0.0).with(Fault::Delayed, 0.0).with(Fault::Stalled, 0.0)
+    let off = [Fault::Reset, Fault::Delayed, Fault::Stalled, Fault::Refused];
+    off.into_iter().fold(Faults::all(0.05), |faults, fault| faults.with(fault, 0.0))
 }
 
 /// Files, with the directory they stand in.
