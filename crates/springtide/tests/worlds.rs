@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use springtide::test::{Fault, Faults, Peer, World, for_each_seed};
-use springtide::{Limits, Request, Server, StatusCode};
+use springtide::{Accepting, Files, Limits, Request, Server, StatusCode};
+use springtide_engine::EngineOptions;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -230,4 +231,59 @@ fn the_limit_on_connections_holds_while_they_move() {
         }
         assert_eq!(world.shards_running(), 1);
     });
+}
+
+/// A world with two shards and a peer in the middle of a head, a millisecond before its deadline.
+fn almost_late(seed: u64) -> (World, Peer) {
+    let mut world = World::new(seed);
+    world.serve(Server::new().get("/", || "here").workers(2).accepting(Accepting::OneShard));
+    let mut peer = world.connect();
+    assert_eq!(peer.write(b"GET /"), 5);
+    world.settle();
+    world.pass(Duration::from_millis(9_999));
+    assert!(peer.reply().is_none());
+    (world, peer)
+}
+
+/// The deadline is due at the moment at which its shard is frozen, or the connection moves.
+#[test]
+fn deadlines_are_kept_to_the_millisecond_by_what_moves() {
+    for seed in 0..10 {
+        let (mut world, mut peer) = almost_late(seed);
+        world.simulated().advance(Duration::from_millis(1));
+        world.freeze_shard(0);
+        world.settle();
+        assert_eq!(peer.reply().expect("it is due").status(), StatusCode::REQUEST_TIMEOUT);
+    }
+    for seed in 0..10 {
+        let (mut world, mut peer) = almost_late(seed);
+        world.share(0, 1, 1);
+        world.turn_shard(0);
+        world.turn_shard(0);
+        world.simulated().advance(Duration::from_millis(1));
+        // It stands at this millisecond already, and gets the connection then.
+        world.turn_shard(1);
+        world.settle();
+        assert_eq!(peer.reply().expect("it is due").status(), StatusCode::REQUEST_TIMEOUT);
+    }
+}
+
+/// The idle time begins when the last reply has gone, also one that came later than its request.
+#[test]
+fn an_idle_connection_is_closed_in_time() {
+    for path in ["/", "/site/index.html"] {
+        let mut world = World::new(1);
+        // One completion a turn: that of the last send comes behind all others.
+        world.set_engine_options(EngineOptions { cq_entries: 1, ..EngineOptions::default() });
+        world.write_file("/site/index.html", &[b'x'; 9_000]);
+        let site = Files::new("/site").file_bytes_max(4_096);
+        world.serve(Server::new().get("/", || "here").files("/site", site));
+        let mut peer = world.connect();
+        world.pass(SECOND * 5);
+        assert_eq!(ask(&mut world, &mut peer, &format!("GET {path}")), StatusCode::OK);
+        world.pass(SECOND * 60 - Duration::from_millis(1));
+        assert!(!peer.is_ended(), "{path}");
+        world.pass(Duration::from_millis(5));
+        assert!(peer.is_ended(), "{path}");
+    }
 }

@@ -85,10 +85,12 @@ impl Shard {
         self.room.counts = counts;
         self.wheel = Wheel::new(self.room.now_ms);
         self.shares.clear();
+        self.due.clear();
         for frozen in connections {
             let room = &mut self.room;
             let place = self.connections.insert_with(|place| Connection::thaw(place, frozen, room));
-            self.file(place);
+            // Its deadline may be now, and the wheel knows only what is ahead.
+            self.due.push(place.index());
         }
         self.end_thaw();
         if self.stopping.is_none() {

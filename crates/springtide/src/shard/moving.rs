@@ -91,7 +91,8 @@ impl Shard {
     pub(super) fn take_in(&mut self, frozen: FrozenConnection) {
         let room = &mut self.room;
         let place = self.connections.insert_with(|place| Connection::thaw(place, frozen, room));
-        self.file(place);
+        // Its deadline may be now, and the wheel knows only what is ahead.
+        self.due.push(place.index());
         self.end_thaw();
         if self.is_full() {
             self.listeners.pause(&mut self.room);

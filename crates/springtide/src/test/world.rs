@@ -200,7 +200,10 @@ impl World {
     pub fn freeze_shard(&mut self, number: usize) {
         let options = self.engine_options(number).expect("it was started");
         let Some(shard) = &mut self.shards[number].shard else { return };
+        // What cannot be cancelled and is late is waited for.
+        self.world.hold_time(false);
         let handoff = shard.freeze().unwrap_or_else(|error| panic!("a shard stays: {error}"));
+        self.world.hold_time(true);
         let (stats, in_flight) = shard.engine_stats();
         assert_eq!(in_flight, 0, "a frozen shard leaves no operation behind");
         assert_eq!(stats.chunks_given_away, 0, "a frozen shard leaves no chunk behind");

@@ -5,8 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use springtide_engine::{
-    Address, Completion, Descriptor, Error, Handle, Key, ListenOptions, Moment, Op, OpKind, Stats,
-    Waker,
+    Address, Completion, Descriptor, Error, Handle, Key, ListenOptions, Moment, Op, Stats, Waker,
 };
 
 /// EPERM, as a filter of system calls gives it.
