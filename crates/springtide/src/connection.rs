@@ -241,7 +241,7 @@ impl Connection {
                     }
                     let has_more = !traffic.outbox.is_empty() || !traffic.inbox.is_empty();
                     let is_held_up = self.is_paused || self.is_leaving;
-                    let is_awaited = has_more || is_held_up || self.session.awaits_sent();
+                    let is_awaited = has_more || is_held_up || self.session.awaits_sent(room);
                     let op = Op::Send { socket: self.socket, pieces };
                     self.since_ms = room.now_ms;
                     self.send = room.send(op, self.place.raw(), is_awaited);
@@ -428,6 +428,7 @@ impl Connection {
 
     /// What a simulator sees of it; see [`MARKS`](crate::test::MARKS) for the order.
     pub(crate) fn view(&self) -> crate::test::View {
+        let id = self.id.number();
         let (reading, writing, exchanges) = self.session.states();
         let state = |state| self.state == state;
         let marks = [
@@ -444,7 +445,7 @@ impl Connection {
         let traffic = self.traffic.as_ref();
         let inbox_bytes = traffic.map_or(0, |traffic| traffic.inbox.len());
         let outbox_bytes = traffic.map_or(0, |traffic| traffic.outbox.len());
-        crate::test::View { reading, writing, exchanges, marks, inbox_bytes, outbox_bytes }
+        crate::test::View { id, reading, writing, exchanges, marks, inbox_bytes, outbox_bytes }
     }
 
     pub(crate) fn is_open(&self) -> bool {
