@@ -287,3 +287,29 @@ fn an_idle_connection_is_closed_in_time() {
         assert!(peer.is_ended(), "{path}");
     }
 }
+
+/// Several peers ask for the same file at once, and one moves while it waits: what it is sent from
+/// is not what the others are sent from.
+#[test]
+fn who_waits_for_a_file_moves_without_it() {
+    for_each_seed(300, |world| {
+        world.write_file("/site/large", &[b'x'; 9_000]);
+        let site = Files::new("/site").file_bytes_max(4_096);
+        let server = Server::new().files("/site", site).workers(2);
+        world.serve(server.accepting(Accepting::OneShard));
+        let mut peers: Vec<Peer> = (0..6).map(|_| world.connect()).collect();
+        world.settle();
+        world.set_faults(Faults::default().with(Fault::Delayed, 0.3).with(Fault::ShortRead, 0.5));
+        peers.iter_mut().for_each(|peer| say(peer, "GET /site/large"));
+        for _ in 0..100 {
+            world.turn();
+            let source = world.below(2);
+            world.share(source, 1 - source, 1);
+            world.simulated().advance(Duration::from_millis(2));
+        }
+        world.pass(SECOND);
+        for peer in &mut peers {
+            assert_eq!(peer.reply().expect("an answer").body().len(), 9_000);
+        }
+    });
+}

@@ -110,6 +110,7 @@ impl Connection {
             return;
         }
         self.is_held = true;
+        self.session.hold(self.place, room);
         let mut engine = room.requests.engine.borrow_mut();
         engine.cancel(self.receive);
         engine.cancel(self.send);

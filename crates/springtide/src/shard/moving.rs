@@ -47,8 +47,7 @@ impl Shard {
         self.room.requests.engine.borrow_mut().release(socket).ok()?;
         let connection = self.connections.remove(place)?;
         self.wheel.remove(place.index());
-        let asks = self.room.files.withdraw(place.raw());
-        let frozen = connection.freeze(asks, &mut self.room);
+        let frozen = connection.freeze(Vec::new(), &mut self.room);
         // It stays open on its way: nobody takes its place meanwhile.
         if frozen.is_none() {
             self.open.fetch_sub(1, Ordering::Relaxed);
