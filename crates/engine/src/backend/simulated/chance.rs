@@ -28,7 +28,7 @@ pub enum Fault {
     Delayed,
     /// What was sent arrives up to two seconds late.
     Stalled,
-    /// A completion that nobody waits for stays behind when others come.
+    /// A completion that nobody waits for comes some milliseconds later than others.
     LeftBehind,
     /// The engine is refused while it runs: the turn fails with
     /// [`Error::LateRefusal`](crate::Error::LateRefusal).

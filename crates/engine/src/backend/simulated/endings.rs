@@ -22,20 +22,28 @@ impl Simulated {
     }
 
     /// Sends that nobody waits for are told of when the turn ends anyway: somebody waits for what
-    /// it brings, its deadline has come, or it was woken. They came before all that or behind it.
+    /// it brings, its deadline has come, or it was woken. They came before all that or behind it;
+    /// one that was left behind ends a turn by itself, as one does that had to wait for room.
     pub(super) fn tell_untold(&mut self, ledger: &mut Ledger, until: Until) {
-        let is_over = match until {
-            Until::Now => true,
-            Until::Moment(moment) => moment.nanoseconds() <= self.now(),
-            Until::Forever => false,
-        } || self.waker.signal().is_notified();
-        if !(is_over || ledger.awaited) || !self.pending.iter().any(|one| one.is_untold) {
+        if !self.pending.iter().any(|one| one.is_untold) {
             return;
         }
+        let now = self.now();
+        let is_due = match until {
+            Until::Now => true,
+            Until::Moment(moment) => moment.nanoseconds() <= now,
+            Until::Forever => false,
+        };
+        let is_over = is_due || ledger.awaited || self.waker.signal().is_notified();
         let before = ledger.completions.len();
         let mut pending = std::mem::take(&mut self.pending);
-        pending.retain(|one| {
-            let stays = !one.is_untold || (!is_over && self.strikes(Fault::LeftBehind));
+        pending.retain_mut(|one| {
+            let is_late = one.not_before > 0;
+            if is_over && one.is_untold && !is_late && self.strikes(Fault::LeftBehind) {
+                one.not_before = now + self.delay();
+            }
+            let is_told = if one.not_before > 0 { one.not_before <= now } else { is_over };
+            let stays = !(one.is_untold && is_told);
             if !stays {
                 ledger.end(one.key, sent);
             }

@@ -31,7 +31,7 @@ const FULL_QUEUE_MAX: usize = 4;
 pub(super) struct Pending {
     pub(super) key: Key,
     /// Late: nothing comes before this moment, in nanoseconds.
-    not_before: u64,
+    pub(super) not_before: u64,
     /// Its lateness has been decided.
     decided: bool,
     /// A send of which all has gone, and for whose end nobody waits.
@@ -140,7 +140,7 @@ impl Simulated {
         let key = one.key;
         if one.is_untold {
             if !cancelled(ledger, key) {
-                return Step::Waits(None);
+                return Step::Waits((one.not_before > 0).then_some(one.not_before));
             }
             ledger.end(key, sent);
             return Step::Moved;
@@ -160,8 +160,7 @@ impl Simulated {
         }
         if !one.decided && self.strikes(Fault::Delayed) {
             one.decided = true;
-            let delay_ms = u64::try_from(1 + self.below(DELAY_MS_MAX)).expect("a few");
-            one.not_before = self.now() + delay_ms * 1_000_000;
+            one.not_before = self.now() + self.delay();
             return Step::Waits(Some(one.not_before));
         }
         one.decided = false;
@@ -170,8 +169,16 @@ impl Simulated {
             return Step::Moved;
         }
         let step = self.perform(ledger, key);
-        one.is_untold = step == Step::Untold;
+        if step == Step::Untold {
+            (one.is_untold, one.not_before) = (true, 0);
+        }
         step
+    }
+
+    /// By how many nanoseconds a completion is late.
+    pub(super) fn delay(&self) -> u64 {
+        let delay_ms = 1 + self.below(DELAY_MS_MAX);
+        u64::try_from(delay_ms).expect("a few") * 1_000_000
     }
 
     /// Whether an operation would do something now.
