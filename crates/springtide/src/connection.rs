@@ -173,6 +173,12 @@ impl Connection {
         self.mark_dirty(room);
     }
 
+    /// Whether the session may go on: with bytes, or with the end that came behind the last ones.
+    #[inline]
+    fn has_more_to_handle(&self) -> bool {
+        self.is_ended || self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty())
+    }
+
     /// The next turn has begun for a connection that had more to do.
     pub(crate) fn go_on(&mut self, room: &mut Room) {
         self.is_ready = false;
@@ -285,7 +291,7 @@ impl Connection {
         self.send = Key::NONE;
         let waiting = self.traffic.as_ref().map_or(0, |traffic| traffic.outbox.len());
         self.session.sent(waiting, room);
-        if self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty()) {
+        if self.has_more_to_handle() {
             self.handle_inbox(room);
         }
         self.balance(room);
@@ -419,7 +425,7 @@ impl Connection {
         if !self.is_held {
             self.session.sent(traffic.outbox.len(), room);
         }
-        if !traffic.inbox.is_empty() {
+        if self.has_more_to_handle() {
             self.handle_inbox(room);
         }
         self.balance(room);

@@ -313,3 +313,32 @@ fn who_waits_for_a_file_moves_without_it() {
         }
     });
 }
+
+/// A peer asks twice and ends its stream, and the server takes a while with the second reply: it is
+/// closed behind that, not when its idle time is over.
+#[test]
+fn the_end_of_a_stream_is_noticed_behind_a_pause() {
+    let offer = "Connection: upgrade\r\nUpgrade: tide/2\r\n";
+    for (path, fields) in [("/site/index.html", offer), ("/long", "")] {
+        let mut world = World::new(1);
+        world.write_file("/site/index.html", &[b'x'; 9_000]);
+        let site = Files::new("/site").file_bytes_max(4_096);
+        let limits = Limits { outbox_bytes_max: 1000, ..Limits::default() };
+        let server = Server::new().get("/long", || "x".repeat(300_000)).files("/site", site);
+        world.serve(server.limits(limits));
+        let mut peer = world.connect();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n").repeat(2);
+        assert_eq!(peer.write(request.as_bytes()), request.len());
+        peer.shutdown();
+        let (mut replies, mut rounds) = (0, 0);
+        while !peer.is_ended() {
+            world.settle();
+            while peer.reply().is_some() {
+                replies += 1;
+            }
+            rounds += 1;
+            assert!(rounds < 100, "{path}: it is not closed");
+        }
+        assert_eq!(replies, 2, "{path}");
+    }
+}
