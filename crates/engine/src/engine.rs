@@ -31,8 +31,9 @@ pub trait Handle {
     /// completion.
     fn submit(&mut self, op: Op, token: u64) -> Key;
 
-    /// As [`submit`](Self::submit), where nobody waits for a good end: that completion wakes nobody
-    /// and may come with the next one that does.
+    /// As [`submit`](Self::submit), where nobody waits for a good end: when it has that in the turn
+    /// that begins it, the completion wakes nobody and may come with the next one that does. An
+    /// operation that had to wait ends a turn as any other.
     fn submit_quiet(&mut self, op: Op, token: u64) -> Key;
 
     /// Asks an operation to end. It still completes, with what it had or as cancelled; a stale

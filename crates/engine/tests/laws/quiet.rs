@@ -50,6 +50,20 @@ fn a_quiet_send_is_told_of_with_what_comes_next() {
     assert!(is_told(&shard.turn(), send));
 }
 
+/// One that had to wait for room ends a turn by itself.
+#[test]
+fn a_quiet_send_that_has_waited_is_told_of() {
+    let stage = Simulated::open();
+    stage.world.hold_time(true);
+    let mut shard = Shard::new(&stage);
+    let [(own, socket, _), _other] = two_connections(&stage, &mut shard);
+    let send = shard.send_quietly(socket, &[b'q'; 300_000], 3);
+    assert!(!is_told(&shard.turn(), send), "there is no room for all of it");
+    let mut came = Vec::new();
+    own.read(&mut came);
+    assert!(is_told(&shard.turn(), send));
+}
+
 /// A deadline ends a turn as well.
 #[test]
 fn a_quiet_send_is_told_of_at_a_deadline() {

@@ -34,6 +34,8 @@ pub(super) struct Pending {
     pub(super) not_before: u64,
     /// Its lateness has been decided.
     decided: bool,
+    /// It did not end in the turn that began it.
+    has_waited: bool,
     /// A send of which all has gone, and for whose end nobody waits.
     pub(super) is_untold: bool,
 }
@@ -130,6 +132,7 @@ impl Simulated {
                     Step::Waits(until) => soonest = soonest.into_iter().chain(until).min(),
                 }
             }
+            one.has_waited = !one.is_untold;
             ledger.slots.get(one.key).is_some()
         });
         self.pending = pending;
@@ -169,7 +172,9 @@ impl Simulated {
             return Step::Moved;
         }
         let step = self.perform(ledger, key);
-        if step == Step::Untold {
+        if step == Step::Untold && one.has_waited {
+            ledger.end(key, sent);
+        } else if step == Step::Untold {
             (one.is_untold, one.not_before) = (true, 0);
         }
         step
@@ -241,8 +246,8 @@ impl Backend for Simulated {
     }
 
     fn submit(&mut self, _: &mut Ledger, key: Key) {
-        let (not_before, decided, is_untold) = (0, false, false);
-        self.pending.push(Pending { key, not_before, decided, is_untold });
+        let (not_before, decided, has_waited, is_untold) = (0, false, false, false);
+        self.pending.push(Pending { key, not_before, decided, has_waited, is_untold });
     }
 
     /// The next turn sees the mark, but for a shutdown, which may not have been submitted yet.
