@@ -342,3 +342,28 @@ fn the_end_of_a_stream_is_noticed_behind_a_pause() {
         assert_eq!(replies, 2, "{path}");
     }
 }
+
+/// A file cannot be read to its end while its connection is on its way: that ends all the same.
+#[test]
+fn a_connection_moves_whose_file_breaks() {
+    for_each_seed(100, |world| {
+        world.write_file("/site/large", &[b'x'; 9_000]);
+        let site = Files::new("/site").file_bytes_max(4_096);
+        let server = Server::new().files("/site", site).workers(2);
+        world.serve(server.accepting(Accepting::OneShard));
+        let mut peers: Vec<Peer> = (0..6).map(|_| world.connect()).collect();
+        world.settle();
+        let faults = Faults::default().with(Fault::Delayed, 0.3).with(Fault::ShortRead, 0.9);
+        world.set_faults(faults.with(Fault::NoDescriptors, 0.5));
+        peers.iter_mut().for_each(|peer| say(peer, "GET /site/large"));
+        for _ in 0..100 {
+            world.turn();
+            let source = world.below(2);
+            world.share(source, 1 - source, 1);
+            world.simulated().advance(Duration::from_millis(2));
+        }
+        world.set_faults(Faults::default());
+        world.pass(SECOND * 200);
+        assert_eq!(world.counts().connections_open, 0);
+    });
+}
