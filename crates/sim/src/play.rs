@@ -270,7 +270,7 @@ impl<'a> Play<'a> {
         is_possible
     }
 
-    /// Asks a shard for connections, which go to another one, if that is not about to end.
+    /// Asks a shard for connections, which go to another one. Either may be about to end.
     fn share(&mut self, source: usize, target: usize, count: usize) -> bool {
         let is_possible = source != target && self.is_running(source) && self.is_running(target);
         if is_possible {
