@@ -367,3 +367,24 @@ fn a_connection_moves_whose_file_breaks() {
         assert_eq!(world.counts().connections_open, 0);
     });
 }
+
+/// A server that stops is full still, and a connection comes back that was about to move: nothing
+/// stays open behind it.
+#[test]
+fn a_server_that_stops_while_it_is_full_leaves_nothing() {
+    let mut world = World::new(1);
+    let limits = Limits { connections_max: 2, ..Limits::default() };
+    let server = Server::new().get("/", || "here").workers(2).accepting(Accepting::OneShard);
+    world.serve(server.limits(limits));
+    let mut peers: Vec<Peer> = (0..2).map(|_| world.connect()).collect();
+    world.settle();
+    for peer in &mut peers {
+        assert_eq!(peer.write(b"GET /"), 5);
+    }
+    world.settle();
+    world.share(0, 1, 1);
+    world.turn_shard(0);
+    world.stop(SECOND * 60);
+    world.pass(SECOND * 60);
+    assert_eq!((world.shards_running(), world.descriptors_open()), (0, 0));
+}

@@ -93,7 +93,7 @@ impl Shard {
         // Its deadline may be now, and the wheel knows only what is ahead.
         self.due.push(place.index());
         self.end_thaw();
-        if self.is_full() {
+        if self.stopping.is_none() && self.is_full() {
             self.listeners.pause(&mut self.room);
         }
     }
