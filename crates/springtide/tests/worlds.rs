@@ -388,3 +388,33 @@ fn a_server_that_stops_while_it_is_full_leaves_nothing() {
     world.pass(SECOND * 60);
     assert_eq!((world.shards_running(), world.descriptors_open()), (0, 0));
 }
+
+/// The same as `an_upload_of_exactly_a_share_is_answered`, while its shard is frozen, or gives the
+/// connection to another one, before the turn that would have noticed the end.
+#[test]
+fn an_upload_of_exactly_a_share_moves() {
+    for (total, is_frozen) in (131_060..131_085).flat_map(|total| [(total, true), (total, false)]) {
+        let mut world = World::new(1);
+        let count = |request: Request| request.bytes().len().to_string();
+        world.serve(Server::new().post("/", count).workers(2).accepting(Accepting::OneShard));
+        let mut peer = world.connect();
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ";
+        let body = total - head.len() - "130000\r\n\r\n".len();
+        let mut request = format!("{head}{body}\r\n\r\n").into_bytes();
+        request.resize(total, b'x');
+        world.settle();
+        assert_eq!(peer.write(&request), total);
+        for source in [0, 1].into_iter().cycle().take(6) {
+            world.turn_shard(0);
+            world.turn_shard(1);
+            if is_frozen {
+                world.freeze_shard(0);
+            } else {
+                world.share(source, 1 - source, 1);
+            }
+        }
+        world.settle();
+        let reply = peer.reply().unwrap_or_else(|| panic!("{total} bytes, {is_frozen}"));
+        assert_eq!(reply.body(), body.to_string().as_bytes());
+    }
+}

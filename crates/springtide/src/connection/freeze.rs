@@ -222,7 +222,8 @@ impl Connection {
         }
         // Before its turn comes: the deadline that it had goes on.
         self.set_deadline(room);
-        if self.state == State::Open && self.unread() > 0 {
+        // Also where nothing waits: the end of a body may not have been noticed yet.
+        if self.state == State::Open {
             self.is_ready = true;
             room.ready.push(self.place);
         }
