@@ -6,7 +6,7 @@ use springtide_sim::{Coverage, History, machine, play};
 /// Seeds whose histories fail without what was mended, with what that was. They go by how histories
 /// are drawn: who changes that finds the seeds anew, by taking back what was mended. The tests
 /// beside the mended code do not depend on it.
-const FOUND: [(u64, &str); 5] = [
+const FOUND: [(u64, &str); 7] = [
     (
         30,
         "who waited for a file and moved was sent away without its question, or with another's file",
@@ -15,6 +15,8 @@ const FOUND: [(u64, &str); 5] = [
     (2798, "the end of a stream was not noticed behind a pause"),
     (2871, "the idle time behind a late reply began when anything else ended a turn"),
     (26_685, "a connection whose file broke on the way never moved and never ended"),
+    (34_976, "a server that stopped while it was full left a descriptor open"),
+    (54_384, "an upload of a turn's share was not noticed to be whole by a shard that was thawed"),
 ];
 
 #[test]
