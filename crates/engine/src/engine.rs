@@ -32,8 +32,9 @@ pub trait Handle {
     /// completion.
     fn submit(&mut self, op: Op, token: u64) -> Key;
 
-    /// As [`submit`](Self::submit), where nobody waits for a good end: that completion wakes nobody
-    /// and may come with the next one that does.
+    /// As [`submit`](Self::submit), where nobody waits for a good end: when it has that in the turn
+    /// that begins it, the completion wakes nobody and may come with the next one that does. An
+    /// operation that had to wait ends a turn as any other.
     fn submit_quiet(&mut self, op: Op, token: u64) -> Key;
 
     /// Asks an operation to end. It still completes, with what it had or as cancelled; a stale
@@ -219,8 +220,7 @@ impl Engine {
         }
     }
 
-    /// Ends what is left of a refused backend, timeouts and what waited for others, and drops it:
-    /// what comes now goes over poll(2), which needs no leave and no descriptor.
+    /// Ends what is left of a refused backend, timeouts and what waited for others, and drops it.
     #[cold]
     fn step_down(&mut self) -> Result<(), Error> {
         for key in self.ledger.slots.keys() {
@@ -229,8 +229,7 @@ impl Engine {
                 self.cancel(key);
             }
         }
-        let waker = self.backend.waker().clone();
-        self.backend = Box::new(Readiness::over(Box::new(Poll::default()), waker)?);
+        self.backend = self.backend.successor()?;
         Ok(())
     }
 

@@ -64,6 +64,8 @@ pub struct Coverage {
     writing: [u64; WRITING.len()],
     marks: [u64; MARKS.len()],
     ends: [u64; ENDS.len()],
+    stopped: u64,
+    frozen: u64,
     moved: u64,
     refused: u64,
 }
@@ -126,8 +128,12 @@ impl Coverage {
         self.refused += peers;
     }
 
-    pub(crate) const fn is_moved(&self) -> bool {
-        self.moved > 0
+    pub(crate) const fn see_stopped(&mut self) {
+        self.stopped += 1;
+    }
+
+    pub(crate) const fn see_frozen(&mut self) {
+        self.frozen += 1;
     }
 
     pub(crate) const fn see_moved(&mut self) {
@@ -151,7 +157,8 @@ impl Coverage {
     fn counters_mut(&mut self) -> Vec<&mut u64> {
         let parts = self.faults.iter_mut().chain(&mut self.reading).chain(&mut self.writing);
         let parts = parts.chain(&mut self.marks).chain(&mut self.ends);
-        parts.chain([&mut self.moved, &mut self.refused]).collect()
+        let rest = [&mut self.stopped, &mut self.frozen, &mut self.moved, &mut self.refused];
+        parts.chain(rest).collect()
     }
 
     /// Every counter: what it is of, its name, how often.
@@ -170,7 +177,9 @@ impl Coverage {
         all.extend(named("writing", WRITING, &self.writing));
         all.extend(named("connection", MARKS, &self.marks));
         all.extend(named("end", ENDS, &self.ends));
-        all.push(("shard", "stopped".to_owned(), self.moved));
+        all.push(("shard", "stopped".to_owned(), self.stopped));
+        all.push(("shard", "frozen".to_owned(), self.frozen));
+        all.push(("connection", "moved".to_owned(), self.moved));
         all.push(("connection", "refused".to_owned(), self.refused));
         all
     }

@@ -18,6 +18,8 @@ pub struct History {
     /// What each peer says; none for one that was left out.
     pub(crate) scripts: Vec<Option<Script>>,
     pub(crate) events: Vec<Event>,
+    /// It is as it was drawn.
+    pub(crate) is_whole: bool,
 }
 
 /// The server and the world.
@@ -30,6 +32,8 @@ pub(crate) struct Settings {
     /// How probable each fault is.
     pub(crate) faults: [f64; Fault::ALL.len()],
     pub(crate) descriptors_max: Option<usize>,
+    /// Of so many of a thousand turns it is frozen before, or gives connections away.
+    pub(crate) moves_per_mille: usize,
 }
 
 /// One thing that happens from outside.
@@ -45,14 +49,36 @@ pub enum Event {
     Change,
     /// A shard stops, and hands over what it has.
     Retire(usize),
+    /// A shard is frozen and thawed on another engine.
+    Freeze(usize),
+    /// So many connections of a shard move to another one.
+    Share {
+        /// Where they are.
+        source: usize,
+        /// Where they go.
+        target: usize,
+        /// How many, if there are so many.
+        count: usize,
+    },
     /// The whole server stops when it has answered what has begun.
     Drain,
     /// A turn of each shard.
     Turn,
 }
 
+/// The fewest and the most events of a history, with those that follow from its scripts when all
+/// that were drawn have happened.
+pub const EVENTS_MIN: usize = 50;
+/// As [`EVENTS_MIN`].
+pub const EVENTS_MAX: usize = 2_000;
+/// The most events that are drawn.
+const EVENTS_DRAWN_MAX: usize = 1_200;
+/// The most shards of a server.
+const SHARDS_MAX: usize = 3;
 /// The most time that events let pass, so that no peer runs into a deadline by the history's pace.
 const PASS_MS_MAX: u64 = 4_000;
+/// The most time of a pass that is there for the number of events.
+const SHORT_PASS_MS_MAX: u64 = 20;
 
 impl History {
     /// The history of a seed.
@@ -62,7 +88,7 @@ impl History {
         let events = match chance.below(100) {
             0..40 => chance.between(100, 250),
             40..90 => chance.between(250, 600),
-            _ => chance.between(600, 1_600),
+            _ => chance.between(600, EVENTS_DRAWN_MAX),
         };
         let peers = match chance.below(100) {
             0..50 => chance.between(2, 6),
@@ -79,7 +105,7 @@ impl History {
         });
         let scripts = scripts.collect();
         let events = draw_events(&mut chance, events, peers);
-        Self { seed, settings, scripts, events }
+        Self { seed, settings, scripts, events, is_whole: true }
     }
 
     /// Whether nothing keeps replies from coming at once.
@@ -100,7 +126,8 @@ impl History {
     pub(crate) fn weight(&self) -> usize {
         let asks: usize = self.scripts.iter().flatten().map(|script| 1 + script.asks.len()).sum();
         let faults = self.settings.faults.iter().filter(|probability| **probability > 0.0).count();
-        self.events.len() + asks + faults
+        let moves = usize::from(self.settings.moves_per_mille > 0);
+        self.events.len() + asks + faults + moves
     }
 }
 
@@ -123,12 +150,28 @@ fn draw_events(chance: &mut Chance, count: usize, peers: usize) -> Vec<Event> {
                 Event::Pass(ms)
             }
             860..890 => Event::Change,
-            890..896 => Event::Retire(chance.below(3)),
-            896..898 if events.len() > count / 2 && chance.percent(30) => Event::Drain,
+            890..896 => Event::Retire(chance.below(SHARDS_MAX)),
+            896..912 => Event::Freeze(chance.below(SHARDS_MAX)),
+            912..926 => Event::Share {
+                source: chance.below(SHARDS_MAX),
+                target: chance.below(SHARDS_MAX),
+                count: chance.between(1, 4),
+            },
+            926..928 if events.len() > count / 2 && chance.percent(30) => Event::Drain,
             _ => Event::Turn,
         });
     }
+    add_sure_events(chance, &mut events);
     events
+}
+
+/// Peers may have nothing more to say; these happen whatever else does.
+fn add_sure_events(chance: &mut Chance, events: &mut Vec<Event>) {
+    let is_sure = |event: &&Event| matches!(event, Event::Pass(_) | Event::Change);
+    for _ in events.iter().filter(is_sure).count()..EVENTS_MIN {
+        let at = chance.below(events.len() + 1);
+        events.insert(at, Event::Pass(1 + chance.next() % SHORT_PASS_MS_MAX));
+    }
 }
 
 /// Bytes at a time: often one, often everything.
@@ -144,7 +187,7 @@ fn amount(chance: &mut Chance) -> usize {
 
 impl Settings {
     fn draw(chance: &mut Chance, peers: usize) -> Self {
-        let shards = chance.pick(&[1, 1, 1, 1, 2, 2, 3]);
+        let shards = chance.pick(&[1, 1, 1, 1, 2, 2, SHARDS_MAX]);
         let is_dealt = chance.percent(40);
         let accepting = if is_dealt { Accepting::OneShard } else { Accepting::EveryShard };
         let mut limits = draw_limits(chance, peers);
@@ -162,12 +205,16 @@ impl Settings {
                     Fault::Reset => chance.pick(&[0.002, 0.01]),
                     // Reads of files are few.
                     Fault::ShortRead | Fault::NoDescriptors => chance.pick(&[0.05, 0.2, 0.5]),
+                    Fault::LeftBehind => chance.pick(&[0.05, 0.3, 0.9]),
+                    // Of every turn; each ends all that is in flight.
+                    Fault::Refused => chance.pick(&[0.002, 0.01, 0.05]),
                     _ => chance.pick(&[0.01, 0.05, 0.25]),
                 };
                 faults[fault as usize] = if is_on { probability } else { 0.0 };
             }
         }
-        Self { shards, accepting, limits, engine, faults, descriptors_max }
+        let moves_per_mille = if chance.percent(25) { chance.pick(&[3, 20, 150]) } else { 0 };
+        Self { shards, accepting, limits, engine, faults, descriptors_max, moves_per_mille }
     }
 
     pub(crate) fn faults(&self) -> Faults {
@@ -229,7 +276,9 @@ fn draw_engine(chance: &mut Chance) -> EngineOptions {
 impl fmt::Display for History {
     /// One line for each part: the settings that are not usual, peers, events.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { shards, accepting, limits, engine, descriptors_max, .. } = &self.settings;
+        let Settings {
+            shards, accepting, limits, engine, descriptors_max, moves_per_mille, ..
+        } = &self.settings;
         writeln!(f, "seed {}: {shards} shard(s), {accepting:?}", self.seed)?;
         writeln!(
             f,
@@ -243,6 +292,7 @@ impl fmt::Display for History {
             engine.ring_chunks,
             engine.cq_entries,
         )?;
+        writeln!(f, "  moves: {moves_per_mille} of 1000 turns")?;
         for fault in Fault::ALL {
             let probability = self.settings.probability(fault);
             if probability > 0.0 {

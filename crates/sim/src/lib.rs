@@ -24,6 +24,6 @@ mod shrink;
 mod site;
 
 pub use coverage::Coverage;
-pub use history::{Event, History};
+pub use history::{EVENTS_MAX, EVENTS_MIN, Event, History};
 pub use play::{Failure, Played, play};
 pub use shrink::shrink;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use springtide_proto::http1::Reading;
 
+use crate::history::{EVENTS_MAX, EVENTS_MIN};
 use crate::peer::Actor;
 use crate::play::{Outcome, PATIENCE, Play};
 
@@ -42,10 +43,13 @@ impl Play<'_> {
 
     /// No connection holds more than it may, and no more are open than may be.
     pub(crate) fn check_limits(&mut self, number: usize) -> Outcome {
-        let limits = &self.history.settings.limits;
+        let (shards, limits) = (self.history.settings.shards, &self.history.settings.limits);
         let (mut inbox, mut outbox, mut exchanges) = (0, 0, 0);
         self.world.look(number, |view| {
             self.coverage.see(&view);
+            if shards > 1 && self.homes.insert(view.id, number).is_some_and(|home| home != number) {
+                self.coverage.see_moved();
+            }
             inbox = view.inbox_bytes.max(inbox);
             outbox = view.outbox_bytes.max(outbox);
             // A refusal is a reply too, and comes when nothing more is read.
@@ -67,6 +71,26 @@ impl Play<'_> {
             if open > limits.connections_max as u64 {
                 return Err(format!("{open} connections are open"));
             }
+        }
+        Ok(())
+    }
+
+    /// Where nothing keeps the server from it, it has done everything before time moves on.
+    pub(crate) fn check_prompt(&self) -> Outcome {
+        let waits = |actor: &&Option<Actor>| actor.as_ref().is_some_and(Actor::waits_for_server);
+        match self.actors.iter().position(|actor| waits(&actor)) {
+            Some(peer) if self.allowed.is_calm => {
+                Err(format!("peer {peer} waits, and nothing keeps the server from going on"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A history that was not made smaller has as many events as it is to have.
+    pub(crate) fn check_events(&self) -> Outcome {
+        let events = usize::try_from(self.coverage.events).unwrap_or(usize::MAX);
+        if self.history.is_whole && !(EVENTS_MIN..=EVENTS_MAX).contains(&events) {
+            return Err(format!("the history has {events} events"));
         }
         Ok(())
     }

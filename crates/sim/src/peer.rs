@@ -150,6 +150,14 @@ impl Actor {
         }
     }
 
+    /// It goes, whatever it still had to say.
+    pub(crate) fn go(&mut self) {
+        self.is_over = true;
+        if let Some(peer) = &mut self.peer {
+            peer.reset();
+        }
+    }
+
     /// Whether it reads nothing any more.
     fn is_deaf(&self) -> bool {
         self.script.end == End::Deaf && self.written == self.script.bytes.len()
@@ -159,6 +167,17 @@ impl Actor {
     pub(crate) fn wakes_ms(&self) -> Option<u64> {
         let waits = self.is_deaf() && !self.is_over && self.peer.is_some();
         waits.then_some(self.last_act_ms + SEND_TIMEOUT_MS)
+    }
+
+    /// Whether it waits for something other than a deadline: a reply, or the end behind the last.
+    pub(crate) fn waits_for_server(&self) -> bool {
+        let replies = match self.script.end {
+            End::Deaf => return false,
+            End::StallHead | End::StallBody => self.script.expected.len() - 1,
+            _ => self.script.expected.len(),
+        };
+        let waits = matches!(self.script.end, End::Idle | End::StallHead | End::StallBody);
+        !self.is_over && (self.reader.replies < replies || !waits)
     }
 
     /// Reads at most `count` bytes.

@@ -2,13 +2,14 @@
 //! Every turn and every byte is held against the model; the first thing that is wrong ends it.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use springtide::test::{Fault, World};
 
 use crate::coverage::Coverage;
-use crate::history::{Event, History};
+use crate::history::{EVENTS_MAX, Event, History};
 use crate::peer::{Actor, Allowed};
 use crate::reader::Terms;
 use crate::script::Script;
@@ -45,6 +46,8 @@ impl std::fmt::Display for Failure {
 
 /// Rounds of turns at one moment after which the server is taken to spin.
 const ROUNDS_MAX: u64 = 20_000;
+/// The most events of a peer in a round: it writes and ends its stream, reads, and sees the end.
+const ACTS_MAX: u64 = 5;
 /// Virtual time after which a history must have ended.
 const TIME_MAX: Duration = Duration::from_secs(3600);
 /// How long a shard or server that stops waits for its connections.
@@ -85,6 +88,9 @@ pub(crate) struct Play<'a> {
     versions: Vec<u64>,
     pub(crate) allowed: Allowed,
     is_draining: bool,
+    has_retired: bool,
+    /// The shard that each connection was last seen in, by its name.
+    pub(crate) homes: HashMap<u64, usize>,
     /// The longest body of a reply.
     pub(crate) longest: usize,
     /// Descriptors that may be open when no peer is there.
@@ -131,6 +137,8 @@ impl<'a> Play<'a> {
             versions: vec![0],
             allowed,
             is_draining: false,
+            has_retired: false,
+            homes: HashMap::new(),
             longest: history.scripts.iter().flatten().map(Script::longest_reply).max().unwrap_or(0),
             descriptors,
             coverage: Coverage::default(),
@@ -140,18 +148,19 @@ impl<'a> Play<'a> {
 
     fn play(mut self) -> Outcome<Played> {
         for event in &self.history.events {
-            let acts = self.happen(*event)?;
-            self.coverage.events += acts as u64;
+            let has_happened = self.happen(*event)?;
+            self.coverage.events += u64::from(has_happened);
             if *event != Event::Turn && self.world.below(2) == 0 {
                 let number = self.world.below(self.history.settings.shards);
                 self.turn(number)?;
             }
         }
+        self.coverage.peers = self.history.peers() as u64;
         self.go_on_to_the_end()?;
         self.check_end()?;
+        self.check_events()?;
         self.coverage.histories = 1;
         self.coverage.events_range = Some((self.coverage.events, self.coverage.events));
-        self.coverage.peers = self.actors.iter().flatten().count() as u64;
         self.coverage.see_faults(self.world.fault_counts());
         for actor in self.actors.iter().flatten() {
             self.coverage.see_end(actor.script.end);
@@ -174,33 +183,38 @@ impl<'a> Play<'a> {
         }
     }
 
-    fn happen(&mut self, event: Event) -> Outcome<usize> {
+    /// One event; false when it found nothing to do.
+    fn happen(&mut self, event: Event) -> Outcome<bool> {
         match event {
-            Event::Write(peer, count) => self.write(peer, count),
-            Event::Read(peer, count) => self.read(peer, count),
-            Event::Pass(ms) => self.pass(Duration::from_millis(ms)).map(|()| 1),
+            Event::Write(peer, count) => return Ok(self.write(peer, count) > 0),
+            Event::Read(peer, count) => return Ok(self.read(peer, count)? > 0),
+            Event::Pass(ms) => self.pass(Duration::from_millis(ms))?,
             Event::Change => {
                 self.versions.push(self.now_ms());
                 write_moving(&mut self.world, self.versions.len() - 1);
-                Ok(1)
             }
-            Event::Retire(number) => Ok(self.retire(number)),
+            Event::Retire(number) => return Ok(self.retire(number)),
+            Event::Freeze(number) => return Ok(self.freeze(number)),
+            Event::Share { source, target, count } => return Ok(self.share(source, target, count)),
             Event::Drain => {
                 self.is_draining = true;
                 self.world.stop(PATIENCE);
-                Ok(1)
             }
-            Event::Turn => self.round().map(|()| 0),
+            Event::Turn => {
+                self.round()?;
+                return Ok(false);
+            }
         }
+        Ok(true)
     }
 
-    fn write(&mut self, peer: usize, count: usize) -> Outcome<usize> {
+    fn write(&mut self, peer: usize, count: usize) -> usize {
         let now_ms = self.now_ms();
-        let Some(Some(actor)) = self.actors.get_mut(peer) else { return Ok(0) };
+        let Some(Some(actor)) = self.actors.get_mut(peer) else { return 0 };
         if self.is_draining && !actor.is_connected() {
             actor.is_over = true;
         }
-        Ok(actor.write(count, &mut self.world, now_ms))
+        actor.write(count, &mut self.world, now_ms)
     }
 
     fn read(&mut self, peer: usize, count: usize) -> Outcome<usize> {
@@ -230,19 +244,54 @@ impl<'a> Play<'a> {
         Terms { versions: (first, last), may_be_busy, is_draining: self.is_draining }
     }
 
+    fn is_running(&self, number: usize) -> bool {
+        number < self.history.settings.shards && self.world.engine_stats(number).is_some()
+    }
+
     /// Stops a shard, if another one goes on and none is about to stop.
-    fn retire(&mut self, number: usize) -> usize {
+    fn retire(&mut self, number: usize) -> bool {
         let shards = self.history.settings.shards;
-        let is_first = !self.is_draining && !self.coverage.is_moved();
-        // A connection that moves begins anew there: to count its requests, and its deadlines.
-        let counts_anew = self.history.settings.limits.http1.requests_max < 1000;
-        if shards < 2 || number >= shards || !is_first || counts_anew {
-            return 0;
+        let is_possible = shards > 1 && number < shards && !self.is_draining && !self.has_retired;
+        if is_possible {
+            self.has_retired = true;
+            self.world.stop_shard(number, PATIENCE);
+            self.coverage.see_stopped();
         }
-        self.allowed.is_calm = false;
-        self.world.stop_shard(number, PATIENCE);
-        self.coverage.see_moved();
-        1
+        is_possible
+    }
+
+    /// Freezes a shard at a turn's border, and thaws it on another engine (law 10).
+    fn freeze(&mut self, number: usize) -> bool {
+        let is_possible = self.is_running(number);
+        if is_possible {
+            self.world.freeze_shard(number);
+            self.coverage.see_frozen();
+        }
+        is_possible
+    }
+
+    /// Asks a shard for connections, which go to another one. Either may be about to end.
+    fn share(&mut self, source: usize, target: usize, count: usize) -> bool {
+        let is_possible = source != target && self.is_running(source) && self.is_running(target);
+        if is_possible {
+            self.world.share(source, target, count);
+        }
+        is_possible
+    }
+
+    /// What may move by chance at any turn's border does.
+    fn move_by_chance(&mut self, number: usize) {
+        let settings = &self.history.settings;
+        let (shards, per_mille) = (settings.shards, settings.moves_per_mille);
+        if per_mille == 0 || self.world.below(1000) >= per_mille {
+            return;
+        }
+        if self.world.below(2) == 0 {
+            self.freeze(number);
+        } else {
+            let (target, count) = (self.world.below(shards), 1 + self.world.below(4));
+            self.share(number, target, count);
+        }
     }
 
     /// A turn of each shard, in an order by chance.
@@ -259,6 +308,7 @@ impl<'a> Play<'a> {
 
     fn turn(&mut self, number: usize) -> Outcome {
         self.coverage.turns += 1;
+        self.move_by_chance(number);
         self.world.turn_shard(number);
         self.check_calls()?;
         self.check_limits(number)
@@ -290,9 +340,14 @@ impl<'a> Play<'a> {
     fn go_on_to_the_end(&mut self) -> Outcome {
         loop {
             self.settle()?;
+            let room = (EVENTS_MAX as u64).saturating_sub(self.coverage.events);
+            if room < ACTS_MAX * self.coverage.peers {
+                self.leave();
+                return self.settle();
+            }
             let mut acts = 0;
             for peer in 0..self.actors.len() {
-                acts += self.write(peer, usize::MAX / 8)?;
+                acts += self.write(peer, usize::MAX / 8);
                 acts += self.read(peer, usize::MAX)?;
             }
             self.coverage.events += acts as u64;
@@ -302,10 +357,19 @@ impl<'a> Play<'a> {
             if self.actors.iter().flatten().all(|actor| actor.is_over) {
                 return Ok(());
             }
+            self.check_prompt()?;
             if self.world.now() > TIME_MAX {
                 return Err(self.stuck());
             }
             self.jump()?;
+        }
+    }
+
+    /// A history has an end, also where peers have more to say: they go.
+    fn leave(&mut self) {
+        for actor in self.actors.iter_mut().flatten().filter(|actor| !actor.is_over) {
+            actor.go();
+            self.coverage.events += 1;
         }
     }
 

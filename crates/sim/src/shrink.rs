@@ -12,7 +12,8 @@ const PLAYS_MAX: usize = 2_000;
 /// The smallest history found that still fails, with its failure.
 #[must_use]
 pub fn shrink(history: &History, failure: Failure) -> (History, Failure) {
-    let mut shrinking = Shrinking { best: history.clone(), failure, plays: 0 };
+    let mut shrinking =
+        Shrinking { best: History { is_whole: false, ..history.clone() }, failure, plays: 0 };
     loop {
         let before = shrinking.best.weight();
         shrinking.leave_faults_out();
@@ -53,6 +54,11 @@ impl Shrinking {
                 candidate.settings.faults[fault as usize] = 0.0;
                 self.try_one(candidate);
             }
+        }
+        let mut candidate = self.best.clone();
+        candidate.settings.moves_per_mille = 0;
+        if self.best.settings.moves_per_mille > 0 {
+            self.try_one(candidate);
         }
         let mut candidate = self.best.clone();
         candidate.settings.descriptors_max = None;

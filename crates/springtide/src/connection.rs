@@ -173,6 +173,12 @@ impl Connection {
         self.mark_dirty(room);
     }
 
+    /// Whether the session may go on: with bytes, or with the end that came behind the last ones.
+    #[inline]
+    fn has_more_to_handle(&self) -> bool {
+        self.is_ended || self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty())
+    }
+
     /// The next turn has begun for a connection that had more to do.
     pub(crate) fn go_on(&mut self, room: &mut Room) {
         self.is_ready = false;
@@ -241,7 +247,7 @@ impl Connection {
                     }
                     let has_more = !traffic.outbox.is_empty() || !traffic.inbox.is_empty();
                     let is_held_up = self.is_paused || self.is_leaving;
-                    let is_awaited = has_more || is_held_up || self.session.awaits_sent();
+                    let is_awaited = has_more || is_held_up || self.session.awaits_sent(room);
                     let op = Op::Send { socket: self.socket, pieces };
                     self.since_ms = room.now_ms;
                     self.send = room.send(op, self.place.raw(), is_awaited);
@@ -284,7 +290,7 @@ impl Connection {
         self.send = Key::NONE;
         let waiting = self.traffic.as_ref().map_or(0, |traffic| traffic.outbox.len());
         self.session.sent(waiting, room);
-        if self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty()) {
+        if self.has_more_to_handle() {
             self.handle_inbox(room);
         }
         self.balance(room);
@@ -417,7 +423,7 @@ impl Connection {
         if !self.is_held {
             self.session.sent(traffic.outbox.len(), room);
         }
-        if !traffic.inbox.is_empty() {
+        if self.has_more_to_handle() {
             self.handle_inbox(room);
         }
         self.balance(room);
@@ -426,6 +432,7 @@ impl Connection {
 
     /// What a simulator sees of it; see [`MARKS`](crate::test::MARKS) for the order.
     pub(crate) fn view(&self) -> crate::test::View {
+        let id = self.id.number();
         let (reading, writing, exchanges) = self.session.states();
         let state = |state| self.state == state;
         let marks = [
@@ -442,7 +449,7 @@ impl Connection {
         let traffic = self.traffic.as_ref();
         let inbox_bytes = traffic.map_or(0, |traffic| traffic.inbox.len());
         let outbox_bytes = traffic.map_or(0, |traffic| traffic.outbox.len());
-        crate::test::View { reading, writing, exchanges, marks, inbox_bytes, outbox_bytes }
+        crate::test::View { id, reading, writing, exchanges, marks, inbox_bytes, outbox_bytes }
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -157,6 +157,8 @@ impl Listeners {
     pub(crate) fn leave(&mut self, room: &Room) -> Vec<Descriptor> {
         let mut free = Vec::new();
         self.free_reserve(room);
+        // A pause that is over in this turn has nothing to go on with.
+        self.is_paused = false;
         if let Some((timeout, _)) = self.resume.take() {
             room.requests.engine.borrow_mut().cancel(timeout);
         }

@@ -48,6 +48,7 @@ pub(crate) struct Shard {
     /// How many connections are to go to which shard.
     shares: VecDeque<(usize, usize)>,
     completions: Vec<Completion>,
+    /// Connections to be asked for their deadline when time expires next, besides the wheel's.
     due: Vec<u32>,
     file_events: Vec<FileEvent>,
     standing: Standing,
@@ -178,7 +179,8 @@ impl Shard {
     }
 
     fn deadline(&self) -> Option<Moment> {
-        if !(self.room.ready.is_empty() && self.room.dirty.is_empty()) {
+        let room = &self.room;
+        if !(room.ready.is_empty() && room.dirty.is_empty() && self.due.is_empty()) {
             return Some(Moment::ZERO);
         }
         let stop = self.standing.stopping.as_ref().map(|stopping| stopping.until_ms);

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use springtide::test::{Fault, Faults, Peer, World, for_each_seed};
-use springtide::{Limits, Request, Server, StatusCode};
+use springtide::{Accepting, Files, Limits, Request, Server, StatusCode};
+use springtide_engine::EngineOptions;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -230,4 +231,190 @@ fn the_limit_on_connections_holds_while_they_move() {
         }
         assert_eq!(world.shards_running(), 1);
     });
+}
+
+/// A world with two shards and a peer in the middle of a head, a millisecond before its deadline.
+fn almost_late(seed: u64) -> (World, Peer) {
+    let mut world = World::new(seed);
+    world.serve(Server::new().get("/", || "here").workers(2).accepting(Accepting::OneShard));
+    let mut peer = world.connect();
+    assert_eq!(peer.write(b"GET /"), 5);
+    world.settle();
+    world.pass(Duration::from_millis(9_999));
+    assert!(peer.reply().is_none());
+    (world, peer)
+}
+
+/// The deadline is due at the moment at which its shard is frozen, or the connection moves.
+#[test]
+fn deadlines_are_kept_to_the_millisecond_by_what_moves() {
+    for seed in 0..10 {
+        let (mut world, mut peer) = almost_late(seed);
+        world.simulated().advance(Duration::from_millis(1));
+        world.freeze_shard(0);
+        world.settle();
+        assert_eq!(peer.reply().expect("it is due").status(), StatusCode::REQUEST_TIMEOUT);
+    }
+    for seed in 0..10 {
+        let (mut world, mut peer) = almost_late(seed);
+        world.share(0, 1, 1);
+        world.turn_shard(0);
+        world.turn_shard(0);
+        world.simulated().advance(Duration::from_millis(1));
+        // It stands at this millisecond already, and gets the connection then.
+        world.turn_shard(1);
+        world.settle();
+        assert_eq!(peer.reply().expect("it is due").status(), StatusCode::REQUEST_TIMEOUT);
+    }
+}
+
+/// The idle time begins when the last reply has gone, also one that came later than its request.
+#[test]
+fn an_idle_connection_is_closed_in_time() {
+    for path in ["/", "/site/index.html"] {
+        let mut world = World::new(1);
+        // One completion a turn: that of the last send comes behind all others.
+        world.set_engine_options(EngineOptions { cq_entries: 1, ..EngineOptions::default() });
+        world.write_file("/site/index.html", &[b'x'; 9_000]);
+        let site = Files::new("/site").file_bytes_max(4_096);
+        world.serve(Server::new().get("/", || "here").files("/site", site));
+        let mut peer = world.connect();
+        world.pass(SECOND * 5);
+        assert_eq!(ask(&mut world, &mut peer, &format!("GET {path}")), StatusCode::OK);
+        world.pass(SECOND * 60 - Duration::from_millis(1));
+        assert!(!peer.is_ended(), "{path}");
+        world.pass(Duration::from_millis(5));
+        assert!(peer.is_ended(), "{path}");
+    }
+}
+
+/// Several peers ask for the same file at once, and one moves while it waits: what it is sent from
+/// is not what the others are sent from.
+#[test]
+fn who_waits_for_a_file_moves_without_it() {
+    for_each_seed(300, |world| {
+        world.write_file("/site/large", &[b'x'; 9_000]);
+        let site = Files::new("/site").file_bytes_max(4_096);
+        let server = Server::new().files("/site", site).workers(2);
+        world.serve(server.accepting(Accepting::OneShard));
+        let mut peers: Vec<Peer> = (0..6).map(|_| world.connect()).collect();
+        world.settle();
+        world.set_faults(Faults::default().with(Fault::Delayed, 0.3).with(Fault::ShortRead, 0.5));
+        peers.iter_mut().for_each(|peer| say(peer, "GET /site/large"));
+        for _ in 0..100 {
+            world.turn();
+            let source = world.below(2);
+            world.share(source, 1 - source, 1);
+            world.simulated().advance(Duration::from_millis(2));
+        }
+        world.pass(SECOND);
+        for peer in &mut peers {
+            assert_eq!(peer.reply().expect("an answer").body().len(), 9_000);
+        }
+    });
+}
+
+/// A peer asks twice and ends its stream, and the server takes a while with the second reply: it is
+/// closed behind that, not when its idle time is over.
+#[test]
+fn the_end_of_a_stream_is_noticed_behind_a_pause() {
+    let offer = "Connection: upgrade\r\nUpgrade: tide/2\r\n";
+    for (path, fields) in [("/site/index.html", offer), ("/long", "")] {
+        let mut world = World::new(1);
+        world.write_file("/site/index.html", &[b'x'; 9_000]);
+        let site = Files::new("/site").file_bytes_max(4_096);
+        let limits = Limits { outbox_bytes_max: 1000, ..Limits::default() };
+        let server = Server::new().get("/long", || "x".repeat(300_000)).files("/site", site);
+        world.serve(server.limits(limits));
+        let mut peer = world.connect();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n").repeat(2);
+        assert_eq!(peer.write(request.as_bytes()), request.len());
+        peer.shutdown();
+        let (mut replies, mut rounds) = (0, 0);
+        while !peer.is_ended() {
+            world.settle();
+            while peer.reply().is_some() {
+                replies += 1;
+            }
+            rounds += 1;
+            assert!(rounds < 100, "{path}: it is not closed");
+        }
+        assert_eq!(replies, 2, "{path}");
+    }
+}
+
+/// A file cannot be read to its end while its connection is on its way: that ends all the same.
+#[test]
+fn a_connection_moves_whose_file_breaks() {
+    for_each_seed(100, |world| {
+        world.write_file("/site/large", &[b'x'; 9_000]);
+        let site = Files::new("/site").file_bytes_max(4_096);
+        let server = Server::new().files("/site", site).workers(2);
+        world.serve(server.accepting(Accepting::OneShard));
+        let mut peers: Vec<Peer> = (0..6).map(|_| world.connect()).collect();
+        world.settle();
+        let faults = Faults::default().with(Fault::Delayed, 0.3).with(Fault::ShortRead, 0.9);
+        world.set_faults(faults.with(Fault::NoDescriptors, 0.5));
+        peers.iter_mut().for_each(|peer| say(peer, "GET /site/large"));
+        for _ in 0..100 {
+            world.turn();
+            let source = world.below(2);
+            world.share(source, 1 - source, 1);
+            world.simulated().advance(Duration::from_millis(2));
+        }
+        world.set_faults(Faults::default());
+        world.pass(SECOND * 200);
+        assert_eq!(world.counts().connections_open, 0);
+    });
+}
+
+/// A server that stops is full still, and a connection comes back that was about to move: nothing
+/// stays open behind it.
+#[test]
+fn a_server_that_stops_while_it_is_full_leaves_nothing() {
+    let mut world = World::new(1);
+    let limits = Limits { connections_max: 2, ..Limits::default() };
+    let server = Server::new().get("/", || "here").workers(2).accepting(Accepting::OneShard);
+    world.serve(server.limits(limits));
+    let mut peers: Vec<Peer> = (0..2).map(|_| world.connect()).collect();
+    world.settle();
+    for peer in &mut peers {
+        assert_eq!(peer.write(b"GET /"), 5);
+    }
+    world.settle();
+    world.share(0, 1, 1);
+    world.turn_shard(0);
+    world.stop(SECOND * 60);
+    world.pass(SECOND * 60);
+    assert_eq!((world.shards_running(), world.descriptors_open()), (0, 0));
+}
+
+/// The same as `an_upload_of_exactly_a_share_is_answered`, while its shard is frozen, or gives the
+/// connection to another one, before the turn that would have noticed the end.
+#[test]
+fn an_upload_of_exactly_a_share_moves() {
+    for (total, is_frozen) in (131_060..131_085).flat_map(|total| [(total, true), (total, false)]) {
+        let mut world = World::new(1);
+        let count = |request: Request| request.bytes().len().to_string();
+        world.serve(Server::new().post("/", count).workers(2).accepting(Accepting::OneShard));
+        let mut peer = world.connect();
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ";
+        let body = total - head.len() - "130000\r\n\r\n".len();
+        let mut request = format!("{head}{body}\r\n\r\n").into_bytes();
+        request.resize(total, b'x');
+        world.settle();
+        assert_eq!(peer.write(&request), total);
+        for source in [0, 1].into_iter().cycle().take(6) {
+            world.turn_shard(0);
+            world.turn_shard(1);
+            if is_frozen {
+                world.freeze_shard(0);
+            } else {
+                world.share(source, 1 - source, 1);
+            }
+        }
+        world.settle();
+        let reply = peer.reply().unwrap_or_else(|| panic!("{total} bytes, {is_frozen}"));
+        assert_eq!(reply.body(), body.to_string().as_bytes());
+    }
 }

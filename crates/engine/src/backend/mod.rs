@@ -43,6 +43,13 @@ pub(crate) trait Backend {
 
     // What follows asks the system at once; a backend without a system answers for itself.
 
+    /// What goes on when this one is refused, with the same waker: poll(2) needs no leave and no
+    /// descriptor.
+    fn successor(&self) -> Result<Box<dyn Backend>, Error> {
+        let selector = Box::new(readiness::selector::poll::Poll::default());
+        Ok(Box::new(readiness::Readiness::over(selector, self.waker().clone())?))
+    }
+
     /// The clock its time runs by.
     fn clock(&self) -> Clock {
         Clock::System

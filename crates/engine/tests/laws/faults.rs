@@ -137,10 +137,10 @@ impl Play {
     }
 }
 
-/// Plays to the end; gives all completions as text, and the world.
+/// Plays to the end over one engine; gives all completions as text, and the world.
 fn play(seed: u64, faults: Faults) -> (String, World) {
     let mut play = Play::new(seed);
-    play.world.set_faults(faults);
+    play.world.set_faults(faults.with(Fault::Refused, 0.0));
     for _ in 0..100_000 {
         play.act_outside();
         for completion in play.shard.turn() {
@@ -196,7 +196,8 @@ fn streams_survive_every_fault() {
         }
     }
     for (sum, fault) in struck.iter().zip(Fault::ALL) {
-        assert_eq!(fault == Fault::Reset, *sum == 0, "{fault:?} struck {sum} times");
+        let is_off = [Fault::Reset, Fault::Refused, Fault::LeftBehind].contains(&fault);
+        assert_eq!(is_off, *sum == 0, "{fault:?} struck {sum} times");
     }
 }
 
@@ -327,4 +328,35 @@ fn files_keep_their_bytes_while_they_are_open() {
     let open = shard.submit(Op::Open { root, path: c"there".to_owned() }, 1);
     let Outcome::Opened(_, after) = shard.last(open) else { panic!("it is there again") };
     assert!(after.inode != before.inode && after.modified_ns > before.modified_ns);
+}
+
+/// A refused engine ends everything with the turn that tells, and goes on: what a stream had by
+/// then it has, and the rest comes.
+#[test]
+fn a_world_refuses_its_engines() {
+    for seed in 0..50 {
+        let stage = Simulated { world: World::new(seed) };
+        let mut shard = Shard::new(&stage);
+        let [(own, socket, receive), _] = crate::quiet::two_connections(&stage, &mut shard);
+        let stream = pattern(0, 9000);
+        assert_eq!(own.write(&stream), 9000);
+        stage.world.set_faults(Faults::default().with(Fault::Refused, 1.0));
+        let mut completions = Vec::new();
+        let refused = shard.engine.turn(None, &mut completions).unwrap_err();
+        assert!(matches!(refused, Error::LateRefusal { .. }), "{refused}");
+        assert_eq!(shard.engine.in_flight(), 0);
+        assert!(completions.iter().any(|one| one.key == receive && !one.more));
+        stage.world.set_faults(Faults::default());
+        shard.receive(socket, 1);
+        let mut came = 0;
+        while came < 9000 {
+            for completion in completions.drain(..) {
+                if let Outcome::Received(chunk) = &completion.outcome {
+                    assert_pattern(came, chunk.as_slice());
+                    came += chunk.len();
+                }
+            }
+            completions.extend(shard.turn());
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod files;
 mod late;
 mod lengths;
 mod operations;
+mod quiet;
 mod refused;
 mod refusing;
 mod shard;

@@ -109,6 +109,7 @@ impl Connection {
             return;
         }
         self.is_held = true;
+        self.session.hold(self.place, room);
         let mut engine = room.requests.engine.borrow_mut();
         engine.cancel(self.receive);
         engine.cancel(self.send);
@@ -179,7 +180,7 @@ impl Connection {
     }
 
     /// The connection that was frozen, over the room's engine: what was in flight is asked for
-    /// again. What was received goes to the session with [`queue_unread`](Self::queue_unread).
+    /// again, and the session goes on with what was received in the next turn.
     pub(crate) fn thaw(
         place: crate::table::Place,
         frozen: FrozenConnection,
@@ -219,12 +220,8 @@ impl Connection {
             State::Broken | State::Closing => self.give_up(room),
         }
         self.mark_dirty(room);
-    }
-
-    /// What was received before goes to the session in the next turn. Called when the deadline that
-    /// the connection had is filed: it goes on before its turn comes.
-    pub(crate) fn queue_unread(&mut self, room: &mut Room) {
-        if self.state == State::Open && self.unread() > 0 {
+        // In the next turn, also where nothing waits: the end of a body may not have been noticed yet.
+        if self.state == State::Open {
             self.is_ready = true;
             room.ready.push(self.place);
         }

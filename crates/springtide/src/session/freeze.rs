@@ -8,6 +8,7 @@ use super::raw::{FrozenRaw, Raw};
 use super::{Session, Who};
 use crate::files::{FrozenAsk, FrozenStream};
 use crate::room::Room;
+use crate::table::Place;
 
 /// A frozen session.
 #[derive(Debug)]
@@ -33,6 +34,14 @@ impl Session {
         match self {
             Self::Http1(session) => session.is_movable(room),
             Self::Raw(_) => true,
+        }
+    }
+
+    /// Everything it is made of is to go: what it waits for is withdrawn.
+    pub(crate) fn hold(&mut self, place: Place, room: &mut Room) {
+        match self {
+            Self::Http1(session) => session.hold(place, room),
+            Self::Raw(_) => {}
         }
     }
 

@@ -18,7 +18,7 @@ use springtide_proto::http1::{
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
 use super::{Share, Source, Step, Who};
-use crate::files::{Asker, FileEvent, FileQuery, FileReply, StreamId};
+use crate::files::{Asker, FileEvent, FileQuery, FileReply, FrozenAsk, StreamId};
 use crate::handler::AnyHandler;
 use crate::limits::STREAM_LOW_BYTES;
 use crate::request::{HeadBytes, Request, RequestData, Shared};
@@ -45,6 +45,8 @@ struct Busy {
     streams: VecDeque<(Exchange, StreamId)>,
     /// A piece of the first stream has been asked for.
     is_asked: bool,
+    /// What was withdrawn because the connection goes to another shard.
+    asks: Vec<FrozenAsk>,
 }
 
 struct Reading {
@@ -349,8 +351,10 @@ impl Http1 {
     }
 
     #[inline]
-    pub(crate) fn awaits_sent(&self) -> bool {
-        self.busy.is_some() || self.machine.wants_close()
+    pub(crate) fn awaits_sent(&self, room: &Room) -> bool {
+        // Behind a reply that came later than its request the idle time begins when it has gone.
+        let is_next_deadline_open = self.next_deadline_ms(room) == Some(0);
+        self.busy.is_some() || self.machine.wants_close() || is_next_deadline_open
     }
 
     #[inline]
@@ -382,7 +386,9 @@ impl Http1 {
 
     /// Gives the memory of a busy session back when it is busy no more.
     fn rest(&mut self) {
-        self.busy.take_if(|busy| busy.reading.is_none() && busy.streams.is_empty());
+        self.busy.take_if(|busy| {
+            busy.reading.is_none() && busy.streams.is_empty() && busy.asks.is_empty()
+        });
     }
 }
 

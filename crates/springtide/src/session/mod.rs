@@ -135,9 +135,9 @@ impl Session {
 
     /// Whether something is to be done as soon as what was written has been sent.
     #[inline]
-    pub(crate) fn awaits_sent(&self) -> bool {
+    pub(crate) fn awaits_sent(&self, room: &Room) -> bool {
         match self {
-            Self::Http1(session) => session.awaits_sent(),
+            Self::Http1(session) => session.awaits_sent(room),
             Self::Raw(session) => session.wants_close(),
         }
     }

@@ -81,8 +81,8 @@ impl Shard {
             let room = &mut shard.room;
             let place =
                 shard.connections.insert_with(|place| Connection::thaw(place, frozen, room));
-            shard.file(place);
-            shard.with(place, Connection::queue_unread);
+            // Its deadline may be now, and the wheel knows only what is ahead.
+            shard.due.push(place.index());
         }
         shard.end_thaw();
         if shard.standing.stopping.is_none() {

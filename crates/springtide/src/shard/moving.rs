@@ -47,8 +47,7 @@ impl Shard {
         self.room.requests.engine.borrow_mut().release(socket).ok()?;
         let connection = self.connections.remove(place)?;
         self.wheel.remove(place.index());
-        let asks = self.room.files.withdraw(place.raw());
-        let frozen = connection.freeze(asks, &mut self.room);
+        let frozen = connection.freeze(Vec::new(), &mut self.room);
         // It stays open on its way: nobody takes its place meanwhile.
         if frozen.is_none() {
             self.standing.open.fetch_sub(1, Ordering::Relaxed);
@@ -91,10 +90,10 @@ impl Shard {
     pub(super) fn take_in(&mut self, frozen: FrozenConnection) {
         let room = &mut self.room;
         let place = self.connections.insert_with(|place| Connection::thaw(place, frozen, room));
-        self.file(place);
-        self.with(place, Connection::queue_unread);
+        // Its deadline may be now, and the wheel knows only what is ahead.
+        self.due.push(place.index());
         self.end_thaw();
-        if self.is_full() {
+        if self.standing.stopping.is_none() && self.is_full() {
             self.listeners.pause(&mut self.room);
         }
     }

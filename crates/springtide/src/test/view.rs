@@ -19,6 +19,8 @@ pub const MARKS: [&str; 9] = [
 /// One connection between two turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
+    /// Its name, wherever it moves.
+    pub id: u64,
     /// What its machine reads.
     pub reading: Reading,
     /// What its machine writes.

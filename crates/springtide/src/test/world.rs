@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use springtide_engine::simulated::{self, FaultCounts, Faults};
-use springtide_engine::{Address, Engine, EngineOptions, Moment, Stats};
+use springtide_engine::{Address, Engine, EngineOptions, Error, Moment, Stats};
 
 use super::{Peer, View};
 use crate::mailbox::{Message, Neighbour};
@@ -126,8 +126,7 @@ impl World {
         self.metrics = server.metrics();
         let mut plan = Plan::of(&mut server);
         for number in 0..workers {
-            let shard = u16::try_from(number).map_err(|_| crate::Error::Workers(workers))?;
-            let options = EngineOptions { shard, ..self.options.clone() };
+            let options = self.engine_options(number).ok_or(crate::Error::Workers(workers))?;
             let engine = Engine::simulated(&self.world, &options);
             let counts = self.metrics.add_shard();
             let own = plan.of_shard(number);
@@ -144,6 +143,11 @@ impl World {
             seat.neighbour.mailbox.send(Message::Peers(all.clone()));
         }
         Ok(())
+    }
+
+    fn engine_options(&self, number: usize) -> Option<EngineOptions> {
+        let shard = u16::try_from(number).ok()?;
+        Some(EngineOptions { shard, ..self.options.clone() })
     }
 
     /// Connects to the server.
@@ -172,16 +176,48 @@ impl World {
         self.order = order;
     }
 
-    /// A turn of one shard, unless it has ended.
+    /// A turn of one shard, unless it has ended. One whose engine is refused goes on over another.
     #[doc(hidden)]
     pub fn turn_shard(&mut self, number: usize) {
         let seat = &mut self.shards[number];
         let Some(shard) = &mut seat.shard else { return };
-        let goes_on = shard.turn().unwrap_or_else(|error| panic!("a shard cannot go on: {error}"));
-        if !goes_on {
-            shard.end();
-            seat.shard = None;
+        match shard.turn() {
+            Ok(true) => {}
+            Ok(false) => {
+                shard.end();
+                seat.shard = None;
+            }
+            Err(Error::LateRefusal { .. }) => self.freeze_shard(number),
+            Err(error) => panic!("a shard cannot go on: {error}"),
         }
+    }
+
+    /// Freezes a shard, unless it has ended, and thaws it on an engine of its own (law 10).
+    ///
+    /// # Panics
+    /// When it leaves something behind.
+    #[doc(hidden)]
+    pub fn freeze_shard(&mut self, number: usize) {
+        let options = self.engine_options(number).expect("it was started");
+        let seat = &mut self.shards[number];
+        let Some(mut shard) = seat.shard.take() else { return };
+        // What cannot be cancelled and is late is waited for.
+        self.world.hold_time(false);
+        let handoff = shard.freeze().unwrap_or_else(|error| panic!("a shard stays: {error}"));
+        self.world.hold_time(true);
+        let (stats, in_flight) = shard.engine_stats();
+        assert_eq!(in_flight, 0, "a frozen shard leaves no operation behind");
+        assert_eq!(stats.chunks_given_away, 0, "a frozen shard leaves no chunk behind");
+        let engine = Box::new(Engine::simulated(&self.world, &options));
+        seat.shard = Some(Shard::thaw(shard.leave(), engine, handoff));
+    }
+
+    /// Asks a shard for so many of its connections, which move to another one, as
+    /// [`Running::rebalance`](crate::Running::rebalance) does.
+    #[doc(hidden)]
+    pub fn share(&mut self, source: usize, target: usize, count: usize) {
+        let message = Message::Share { target, count };
+        self.shards[source].neighbour.mailbox.send(message);
     }
 
     /// Turns until nobody has anything to do at this moment.

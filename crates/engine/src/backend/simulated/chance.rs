@@ -28,11 +28,16 @@ pub enum Fault {
     Delayed,
     /// What was sent arrives up to two seconds late.
     Stalled,
+    /// A completion that nobody waits for comes some milliseconds later than others.
+    LeftBehind,
+    /// The engine is refused while it runs: the turn fails with
+    /// [`Error::LateRefusal`](crate::Error::LateRefusal).
+    Refused,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::ShortReceive,
         Self::ShortRead,
         Self::PartialSend,
@@ -45,6 +50,8 @@ impl Fault {
         Self::CancelRace,
         Self::Delayed,
         Self::Stalled,
+        Self::LeftBehind,
+        Self::Refused,
     ];
 }
 

@@ -29,6 +29,7 @@
 mod chance;
 mod client;
 mod descriptors;
+mod endings;
 mod files;
 mod network;
 mod operations;

@@ -10,7 +10,7 @@ use super::descriptors::Entry;
 use super::files::Found;
 use super::network::Ready;
 use super::schedule::Next;
-use crate::backend::{Backend, Until, cancelled};
+use crate::backend::{Backend, Until, cancelled, sent};
 use crate::clock::Clock;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
@@ -28,12 +28,16 @@ const FULL_QUEUE_MAX: usize = 4;
 
 /// An operation in flight.
 #[derive(Clone, Copy)]
-struct Pending {
-    key: Key,
+pub(super) struct Pending {
+    pub(super) key: Key,
     /// Late: nothing comes before this moment, in nanoseconds.
-    not_before: u64,
+    pub(super) not_before: u64,
     /// Its lateness has been decided.
     decided: bool,
+    /// It did not end in the turn that began it.
+    has_waited: bool,
+    /// A send of which all has gone, and for whose end nobody waits.
+    pub(super) is_untold: bool,
 }
 
 /// What a look at one operation came to.
@@ -41,6 +45,8 @@ struct Pending {
 pub(super) enum Step {
     /// Something has happened, or will in the next turn.
     Moved,
+    /// All of a send has gone, and nobody waits to be told.
+    Untold,
     /// It waits, at least until a moment if there is one, in nanoseconds.
     Waits(Option<u64>),
 }
@@ -49,8 +55,8 @@ pub(super) enum Step {
 pub(super) struct Simulated {
     pub(super) world: World,
     seat: usize,
-    waker: Waker,
-    pending: Vec<Pending>,
+    pub(super) waker: Waker,
+    pub(super) pending: Vec<Pending>,
     over_budget: Vec<Key>,
     completions_max: usize,
     pub(super) ring_chunks: usize,
@@ -61,16 +67,19 @@ pub(super) struct Simulated {
 
 impl Simulated {
     pub(super) fn new(world: World, options: &EngineOptions) -> Self {
-        let waker = Waker::new(None);
+        let completions_max = usize::try_from(options.cq_entries).unwrap_or(usize::MAX);
+        Self::over(world, Waker::new(None), completions_max, usize::from(options.ring_chunks))
+    }
+
+    fn over(world: World, waker: Waker, completions_max: usize, ring_chunks: usize) -> Self {
         let seat = world.state.borrow_mut().schedule.enter(waker.clone());
-        let ring_chunks = usize::from(options.ring_chunks);
         Self {
             world,
             seat,
             waker,
             pending: Vec::new(),
             over_budget: Vec::new(),
-            completions_max: usize::try_from(options.cq_entries).unwrap_or(usize::MAX),
+            completions_max,
             ring_chunks,
             ring_left: ring_chunks,
             counts: Stats::default(),
@@ -85,7 +94,7 @@ impl Simulated {
         self.world.state.borrow_mut().chance.below(end)
     }
 
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         self.world.now.get()
     }
 
@@ -119,10 +128,11 @@ impl Simulated {
                 moved = true;
             } else {
                 match self.look(ledger, one) {
-                    Step::Moved => moved = true,
+                    Step::Moved | Step::Untold => moved = true,
                     Step::Waits(until) => soonest = soonest.into_iter().chain(until).min(),
                 }
             }
+            one.has_waited = !one.is_untold;
             ledger.slots.get(one.key).is_some()
         });
         self.pending = pending;
@@ -131,11 +141,16 @@ impl Simulated {
 
     fn look(&mut self, ledger: &mut Ledger, one: &mut Pending) -> Step {
         let key = one.key;
-        if cancelled(ledger, key) {
-            if self.strikes(Fault::CancelRace) && self.ready(ledger, key) == Ready::Now {
-                self.perform(ledger, key);
+        if one.is_untold {
+            if !cancelled(ledger, key) {
+                return Step::Waits((one.not_before > 0).then_some(one.not_before));
             }
-            ledger.fail(key, Error::Cancelled);
+            ledger.end(key, sent);
+            return Step::Moved;
+        }
+        if cancelled(ledger, key) {
+            let has_result = self.strikes(Fault::CancelRace);
+            self.end_now(ledger, key, has_result);
             return Step::Moved;
         }
         match self.ready(ledger, key) {
@@ -148,8 +163,7 @@ impl Simulated {
         }
         if !one.decided && self.strikes(Fault::Delayed) {
             one.decided = true;
-            let delay_ms = u64::try_from(1 + self.below(DELAY_MS_MAX)).expect("a few");
-            one.not_before = self.now() + delay_ms * 1_000_000;
+            one.not_before = self.now() + self.delay();
             return Step::Waits(Some(one.not_before));
         }
         one.decided = false;
@@ -157,11 +171,23 @@ impl Simulated {
             self.counts.rearmed += 1;
             return Step::Moved;
         }
-        self.perform(ledger, key)
+        let step = self.perform(ledger, key);
+        if step == Step::Untold && one.has_waited {
+            ledger.end(key, sent);
+        } else if step == Step::Untold {
+            (one.is_untold, one.not_before) = (true, 0);
+        }
+        step
+    }
+
+    /// By how many nanoseconds a completion is late.
+    pub(super) fn delay(&self) -> u64 {
+        let delay_ms = 1 + self.below(DELAY_MS_MAX);
+        u64::try_from(delay_ms).expect("a few") * 1_000_000
     }
 
     /// Whether an operation would do something now.
-    fn ready(&self, ledger: &mut Ledger, key: Key) -> Ready {
+    pub(super) fn ready(&self, ledger: &mut Ledger, key: Key) -> Ready {
         let has_chunks = self.ring_left > 0 && ledger.chunks.has_room();
         let Some(op) = ledger.slots.get(key).and_then(|slot| slot.op.as_ref()) else {
             return Ready::Never;
@@ -220,7 +246,8 @@ impl Backend for Simulated {
     }
 
     fn submit(&mut self, _: &mut Ledger, key: Key) {
-        self.pending.push(Pending { key, not_before: 0, decided: false });
+        let (not_before, decided, has_waited, is_untold) = (0, false, false, false);
+        self.pending.push(Pending { key, not_before, decided, has_waited, is_untold });
     }
 
     /// The next turn sees the mark, but for a shutdown, which may not have been submitted yet.
@@ -234,6 +261,9 @@ impl Backend for Simulated {
     fn turn(&mut self, ledger: &mut Ledger, until: Until) -> Result<(), Error> {
         self.world.state.borrow_mut().schedule.busy(self.seat, 1);
         self.settle(ledger);
+        if self.strikes(Fault::Refused) {
+            return Err(self.salvage(ledger));
+        }
         loop {
             self.counts.enters += 1;
             let (moved, soonest) = self.pass(ledger);
@@ -241,6 +271,7 @@ impl Backend for Simulated {
                 break;
             }
         }
+        self.tell_untold(ledger, until);
         self.waker.signal().awake();
         if !ledger.completions.is_empty() {
             self.world.state.borrow_mut().schedule.busy(self.seat, 0);
@@ -257,6 +288,11 @@ impl Backend for Simulated {
         stats.sends_direct += self.counts.sends_direct;
         stats.starved += self.counts.starved;
         stats.rearmed += self.counts.rearmed;
+    }
+
+    fn successor(&self) -> Result<Box<dyn Backend>, Error> {
+        let (world, waker) = (self.world.clone(), self.waker.clone());
+        Ok(Box::new(Self::over(world, waker, self.completions_max, self.ring_chunks)))
     }
 
     fn clock(&self) -> Clock {

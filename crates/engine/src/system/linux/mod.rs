@@ -30,6 +30,7 @@ pub(crate) const ECONNRESET: i32 = libc::ECONNRESET;
 pub(crate) const ECONNREFUSED: i32 = libc::ECONNREFUSED;
 pub(crate) const ENOENT: i32 = libc::ENOENT;
 pub(crate) const EMFILE: i32 = libc::EMFILE;
+pub(crate) const EPERM: i32 = libc::EPERM;
 pub(crate) const ENFILE: i32 = libc::ENFILE;
 pub(crate) const EXDEV: i32 = libc::EXDEV;
 pub(crate) const ENOTCONN: i32 = libc::ENOTCONN;

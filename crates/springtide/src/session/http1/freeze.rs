@@ -9,6 +9,7 @@ use crate::files::{Asker, FrozenAsk, FrozenStream};
 use crate::request::FrozenRequest;
 use crate::room::Room;
 use crate::session::{Share, Who};
+use crate::table::Place;
 
 /// A frozen session.
 #[derive(Debug)]
@@ -36,15 +37,25 @@ impl Http1 {
         streams.into_iter().all(|(_, stream)| room.files.is_sole(*stream))
     }
 
+    /// Withdraws what it waits for: an answer could be a file that others are sent too.
+    pub(crate) fn hold(&mut self, place: Place, room: &mut Room) {
+        let asks = room.files.withdraw(place.raw());
+        if !asks.is_empty() {
+            self.busy().asks = asks;
+        }
+    }
+
     /// Whether nothing is in flight for it.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.busy.as_ref().is_none_or(|busy| !busy.is_asked)
     }
 
     /// The session as plain data; what it waited for was withdrawn.
-    pub(crate) fn freeze(self, asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenHttp1 {
+    pub(crate) fn freeze(self, mut asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenHttp1 {
         let Self { machine, share: _, busy } = self;
-        let Busy { reading, streams, is_asked: _ } = busy.map_or_else(Busy::default, |busy| *busy);
+        let Busy { reading, streams, is_asked: _, asks: withdrawn } =
+            busy.map_or_else(Busy::default, |busy| *busy);
+        asks.extend(withdrawn);
         let reading = reading.map(|Reading { exchange, mut data, body }| {
             let request = data.freeze();
             room.requests.put(data);
