@@ -29,7 +29,7 @@ pub trait Handle {
     fn name(&self) -> &'static str;
 
     /// Starts an operation. Its completions carry `token`; a failure, also one to start, is a
-    /// completion.
+    /// completion. One that breaks a law or a limit has no key: it is [`Key::NONE`].
     fn submit(&mut self, op: Op, token: u64) -> Key;
 
     /// As [`submit`](Self::submit), where nobody waits for a good end: when it has that in the turn
@@ -185,6 +185,24 @@ impl Engine {
         Self { backend, ledger, wheel, timeouts, due, expired, clock, now, stats }
     }
 
+    #[inline]
+    fn start(&mut self, op: Op, token: u64, quiet: bool) -> Key {
+        self.stats.submitted += 1;
+        let (is_send, timeout) = match &op {
+            Op::Send { .. } => (true, None),
+            Op::Timeout { at } => (false, Some(*at)),
+            _ => (false, None),
+        };
+        let (key, entered) = self.ledger.enter(op, token, quiet);
+        match timeout {
+            _ if !entered => {}
+            Some(at) => self.start_timeout(key, at),
+            None if is_send => self.backend.send(&mut self.ledger, key),
+            None => self.backend.submit(&mut self.ledger, key),
+        }
+        key
+    }
+
     /// Closes go when the last operation of their descriptor has completed (law 6), shutdowns when
     /// the send has. One that was cancelled meanwhile is stale.
     fn start_waiting(&mut self) {
@@ -205,7 +223,7 @@ impl Engine {
         for index in due.drain(..) {
             let key = self.timeouts[index as usize];
             let Some(slot) = self.ledger.slots.get(key) else { continue };
-            let Some(Op::Timeout { at }) = slot.op else { continue };
+            let Op::Timeout { at } = slot.op else { continue };
             if at <= self.now {
                 self.expired.push((at, key));
             } else {
@@ -224,7 +242,7 @@ impl Engine {
     #[cold]
     fn step_down(&mut self) -> Result<(), Error> {
         for key in self.ledger.slots.keys() {
-            let op = self.ledger.slots.get(key).and_then(|slot| slot.op.as_ref());
+            let op = self.ledger.slots.get(key).map(|slot| &slot.op);
             if op.is_some_and(|op| op.kind() == OpKind::Timeout) {
                 self.cancel(key);
             }
@@ -263,24 +281,11 @@ impl Handle for Engine {
     }
 
     fn submit(&mut self, op: Op, token: u64) -> Key {
-        let timeout = if let Op::Timeout { at } = &op { Some(*at) } else { None };
-        self.stats.submitted += 1;
-        let (key, entered) = self.ledger.enter(op, token);
-        match timeout {
-            _ if !entered => {}
-            Some(at) => self.start_timeout(key, at),
-            None => self.backend.submit(&mut self.ledger, key),
-        }
-        key
+        self.start(op, token, false)
     }
 
-    #[inline]
     fn submit_quiet(&mut self, op: Op, token: u64) -> Key {
-        let key = self.submit(op, token);
-        if let Some(slot) = self.ledger.slots.get(key) {
-            slot.marks.quiet = true;
-        }
-        key
+        self.start(op, token, true)
     }
 
     fn cancel(&mut self, key: Key) {
@@ -288,7 +293,7 @@ impl Handle for Engine {
         if slot.marks.cancelled {
             return;
         }
-        let Some(op) = &slot.op else { return };
+        let op = &slot.op;
         match op.kind() {
             // A close frees the descriptor whatever happens: it is not taken back.
             OpKind::Close => return,

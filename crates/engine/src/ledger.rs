@@ -6,7 +6,7 @@ use crate::completion::{Completion, Memory, Outcome};
 use crate::descriptors::Descriptors;
 use crate::error::{Error, OpKind};
 use crate::op::{Descriptor, Op, PIECES_MAX, SEND_BYTES_MAX};
-use crate::slots::{Ended, Key, Slots};
+use crate::slots::{Key, Slot, Slots};
 use crate::system;
 
 /// What the engine and its backend share.
@@ -53,28 +53,24 @@ impl Ledger {
     /// Enters an operation. False: it broke a law or a limit and has ended already, or it waits
     /// for others and comes out of `startable`.
     #[inline]
-    pub(crate) fn enter(&mut self, op: Op, token: u64) -> (Key, bool) {
+    pub(crate) fn enter(&mut self, op: Op, token: u64, quiet: bool) -> (Key, bool) {
         let descriptor = op.descriptor();
         let kind = op.kind();
         let misuse = misuse_of(&op).or_else(|| self.descriptors.misuse_of(descriptor, kind));
-        let key = match self.slots.insert(op, token) {
-            Ok(key) => key,
-            Err(op) => {
-                let error = Error::Limit("operations_max");
-                self.push_failed(Key::NONE, token, error, Memory::of(op, 0));
-                return (Key::NONE, false);
-            }
-        };
-        if let Some(sentence) = misuse {
-            // Its descriptor does not count it.
-            if let Some(ended) = self.slots.remove(key) {
-                let memory = Memory::of(ended.op, 0);
-                self.push_failed(key, token, Error::Misuse(sentence), memory);
-            }
-            return (key, false);
+        if misuse.is_some() || self.slots.is_full() {
+            self.refuse(op, token, misuse);
+            return (Key::NONE, false);
         }
+        let key = self.slots.insert(op, token, quiet);
         let Some(descriptor) = descriptor else { return (key, true) };
         (key, self.descriptors.begin(descriptor, kind, key))
+    }
+
+    /// An operation that broke a law or a limit has ended before it began: it has no key.
+    #[cold]
+    fn refuse(&mut self, op: Op, token: u64, misuse: Option<&'static str>) {
+        let error = misuse.map_or(Error::Limit("operations_max"), Error::Misuse);
+        self.push_failed(Key::NONE, token, error, Memory::of(op, 0));
     }
 
     /// One completion of a streaming operation; more will come.
@@ -82,6 +78,12 @@ impl Ledger {
     pub(crate) fn deliver(&mut self, key: Key, outcome: Outcome) {
         let token = self.slots.get(key).map(|slot| slot.token);
         let token = token.expect("the backend delivers to live operations only");
+        self.deliver_to(key, token, outcome);
+    }
+
+    /// The same, by somebody who knows the operation's token already.
+    #[inline]
+    pub(crate) fn deliver_to(&mut self, key: Key, token: u64, outcome: Outcome) {
         if let Outcome::Accepted(socket) = &outcome {
             self.descriptors.arrive(*socket);
         }
@@ -93,7 +95,7 @@ impl Ledger {
     #[inline]
     pub(crate) fn end(&mut self, key: Key, outcome: impl FnOnce(Op) -> Outcome) {
         let Some(ended) = self.slots.remove(key) else { return };
-        let Ended { op, token, marks, work, .. } = ended;
+        let Slot { op, token, marks, work, .. } = ended;
         self.count_end(key, &op, work);
         let outcome = outcome(op);
         if let Outcome::Connected(descriptor) | Outcome::Opened(descriptor, _) = &outcome {
@@ -106,7 +108,8 @@ impl Ledger {
     /// The last completion of an operation that failed.
     pub(crate) fn fail(&mut self, key: Key, error: Error) {
         let Some(ended) = self.slots.remove(key) else { return };
-        let Ended { op, token, sent, marks, work } = ended;
+        let sent = ended.sent();
+        let Slot { op, token, marks, work, .. } = ended;
         self.count_end(key, &op, work);
         let limited = marks.over_budget && error == Error::Cancelled;
         let error = if limited { Error::Limit("chunks_given_away_max") } else { error };

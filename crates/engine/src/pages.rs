@@ -4,6 +4,7 @@
 //! An entry goes into the lowest page with room, so that the high ones become empty when there is
 //! little to hold. An allocator would keep what they were for its next large request.
 
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use crate::system;
@@ -14,11 +15,23 @@ const NONE: u32 = u32::MAX;
 /// A generation's bits, in every name of an entry.
 pub(crate) const GENERATION_BITS: u32 = 28;
 const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
+/// Beside the generation of an entry that has a value.
+const USED: u32 = 1 << 31;
 
+/// Memory of the system comes as zeroes: an entry that has not begun has no value.
 struct Entry<T> {
-    value: Option<T>,
-    generation: u32,
+    value: MaybeUninit<T>,
+    /// The generation of its value, with [`USED`]; zero without a value.
+    name: u32,
     next_free: u32,
+}
+
+impl<T> Entry<T> {
+    #[inline]
+    const fn value(&self) -> Option<&T> {
+        // SAFETY: one that is used has a value.
+        if self.name & USED == 0 { None } else { Some(unsafe { self.value.assume_init_ref() }) }
+    }
 }
 
 /// Where a page is, or would be.
@@ -111,24 +124,21 @@ impl<T> Pages<T> {
         let offset = if is_fresh { page.begun } else { page.free };
         let index = index_of(number, offset as usize);
         let generation = (page.generation + 1) & GENERATION_MASK;
-        let value = Some(make(index, generation));
         // SAFETY: the offset lies within the page, which has room.
         let mut entry = unsafe { entries.add(offset as usize) };
+        // SAFETY: without a value, so nobody has it: the pages are borrowed.
+        let entry = unsafe { entry.as_mut() };
+        entry.value.write(make(index, generation));
+        entry.name = generation | USED;
         if is_fresh {
-            // SAFETY: memory of the page behind the entries that have begun.
-            unsafe { entry.write(Entry { value, generation, next_free: NONE }) };
             page.begun += 1;
         } else {
-            // SAFETY: it has begun, and nobody has it: the pages are borrowed.
-            let entry = unsafe { entry.as_mut() };
-            entry.value = value;
-            entry.generation = generation;
             page.free = entry.next_free;
         }
         page.generation = generation;
         page.used += 1;
         self.len += 1;
-        if page.free == NONE && page.begun as usize == PAGE_ENTRIES {
+        if page.is_full() {
             self.roomy[number / 64] &= !(1 << (number % 64));
         }
         if self.spare == Some(number) {
@@ -141,38 +151,47 @@ impl<T> Pages<T> {
     #[inline]
     pub fn get_mut(&mut self, index: u32, generation: u32) -> Option<&mut T> {
         let mut entry = self.entry(index)?;
-        // SAFETY: it has begun, and is lent as the pages are.
+        // SAFETY: it lies in a page, and is lent as the pages are.
         let entry = unsafe { entry.as_mut() };
-        if entry.generation == generation { entry.value.as_mut() } else { None }
+        if entry.name != generation | USED {
+            return None;
+        }
+        // SAFETY: it is used, so it has a value.
+        Some(unsafe { entry.value.assume_init_mut() })
     }
 
     /// The generation of the value that has this index now.
+    #[inline]
     #[must_use]
     pub fn generation_of(&self, index: u32) -> Option<u32> {
-        let page = self.pages.get(index as usize / PAGE_ENTRIES)?;
-        let entry = page.entries()?.get(index as usize % PAGE_ENTRIES)?;
-        entry.value.is_some().then_some(entry.generation)
+        // SAFETY: it lies in a page, and is looked at as the pages are.
+        let name = unsafe { self.entry(index)?.as_ref() }.name;
+        (name & USED != 0).then_some(name & GENERATION_MASK)
     }
 
     /// Takes a value out, unless its name is stale.
     #[inline]
     pub fn remove(&mut self, index: u32, generation: u32) -> Option<T> {
-        let number = index as usize / PAGE_ENTRIES;
-        let free = self.pages.get(number)?.free;
-        let mut entry = self.entry(index)?;
-        // SAFETY: it has begun, and nobody has it: the pages are borrowed.
+        let (number, offset) = (index as usize / PAGE_ENTRIES, index as usize % PAGE_ENTRIES);
+        let page = self.pages.get_mut(number)?;
+        // SAFETY: the offset lies within the page.
+        let mut entry = unsafe { page.entries?.add(offset) };
+        // SAFETY: it lies in a page, and nobody has it: the pages are borrowed.
         let entry = unsafe { entry.as_mut() };
-        if entry.generation != generation {
+        if entry.name != generation | USED {
             return None;
         }
-        let value = entry.value.take()?;
-        entry.next_free = free;
-        let page = &mut self.pages[number];
-        page.free = index_of(0, index as usize % PAGE_ENTRIES);
+        entry.name = 0;
+        // SAFETY: it was used, so it has a value, and from here on it is not.
+        let value = unsafe { entry.value.assume_init_read() };
+        if page.is_full() {
+            self.roomy[number / 64] |= 1 << (number % 64);
+            self.first_roomy = self.first_roomy.min(number / 64);
+        }
+        entry.next_free = page.free;
+        page.free = index_of(0, offset);
         page.used -= 1;
         self.len -= 1;
-        self.roomy[number / 64] |= 1 << (number % 64);
-        self.first_roomy = self.first_roomy.min(number / 64);
         if page.used == 0 {
             self.emptied(number);
         }
@@ -182,24 +201,24 @@ impl<T> Pages<T> {
     /// All values.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         let entries = self.pages.iter().flat_map(|page| page.entries().unwrap_or_default());
-        entries.filter_map(|entry| entry.value.as_ref())
+        entries.filter_map(Entry::value)
     }
 
     /// The names of all values, by index and generation.
     pub fn names(&self) -> impl Iterator<Item = (u32, u32)> {
         self.pages.iter().enumerate().flat_map(|(number, page)| {
             let entries = page.entries().unwrap_or_default().iter().enumerate();
-            let used = entries.filter(|(_, entry)| entry.value.is_some());
-            used.map(move |(offset, entry)| (index_of(number, offset), entry.generation))
+            let used = entries.filter(|(_, entry)| entry.name & USED != 0);
+            let generation = |entry: &Entry<T>| entry.name & GENERATION_MASK;
+            used.map(move |(offset, entry)| (index_of(number, offset), generation(entry)))
         })
     }
 
     #[inline]
     fn entry(&self, index: u32) -> Option<NonNull<Entry<T>>> {
-        let page = self.pages.get(index as usize / PAGE_ENTRIES)?;
-        let (entries, offset) = (page.entries?, index as usize % PAGE_ENTRIES);
-        // SAFETY: what has begun lies within the page.
-        (offset < page.begun as usize).then(|| unsafe { entries.add(offset) })
+        let entries = self.pages.get(index as usize / PAGE_ENTRIES)?.entries?;
+        // SAFETY: the remainder lies within the page.
+        Some(unsafe { entries.add(index as usize % PAGE_ENTRIES) })
     }
 
     /// The lowest page with room, fetched from the system if need be.
@@ -263,6 +282,11 @@ impl<T> Page<T> {
         PAGE_ENTRIES * size_of::<Entry<T>>()
     };
 
+    #[inline]
+    const fn is_full(&self) -> bool {
+        self.free == NONE && self.begun as usize == PAGE_ENTRIES
+    }
+
     fn entries(&self) -> Option<&[Entry<T>]> {
         let first = self.entries?;
         // SAFETY: so many entries have begun, and stay as long as the page is not given back.
@@ -276,9 +300,13 @@ impl<T> Drop for Pages<T> {
             let Some(entries) = self.pages[number].entries else { continue };
             for offset in 0..self.pages[number].begun as usize {
                 // SAFETY: within the page.
-                let entry = unsafe { entries.add(offset) };
-                // SAFETY: it has begun, and is dropped here only.
-                unsafe { entry.drop_in_place() };
+                let mut entry = unsafe { entries.add(offset) };
+                // SAFETY: nobody has it: the pages end.
+                let entry = unsafe { entry.as_mut() };
+                if entry.name & USED != 0 {
+                    // SAFETY: it is used, so it has a value, which is dropped here only.
+                    unsafe { entry.value.assume_init_drop() };
+                }
             }
             self.give_back(number);
         }

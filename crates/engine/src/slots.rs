@@ -84,8 +84,7 @@ pub(crate) enum Asked {
 
 /// One operation in flight.
 pub(crate) struct Slot {
-    /// Always there, but while it ends.
-    pub(crate) op: Option<Op>,
+    pub(crate) op: Op,
     pub(crate) token: u64,
     /// Bytes of a send that have gone; scratch of the backend otherwise.
     pub(crate) progress: u32,
@@ -133,17 +132,24 @@ impl Slots {
         self.pages.held()
     }
 
-    /// Takes a slot; gives the operation back when the limit is spent.
+    /// Whether the limit is spent.
     #[inline]
-    pub(crate) fn insert(&mut self, op: Op, token: u64) -> Result<Key, Op> {
-        if self.pages.is_full() {
-            return Err(op);
-        }
-        let marks = Marks::default();
-        let slot = Slot { op: Some(op), token, progress: 0, work: None, marks };
-        let (index, generation) =
-            self.pages.insert_with(|_, _| slot).expect("it is not full, as was just seen");
-        Ok(Key::new(self.shard, index, generation))
+    pub(crate) const fn is_full(&self) -> bool {
+        self.pages.is_full()
+    }
+
+    /// Takes a slot.
+    ///
+    /// # Panics
+    /// When the limit is spent.
+    #[inline]
+    pub(crate) fn insert(&mut self, op: Op, token: u64, quiet: bool) -> Key {
+        let make = |_, _| {
+            let marks = Marks { quiet, ..Marks::default() };
+            Slot { op, token, progress: 0, work: None, marks }
+        };
+        let (index, generation) = self.pages.insert_with(make).expect("the limit is not spent");
+        Key::new(self.shard, index, generation)
     }
 
     /// The live operation of a key, or nothing when the key is stale.
@@ -161,10 +167,8 @@ impl Slots {
 
     /// Ends an operation: its slot is free, its key is stale from now on.
     #[inline]
-    pub(crate) fn remove(&mut self, key: Key) -> Option<Ended> {
-        let Slot { op, token, progress, work, marks } =
-            self.pages.remove(key.index(), key.generation())?;
-        Some(Ended { op: op?, token, sent: progress as usize, marks, work })
+    pub(crate) fn remove(&mut self, key: Key) -> Option<Slot> {
+        self.pages.remove(key.index(), key.generation())
     }
 
     /// The keys of all operations in flight.
@@ -172,15 +176,6 @@ impl Slots {
         let names = self.pages.names();
         names.map(|(index, generation)| Key::new(self.shard, index, generation)).collect()
     }
-}
-
-/// What a slot held when its operation ended.
-pub(crate) struct Ended {
-    pub(crate) op: Op,
-    pub(crate) token: u64,
-    pub(crate) sent: usize,
-    pub(crate) marks: Marks,
-    pub(crate) work: Option<Box<crate::backend::Work>>,
 }
 
 #[cfg(test)]
@@ -195,10 +190,10 @@ mod tests {
     #[test]
     fn a_stale_key_is_noticed() {
         let mut slots = Slots::new(3, 1024);
-        let first = slots.insert(timeout(), 7).unwrap();
+        let first = slots.insert(timeout(), 7, false);
         assert_eq!(slots.get(first).unwrap().token, 7);
         assert!(slots.remove(first).is_some());
-        let second = slots.insert(timeout(), 8).unwrap();
+        let second = slots.insert(timeout(), 8, false);
         assert_eq!(first.index(), second.index());
         assert!(slots.get(first).is_none());
         assert!(slots.remove(first).is_none());
@@ -206,12 +201,13 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_gives_the_operation_back() {
+    fn the_limit_holds() {
         let mut slots = Slots::new(0, 200);
         for _ in 0..200 {
-            slots.insert(timeout(), 0).unwrap();
+            assert!(!slots.is_full());
+            slots.insert(timeout(), 0, false);
         }
-        assert!(slots.insert(timeout(), 0).is_err());
+        assert!(slots.is_full());
         assert_eq!(slots.keys().len(), 200);
     }
 }

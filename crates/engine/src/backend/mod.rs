@@ -28,6 +28,11 @@ pub(crate) trait Backend {
     /// Starts an operation that stands in the ledger.
     fn submit(&mut self, ledger: &mut Ledger, key: Key);
 
+    /// Starts a send that stands in the ledger; none before the turn's flush.
+    fn send(&mut self, ledger: &mut Ledger, key: Key) {
+        self.submit(ledger, key);
+    }
+
     /// Asks an operation to end; best effort.
     fn cancel(&mut self, ledger: &mut Ledger, key: Key);
 
@@ -138,7 +143,7 @@ impl Pace {
 pub(crate) fn send_directly(ledger: &mut Ledger, key: Key) -> Result<bool, i32> {
     let Ledger { slots, spare_work, .. } = ledger;
     let Some(slot) = slots.get(key) else { return Ok(false) };
-    let Some(Op::Send { socket, pieces }) = &slot.op else { return Ok(false) };
+    let Op::Send { socket, pieces } = &slot.op else { return Ok(false) };
     let unsent = Ledger::unsent_of(pieces, slot.sent());
     let count = if let [piece] = pieces.as_slice() {
         crate::system::send(socket.number(), &piece.as_slice()[slot.sent()..])?

@@ -13,7 +13,7 @@ use crate::system;
 impl Readiness {
     pub(super) fn open(&mut self, ledger: &mut Ledger, key: Key) {
         let Some(slot) = ledger.slots.get(key) else { return };
-        let Some(Op::Open { root, path }) = &slot.op else { return };
+        let Op::Open { root, path } = &slot.op else { return };
         match system::open_beneath(root.number(), path, true) {
             Ok(fd) => end_open(ledger, key, fd),
             Err(system::EAGAIN) => {
@@ -26,7 +26,7 @@ impl Readiness {
 
     pub(super) fn read(&mut self, ledger: &mut Ledger, key: Key) {
         let Some(slot) = ledger.slots.get(key) else { return };
-        let Some(Op::Read { file, memory, offset }) = &mut slot.op else { return };
+        let Op::Read { file, memory, offset } = &mut slot.op else { return };
         let (file, offset) = (file.number(), *offset);
         let spare = memory.spare_capacity_mut();
         let target = Target { address: spare.as_mut_ptr().cast(), length: spare.len() };
@@ -42,7 +42,7 @@ impl Readiness {
     /// Ends what the threads have done.
     pub(super) fn end_jobs(&self, ledger: &mut Ledger) {
         while let Some((key, result)) = self.pool.next_ended() {
-            let op = ledger.slots.get(key).and_then(|slot| slot.op.as_ref());
+            let op = ledger.slots.get(key).map(|slot| &slot.op);
             let kind = op.map(Op::kind).expect("a job's operation lives until its job has ended");
             match (kind, result) {
                 (_, Err(errno)) => ledger.fail_errno(key, kind, errno),

@@ -172,7 +172,7 @@ impl Readiness {
         if ready.writable
             && let Some(writer) = ledger.slots.key_at(watch.writer)
         {
-            let kind = ledger.slots.get(writer).and_then(|slot| slot.op.as_ref());
+            let kind = ledger.slots.get(writer).map(|slot| &slot.op);
             match kind.map(Op::kind) {
                 Some(OpKind::Connect) => self.connected(ledger, socket, writer),
                 _ => self.send(ledger, writer),
@@ -187,7 +187,7 @@ impl Readiness {
     }
 
     fn readable(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
-        let op = ledger.slots.get(key).and_then(|slot| slot.op.as_mut());
+        let op = ledger.slots.get(key).map(|slot| &mut slot.op);
         match op.expect("a watch names live operations") {
             Op::Accept { .. } => self.accept(ledger, socket, key),
             Op::Receive { .. } => self.receive(ledger, socket, key),
@@ -216,9 +216,8 @@ impl Backend for Readiness {
 
     fn submit(&mut self, ledger: &mut Ledger, key: Key) {
         let Some(slot) = ledger.slots.get(key) else { return };
-        let Some(op) = &slot.op else { return };
+        let op = &slot.op;
         match op {
-            Op::Send { .. } => self.sends.push(key),
             Op::Accept { listener: socket }
             | Op::Receive { socket }
             | Op::ReceiveInto { socket, .. } => {
@@ -237,13 +236,18 @@ impl Backend for Readiness {
             }
             Op::Open { .. } => self.open(ledger, key),
             Op::Read { .. } => self.read(ledger, key),
-            Op::Timeout { .. } => {}
+            // The turn's flush starts sends, and the engine timeouts.
+            Op::Send { .. } | Op::Timeout { .. } => {}
         }
+    }
+
+    fn send(&mut self, _: &mut Ledger, key: Key) {
+        self.sends.push(key);
     }
 
     fn cancel(&mut self, ledger: &mut Ledger, key: Key) {
         let Some(slot) = ledger.slots.get(key) else { return };
-        let Some(op) = &slot.op else { return };
+        let op = &slot.op;
         match op {
             // A thread has its memory: it ends when the thread has done it.
             Op::Open { .. } | Op::Read { .. } => return,

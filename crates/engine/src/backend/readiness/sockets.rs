@@ -27,7 +27,7 @@ impl Readiness {
 
     pub(super) fn send(&mut self, ledger: &mut Ledger, key: Key) {
         let Some(slot) = ledger.slots.get(key) else { return };
-        let Some(Op::Send { socket, .. }) = &slot.op else { return };
+        let Op::Send { socket, .. } = &slot.op else { return };
         let socket = *socket;
         self.counts.sends_direct += 1;
         match send_directly(ledger, key) {
@@ -55,7 +55,7 @@ impl Readiness {
 
     pub(super) fn connect(&mut self, ledger: &mut Ledger, key: Key) {
         let Some(slot) = ledger.slots.get(key) else { return };
-        let Some(Op::Connect { address }) = &slot.op else { return };
+        let Op::Connect { address } = &slot.op else { return };
         let address = *address;
         let socket = match system::socket_for(address) {
             Ok(socket) => system::into_descriptor(socket),

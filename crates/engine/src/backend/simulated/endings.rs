@@ -59,7 +59,7 @@ impl Simulated {
     /// ends a descriptor's life is done, as it is where the system is called at once.
     pub(super) fn salvage(&mut self, ledger: &mut Ledger) -> Error {
         for one in std::mem::take(&mut self.pending) {
-            let op = ledger.slots.get(one.key).and_then(|slot| slot.op.as_ref()).map(Op::kind);
+            let op = ledger.slots.get(one.key).map(|slot| &slot.op).map(Op::kind);
             let is_call = matches!(op, Some(OpKind::Close | OpKind::Shutdown));
             if one.is_untold {
                 ledger.end(one.key, sent);

@@ -189,7 +189,7 @@ impl Simulated {
     /// Whether an operation would do something now.
     pub(super) fn ready(&self, ledger: &mut Ledger, key: Key) -> Ready {
         let has_chunks = self.ring_left > 0 && ledger.chunks.has_room();
-        let Some(op) = ledger.slots.get(key).and_then(|slot| slot.op.as_ref()) else {
+        let Some(op) = ledger.slots.get(key).map(|slot| &slot.op) else {
             return Ready::Never;
         };
         let state = self.world.state.borrow();
@@ -252,7 +252,7 @@ impl Backend for Simulated {
 
     /// The next turn sees the mark, but for a shutdown, which may not have been submitted yet.
     fn cancel(&mut self, ledger: &mut Ledger, key: Key) {
-        let op = ledger.slots.get(key).and_then(|slot| slot.op.as_ref());
+        let op = ledger.slots.get(key).map(|slot| &slot.op);
         if op.map(Op::kind) == Some(OpKind::Shutdown) {
             ledger.fail(key, Error::Cancelled);
         }

@@ -27,7 +27,7 @@ const ACCEPTS_MAX: usize = 64;
 impl Simulated {
     /// Does what an operation that is ready can do.
     pub(super) fn perform(&mut self, ledger: &mut Ledger, key: Key) -> Step {
-        let op = ledger.slots.get(key).and_then(|slot| slot.op.as_ref());
+        let op = ledger.slots.get(key).map(|slot| &slot.op);
         let Some(op) = op else { return Step::Moved };
         let kind = op.kind();
         let done = match op {
@@ -200,8 +200,7 @@ impl Simulated {
         socket: Descriptor,
     ) -> Result<Outcome, i32> {
         self.may_reset(socket);
-        let Some(Op::ReceiveInto { memory, .. }) =
-            ledger.slots.get(key).and_then(|slot| slot.op.as_mut())
+        let Some(Op::ReceiveInto { memory, .. }) = ledger.slots.get(key).map(|slot| &mut slot.op)
         else {
             unreachable!("asked for a receive into memory");
         };
@@ -218,7 +217,7 @@ impl Simulated {
     fn send(&mut self, ledger: &mut Ledger, key: Key, socket: Descriptor) -> Step {
         self.may_reset(socket);
         let Some(slot) = ledger.slots.get(key) else { return Step::Moved };
-        let Some(Op::Send { pieces, .. }) = &slot.op else { return Step::Moved };
+        let Op::Send { pieces, .. } = &slot.op else { return Step::Moved };
         let unsent = Ledger::unsent_of(pieces, slot.sent());
         let State { table, network, chance, .. } = &mut *self.world.state.borrow_mut();
         let room = table.socket(socket).and_then(|end| Ok((end, network.sendable(end)?)));
@@ -294,8 +293,7 @@ impl Simulated {
         file: Descriptor,
         offset: u64,
     ) -> Result<Outcome, i32> {
-        let Some(Op::Read { memory, .. }) = ledger.slots.get(key).and_then(|slot| slot.op.as_mut())
-        else {
+        let Some(Op::Read { memory, .. }) = ledger.slots.get(key).map(|slot| &mut slot.op) else {
             unreachable!("asked for a read");
         };
         let State { table, chance, .. } = &mut *self.world.state.borrow_mut();

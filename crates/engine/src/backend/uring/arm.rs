@@ -37,12 +37,8 @@ impl Uring {
     /// Starts an operation, or starts it again after the kernel ended it early.
     pub(super) fn arm(&mut self, ledger: &mut Ledger, key: Key) {
         let Some(slot) = ledger.slots.get(key) else { return };
-        let Some(op) = &mut slot.op else { return };
+        let op = &mut slot.op;
         let entry = match op {
-            Op::Send { .. } => {
-                self.sends.push(key);
-                return;
-            }
             // The first bytes may be the only ones: a streaming receive would then have to be
             // cancelled in the kernel, which costs more than beginning it behind the first bytes.
             Op::Receive { socket } if slot.progress == NOTHING_YET => {
@@ -78,7 +74,8 @@ impl Uring {
             }
             Op::Close { descriptor } => opcode::Close::new(fd(*descriptor)).build(),
             Op::Connect { .. } => return self.arm_connect(ledger, key),
-            Op::Timeout { .. } => return,
+            // The turn's flush starts sends, and the engine timeouts.
+            Op::Send { .. } | Op::Timeout { .. } => return,
         };
         slot.marks.asked = Asked::Operation;
         self.push(key, entry);
@@ -88,7 +85,7 @@ impl Uring {
     pub(super) fn arm_send(&mut self, ledger: &mut Ledger, key: Key) {
         let Ledger { slots, spare_work, .. } = ledger;
         let Some(slot) = slots.get(key) else { return };
-        let Some(Op::Send { socket, pieces }) = &slot.op else { return };
+        let Op::Send { socket, pieces } = &slot.op else { return };
         let entry = if let [piece] = pieces.as_slice() {
             let rest = &piece.as_slice()[slot.sent()..];
             opcode::Send::new(fd(*socket), rest.as_ptr(), length(rest.len()))
@@ -110,7 +107,7 @@ impl Uring {
     /// Asks to be told when a send can go on.
     pub(super) fn await_room(&mut self, ledger: &mut Ledger, key: Key) {
         let Some(slot) = ledger.slots.get(key) else { return };
-        let Some(Op::Send { socket, .. }) = &slot.op else { return };
+        let Op::Send { socket, .. } = &slot.op else { return };
         let entry = opcode::PollAdd::new(fd(*socket), ROOM).build();
         slot.marks.asked = Asked::Room;
         self.push(key, entry);
@@ -119,7 +116,7 @@ impl Uring {
     fn arm_connect(&mut self, ledger: &mut Ledger, key: Key) {
         let mut work = ledger.take_work();
         let Some(slot) = ledger.slots.get(key) else { return };
-        let Some(Op::Connect { address }) = &slot.op else { return };
+        let Op::Connect { address } = &slot.op else { return };
         let socket = match system::socket_for(*address) {
             Ok(socket) => socket,
             Err(error) => {

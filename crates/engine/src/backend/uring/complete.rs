@@ -9,7 +9,7 @@ use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
-use crate::slots::{Asked, Key};
+use crate::slots::{Asked, Key, Slot};
 use crate::system;
 
 impl Uring {
@@ -19,9 +19,16 @@ impl Uring {
         let more = cqueue::more(entry.flags());
         let asked = if more { Asked::Operation } else { Asked::Nothing };
         let asked = std::mem::replace(&mut slot.marks.asked, asked);
-        let kind = slot.op.as_ref().map(Op::kind).expect("a live slot has an operation");
+        let kind = slot.op.kind();
         match kind {
-            OpKind::Receive => self.received(ledger, key, entry, more),
+            OpKind::Receive => {
+                let token = slot.token;
+                self.received(ledger, key, token, entry, more);
+            }
+            // Mostly everything has gone at once.
+            OpKind::Send if asked == Asked::Operation && is_rest(slot, entry.result()) => {
+                ledger.end(key, sent);
+            }
             OpKind::Send => self.sent(ledger, key, entry.result(), asked),
             OpKind::Accept => self.accepted(ledger, key, entry.result(), more),
             OpKind::ReceiveInto | OpKind::Read | OpKind::Open
@@ -35,14 +42,21 @@ impl Uring {
     }
 
     #[inline]
-    fn received(&mut self, ledger: &mut Ledger, key: Key, entry: &cqueue::Entry, more: bool) {
+    fn received(
+        &mut self,
+        ledger: &mut Ledger,
+        key: Key,
+        token: u64,
+        entry: &cqueue::Entry,
+        more: bool,
+    ) {
         let number = cqueue::buffer_select(entry.flags());
         if let Some(number) = number {
             let buffer = self.buffers.take(number);
             match usize::try_from(entry.result()) {
                 Ok(length) if length > 0 => {
                     let chunk = ledger.chunks.lend(buffer, length, number, key);
-                    ledger.deliver(key, Outcome::Received(chunk));
+                    ledger.deliver_to(key, token, Outcome::Received(chunk));
                 }
                 _ => self.buffers.provide(number, buffer),
             }
@@ -83,7 +97,7 @@ impl Uring {
             return self.send_on(ledger, key);
         }
         slot.add_sent(count);
-        let Some(Op::Send { pieces, .. }) = &slot.op else { return };
+        let Op::Send { pieces, .. } = &slot.op else { return };
         if Ledger::unsent_of(pieces, slot.sent()) == 0 {
             ledger.end(key, sent);
         } else if cancelled(ledger, key) {
@@ -144,6 +158,13 @@ impl Uring {
             _ => ledger.end(key, |_| Outcome::Done),
         }
     }
+}
+
+/// Whether this many bytes are all that a send had left.
+#[inline]
+fn is_rest(slot: &Slot, count: i32) -> bool {
+    let Op::Send { pieces, .. } = &slot.op else { return false };
+    usize::try_from(count) == Ok(Ledger::unsent_of(pieces, slot.sent()))
 }
 
 /// Whether the kernel says that nothing was done and all can be asked again.

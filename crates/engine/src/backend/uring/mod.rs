@@ -206,6 +206,10 @@ impl Backend for Uring {
         self.arm(ledger, key);
     }
 
+    fn send(&mut self, _: &mut Ledger, key: Key) {
+        self.sends.push(key);
+    }
+
     fn cancel(&mut self, ledger: &mut Ledger, key: Key) {
         let Some(slot) = ledger.slots.get(key) else { return };
         if slot.marks.asked != Asked::Nothing {

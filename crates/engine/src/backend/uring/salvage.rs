@@ -47,7 +47,7 @@ impl Uring {
 
 fn is_receive(ledger: &mut Ledger, key: Key) -> bool {
     ledger.slots.get(key).is_some_and(|slot| {
-        let receives = matches!(slot.op, Some(Op::Receive { .. } | Op::ReceiveInto { .. }));
+        let receives = matches!(slot.op, Op::Receive { .. } | Op::ReceiveInto { .. });
         receives && slot.marks.asked != Asked::Nothing
     })
 }
@@ -58,22 +58,22 @@ fn end(ledger: &mut Ledger, key: Key, taken: bool) {
     let in_system = slot.marks.asked != Asked::Nothing;
     match &mut slot.op {
         // The engine's own, or waiting for others: started when those have ended.
-        Some(Op::Timeout { .. } | Op::Shutdown { .. }) | None => return,
-        Some(Op::Close { .. }) if !in_system => return,
-        Some(Op::Close { descriptor }) => {
+        Op::Timeout { .. } | Op::Shutdown { .. } => return,
+        Op::Close { .. } if !in_system => return,
+        Op::Close { descriptor } => {
             // The kernel closes within the enter that takes the entry, or on a thread of its own.
             if !taken {
                 system::close(descriptor.number());
             }
             return ledger.end(key, |_| Outcome::Done);
         }
-        Some(Op::Connect { .. }) => {
+        Op::Connect { .. } => {
             system::close(i32::try_from(slot.progress).expect("a socket's descriptor"));
         }
-        Some(Op::Read { memory, .. } | Op::ReceiveInto { memory, .. }) if in_system && taken => {
+        Op::Read { memory, .. } | Op::ReceiveInto { memory, .. } if in_system && taken => {
             leave_memory(memory);
         }
-        Some(_) => {}
+        _ => {}
     }
     ledger.fail(key, Error::Cancelled);
 }
