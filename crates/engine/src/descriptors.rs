@@ -49,33 +49,6 @@ impl Default for Descriptors {
 }
 
 impl Descriptors {
-    /// Which law an operation on this descriptor would break now.
-    #[inline]
-    pub(crate) fn misuse_of(
-        &self,
-        descriptor: Option<Descriptor>,
-        kind: OpKind,
-    ) -> Option<&'static str> {
-        let descriptor = descriptor?;
-        let Ok(index) = usize::try_from(descriptor.0) else {
-            return Some("a descriptor is not negative");
-        };
-        let state = self.states.get(index)?;
-        if state.closing != Key::NONE {
-            return Some("nothing is submitted on a descriptor behind its close (law 6)");
-        }
-        match kind {
-            OpKind::Send if state.sending => Some("one send is in flight per socket (law 5)"),
-            OpKind::Receive | OpKind::ReceiveInto if state.receiving => {
-                Some("one receive is in flight per socket")
-            }
-            OpKind::Accept if state.receiving => Some("one accept is in flight per listener"),
-            OpKind::Close => None,
-            _ if state.in_flight == u16::MAX => Some("a descriptor has 65,535 operations at most"),
-            _ => None,
-        }
-    }
-
     /// Whether a descriptor has operations in flight, its close included.
     pub(crate) fn is_in_use(&self, descriptor: Descriptor) -> bool {
         let state = usize::try_from(descriptor.0).ok().and_then(|index| self.states.get(index));
@@ -83,28 +56,51 @@ impl Descriptors {
     }
 
     /// Counts a beginning. False: it waits for others, and `end` gives it back.
+    ///
+    /// # Errors
+    /// Which law it would break; then it is not counted.
     #[inline]
-    pub(crate) fn begin(&mut self, descriptor: Descriptor, kind: OpKind, key: Key) -> bool {
-        let state = self.state(descriptor);
-        let waits = match kind {
-            OpKind::Close => state.in_flight > 0,
-            OpKind::Shutdown => state.sending,
-            _ => false,
+    pub(crate) fn begin(
+        &mut self,
+        descriptor: Descriptor,
+        kind: OpKind,
+        key: Key,
+    ) -> Result<bool, &'static str> {
+        let Ok(index) = usize::try_from(descriptor.0) else {
+            return Err("a descriptor is not negative");
         };
-        match kind {
-            OpKind::Close => state.closing = key,
-            _ => state.in_flight += 1,
+        let state = self.states.at(index);
+        if state.closing != Key::NONE {
+            return Err("nothing is submitted on a descriptor behind its close (law 6)");
         }
+        if state.in_flight == u16::MAX && kind != OpKind::Close {
+            return Err("a descriptor has 65,535 operations at most");
+        }
+        let mut waits = false;
         match kind {
+            OpKind::Send if state.sending => {
+                return Err("one send is in flight per socket (law 5)");
+            }
             OpKind::Send => state.sending = true,
+            OpKind::Receive | OpKind::ReceiveInto | OpKind::Accept if state.receiving => {
+                return Err("one receive or accept is in flight per socket");
+            }
             OpKind::Receive | OpKind::ReceiveInto | OpKind::Accept => state.receiving = true,
+            OpKind::Shutdown => waits = state.sending,
+            OpKind::Close => {
+                waits = state.in_flight > 0;
+                state.closing = key;
+            }
             _ => {}
+        }
+        if kind != OpKind::Close {
+            state.in_flight += 1;
         }
         if waits {
             state.awaited = true;
             self.waiting.entry(descriptor).or_default().push(Waiting { kind, key });
         }
-        !waits
+        Ok(!waits)
     }
 
     /// The system has given this number out. A close of the same number that has not completed
@@ -179,15 +175,17 @@ mod tests {
         let mut descriptors = Descriptors::default();
         let (seven, mut startable) = (Descriptor(7), Vec::new());
         let (old, new) = (Key::from_raw(1), Key::from_raw(2));
-        assert!(descriptors.begin(seven, OpKind::Close, old));
-        assert!(descriptors.misuse_of(Some(seven), OpKind::Receive).is_some());
+        let third = Key::from_raw(3);
+        assert_eq!(descriptors.begin(seven, OpKind::Close, old), Ok(true));
+        assert!(descriptors.begin(seven, OpKind::Receive, third).is_err());
         descriptors.arrive(seven);
-        assert_eq!(descriptors.misuse_of(Some(seven), OpKind::Receive), None);
-        assert!(descriptors.begin(seven, OpKind::Receive, Key::from_raw(3)));
-        assert!(!descriptors.begin(seven, OpKind::Close, new), "it waits for the receive");
+        assert_eq!(descriptors.begin(seven, OpKind::Receive, third), Ok(true));
+        let waits = descriptors.begin(seven, OpKind::Close, new);
+        assert_eq!(waits, Ok(false), "it waits for the receive");
         descriptors.end(seven, OpKind::Close, old, &mut startable);
-        assert!(descriptors.misuse_of(Some(seven), OpKind::Send).is_some(), "the new close stands");
-        descriptors.end(seven, OpKind::Receive, Key::from_raw(3), &mut startable);
+        let fourth = descriptors.begin(seven, OpKind::Send, Key::from_raw(4));
+        assert!(fourth.is_err(), "the new close stands");
+        descriptors.end(seven, OpKind::Receive, third, &mut startable);
         assert_eq!(startable, [new]);
     }
 
@@ -198,9 +196,9 @@ mod tests {
         let mut startable = Vec::new();
         let key = |number, round| Key::from_raw(10 * number + round);
         for (number, socket) in (0..3_u64).zip((0..3).map(Descriptor)) {
-            assert!(descriptors.begin(socket, OpKind::Send, key(number, 0)));
-            assert!(!descriptors.begin(socket, OpKind::Shutdown, key(number, 1)));
-            assert!(!descriptors.begin(socket, OpKind::Close, key(number, 2)));
+            assert_eq!(descriptors.begin(socket, OpKind::Send, key(number, 0)), Ok(true));
+            assert_eq!(descriptors.begin(socket, OpKind::Shutdown, key(number, 1)), Ok(false));
+            assert_eq!(descriptors.begin(socket, OpKind::Close, key(number, 2)), Ok(false));
         }
         let one = Descriptor(1);
         descriptors.end(one, OpKind::Send, key(1, 0), &mut startable);

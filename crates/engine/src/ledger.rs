@@ -56,20 +56,30 @@ impl Ledger {
     pub(crate) fn enter(&mut self, op: Op, token: u64, quiet: bool) -> (Key, bool) {
         let descriptor = op.descriptor();
         let kind = op.kind();
-        let misuse = misuse_of(&op).or_else(|| self.descriptors.misuse_of(descriptor, kind));
-        if misuse.is_some() || self.slots.is_full() {
-            self.refuse(op, token, misuse);
+        if self.slots.is_full() {
+            self.refuse(op, token, Error::Limit("operations_max"));
+            return (Key::NONE, false);
+        }
+        if let Some(sentence) = misuse_of(&op) {
+            self.refuse(op, token, Error::Misuse(sentence));
             return (Key::NONE, false);
         }
         let key = self.slots.insert(op, token, quiet);
         let Some(descriptor) = descriptor else { return (key, true) };
-        (key, self.descriptors.begin(descriptor, kind, key))
+        match self.descriptors.begin(descriptor, kind, key) {
+            Ok(starts) => (key, starts),
+            Err(sentence) => {
+                if let Some(slot) = self.slots.remove(key) {
+                    self.refuse(slot.op, token, Error::Misuse(sentence));
+                }
+                (Key::NONE, false)
+            }
+        }
     }
 
     /// An operation that broke a law or a limit has ended before it began: it has no key.
     #[cold]
-    fn refuse(&mut self, op: Op, token: u64, misuse: Option<&'static str>) {
-        let error = misuse.map_or(Error::Limit("operations_max"), Error::Misuse);
+    fn refuse(&mut self, op: Op, token: u64, error: Error) {
         self.push_failed(Key::NONE, token, error, Memory::of(op, 0));
     }
 

@@ -43,11 +43,20 @@ impl<T: Copy> Sheet<T> {
     /// The value of a number, which comes into being if need be.
     #[inline]
     pub(crate) fn at(&mut self, number: usize) -> &mut T {
-        if number >= self.len() {
-            let blank = self.blank;
-            self.grow(number, |_| blank);
-        }
-        &mut self[number]
+        let leaf = self.leaves.get(number / LEAF_VALUES).copied();
+        let leaf = leaf.unwrap_or_else(|| self.grow_blank(number));
+        // SAFETY: the remainder lies within the leaf.
+        let mut value = unsafe { leaf.add(number % LEAF_VALUES) };
+        // SAFETY: initialised when the leaf came, and lent as the sheet is.
+        unsafe { value.as_mut() }
+    }
+
+    /// The leaf of a number that had none.
+    #[cold]
+    fn grow_blank(&mut self, number: usize) -> NonNull<T> {
+        let blank = self.blank;
+        self.grow(number, |_| blank);
+        self.leaves[number / LEAF_VALUES]
     }
 
     /// Makes room for a number; what is new is filled by number.

@@ -187,10 +187,11 @@ impl Readiness {
     }
 
     fn readable(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
-        let op = ledger.slots.get(key).map(|slot| &mut slot.op);
-        match op.expect("a watch names live operations") {
+        let slot = ledger.slots.get(key).expect("a watch names live operations");
+        let token = slot.token;
+        match &mut slot.op {
             Op::Accept { .. } => self.accept(ledger, socket, key),
-            Op::Receive { .. } => self.receive(ledger, socket, key),
+            Op::Receive { .. } => self.receive(ledger, socket, key, token),
             Op::ReceiveInto { memory, .. } => {
                 let spare = memory.spare_capacity_mut();
                 // SAFETY: the spare capacity is the operation's own memory (law 3).

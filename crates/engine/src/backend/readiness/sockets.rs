@@ -100,7 +100,13 @@ impl Readiness {
     }
 
     #[inline]
-    pub(super) fn receive(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
+    pub(super) fn receive(
+        &mut self,
+        ledger: &mut Ledger,
+        socket: Descriptor,
+        key: Key,
+        token: u64,
+    ) {
         for _ in 0..READS_MAX {
             let Some(buffer) = ledger.chunks.take() else {
                 self.counts.starved += 1;
@@ -114,7 +120,7 @@ impl Readiness {
             match received {
                 Ok(count) if count > 0 => {
                     let chunk = ledger.chunks.lend(buffer, count, 0, key);
-                    ledger.deliver(key, Outcome::Received(chunk));
+                    ledger.deliver_to(key, token, Outcome::Received(chunk));
                     if count < CHUNK_BYTES {
                         return;
                     }
