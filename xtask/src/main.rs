@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod cargo;
+mod child;
 mod error;
 mod test;
 mod tidy;
