@@ -1,13 +1,11 @@
 //! `cargo xtask trace`: what one request costs in system calls, on each engine. Starts the real
 //! program and counts from outside; start-up and connecting are over before the count begins.
 
-mod load;
-
 use crate::cargo;
 use crate::child::{Killed, lines_of};
+use crate::client::{Client, Load};
 use crate::error::Error;
 use crate::tools::{self, STRACE};
-use load::{Client, Load};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
