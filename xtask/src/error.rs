@@ -10,11 +10,15 @@ pub(crate) enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     Toml {
         path: PathBuf,
         source: Box<toml::de::Error>,
     },
-    /// A TOML file that parses, but not as the table that the task expects.
+    /// A file that is not as the task expects.
     Shape {
         path: PathBuf,
         expected: &'static str,
@@ -46,6 +50,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Self::Write { path, source } => write!(f, "cannot write {}: {source}", path.display()),
             Self::Toml { path, source } => write!(f, "{} is no TOML: {source}", path.display()),
             Self::Shape { path, expected } => write!(f, "{}: expected {expected}", path.display()),
             Self::Spawn { program, source } => write!(f, "cannot start `{program}`: {source}"),

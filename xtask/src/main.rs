@@ -4,7 +4,11 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod cargo;
+mod child;
+mod client;
 mod error;
+mod instructions;
 mod test;
 mod tidy;
 mod tools;
@@ -39,6 +43,8 @@ enum Task {
     },
     /// Count the system calls of a request on each engine
     Trace(trace::Options),
+    /// Count the instructions of a request on each engine, and hold them against the figures
+    Instructions(instructions::Options),
     /// Measure: hands its arguments to the load generator (`cargo xtask bench --help`)
     #[command(disable_help_flag = true)]
     Bench {
@@ -53,6 +59,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&root, &options),
         Task::Tidy { root: other } => tidy(&other.unwrap_or(root)),
         Task::Trace(options) => trace::run(&root, &options),
+        Task::Instructions(options) => instructions::run(&root, &options),
         Task::Bench { arguments } => bench::run(&root, &arguments),
     };
     outcome.unwrap_or_else(|error| {

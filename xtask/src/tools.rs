@@ -50,6 +50,12 @@ pub(crate) const STRACE: Tool = Tool {
     variable: None,
     needed_by: NeededBy::Tests("strace_"),
 };
+pub(crate) const VALGRIND: Tool = Tool {
+    program: "valgrind",
+    origin: Origin::Debian("valgrind"),
+    variable: None,
+    needed_by: NeededBy::Step,
+};
 pub(crate) const CARGO_DENY: Tool = Tool {
     program: "cargo-deny",
     origin: Origin::Cargo("cargo-deny"),
@@ -64,7 +70,7 @@ pub(crate) const NGINX: Tool = Tool {
 };
 
 /// All of them, in the order in which they are named.
-const TOOLS: [&Tool; 5] = [&CHROMIUM, &CURL, &STRACE, &CARGO_DENY, &NGINX];
+const TOOLS: [&Tool; 6] = [&CHROMIUM, &CURL, &STRACE, &VALGRIND, &CARGO_DENY, &NGINX];
 
 impl Tool {
     pub(crate) fn is_here(&self) -> bool {

@@ -4,12 +4,13 @@
 mod counts;
 mod steps;
 
+use crate::cargo::{self, Compiler};
 use crate::error::Error;
 use crate::tools::{self, Tool};
 use counts::Counts;
 use std::fmt;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use steps::{Job, Machine, Plan, Step};
@@ -58,14 +59,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Error> {
 }
 
 fn inspect(root: &Path, missing: Vec<&'static Tool>) -> Machine {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let rustc = Command::new("rustc").arg("-vV").output();
-    let said = rustc.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let host = said.unwrap_or_default();
-    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
-    let host = host.to_owned();
-    Machine { root: root.to_owned(), target: root.join(target), missing, host, has_cargo }
+    let target = cargo::target_folder(root);
+    Machine { root: root.to_owned(), target, missing, host: Compiler::ask().host, has_cargo }
 }
 
 fn has_cargo(subcommand: &str) -> bool {
@@ -97,6 +92,11 @@ fn run_step(step: &Step, machine: &Machine, tests: &mut Counts) -> Row {
     let started = Instant::now();
     let outcome = match (step.plan)(machine) {
         Plan::Run(job) => run_job(job, machine, tests),
+        Plan::Count(count) => match count(&machine.root) {
+            Ok(counted) if counted.has_failed => Outcome::Failed("see above".to_owned()),
+            Ok(counted) => Outcome::Passed(counted.left_out),
+            Err(error) => Outcome::Failed(error.to_string()),
+        },
         Plan::Blocked(why) => Outcome::NotRun(why),
         Plan::Broken(why) => Outcome::Failed(why),
     };

@@ -2,7 +2,8 @@
 //! nothing itself.
 
 use crate::error::Error;
-use crate::tools::{NeededBy, Tool};
+use crate::instructions::{self, Outcome};
+use crate::tools::{NeededBy, Tool, VALGRIND};
 use std::path::{Path, PathBuf};
 
 /// One step: what it is for, and how its command is made on this machine.
@@ -25,6 +26,8 @@ pub(super) struct Machine {
 
 pub(super) enum Plan {
     Run(Job),
+    /// A check of our own, which prints what it finds.
+    Count(fn(&Path) -> Result<Outcome, Error>),
     /// Cannot run here, and a full test is not full without it.
     Blocked(String),
     /// Cannot run anywhere: the repository itself lacks something.
@@ -71,12 +74,17 @@ impl Job {
     }
 }
 
-pub(super) const STEPS: [Step; 10] = [
+pub(super) const STEPS: [Step; 11] = [
     Step { name: "fmt", purpose: "the layout is rustfmt's", plan: fmt },
     Step { name: "clippy", purpose: "no lint fires in the program and its examples", plan: clippy },
     Step { name: "clippy-tests", purpose: "no lint fires in the tests", plan: clippy_tests },
     Step { name: "test", purpose: "unit, law, browser and documentation tests; tidy", plan: test },
     Step { name: "build", purpose: "program, bench and examples build for release", plan: build },
+    Step {
+        name: "instructions",
+        purpose: "no request costs more instructions than it did",
+        plan: count_instructions,
+    },
     Step {
         name: "doc",
         purpose: "the documentation builds and its links lead somewhere",
@@ -141,6 +149,13 @@ fn build(_: &Machine) -> Plan {
     Plan::Run(Job::cargo(
         "build --release -p springtide-cli -p bench -p springtide --bins --examples",
     ))
+}
+
+fn count_instructions(machine: &Machine) -> Plan {
+    if machine.missing.contains(&&VALGRIND) {
+        return Plan::Blocked("valgrind is missing".to_owned());
+    }
+    Plan::Count(instructions::check)
 }
 
 fn doc(_: &Machine) -> Plan {
@@ -260,6 +275,13 @@ mod tests {
         for plan in [fmt, clippy, clippy_tests, deny] {
             assert!(matches!(plan(&machine), Plan::Blocked(_)));
         }
+    }
+
+    #[test]
+    fn instructions_are_counted_where_valgrind_is() {
+        let plan = |missing| count_instructions(&machine(missing, |_| true));
+        assert!(matches!(plan(vec![&VALGRIND]), Plan::Blocked(_)));
+        assert!(matches!(plan(vec![&NGINX]), Plan::Count(_)));
     }
 
     #[test]

@@ -1,16 +1,15 @@
 //! `cargo xtask trace`: what one request costs in system calls, on each engine. Starts the real
 //! program and counts from outside; start-up and connecting are over before the count begins.
 
-mod load;
-
+use crate::cargo;
+use crate::child::{Killed, lines_of};
+use crate::client::{Client, Load};
 use crate::error::Error;
 use crate::tools::{self, STRACE};
-use load::{Client, Load};
-use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 const ENGINES: [&str; 2] = ["uring", "epoll"];
@@ -35,7 +34,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Error> {
         println!("strace is missing; install with: {}", tools::install_line(&[&STRACE]));
         return Ok(ExitCode::from(2));
     }
-    build(root)?;
+    cargo::build_release(root, &["-p", "springtide-cli"])?;
     let mut code = ExitCode::SUCCESS;
     let chosen = |engine: &&&str| options.engine.as_deref().is_none_or(|only| only == **engine);
     for engine in ENGINES.iter().filter(chosen) {
@@ -57,17 +56,6 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Error> {
     Ok(code)
 }
 
-fn build(root: &Path) -> Result<(), Error> {
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--release", "-p", "springtide-cli"]).current_dir(root);
-    let program = "cargo build --release -p springtide-cli".to_owned();
-    match cargo.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Error::Refused { program, said: status.to_string() }),
-        Err(source) => Err(Error::Spawn { program, source }),
-    }
-}
-
 /// One server, one load, one count.
 fn trace(root: &Path, engine: &str, workers: usize, load: &Load) -> Result<Vec<Calls>, Error> {
     let server = Server::start(root, engine, workers)?;
@@ -79,17 +67,6 @@ fn trace(root: &Path, engine: &str, workers: usize, load: &Load) -> Result<Vec<C
     tracer.calls()
 }
 
-/// A child that does not outlive its owner.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // It may have ended by itself; either way nothing is left to do.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 struct Server {
     child: Killed,
     address: SocketAddr,
@@ -97,8 +74,7 @@ struct Server {
 
 impl Server {
     fn start(root: &Path, engine: &str, workers: usize) -> Result<Self, Error> {
-        let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-        let program = root.join(target).join("release/springtide");
+        let program = cargo::target_folder(root).join("release/springtide");
         let mut command = Command::new(&program);
         command.arg("serve").args(["--listen", "127.0.0.1:0"]);
         command.args(["--workers", &workers.to_string(), "--engine", engine]);
@@ -117,25 +93,6 @@ impl Server {
         }
         Err(Error::Refused { program: name, said: format!("no address in what it said: {said}") })
     }
-}
-
-/// What the child prints to either output, line by line; ends when it has closed both. The readers
-/// go on when nobody listens, so that the child never waits for a full pipe.
-fn lines_of(child: &mut Child) -> Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    let outputs: [Option<Box<dyn Read + Send>>; 2] = [
-        child.stdout.take().map(|output| Box::new(output) as _),
-        child.stderr.take().map(|output| Box::new(output) as _),
-    ];
-    for output in outputs.into_iter().flatten() {
-        let sender = sender.clone();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
-    }
-    receiver
 }
 
 /// The address in `… http://127.0.0.1:40123/ …`.

@@ -12,26 +12,26 @@ const REPLY_BYTES_MAX: usize = 64 * 1024;
 
 /// Every connection sends `pipelined` requests at once, `rounds` times; all of them in each round
 /// before the first reply is read.
-pub(super) struct Load {
-    pub(super) connections: usize,
-    pub(super) pipelined: usize,
-    pub(super) rounds: usize,
+pub(crate) struct Load {
+    pub(crate) connections: usize,
+    pub(crate) pipelined: usize,
+    pub(crate) rounds: usize,
 }
 
 impl Load {
-    pub(super) fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.connections * self.pipelined * self.rounds
     }
 }
 
 /// Connections that have each had one reply, so that what follows is requests only.
-pub(super) struct Client {
+pub(crate) struct Client {
     streams: Vec<TcpStream>,
     reply_bytes: usize,
 }
 
 impl Client {
-    pub(super) fn connect(address: SocketAddr, connections: usize) -> Result<Self, Error> {
+    pub(crate) fn connect(address: SocketAddr, connections: usize) -> Result<Self, Error> {
         let mut client = Self { streams: Vec::new(), reply_bytes: 0 };
         for _ in 0..connections {
             let failed = |source| Error::Network { doing: "connecting to the server", source };
@@ -46,7 +46,7 @@ impl Client {
     }
 
     /// Sends the load; every reply must be as long as the first and begin like it.
-    pub(super) fn drive(&mut self, load: &Load) -> Result<(), Error> {
+    pub(crate) fn drive(&mut self, load: &Load) -> Result<(), Error> {
         let burst = REQUEST.repeat(load.pipelined);
         let mut replies = vec![0; self.reply_bytes * load.pipelined];
         for _ in 0..load.rounds {
