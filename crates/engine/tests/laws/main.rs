@@ -92,6 +92,7 @@ laws! {
             many_sends_of_one_turn_arrive
             a_cancelled_send_tells_how_far_it_came
             a_send_to_a_half_closed_peer_is_cancelled
+            a_send_to_a_half_closed_peer_waits_for_room
             a_paused_receive_loses_nothing
             a_receive_into_memory_loses_nothing
             a_half_closed_peer_still_gets_what_is_sent

@@ -130,6 +130,13 @@ impl Shard {
         all
     }
 
+    /// The same, and whether it took all its time: nothing has cut its wait short.
+    pub(crate) fn turn_to_its_end(&mut self) -> (Vec<Completion>, bool) {
+        let soon = self.engine.now() + TURN;
+        let came = self.turn();
+        (came, self.engine.now() >= soon)
+    }
+
     /// A turn whose completions the next one gives.
     pub(crate) fn turn_on(&mut self) {
         let came = self.turn();

@@ -166,6 +166,42 @@ pub(crate) fn a_send_to_a_half_closed_peer_is_cancelled<S: Stage>(stage: &S) {
     }
 }
 
+/// Nor does such a peer cost turns while it does not read, and when it reads it gets everything.
+pub(crate) fn a_send_to_a_half_closed_peer_waits_for_room<S: Stage>(stage: &S) {
+    const ALL: usize = 32 << 20;
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let (socket, mut outside) = shard.meet(stage, &port);
+    outside.shutdown();
+    let send = shard.send(socket, pattern(0, ALL), 1);
+    let (mut bytes, mut is_sent) = (Vec::new(), false);
+    for read in [0, 1 << 20, 8 << 20] {
+        let patience = Patience::until("so much has come");
+        while bytes.len() < read {
+            outside.read(&mut bytes);
+            shard.turn_on();
+            patience.spend();
+        }
+        let patience = Patience::until("turns that wait");
+        let mut waited = 0;
+        while waited < 3 {
+            let (came, is_full) = shard.turn_to_its_end();
+            assert!(came.is_empty(), "32 MiB do not fit");
+            waited = if is_full { waited + 1 } else { 0 };
+            patience.spend();
+        }
+    }
+    let patience = Patience::until("the whole of it");
+    while bytes.len() < ALL || !is_sent {
+        outside.read(&mut bytes);
+        let came = shard.turn();
+        is_sent |=
+            came.iter().any(|one| one.key == send && matches!(one.outcome, Outcome::Sent(_)));
+        patience.spend();
+    }
+    assert_pattern(0, &bytes);
+}
+
 /// Law 7: pausing (cancelling) and resuming a receive under a flood loses and doubles nothing.
 pub(crate) fn a_paused_receive_loses_nothing<S: Stage>(stage: &S) {
     const ALL: usize = 4 << 20;

@@ -33,6 +33,10 @@ const ROOM: u32 = {
     libc::POLLOUT as u32
 };
 
+/// What a poll for room may answer that a send has something to say to: room, or that the
+/// connection is gone.
+pub(super) const ROOM_OR_GONE: i32 = (libc::POLLOUT | libc::POLLERR | libc::POLLHUP) as i32;
+
 impl Uring {
     /// Starts an operation, or starts it again after the kernel ended it early.
     pub(super) fn arm(&mut self, ledger: &mut Ledger, key: Key) {
@@ -106,9 +110,19 @@ impl Uring {
 
     /// Asks to be told when a send can go on.
     pub(super) fn await_room(&mut self, ledger: &mut Ledger, key: Key) {
+        self.ask_for_room(ledger, key, false);
+    }
+
+    /// Asks for room on a socket whose peer has ended its own side. A poll of the ring always asks
+    /// for that too, and it is always so; one that goes on tells it at once, but then what is new.
+    pub(super) fn await_room_again(&mut self, ledger: &mut Ledger, key: Key) {
+        self.ask_for_room(ledger, key, true);
+    }
+
+    fn ask_for_room(&mut self, ledger: &mut Ledger, key: Key, goes_on: bool) {
         let Some(slot) = ledger.slots.get(key) else { return };
         let Op::Send { socket, .. } = &slot.op else { return };
-        let entry = opcode::PollAdd::new(fd(*socket), ROOM).build();
+        let entry = opcode::PollAdd::new(fd(*socket), ROOM).multi(goes_on).build();
         slot.marks.asked = Asked::Room;
         self.push(key, entry);
     }

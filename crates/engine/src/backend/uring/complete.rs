@@ -4,6 +4,7 @@
 use io_uring::cqueue;
 
 use super::Uring;
+use super::arm::ROOM_OR_GONE;
 use crate::backend::{cancelled, end_filled, end_open, sent};
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
@@ -17,8 +18,10 @@ impl Uring {
     pub(super) fn completed(&mut self, ledger: &mut Ledger, key: Key, entry: &cqueue::Entry) {
         let slot = ledger.slots.get(key).expect("the kernel has live operations only (law 3)");
         let more = cqueue::more(entry.flags());
-        let asked = if more { Asked::Operation } else { Asked::Nothing };
-        let asked = std::mem::replace(&mut slot.marks.asked, asked);
+        let asked = slot.marks.asked;
+        if !more {
+            slot.marks.asked = Asked::Nothing;
+        }
         let kind = slot.op.kind();
         match kind {
             OpKind::Receive => {
@@ -29,7 +32,8 @@ impl Uring {
             OpKind::Send if asked == Asked::Operation && is_rest(slot, entry.result()) => {
                 ledger.end(key, sent);
             }
-            OpKind::Send => self.sent(ledger, key, entry.result(), asked),
+            OpKind::Send if asked == Asked::Operation => self.sent(ledger, key, entry.result()),
+            OpKind::Send => self.asked_for_room(ledger, key, entry.result(), more),
             OpKind::Accept => self.accepted(ledger, key, entry.result(), more),
             OpKind::ReceiveInto | OpKind::Read | OpKind::Open
                 if is_again(entry.result()) && !cancelled(ledger, key) =>
@@ -82,9 +86,8 @@ impl Uring {
     }
 
     #[inline]
-    fn sent(&mut self, ledger: &mut Ledger, key: Key, result: i32, asked: Asked) {
+    fn sent(&mut self, ledger: &mut Ledger, key: Key, result: i32) {
         let Some(slot) = ledger.slots.get(key) else { return };
-        let has_room = asked == Asked::Room && result > 0;
         let Ok(count) = usize::try_from(result) else {
             match is_again(result) {
                 true if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
@@ -93,9 +96,6 @@ impl Uring {
             }
             return;
         };
-        if has_room {
-            return self.send_on(ledger, key);
-        }
         slot.add_sent(count);
         let Op::Send { pieces, .. } = &slot.op else { return };
         if Ledger::unsent_of(pieces, slot.sent()) == 0 {
@@ -107,12 +107,18 @@ impl Uring {
         }
     }
 
-    /// There is room again, or the peer is gone, which the send will tell.
-    fn send_on(&mut self, ledger: &mut Ledger, key: Key) {
-        if cancelled(ledger, key) {
-            ledger.fail(key, Error::Cancelled);
-        } else {
-            self.arm_send(ledger, key);
+    /// An answer to the question for room. Who has ended its own side is no reason to try again.
+    fn asked_for_room(&mut self, ledger: &mut Ledger, key: Key, result: i32, more: bool) {
+        let may_go_on = result > 0 && result & ROOM_OR_GONE != 0;
+        match result {
+            _ if more && may_go_on => self.withdraw(key),
+            _ if more => {}
+            _ if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
+            // Withdrawn, because there was room.
+            result if may_go_on || -result == system::ECANCELED => self.arm_send(ledger, key),
+            result if result > 0 => self.await_room_again(ledger, key),
+            result if is_again(result) => self.await_room(ledger, key),
+            result => ledger.fail_errno(key, OpKind::Send, -result),
         }
     }
 

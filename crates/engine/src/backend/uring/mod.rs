@@ -182,6 +182,13 @@ impl Uring {
         entered.map_err(|error| Error::from_io(OpKind::Enter, &error))
     }
 
+    /// Asks the kernel to end what it has of an operation.
+    fn withdraw(&mut self, key: Key) {
+        let entry = opcode::AsyncCancel::new(key.raw()).build().user_data(CANCEL);
+        // SAFETY: a cancel points to nothing.
+        unsafe { self.ring.push(&entry) };
+    }
+
     fn drain(&mut self, ledger: &mut Ledger) {
         let mut batch = std::mem::take(&mut self.batch);
         self.ring.drain(&mut batch, COMPLETIONS_MAX);
@@ -213,9 +220,7 @@ impl Backend for Uring {
     fn cancel(&mut self, ledger: &mut Ledger, key: Key) {
         let Some(slot) = ledger.slots.get(key) else { return };
         if slot.marks.asked != Asked::Nothing {
-            let entry = opcode::AsyncCancel::new(key.raw()).build().user_data(CANCEL);
-            // SAFETY: a cancel points to nothing.
-            unsafe { self.ring.push(&entry) };
+            self.withdraw(key);
         } else {
             self.starved.retain(|starved| *starved != key);
             ledger.fail(key, Error::Cancelled);
