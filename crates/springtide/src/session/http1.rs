@@ -267,7 +267,9 @@ impl Http1 {
                 }
             }
             FileEvent::Broken { asker, .. } => {
-                self.busy().streams.pop_front();
+                let busy = self.busy();
+                busy.is_asked = false;
+                busy.streams.pop_front();
                 self.machine.abort_reply(asker.exchange);
             }
         }
