@@ -17,6 +17,7 @@ use springtide_engine::simulated::{Fault, Faults};
 use super::files::Directory;
 use super::stage::SYSTEM;
 use super::{Backend, Stage};
+use crate::running::Plan;
 use crate::{Files, Limits, Request, Server};
 
 /// How often a shard is frozen.
@@ -159,7 +160,7 @@ fn exchanges_survive_a_late_refusal() {
     let mut talks: Vec<Talk> = (0..CONNECTIONS).map(|number| Talk::new(number, &stage)).collect();
     for _ in 0..20 {
         let (engine, turns_left) = (Backend::Uring.engine(None), chance.below(20));
-        stage.move_over(Box::new(Refused { engine, turns_left }));
+        stage.move_over(Box::new(Refused { engine, turns_left, busy_left: 0 }));
         let mut is_refused = false;
         while !is_refused {
             talks.iter_mut().for_each(|talk| talk.act(&work, &mut chance, &stage));
@@ -179,7 +180,7 @@ fn exchanges_survive_a_late_refusal() {
 #[test]
 fn a_refused_shard_falls_back_once() {
     let refused = |turns_left| -> Box<dyn Handle> {
-        Box::new(Refused { engine: Backend::Epoll.engine(None), turns_left })
+        Box::new(Refused { engine: Backend::Epoll.engine(None), turns_left, busy_left: 0 })
     };
     for (spare, is_served) in [(Backend::Epoll.engine(None), true), (refused(0), false)] {
         let mut stage = Stage::new(Backend::Epoll, Server::new().get("/", || "here"));
@@ -190,6 +191,19 @@ fn a_refused_shard_falls_back_once() {
         stage.move_over(refused(1));
         stage.turn();
         assert_eq!(stage.run_to_end(spare).is_ok(), is_served);
+    }
+}
+
+/// The system frees an address some milliseconds after the server that had it: a restart tries it
+/// again, and no longer than that.
+#[test]
+fn a_busy_address_is_tried_again() {
+    for (busy_left, is_served) in [(0, true), (6, true), (7, false)] {
+        let mut server = Server::new().get("/", || "here").listen("127.0.0.1:0").unwrap();
+        let (engine, counts) = (Backend::Epoll.engine(None), server.metrics().add_shard());
+        let engine = Box::new(Refused { engine, turns_left: usize::MAX, busy_left });
+        let set_up = crate::running::set_up(engine, Plan::of(&mut server), counts);
+        assert_eq!(set_up.is_ok(), is_served, "busy {busy_left} times");
     }
 }
 
