@@ -9,6 +9,7 @@ mod tree;
 use crate::error::Error;
 use finder::{Finder, Verdict};
 use mutant::{Mutant, StandsFor};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -22,7 +23,7 @@ use tree::Tree;
 ///     A second send on a socket is taken while the first is in flight.
 ///
 ///     pitfall: two sends in flight reorder the stream
-///     found-by: laws streams::sends_keep_their_order
+///     found-by: laws sends_keep_their_order
 ///
 /// Finders are the programs of tests `proto` (http1), `loom`, `engine` (unit tests), `laws`,
 /// `server` (unit tests of springtide) and `threads` (its server test), each with parts of names of
@@ -30,9 +31,9 @@ use tree::Tree;
 /// that `git diff -U1` gives; line numbers in it do not matter, but its old lines must stand in
 /// their file exactly once.
 ///
-/// First the finders run without a mutant, and must pass. A finder that says nothing for 20 s
-/// has found its mutant; one that does not build has not. The copy and what is built from it stay in
-/// the folder `mutants` beside the build's own, for the next run.
+/// First the finders run without a mutant, and must pass. A finder that says nothing for 20 s has
+/// found its mutant; one that does not build has not. The copy and what is built from it stay in the
+/// folder `mutants` of the target folder, for the next run.
 ///
 /// Exits with 1 when a mutant is missed, does not build, or no longer applies.
 #[derive(Debug, clap::Args)]
@@ -65,7 +66,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Error> {
     }
     let mut missed = Vec::new();
     for (number, mutant) in (1..).zip(&mutants) {
-        print!("{number:>3}/{}  ", mutants.len());
+        print!("{number:>3}/{}  {:<34}", mutants.len(), mutant.name);
+        // Shown while it is looked for; a terminal that is gone shows nothing anyway.
+        let _ = std::io::stdout().flush();
         if !is_found(mutant, &tree)? {
             missed.push(mutant.name.as_str());
         }
@@ -134,13 +137,13 @@ fn is_found(mutant: &Mutant, tree: &Tree) -> Result<bool, Error> {
     match looked {
         Ok(Verdict::Found(what)) => {
             let what: String = what.chars().take(100).collect();
-            println!("{name:<34}{took:>6.1} s  {}: {what}", finder.name());
+            println!("{took:>6.1} s  {}: {what}", finder.name());
             return Ok(true);
         }
         Ok(Verdict::Passed) => {
-            println!("{name:<34}{took:>6.1} s  MISSED by {}: {breaks}", finder.name());
+            println!("{took:>6.1} s  MISSED by {}: {breaks}", finder.name());
         }
-        Err(error) => println!("{name:<34}{took:>6.1} s  NOT TRIED: {error}"),
+        Err(error) => println!("{took:>6.1} s  NOT TRIED: {error}"),
     }
     Ok(false)
 }

@@ -98,11 +98,11 @@ mod tests {
 
     #[test]
     fn a_head_says_what_and_who() {
-        let head = "It breaks\na thing.\n\npitfall: two sends\nfound-by: laws streams::\n";
+        let head = "It breaks\na thing.\n\npitfall: two sends\nfound-by: laws sends_keep\n";
         let mutant = Mutant::parse("m", &format!("{head}{DIFF}")).unwrap();
         assert_eq!(mutant.breaks, "It breaks a thing.");
         assert_eq!(mutant.stands_for, StandsFor::Pitfall("two sends".to_owned()));
-        assert_eq!(mutant.finder, Finder::parse("laws streams::").unwrap());
+        assert_eq!(mutant.finder, Finder::parse("laws sends_keep").unwrap());
         assert_eq!(mutant.files.len(), 1);
     }
 
