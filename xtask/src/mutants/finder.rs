@@ -159,9 +159,13 @@ struct Group(Child);
 
 impl Drop for Group {
     fn drop(&mut self) {
+        // Once it has been waited for, its number may be somebody else's.
+        if !matches!(self.0.try_wait(), Ok(None)) {
+            return;
+        }
         let mut kill = Command::new("kill");
-        kill.args(["-KILL", "--", &format!("-{}", self.0.id())]).stderr(Stdio::null());
-        // It has ended by itself, mostly.
+        kill.args(["-KILL", "--", &format!("-{}", self.0.id())]);
+        // Where there is no such program, at least the child ends.
         let _ = kill.status();
         let _ = self.0.kill();
         let _ = self.0.wait();
