@@ -10,6 +10,10 @@ pub(crate) enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     Toml {
         path: PathBuf,
         source: Box<toml::de::Error>,
@@ -40,12 +44,25 @@ pub(crate) enum Error {
     UnknownStep {
         name: String,
     },
+    UnknownMutant {
+        name: String,
+    },
+    /// A program of tests that ran none.
+    NoTest {
+        filters: String,
+    },
+    /// A mutant that cannot be made.
+    Mutant {
+        name: String,
+        why: String,
+    },
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Self::Write { path, source } => write!(f, "cannot write {}: {source}", path.display()),
             Self::Toml { path, source } => write!(f, "{} is no TOML: {source}", path.display()),
             Self::Shape { path, expected } => write!(f, "{}: expected {expected}", path.display()),
             Self::Spawn { program, source } => write!(f, "cannot start `{program}`: {source}"),
@@ -55,6 +72,11 @@ impl fmt::Display for Error {
             Self::UnknownStep { name } => {
                 write!(f, "no step is called `{name}`; `cargo xtask test --list` names them")
             }
+            Self::UnknownMutant { name } => {
+                write!(f, "no mutant is called `{name}`; they lie in crates/sim/mutants")
+            }
+            Self::NoTest { filters } => write!(f, "no test has a name with one of: {filters}"),
+            Self::Mutant { name, why } => write!(f, "the mutant {name} does not apply: {why}"),
         }
     }
 }

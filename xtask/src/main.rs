@@ -5,6 +5,7 @@
 
 mod bench;
 mod error;
+mod mutants;
 mod test;
 mod tidy;
 mod tools;
@@ -39,6 +40,7 @@ enum Task {
     },
     /// Count the system calls of a request on each engine
     Trace(trace::Options),
+    Mutants(mutants::Options),
     /// Measure: hands its arguments to the load generator (`cargo xtask bench --help`)
     #[command(disable_help_flag = true)]
     Bench {
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&root, &options),
         Task::Tidy { root: other } => tidy(&other.unwrap_or(root)),
         Task::Trace(options) => trace::run(&root, &options),
+        Task::Mutants(options) => mutants::run(&root, &options),
         Task::Bench { arguments } => bench::run(&root, &arguments),
     };
     outcome.unwrap_or_else(|error| {
