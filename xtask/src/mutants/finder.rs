@@ -33,7 +33,7 @@ const fn tests(name: &'static str, build: &'static [&'static str], folder: &'sta
 }
 
 /// All of them: those that need least to be built come first.
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     tests("proto", &["test", "-p", "springtide-proto", "--test", "http1"], "crates/proto"),
     Kind {
         variables: &[("RUSTFLAGS", "--cfg loom")],
@@ -43,6 +43,7 @@ const KINDS: [Kind; 7] = [
     tests("laws", &["test", "-p", "springtide-engine", "--test", "laws"], "crates/engine"),
     tests("server", &["test", "-p", "springtide", "--lib"], "crates/springtide"),
     tests("threads", &["test", "-p", "springtide", "--test", "server"], "crates/springtide"),
+    tests("worlds", &["test", "-p", "springtide", "--test", "worlds"], "crates/springtide"),
     Kind { is_simulator: true, ..tests("sim", &["build", "-p", "springtide-sim"], "crates/sim") },
 ];
 
