@@ -118,7 +118,8 @@ laws! {
             no_count_is_an_error
             a_small_ring_keeps_every_order;
         fairness:
-            small_messages_pass_beside_a_flood;
+            small_messages_pass_beside_a_flood
+            a_burst_comes_in_several_turns;
         files:
             files_are_opened_and_read
             no_path_leads_out_of_the_root
