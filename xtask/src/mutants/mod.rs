@@ -28,9 +28,8 @@ use tree::Tree;
 /// Finders are the programs of tests `proto` (http1), `loom`, `engine` (unit tests), `laws`,
 /// `server` (unit tests of springtide), `threads` (its server test) and `worlds` (its tests in
 /// simulated worlds), each with parts of names of tests, and `sim`, which plays up to 20,000
-/// histories. The diff behind the head is of any form
-/// that `git diff -U1` gives; line numbers in it do not matter, but its old lines must stand in
-/// their file exactly once.
+/// histories. The diff behind the head is of any form that `git diff -U1` gives; line numbers in it
+/// do not matter, but its old lines must stand in their file exactly once.
 ///
 /// First the finders run without a mutant, and must pass. A finder that says nothing for 20 s has
 /// found its mutant; one that does not build has not. The copy and what is built from it stay in the
