@@ -44,6 +44,18 @@ pub(crate) enum Error {
     UnknownStep {
         name: String,
     },
+    UnknownMutant {
+        name: String,
+    },
+    /// A program of tests that ran none.
+    NoTest {
+        filters: String,
+    },
+    /// A mutant that cannot be made.
+    Mutant {
+        name: String,
+        why: String,
+    },
 }
 
 impl fmt::Display for Error {
@@ -60,6 +72,11 @@ impl fmt::Display for Error {
             Self::UnknownStep { name } => {
                 write!(f, "no step is called `{name}`; `cargo xtask test --list` names them")
             }
+            Self::UnknownMutant { name } => {
+                write!(f, "no mutant is called `{name}`; they lie in crates/sim/mutants")
+            }
+            Self::NoTest { filters } => write!(f, "no test has a name with one of: {filters}"),
+            Self::Mutant { name, why } => write!(f, "the mutant {name} does not apply: {why}"),
         }
     }
 }

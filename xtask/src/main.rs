@@ -9,6 +9,7 @@ mod child;
 mod client;
 mod error;
 mod instructions;
+mod mutants;
 mod test;
 mod tidy;
 mod tools;
@@ -45,6 +46,7 @@ enum Task {
     Trace(trace::Options),
     /// Count the instructions of a request on each engine, and hold them against the figures
     Instructions(instructions::Options),
+    Mutants(mutants::Options),
     /// Measure: hands its arguments to the load generator (`cargo xtask bench --help`)
     #[command(disable_help_flag = true)]
     Bench {
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Task::Tidy { root: other } => tidy(&other.unwrap_or(root)),
         Task::Trace(options) => trace::run(&root, &options),
         Task::Instructions(options) => instructions::run(&root, &options),
+        Task::Mutants(options) => mutants::run(&root, &options),
         Task::Bench { arguments } => bench::run(&root, &arguments),
     };
     outcome.unwrap_or_else(|error| {

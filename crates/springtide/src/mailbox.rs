@@ -85,3 +85,25 @@ pub(crate) fn stop_all(neighbours: &[Neighbour]) {
         neighbour.mailbox.send(Message::Drain { within_ms: 0 });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::Backend;
+    use std::time::Duration;
+
+    /// Whoever has sent woke the engine that the shard had then: the new one must not wait.
+    #[test]
+    fn a_message_to_the_engine_before_wakes_the_new_one() {
+        for backend in [Backend::Uring, Backend::Epoll, Backend::Poll] {
+            let (before, mut engine) = (backend.engine(None), backend.engine(None));
+            let mailbox = Mailbox::new(before.waker());
+            mailbox.send(Message::Drain { within_ms: 0 });
+            mailbox.wake_with(engine.waker());
+            let late = engine.now() + Duration::from_secs(10);
+            engine.turn(Some(late), &mut Vec::new()).unwrap();
+            assert!(engine.now() < late, "{backend:?} has waited");
+            assert!(matches!(mailbox.next(), Some(Message::Drain { .. })));
+        }
+    }
+}

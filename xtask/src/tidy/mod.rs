@@ -165,7 +165,7 @@ fn table(root: &Path, path: &str, text: &str) -> Result<Table, Error> {
 }
 
 /// Asks git, with the check on the folder's owner off: a build machine may run as somebody else.
-fn listed_by_git(root: &Path) -> Result<Vec<String>, Error> {
+pub(crate) fn listed_by_git(root: &Path) -> Result<Vec<String>, Error> {
     let mut git = Command::new("git");
     git.args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others"]);
     git.arg("--exclude-standard").current_dir(root);

@@ -218,3 +218,25 @@ pub(crate) fn a_small_queue_loses_nothing<S: Stage>(stage: &S) {
     }
     assert!(came.iter().all(|came| *came == 500));
 }
+
+/// The same for connections that come at once: whoever waits is accepted, and nobody is told of it.
+pub(crate) fn a_small_queue_accepts_all<S: Stage>(stage: &S) {
+    let options = EngineOptions { cq_entries: 16, ring_chunks: 64, ..EngineOptions::default() };
+    let mut shard = Shard::with(stage, &options);
+    let port = shard.listen();
+    let mut accepted = 0;
+    let mut outsides = Vec::new();
+    for round in 1..=5 {
+        shard.turn_on();
+        outsides.extend((0..100).map(|_| stage.connect(&port.address)));
+        let patience = Patience::until("everybody is accepted");
+        while accepted < round * 100 {
+            for completion in shard.turn() {
+                let is_accepted = matches!(completion.outcome, Outcome::Accepted(_));
+                assert!(is_accepted && completion.more, "{completion:?}");
+                accepted += 1;
+            }
+            patience.spend();
+        }
+    }
+}

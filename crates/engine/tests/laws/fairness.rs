@@ -3,7 +3,7 @@
 
 use springtide_engine::{Handle, Outcome};
 
-use crate::shard::Shard;
+use crate::shard::{Patience, Shard, received};
 use crate::stage::{Outside, Stage};
 
 /// Beside a flooder and a bulk uploader every small message is echoed within three turns.
@@ -49,4 +49,32 @@ pub(crate) fn small_messages_pass_beside_a_flood<S: Stage>(stage: &S) {
     }
     assert!(bulk > 1 << 20, "the uploader came on: {bulk}");
     assert!(shard.engine.in_flight() >= 4);
+}
+
+/// More connections have bytes than a turn takes from the system: what a burst needs of memory until
+/// the turn's end is bounded, and the rest is not late by more than a few turns.
+pub(crate) fn a_burst_comes_in_several_turns<S: Stage>(stage: &S) {
+    const ALL: usize = 600;
+    const TURN_MAX: usize = 480;
+    let mut shard = Shard::new(stage);
+    // poll(2) tells of all that are ready, and a world takes no memory of the system.
+    if !matches!(shard.engine.name(), "uring" | "epoll") {
+        return;
+    }
+    let port = shard.listen();
+    let mut ends: Vec<_> = (0..ALL).map(|_| shard.meet(stage, &port)).collect();
+    for (socket, outside) in &mut ends {
+        shard.receive(*socket, 1);
+        assert_eq!(outside.write(b"here"), 4);
+    }
+    let patience = Patience::until("all have their bytes");
+    let mut bytes = 0;
+    while bytes < ALL * 4 {
+        let came = shard.turn();
+        assert!(came.len() <= TURN_MAX, "a turn brought {} completions", came.len());
+        bytes += came.iter().filter_map(received).map(|chunk| chunk.len()).sum::<usize>();
+        patience.spend();
+    }
+    drop(shard);
+    ends.iter().for_each(|(socket, _)| stage.close(*socket));
 }

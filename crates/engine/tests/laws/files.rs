@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::time::Duration;
 
-use springtide_engine::{Descriptor, Handle, Metadata, Op, Outcome};
+use springtide_engine::{Descriptor, Error, Handle, Memory, Metadata, Op, Outcome};
 
 use crate::shard::{Patience, Shard, assert_pattern, pattern};
 use crate::stage::Stage;
@@ -106,4 +106,29 @@ pub(crate) fn cold_files_are_read<S: Stage>(stage: &S) {
         bytes.extend(more);
     }
     assert_pattern(0, &bytes);
+}
+
+/// Laws 3 and 4: a read that is cancelled while a disk may be at work still ends, and its memory is
+/// the caller's only then.
+pub(crate) fn a_cancelled_read_keeps_its_memory<S: Stage>(stage: &S) {
+    const ALL: usize = 8 << 20;
+    const PART: usize = 64 << 10;
+    stage.write_file("cold", &pattern(0, ALL));
+    stage.cool("cold");
+    let mut shard = Shard::new(stage);
+    let root = shard.engine.open_directory(stage.root()).unwrap();
+    let (file, _) = opened(&mut shard, root, "cold");
+    // Far apart, so that no read warms the next one.
+    for start in (0..ALL).step_by(1 << 20) {
+        let (memory, offset) = (Vec::with_capacity(PART), start as u64);
+        let key = shard.submit(Op::Read { file, memory, offset }, 1);
+        shard.cancel(key);
+        match shard.last(key) {
+            Outcome::Filled(memory) => assert_pattern(start, &memory),
+            Outcome::Failed(Error::Cancelled, Memory::Buffer(memory)) => {
+                assert!(memory.is_empty(), "{} bytes of a cancelled read", memory.len());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

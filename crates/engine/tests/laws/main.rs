@@ -113,16 +113,19 @@ laws! {
             over_the_budget_is_a_named_error
             an_exhausted_ring_parks_and_resumes
             buffers_from_other_threads_wake_who_waits
-            a_small_queue_loses_nothing;
+            a_small_queue_loses_nothing
+            a_small_queue_accepts_all;
         lengths:
             no_count_is_an_error
             a_small_ring_keeps_every_order;
         fairness:
-            small_messages_pass_beside_a_flood;
+            small_messages_pass_beside_a_flood
+            a_burst_comes_in_several_turns;
         files:
             files_are_opened_and_read
             no_path_leads_out_of_the_root
-            cold_files_are_read;
+            cold_files_are_read
+            a_cancelled_read_keeps_its_memory;
         time:
             timeouts_come_in_order
             a_waker_ends_a_wait;

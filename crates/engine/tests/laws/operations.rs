@@ -214,6 +214,17 @@ pub(crate) fn stale_keys_are_ignored<S: Stage>(stage: &S) {
     }
     shard.cancel(second);
     assert_cancelled(&shard.last(second), OpKind::Timeout);
+    let port = shard.listen();
+    let (socket, mut outside) = shard.meet(stage, &port);
+    let gone = shard.receive(socket, 3);
+    shard.cancel(gone);
+    shard.last(gone);
+    let receive = shard.receive(socket, 4);
+    shard.cancel(gone);
+    assert_eq!(outside.write(b"here"), 4);
+    shard.wait("the bytes", |completion| received(completion).map(drop));
+    shard.cancel(receive);
+    assert_cancelled(&shard.last(receive), OpKind::Receive);
 }
 
 /// A descriptor's number comes back; the bytes of the new connection never go to the old token.

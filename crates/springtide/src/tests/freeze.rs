@@ -16,6 +16,7 @@ use springtide_engine::simulated::{Fault, Faults};
 use super::files::Directory;
 use super::stage::SYSTEM;
 use super::{Backend, Stage};
+use crate::running::Plan;
 use crate::{Files, Limits, Request, Server};
 
 /// How often a shard is frozen.
@@ -160,7 +161,7 @@ fn exchanges_survive_a_late_refusal() {
     let mut talks: Vec<Talk> = (0..CONNECTIONS).map(|number| Talk::new(number, &stage)).collect();
     for _ in 0..20 {
         let (engine, turns_left) = (Backend::Uring.engine(None), chance.below(20));
-        stage.move_over(Box::new(Refused { engine, turns_left }));
+        stage.move_over(Box::new(Refused { engine, turns_left, busy_left: 0 }));
         let mut is_refused = false;
         while !is_refused {
             talks.iter_mut().for_each(|talk| talk.act(&work, &mut chance, &stage));
@@ -182,9 +183,26 @@ fn a_refused_shard_goes_on() {
     let mut stage = Stage::new(Backend::Epoll, Server::new().get("/", || "here"));
     let mut peer = stage.connect();
     assert!(stage.talk(&mut peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 100).ends_with(b"here"));
-    stage.move_over(Box::new(Refused { engine: Backend::Epoll.engine(None), turns_left: 1 }));
+    stage.move_over(Box::new(Refused {
+        engine: Backend::Epoll.engine(None),
+        turns_left: 1,
+        busy_left: 0,
+    }));
     stage.turn();
     stage.run_to_end(Backend::Epoll.engine(None));
+}
+
+/// The system frees an address some milliseconds after the server that had it: a restart tries it
+/// again, and no longer than that.
+#[test]
+fn a_busy_address_is_tried_again() {
+    for (busy_left, is_served) in [(0, true), (6, true), (7, false)] {
+        let mut server = Server::new().get("/", || "here").listen("127.0.0.1:0").unwrap();
+        let (engine, counts) = (Backend::Epoll.engine(None), server.metrics().add_shard());
+        let engine = Box::new(Refused { engine, turns_left: usize::MAX, busy_left });
+        let set_up = crate::running::set_up(engine, Plan::of(&mut server), counts);
+        assert_eq!(set_up.is_ok(), is_served, "busy {busy_left} times");
+    }
 }
 
 /// A connection's name stays, wherever its shard goes, and is nobody else's before or after.

@@ -51,4 +51,27 @@ fn what_connections_took_goes_back(backend: Backend) {
     assert!(closed.spare_bytes <= open.spare_bytes.max(before.spare_bytes), "{closed:?}");
 }
 
-over_all_backends!(what_connections_took_goes_back);
+/// Everybody asks at once for more than what is kept of buffers.
+fn what_is_spare_is_bounded(backend: Backend) {
+    const PIPELINED: usize = 10;
+    let mut stage = Stage::new(backend, Server::new().get("/", || "x".repeat(1_000) + "~"));
+    let mut peers: Vec<Peer> = (0..AT_ONCE).map(|_| stage.connect()).collect();
+    stage.until(|stage| (stage.counts().connections_open == AT_ONCE).then_some(()));
+    let requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(PIPELINED);
+    for peer in &mut peers {
+        assert_eq!(peer.write(&requests), requests.len());
+    }
+    for peer in &mut peers {
+        let mut replies = Vec::new();
+        stage.until(|_| {
+            peer.read(&mut replies);
+            let ends = replies.iter().filter(|byte| **byte == b'~').count();
+            (ends == PIPELINED).then_some(())
+        });
+    }
+    stage.turn();
+    let held = stage.held();
+    assert!(held.spare_bytes <= 512 << 10, "{held:?}");
+}
+
+over_all_backends!(what_connections_took_goes_back, what_is_spare_is_bounded);

@@ -5,16 +5,20 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use springtide_engine::{
-    Address, Completion, Descriptor, Error, Handle, Key, ListenOptions, Moment, Op, Stats, Waker,
+    Address, Completion, Descriptor, Error, Handle, Key, ListenOptions, Moment, Op, OpKind, Stats,
+    Waker,
 };
 
 /// EPERM, as a filter of system calls gives it.
 const REFUSAL: Error = Error::LateRefusal { errno: 1 };
+const EADDRINUSE: i32 = 98;
 
 /// An engine that is refused after so many turns.
 pub(super) struct Refused {
     pub(super) engine: Box<dyn Handle>,
     pub(super) turns_left: usize,
+    /// How often an address that it listens on is busy before.
+    pub(super) busy_left: usize,
 }
 
 impl Handle for Refused {
@@ -56,6 +60,10 @@ impl Handle for Refused {
     }
 
     fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
+        if self.busy_left > 0 {
+            self.busy_left -= 1;
+            return Err(Error::system(OpKind::Listen, EADDRINUSE));
+        }
         self.engine.listen(options)
     }
 
