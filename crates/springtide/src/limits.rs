@@ -16,14 +16,15 @@ pub struct Limits {
     /// Limits of HTTP/1.1: heads, bodies, deadlines, exchanges in flight.
     pub http1: http1::Limits,
     /// Bytes that wait to be sent on one connection, above which nothing more is received and no
-    /// further request is handled; it goes on at half of it. Default 1 MiB.
+    /// further request is handled; it goes on at half of it. One reply may exceed it; what is being
+    /// sent already, 512 KiB at most, does not count. Default 1 MiB.
     pub outbox_bytes_max: usize,
     /// Bytes received on one connection and not handled yet, above which nothing more is received;
     /// it goes on at half of it. A pause takes effect up to 33 chunks (132 KiB) later. Default
     /// 64 KiB.
     pub inbox_bytes_max: usize,
-    /// How long a peer may take for each 256 KiB that are sent, before its connection is closed.
-    /// Default 30 s.
+    /// How long a peer may take nothing at all of what is sent to it, before its connection is
+    /// closed; up to an eighth more, because that is how often it is looked at. Default 30 s.
     pub send_timeout_ms: u64,
     /// How long a connection that was closed from here may take to end its side. Default 2 s.
     pub linger_timeout_ms: u64,
@@ -49,7 +50,8 @@ impl Default for Limits {
 pub(crate) const EXCHANGES_PER_TURN_MAX: u32 = 32;
 /// The most bytes of one connection that are handled in one turn (law 9).
 pub(crate) const BYTES_PER_TURN_MAX: usize = 128 << 10;
-/// The most bytes of one send: what a slow peer must take within the send's timeout.
-pub(crate) const SEND_BYTES_MAX: usize = 256 << 10;
+/// The most bytes of one send: what a connection holds beside what waits, and for how long one
+/// connection is copied from at a time. A file of 1 MiB takes a tenth more with half of it.
+pub(crate) const SEND_BYTES_MAX: usize = 512 << 10;
 /// Below this many bytes waiting to be sent, the next piece of a streamed file is read.
 pub(crate) const STREAM_LOW_BYTES: usize = 256 << 10;
