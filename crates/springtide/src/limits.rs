@@ -17,7 +17,7 @@ pub struct Limits {
     pub http1: http1::Limits,
     /// Bytes that wait to be sent on one connection, above which nothing more is received and no
     /// further request is handled; it goes on at half of it. One reply may exceed it; what is being
-    /// sent already, 512 KiB at most, does not count. Default 1 MiB.
+    /// sent already, 1 MiB at most, does not count. Default 1 MiB.
     pub outbox_bytes_max: usize,
     /// Bytes received on one connection and not handled yet, above which nothing more is received;
     /// it goes on at half of it. A pause takes effect up to 33 chunks (132 KiB) later. Default
@@ -51,7 +51,7 @@ pub(crate) const EXCHANGES_PER_TURN_MAX: u32 = 32;
 /// The most bytes of one connection that are handled in one turn (law 9).
 pub(crate) const BYTES_PER_TURN_MAX: usize = 128 << 10;
 /// The most bytes of one send: what a connection holds beside what waits, and for how long one
-/// connection is copied from at a time. A file of 1 MiB takes a tenth more with half of it.
-pub(crate) const SEND_BYTES_MAX: usize = 512 << 10;
+/// connection is copied from at a time. With less, a file of 1 MB costs more than the mark allows.
+pub(crate) const SEND_BYTES_MAX: usize = 1 << 20;
 /// Below this many bytes waiting to be sent, the next piece of a streamed file is read.
 pub(crate) const STREAM_LOW_BYTES: usize = 256 << 10;
