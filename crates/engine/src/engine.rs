@@ -41,6 +41,14 @@ pub trait Handle {
     /// key is ignored.
     fn cancel(&mut self, key: Key);
 
+    /// How many bytes of a send the peer's system has taken; less than zero while it has yet to
+    /// take what was sent before. Two looks that are alike: it has taken nothing in between. None
+    /// for a stale key and for what is no send. Each look asks the system.
+    ///
+    /// Over a Unix socket the system counts the memory of what waits, not its bytes: there only
+    /// whether two looks are alike says anything.
+    fn send_progress(&mut self, key: Key) -> Option<i64>;
+
     /// Submits, waits until something has ended, `deadline` has come or the waker is used, and
     /// appends what has ended.
     ///
@@ -307,6 +315,13 @@ impl Handle for Engine {
             }
         }
         self.stats.cancels += 1;
+    }
+
+    fn send_progress(&mut self, key: Key) -> Option<i64> {
+        let slot = self.ledger.slots.get(key)?;
+        let Op::Send { socket, .. } = &slot.op else { return None };
+        let (gone, waiting) = (i64::from(slot.progress), self.backend.waiting_bytes(*socket));
+        Some(gone - i64::from(waiting))
     }
 
     fn turn(

@@ -12,6 +12,8 @@ const HEAD_TIMEOUT_MS: u64 = 10_000;
 const BODY_TIMEOUT_MS: u64 = 30_000;
 const IDLE_TIMEOUT_MS: u64 = 60_000;
 const SEND_TIMEOUT_MS: u64 = 30_000;
+/// How late a peer may be cut that takes nothing: it is looked at eight times in the timeout.
+const SEND_LATE_MS: u64 = SEND_TIMEOUT_MS / 8;
 const LINGER_TIMEOUT_MS: u64 = 2_000;
 /// What a deadline may come late by where no request of a connection is under way: it is asked for
 /// when the last reply has gone.
@@ -166,7 +168,7 @@ impl Actor {
     /// When a peer that reads nothing looks whether it was cut.
     pub(crate) fn wakes_ms(&self) -> Option<u64> {
         let waits = self.is_deaf() && !self.is_over && self.peer.is_some();
-        waits.then_some(self.last_act_ms + SEND_TIMEOUT_MS)
+        waits.then_some(self.last_act_ms + SEND_TIMEOUT_MS + SEND_LATE_MS)
     }
 
     /// Whether it waits for something other than a deadline: a reply, or the end behind the last.

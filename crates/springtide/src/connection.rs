@@ -2,8 +2,10 @@
 //! It names no protocol, and closes nothing that has an operation in flight (law 6).
 
 mod freeze;
+mod patience;
 
 pub(crate) use freeze::FrozenConnection;
+pub(crate) use patience::Patience;
 
 use springtide_engine::{Chunk, Completion, Descriptor, Key, Memory, Op, Outcome, Piece};
 
@@ -29,7 +31,7 @@ pub(crate) struct Connection {
     send: Key,
     /// When the wheel asks for this connection, at the latest.
     filed_ms: u64,
-    /// When the send in flight began, or until when the peer may take to end its side.
+    /// When the send in flight began or was looked at last, or when the lingering began.
     since_ms: u64,
     traffic: Option<Box<Traffic>>,
     stage: Option<Box<dyn Stage>>,
@@ -275,9 +277,7 @@ impl Connection {
     /// Gives traffic back in which nothing waits.
     #[inline]
     fn rest(&mut self, room: &mut Room) {
-        let idle =
-            self.traffic.take_if(|traffic| traffic.inbox.is_empty() && traffic.outbox.is_empty());
-        if let Some(traffic) = idle {
+        if let Some(traffic) = self.traffic.take_if(|traffic| traffic.is_idle()) {
             room.put_traffic(traffic);
         }
     }
@@ -288,7 +288,10 @@ impl Connection {
         room.counts.bytes_sent += bytes as u64;
         room.put_pieces(pieces);
         self.send = Key::NONE;
-        let waiting = self.traffic.as_ref().map_or(0, |traffic| traffic.outbox.len());
+        let waiting = self.traffic.as_mut().map_or(0, |traffic| {
+            traffic.patience = Patience::default();
+            traffic.outbox.len()
+        });
         self.session.sent(waiting, room);
         if self.has_more_to_handle() {
             self.handle_inbox(room);
@@ -362,10 +365,7 @@ impl Connection {
             return;
         }
         match self.state {
-            State::Open if self.is_stalled(room) => {
-                room.counts.deadlines_total += 1;
-                self.give_up(room);
-            }
+            State::Open if self.send != Key::NONE => self.look_at_send(room),
             State::Open => {
                 let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
                 self.session.on_deadline(&mut traffic.outbox, room);
@@ -376,16 +376,25 @@ impl Connection {
         }
     }
 
-    fn is_stalled(&self, room: &Room) -> bool {
-        self.send != Key::NONE
-            && room.now_ms.saturating_sub(self.since_ms) >= room.limits.send_timeout_ms
+    /// Looks whether the peer takes what is sent to it.
+    fn look_at_send(&mut self, room: &mut Room) {
+        self.since_ms = room.now_ms;
+        let taken = room.requests.engine.borrow_mut().send_progress(self.send);
+        let Some(taken) = taken else { return };
+        let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+        if traffic.patience.is_over(taken, Patience::least(&room.limits)) {
+            room.counts.deadlines_total += 1;
+            self.give_up(room);
+        }
     }
 
     /// When something must have happened.
     #[inline]
     fn deadline_ms(&self, room: &Room) -> u64 {
         match self.state {
-            State::Open if self.send != Key::NONE => self.since_ms + room.limits.send_timeout_ms,
+            State::Open if self.send != Key::NONE => {
+                self.since_ms + Patience::step_ms(room.limits.send_timeout_ms)
+            }
             // While the server itself is behind, the peer is not to blame.
             State::Open if self.is_paused || self.is_ready => NEVER,
             State::Open => self.session.next_deadline_ms(room).unwrap_or(NEVER),

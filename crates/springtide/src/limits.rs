@@ -16,15 +16,21 @@ pub struct Limits {
     /// Limits of HTTP/1.1: heads, bodies, deadlines, exchanges in flight.
     pub http1: http1::Limits,
     /// Bytes that wait to be sent on one connection, above which nothing more is received and no
-    /// further request is handled; it goes on at half of it. Default 1 MiB.
+    /// further request is handled; it goes on at half of it. One reply may exceed it; what is being
+    /// sent already, 1 MiB at most, does not count. Default 1 MiB.
     pub outbox_bytes_max: usize,
     /// Bytes received on one connection and not handled yet, above which nothing more is received;
     /// it goes on at half of it. A pause takes effect up to 33 chunks (132 KiB) later. Default
     /// 64 KiB.
     pub inbox_bytes_max: usize,
-    /// How long a peer may take for each 256 KiB that are sent, before its connection is closed.
-    /// Default 30 s.
+    /// How long a peer may take nothing of what is sent to it, or less than
+    /// [`send_rate_min`](Self::send_rate_min), before its connection is closed; up to an eighth
+    /// more, because that is how often it is looked at. Default 30 s.
     pub send_timeout_ms: u64,
+    /// What a peer has to take of what is sent to it, in bytes a second and in the mean over
+    /// [`send_timeout_ms`](Self::send_timeout_ms). Nothing is asked of it while nothing waits for
+    /// it. At 0 a byte within that time is enough. Default 1 KiB.
+    pub send_rate_min: u64,
     /// How long a connection that was closed from here may take to end its side. Default 2 s.
     pub linger_timeout_ms: u64,
     /// Open connections of the whole server, beyond which accepting pauses, and what was accepted
@@ -39,6 +45,7 @@ impl Default for Limits {
             outbox_bytes_max: 1 << 20,
             inbox_bytes_max: 64 << 10,
             send_timeout_ms: 30_000,
+            send_rate_min: 1 << 10,
             linger_timeout_ms: 2_000,
             connections_max: usize::MAX,
         }
@@ -49,7 +56,8 @@ impl Default for Limits {
 pub(crate) const EXCHANGES_PER_TURN_MAX: u32 = 32;
 /// The most bytes of one connection that are handled in one turn (law 9).
 pub(crate) const BYTES_PER_TURN_MAX: usize = 128 << 10;
-/// The most bytes of one send: what a slow peer must take within the send's timeout.
-pub(crate) const SEND_BYTES_MAX: usize = 256 << 10;
+/// The most bytes of one send: what a connection holds beside what waits, and for how long one
+/// connection is copied from at a time. With less, a file of 1 MB costs more than the mark allows.
+pub(crate) const SEND_BYTES_MAX: usize = 1 << 20;
 /// Below this many bytes waiting to be sent, the next piece of a streamed file is read.
 pub(crate) const STREAM_LOW_BYTES: usize = 256 << 10;

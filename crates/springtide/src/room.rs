@@ -6,6 +6,7 @@ use std::rc::Rc;
 use springtide_engine::{Op, PIECES_MAX, Piece};
 use springtide_proto::{Inbox, Outbox};
 
+use crate::connection::Patience;
 use crate::date::Date;
 use crate::files::{FileService, RootId};
 use crate::limits::{Limits, SEND_BYTES_MAX};
@@ -47,7 +48,7 @@ pub(crate) struct Room {
     pieces: Vec<Vec<Piece>>,
 }
 
-/// What a connection holds only while bytes wait in one direction or the other.
+/// What a connection holds only while something waits in one direction or the other.
 #[derive(Default)]
 pub(crate) struct Traffic {
     pub(crate) inbox: Inbox,
@@ -55,6 +56,15 @@ pub(crate) struct Traffic {
     /// What is left of a send that was cut short, as it is to go on the wire: only while the
     /// connection is being frozen.
     pub(crate) sending: Vec<Piece>,
+    /// With a peer that takes its time for the send in flight.
+    pub(crate) patience: Patience,
+}
+
+impl Traffic {
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.inbox.is_empty() && self.outbox.is_empty() && !self.patience.has_begun()
+    }
 }
 
 /// How many of each are kept for the next connection that needs one: what a turn needs at a time.

@@ -183,7 +183,9 @@ impl Shard {
         if !(room.ready.is_empty() && room.dirty.is_empty() && self.due.is_empty()) {
             return Some(Moment::ZERO);
         }
+        // Once patience is over everything was given up: only the last operations have to end.
         let stop = self.standing.stopping.as_ref().map(|stopping| stopping.until_ms);
+        let stop = stop.filter(|until_ms| *until_ms > room.now_ms);
         let next = self.wheel.next_ms().into_iter().chain(stop).min();
         next.map(Moment::from_milliseconds)
     }

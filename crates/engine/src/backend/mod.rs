@@ -75,6 +75,11 @@ pub(crate) trait Backend {
         system::peer_address(socket)
     }
 
+    /// How many bytes that were sent on a socket its peer's system has not taken yet.
+    fn waiting_bytes(&self, socket: Descriptor) -> u32 {
+        system::waiting_bytes(socket)
+    }
+
     /// Opens a directory that files are opened beneath.
     fn open_directory(&mut self, path: &std::path::Path) -> Result<Descriptor, Error> {
         system::open_directory(path).map(system::into_descriptor)

@@ -15,6 +15,7 @@ mod files;
 mod late;
 mod lengths;
 mod operations;
+mod progress;
 mod quiet;
 mod refused;
 mod refusing;
@@ -100,6 +101,9 @@ laws! {
             a_reset_is_a_peer_that_is_gone
             two_that_forward_never_stall
             last_bytes_come_before_the_end;
+        progress:
+            a_send_tells_its_progress
+            progress_begins_behind_what_was_sent;
         accepting:
             a_cancelled_accept_keeps_its_connections
             listeners_share_a_port_on_request_only

@@ -4,7 +4,7 @@
 
 use springtide_engine::{Completion, Descriptor, Key, Memory, Op, Outcome, Piece};
 
-use super::{Connection, NEVER, State};
+use super::{Connection, NEVER, Patience, State};
 use crate::files::FrozenAsk;
 use crate::peer::PeerId;
 use crate::room::Room;
@@ -28,8 +28,10 @@ pub(crate) struct FrozenConnection {
     is_over: bool,
     has_excess: bool,
     needs_bytes: bool,
-    /// When the send began, or the lingering: their deadlines go on. The session has its own.
+    /// When the send began or was looked at last, or when the lingering began: their deadlines go
+    /// on. The session has its own.
     since_ms: u64,
+    patience: Patience,
     session: FrozenSession,
 }
 
@@ -89,11 +91,13 @@ impl Connection {
         self.send = Key::NONE;
         let before: usize = pieces.iter().map(|piece| piece.as_slice().len()).sum();
         room.counts.bytes_sent += before.min(sent) as u64;
+        let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         if sent >= before {
+            traffic.patience = Patience::default();
             return room.put_pieces(pieces);
         }
-        let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         traffic.sending = rest_of(pieces, sent);
+        traffic.patience.cut(sent);
     }
 
     /// Goes to another shard as soon as it can: everything in flight is cancelled, and when it has
@@ -175,6 +179,7 @@ impl Connection {
             has_excess: self.has_excess,
             needs_bytes: self.needs_bytes,
             since_ms: self.since_ms,
+            patience: traffic.patience,
             session: self.session.freeze(asks, room),
         })
     }
@@ -188,6 +193,7 @@ impl Connection {
     ) -> Self {
         let FrozenConnection { id, socket, unread, sending, unsent, stage, session, .. } = frozen;
         let mut traffic = room.take_traffic();
+        traffic.patience = frozen.patience;
         traffic.inbox.append(&unread);
         unsent.into_iter().for_each(|piece| traffic.outbox.push(piece));
         let who = Who { place, socket };

@@ -2,6 +2,9 @@
 //! A leak is found by what should have been dropped, not by measuring memory.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use springtide_engine::simulated::{Fault, Faults};
 
 use super::{Backend, Stage, over_all_backends};
 use crate::{Request, Server};
@@ -18,6 +21,21 @@ fn a_shard_leaves_nothing_behind(backend: Backend) {
     assert!(witness.upgrade().is_some());
     drop(stage);
     assert!(witness.upgrade().is_none(), "the shard's parts keep each other alive");
+}
+
+/// A shard that has lost its patience waits for its last closes as for anything else.
+#[test]
+fn the_last_closes_are_waited_for() {
+    let mut stage = Stage::with_world(Backend::Simulated, Server::new(), |world| {
+        world.set_faults(Faults::default().with(Fault::Delayed, 1.0));
+    });
+    let _peers = [stage.connect(), stage.connect()];
+    stage.advance(Duration::from_secs(1));
+    stage.advance(Duration::from_secs(1));
+    assert_eq!(stage.counts().connections_open, 2);
+    // A close for each connection and one for the listener, each as late as it may be.
+    let turns = stage.turns_to_end();
+    assert!(turns <= 20, "it took {turns} turns");
 }
 
 over_all_backends!(a_shard_leaves_nothing_behind);

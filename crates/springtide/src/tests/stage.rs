@@ -194,6 +194,17 @@ impl Stage {
         assert!(matches!(self.shard().run(), Ok(Ran::ToItsEnd)));
     }
 
+    /// Tells the shard to stop at once, and how many turns it takes to its end.
+    pub(crate) fn turns_to_end(&mut self) -> u64 {
+        self.mailbox.send(Message::Drain { within_ms: 0 });
+        let before = self.turns;
+        while self.shard().turn().unwrap() {
+            self.turns += 1;
+            assert!(self.turns < TURNS_MAX, "it never ends");
+        }
+        self.turns - before
+    }
+
     /// The names of all connections.
     pub(crate) fn peers(&mut self) -> BTreeSet<PeerId> {
         let peers = self.shard().peers();

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use super::{Backend, Stage, over_simulated_backends};
-use crate::Server;
+use super::{Backend, Peer, Stage, over_simulated_backends};
+use crate::{Limits, Server};
 
 fn stage(backend: Backend) -> Stage {
     Stage::new(backend, Server::new().get("/", || "root").post("/", || "posted"))
 }
 
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A head has ten seconds from its first byte, however its bytes come.
@@ -79,19 +80,40 @@ fn a_stalled_body_is_refused(backend: Backend) {
     assert!(received.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&received));
 }
 
+/// How long a send in flight may take from one look at it to the next, of a timeout of 30 s.
+const LOOK: Duration = Duration::from_millis(3750);
+
+/// Lets time pass as a server on a real clock does: no deadline comes late.
+fn pass(stage: &mut Stage, mut time: Duration) {
+    const STEP: Duration = Duration::from_millis(125);
+    while !time.is_zero() {
+        stage.advance(time.min(STEP));
+        time = time.saturating_sub(STEP);
+    }
+}
+
+/// A stage and a peer that has asked for much, of which nothing more fits.
+fn asked_for_much(backend: Backend) -> (Stage, Peer) {
+    asked_for_much_at(backend, Limits::default().send_rate_min)
+}
+
+fn asked_for_much_at(backend: Backend, send_rate_min: u64) -> (Stage, Peer) {
+    let limits = Limits { send_rate_min, ..Limits::default() };
+    let server = Server::new().get("/", || "x".repeat(1 << 20)).get("/small", || "small");
+    let mut stage = Stage::new(backend, server.limits(limits));
+    let mut peer = stage.connect();
+    assert_eq!(peer.write(REQUEST), REQUEST.len());
+    stage.advance(Duration::ZERO);
+    (stage, peer)
+}
+
 /// A peer that reads nothing is cut when its send makes no progress, and others are not.
 fn a_stalled_reader_is_cut(backend: Backend) {
-    let server = Server::new().get("/", || "x".repeat(1 << 20)).get("/small", || "small");
-    let mut stage = Stage::new(backend, server);
-    let mut stalled = stage.connect();
-    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    assert_eq!(stalled.write(request), request.len());
-    for _ in 0..5 {
-        stage.turn();
-    }
-    stage.advance(SECOND * 29);
+    let (mut stage, _stalled) = asked_for_much(backend);
+    let edge = LOOK + SECOND * 30;
+    pass(&mut stage, edge - Duration::from_millis(1));
     assert_eq!(stage.counts().deadlines_total, 0);
-    stage.advance(SECOND * 2);
+    stage.advance(Duration::from_millis(1));
     assert_eq!(stage.counts().deadlines_total, 1);
     assert_eq!(stage.counts().connections_open, 0);
     let mut good = stage.connect();
@@ -99,7 +121,59 @@ fn a_stalled_reader_is_cut(backend: Backend) {
     assert!(reply.ends_with(b"small"));
 }
 
-/// A peer that reads slowly and goes on reading is not cut, however long the whole takes.
+/// Who takes a kilobyte a second is not cut, and who takes a little less is.
+fn a_trickle_is_cut(backend: Backend) {
+    let enough = usize::try_from(LOOK.as_millis()).unwrap() * 1024 / 1000;
+    for (bytes, is_cut) in [(enough, false), (enough - 1, true)] {
+        let (mut stage, mut slow) = asked_for_much(backend);
+        let mut received = Vec::new();
+        for _ in 0..100 {
+            slow.read_at_most(bytes, &mut received);
+            pass(&mut stage, LOOK);
+        }
+        assert_eq!(stage.counts().deadlines_total == 1, is_cut, "{bytes} bytes each time");
+    }
+}
+
+/// Where no rate is asked for, a peer that takes a single byte before each deadline is not cut,
+/// whenever it begins to; one that stops is cut, not before the timeout is over, and in time.
+fn a_peer_that_takes_a_byte_is_not_cut(backend: Backend) {
+    let timeout = SECOND * 30;
+    for begin_ms in [0, 1, 3749, 3750, 3751, 29_999, 30_000] {
+        let (mut stage, mut slow) = asked_for_much_at(backend, 0);
+        pass(&mut stage, Duration::from_millis(begin_ms));
+        let mut received = Vec::new();
+        for takes in 1..=6 {
+            slow.read_at_most(1, &mut received);
+            assert_eq!(received.len(), takes);
+            pass(&mut stage, timeout);
+            assert_eq!(stage.counts().deadlines_total, 0, "take {takes} of {begin_ms} ms");
+        }
+        // The last byte was taken a timeout ago: it may have been seen at the next look only.
+        pass(&mut stage, LOOK);
+        assert_eq!(stage.counts().deadlines_total, 1, "{begin_ms} ms");
+    }
+}
+
+/// How long a peer let one reply wait does not count against it at the next one.
+fn each_send_has_its_own_time(backend: Backend) {
+    let (mut stage, mut peer) = asked_for_much(backend);
+    pass(&mut stage, SECOND * 25);
+    let mut received = stage.talk(&mut peer, b"", 1 << 20);
+    stage.advance(Duration::ZERO);
+    peer.read(&mut received);
+    let head = received.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    assert_eq!(received.len(), head + 4 + (1 << 20), "all of the first reply is there");
+    assert_eq!(peer.write(REQUEST), REQUEST.len());
+    stage.advance(Duration::ZERO);
+    pass(&mut stage, SECOND * 30);
+    assert_eq!(stage.counts().deadlines_total, 0);
+    pass(&mut stage, LOOK);
+    assert_eq!(stage.counts().deadlines_total, 1);
+}
+
+/// A peer that reads slowly and goes on reading is not cut, however long the whole takes, and how
+/// slowly a single send goes.
 fn a_slow_reader_is_not_cut(backend: Backend) {
     let server = Server::new().get("/", || "x".repeat(8 << 20));
     let mut stage = Stage::new(backend, server);
@@ -109,11 +183,11 @@ fn a_slow_reader_is_not_cut(backend: Backend) {
     let (mut received, mut seconds) = (Vec::new(), 0);
     while !slow.is_ended() {
         slow.read_at_most(32 << 10, &mut received);
-        stage.advance(SECOND);
-        seconds += 1;
+        stage.advance(SECOND * 5);
+        seconds += 5;
     }
     assert!(received.ends_with(b"xxxx") && received.len() > 8 << 20, "{} bytes", received.len());
-    assert!(seconds > 100, "it took {seconds} s");
+    assert!(seconds > 1000, "it took {seconds} s");
     assert_eq!(stage.counts().deadlines_total, 0);
 }
 
@@ -183,6 +257,9 @@ over_simulated_backends!(
     a_silent_connection_is_closed,
     a_stalled_body_is_refused,
     a_stalled_reader_is_cut,
+    a_trickle_is_cut,
+    a_peer_that_takes_a_byte_is_not_cut,
+    each_send_has_its_own_time,
     a_slow_reader_is_not_cut,
     lingering_ends,
     who_is_done_is_not_waited_for,

@@ -332,6 +332,12 @@ impl Backend for Simulated {
         Ok(state.network.addresses(end).1)
     }
 
+    fn waiting_bytes(&self, socket: Descriptor) -> u32 {
+        let state = self.world.state.borrow();
+        let waiting = state.table.socket(socket).map_or(0, |end| state.network.on_the_way(end));
+        u32::try_from(waiting).expect("a stream is bounded")
+    }
+
     fn open_directory(&mut self, path: &Path) -> Result<Descriptor, Error> {
         let state = &mut *self.world.state.borrow_mut();
         let error = |errno| Error::system(OpKind::Open, errno);

@@ -153,6 +153,15 @@ pub(crate) unsafe fn send_vectors(fd: RawFd, vectors: &[libc::iovec]) -> Result<
     check(unsafe { libc::sendmsg(fd, &raw const header, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
 }
 
+/// Bytes that were sent and that the peer's system has not acknowledged (tcp(7), SIOCOUTQ); on a
+/// Unix socket the memory of what the peer has not read. None where the system does not tell.
+pub(crate) fn waiting_bytes(socket: Descriptor) -> u32 {
+    let mut waiting: libc::c_int = 0;
+    // SAFETY: the call writes one int, which outlives it.
+    let returned = unsafe { libc::ioctl(socket.0, libc::TIOCOUTQ, &raw mut waiting) };
+    if returned == 0 { u32::try_from(waiting).unwrap_or(0) } else { 0 }
+}
+
 pub(crate) fn shutdown_write(fd: RawFd) -> Result<(), i32> {
     // SAFETY: shutdown takes no pointers.
     check(unsafe { libc::shutdown(fd, libc::SHUT_WR) } as isize).map(drop)

@@ -38,6 +38,10 @@ impl Handle for Refused {
         self.engine.cancel(key);
     }
 
+    fn send_progress(&mut self, key: Key) -> Option<i64> {
+        self.engine.send_progress(key)
+    }
+
     fn turn(
         &mut self,
         deadline: Option<Moment>,
