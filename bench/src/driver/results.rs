@@ -22,8 +22,8 @@ pub(super) fn section(row: &Row, outcome: &Outcome, options: &Options, seed: u64
     } else {
         speed_table(&mut text, outcome);
     }
-    if let Some(mark) = row.mark {
-        line(&mut text, &mark_line(mark, outcome));
+    for mark in row.marks {
+        line(&mut text, &mark_line(*mark, outcome));
     }
     text.push('\n');
     for (server, reason) in &outcome.missing {
@@ -168,10 +168,10 @@ fn memory_table(text: &mut String, outcome: &Outcome) {
 
 fn mark_line(mark: Mark, outcome: &Outcome) -> String {
     let mut text = String::new();
-    let (server, floor) = (mark.server.name(), mark.floor.name());
+    let (server, to) = (mark.server.name(), mark.to.name());
     // Writing to a String cannot fail.
-    let _ = write!(text, "\nMark: {server} ≤ {:.2} × {floor}: ", mark.ratio_max);
-    match ratio(outcome, mark.server, mark.floor) {
+    let _ = write!(text, "\nMark: {server} ≤ {:.2} × {to}: ", mark.ratio_max);
+    match ratio(outcome, mark.server, mark.to) {
         None => text.push_str("not measured."),
         Some(spread) => {
             let met = if spread.median <= mark.ratio_max { "met" } else { "**missed**" };
