@@ -75,6 +75,14 @@ pub(crate) fn check(returned: isize) -> Result<usize, i32> {
     usize::try_from(returned).map_err(|_| io::Error::last_os_error().raw_os_error().unwrap_or(EIO))
 }
 
+/// What a system call returned that was made directly. The C library's functions of the same names
+/// are points where a thread may be cancelled, and in a program with several threads every call of
+/// one marks its beginning and its end by locked instructions.
+#[inline]
+pub(crate) fn check_direct(returned: libc::c_long) -> Result<usize, i32> {
+    check(isize::try_from(returned).unwrap_or(-1))
+}
+
 pub(crate) fn monotonic_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid timespec that outlives the call.

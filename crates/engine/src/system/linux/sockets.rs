@@ -8,7 +8,7 @@ use std::path::Path;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::{EADDRINUSE, EIO, check};
+use super::{EADDRINUSE, EIO, check, check_direct};
 use crate::error::{Error, OpKind};
 use crate::op::Descriptor;
 use crate::options::Address;
@@ -128,16 +128,24 @@ pub(crate) fn accept(listener: RawFd) -> Result<RawFd, i32> {
 /// # Safety
 /// `target` must be valid for writes of `length` bytes.
 pub(crate) unsafe fn receive(fd: RawFd, target: *mut u8, length: usize) -> Result<usize, i32> {
-    // SAFETY: the caller vouches for `target`.
-    check(unsafe { libc::recv(fd, target.cast(), length, libc::MSG_DONTWAIT) })
+    let (flags, no_address) = (libc::MSG_DONTWAIT, std::ptr::null_mut::<libc::sockaddr>());
+    let no_length = std::ptr::null_mut::<libc::socklen_t>();
+    // SAFETY: the caller vouches for `target`; no address is asked for.
+    check_direct(unsafe {
+        libc::syscall(libc::SYS_recvfrom, fd, target, length, flags, no_address, no_length)
+    })
 }
 
 /// Sends without blocking what fits.
 #[inline]
 pub(crate) fn send(fd: RawFd, bytes: &[u8]) -> Result<usize, i32> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    let (address, length) = (bytes.as_ptr(), bytes.len());
+    let nobody = std::ptr::null::<libc::sockaddr>();
     // SAFETY: the slice is valid for reads of its length.
-    check(unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) })
+    check_direct(unsafe {
+        libc::syscall(libc::SYS_sendto, fd, address, length, flags, nobody, 0_usize)
+    })
 }
 
 /// Sends without blocking what fits of several slices.
@@ -149,8 +157,9 @@ pub(crate) unsafe fn send_vectors(fd: RawFd, vectors: &[libc::iovec]) -> Result<
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
     header.msg_iov = vectors.as_ptr().cast_mut();
     header.msg_iovlen = vectors.len();
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the header and its vectors outlive the call; the caller vouches for their memory.
-    check(unsafe { libc::sendmsg(fd, &raw const header, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
+    check_direct(unsafe { libc::syscall(libc::SYS_sendmsg, fd, &raw const header, flags) })
 }
 
 /// Bytes that were sent and that the peer's system has not acknowledged (tcp(7), SIOCOUTQ); on a

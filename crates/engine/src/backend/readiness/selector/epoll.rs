@@ -72,12 +72,13 @@ impl Selector for Epoll {
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<(), i32> {
         let milliseconds = system::milliseconds_up(timeout);
-        let room = i32::try_from(EVENTS_MAX).expect("a few hundred");
-        // SAFETY: the events are valid for writes of `room` elements and outlive the call.
-        let count = unsafe {
-            libc::epoll_wait(self.epoll.as_raw_fd(), self.events.as_mut_ptr(), room, milliseconds)
-        };
-        let count = system::check(count as isize)?;
+        let (epoll, events) = (self.epoll.as_raw_fd(), self.events.as_mut_ptr());
+        let no_signals = std::ptr::null::<libc::sigset_t>();
+        // SAFETY: the events are valid for writes of EVENTS_MAX elements and outlive the call.
+        let count = system::check_direct(unsafe {
+            let number = libc::SYS_epoll_pwait;
+            libc::syscall(number, epoll, events, EVENTS_MAX, milliseconds, no_signals, 0_usize)
+        })?;
         for event in &self.events[..count] {
             let events = event.events;
             let failed = events & FAILED != 0;
