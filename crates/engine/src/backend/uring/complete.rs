@@ -14,46 +14,39 @@ use crate::system;
 
 impl Uring {
     #[inline]
-    pub(super) fn completed(&mut self, ledger: &mut Ledger, key: Key, entry: &cqueue::Entry) {
+    pub(super) fn completed(&mut self, ledger: &mut Ledger, key: Key, result: i32, flags: u32) {
         let slot = ledger.slots.get(key).expect("the kernel has live operations only (law 3)");
-        let more = cqueue::more(entry.flags());
+        let more = cqueue::more(flags);
         let asked = if more { Asked::Operation } else { Asked::Nothing };
         let asked = std::mem::replace(&mut slot.marks.asked, asked);
         let kind = slot.op.kind();
         match kind {
             OpKind::Receive => {
                 let token = slot.token;
-                self.received(ledger, key, token, entry, more);
+                self.received(ledger, key, token, result, flags);
             }
             // Mostly everything has gone at once.
-            OpKind::Send if asked == Asked::Operation && is_rest(slot, entry.result()) => {
+            OpKind::Send if asked == Asked::Operation && is_rest(slot, result) => {
                 ledger.end(key, sent);
             }
-            OpKind::Send => self.sent(ledger, key, entry.result(), asked),
-            OpKind::Accept => self.accepted(ledger, key, entry.result(), more),
+            OpKind::Send => self.sent(ledger, key, result, asked),
+            OpKind::Accept => self.accepted(ledger, key, result, more),
             OpKind::ReceiveInto | OpKind::Read | OpKind::Open
-                if is_again(entry.result()) && !cancelled(ledger, key) =>
+                if is_again(result) && !cancelled(ledger, key) =>
             {
                 self.counts.rearmed += 1;
                 self.arm(ledger, key);
             }
-            _ => Self::ended(ledger, key, kind, entry.result()),
+            _ => Self::ended(ledger, key, kind, result),
         }
     }
 
     #[inline]
-    fn received(
-        &mut self,
-        ledger: &mut Ledger,
-        key: Key,
-        token: u64,
-        entry: &cqueue::Entry,
-        more: bool,
-    ) {
-        let number = cqueue::buffer_select(entry.flags());
+    fn received(&mut self, ledger: &mut Ledger, key: Key, token: u64, result: i32, flags: u32) {
+        let number = cqueue::buffer_select(flags);
         if let Some(number) = number {
             let buffer = self.buffers.take(number);
-            match usize::try_from(entry.result()) {
+            match usize::try_from(result) {
                 Ok(length) if length > 0 => {
                     let chunk = ledger.chunks.lend(buffer, length, number, key);
                     ledger.deliver_to(key, token, Outcome::Received(chunk));
@@ -61,10 +54,10 @@ impl Uring {
                 _ => self.buffers.provide(number, buffer),
             }
         }
-        if more {
+        if cqueue::more(flags) {
             return;
         }
-        match entry.result() {
+        match result {
             0 => ledger.end(key, |_| Outcome::EndOfStream),
             _ if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
             // Whoever gets these bytes may end the receive before the next turn.
