@@ -1,7 +1,7 @@
 //! Law 9: nobody's bytes keep the others waiting.
 //! Waiting is counted in turns, so that a slow machine changes nothing.
 
-use springtide_engine::{Handle, Outcome};
+use springtide_engine::{EngineOptions, Handle, Outcome};
 
 use crate::shard::Shard;
 use crate::stage::{Outside, Stage};
@@ -49,4 +49,44 @@ pub(crate) fn small_messages_pass_beside_a_flood<S: Stage>(stage: &S) {
     }
     assert!(bulk > 1 << 20, "the uploader came on: {bulk}");
     assert!(shard.engine.in_flight() >= 4);
+}
+
+/// 3,000 connections have something to say, 20 of them much: a turn takes 480 completions of the
+/// system and the rest of one connection's share, and everybody is heard before long.
+pub(crate) fn thousands_at_once_take_bounded_turns<S: Stage>(stage: &S) {
+    const ALL: usize = 3000;
+    const FLOODS: usize = 20;
+    let options = EngineOptions { ring_chunks: 1024, ..EngineOptions::default() };
+    let mut shard = Shard::with(stage, &options);
+    let port = shard.listen();
+    let mut ends: Vec<_> = (0..ALL).map(|_| shard.meet(stage, &port)).collect();
+    for ((socket, _), token) in ends.iter().zip(0..) {
+        shard.receive(*socket, token);
+    }
+    shard.turn();
+    let block = vec![7; 1 << 20];
+    // The kernel behind a ring, and the world, deal in smaller portions.
+    let turns_max = if S::IS_URING || S::IS_SIMULATED { 1000 } else { 20 };
+    for round in 1..=3 {
+        let mut heard = vec![false; ALL];
+        for (_, outside) in &mut ends[FLOODS..] {
+            assert_eq!(outside.write(&[round]), 1);
+        }
+        let mut turns = 0;
+        while heard.contains(&false) {
+            for (_, flood) in &mut ends[..FLOODS] {
+                flood.write(&block);
+            }
+            turns += 1;
+            assert!(turns <= turns_max, "{} wait", heard.iter().filter(|is| !**is).count());
+            let came = shard.turn();
+            assert!(came.len() <= 480 + 32 || S::IS_SIMULATED, "{} in a turn", came.len());
+            for completion in came {
+                heard[usize::try_from(completion.token).unwrap()] = true;
+            }
+        }
+    }
+    drop(shard);
+    ends.iter().for_each(|(socket, _)| stage.close(*socket));
+    stage.close(port.listener);
 }

@@ -135,8 +135,11 @@ laws! {
             a_number_closed_elsewhere_works_again;
         closing:
             memory_freed_too_early_is_found
-            a_dropped_engine_leaves_nothing;
+            a_dropped_engine_leaves_nothing
+            a_number_given_out_again_is_not_ready;
         chunks:
             thousands_held_starve_nobody;
+        fairness:
+            thousands_at_once_take_bounded_turns;
     }
 }

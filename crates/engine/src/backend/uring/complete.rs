@@ -4,6 +4,7 @@
 use io_uring::cqueue;
 
 use super::Uring;
+use super::ring::Answer;
 use crate::backend::{cancelled, end_filled, end_open, sent};
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
@@ -14,7 +15,8 @@ use crate::system;
 
 impl Uring {
     #[inline]
-    pub(super) fn completed(&mut self, ledger: &mut Ledger, key: Key, result: i32, flags: u32) {
+    pub(super) fn completed(&mut self, ledger: &mut Ledger, key: Key, answer: Answer) {
+        let Answer { result, flags, .. } = answer;
         let slot = ledger.slots.get(key).expect("the kernel has live operations only (law 3)");
         let more = cqueue::more(flags);
         let asked = if more { Asked::Operation } else { Asked::Nothing };
@@ -23,7 +25,7 @@ impl Uring {
         match kind {
             OpKind::Receive => {
                 let token = slot.token;
-                self.received(ledger, key, token, result, flags);
+                self.received(ledger, key, token, answer);
             }
             // Mostly everything has gone at once.
             OpKind::Send if asked == Asked::Operation && is_rest(slot, result) => {
@@ -42,7 +44,8 @@ impl Uring {
     }
 
     #[inline]
-    fn received(&mut self, ledger: &mut Ledger, key: Key, token: u64, result: i32, flags: u32) {
+    fn received(&mut self, ledger: &mut Ledger, key: Key, token: u64, answer: Answer) {
+        let Answer { result, flags, .. } = answer;
         let number = cqueue::buffer_select(flags);
         if let Some(number) = number {
             let buffer = self.buffers.take(number);

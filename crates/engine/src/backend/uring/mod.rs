@@ -17,7 +17,7 @@ mod start;
 use std::sync::Arc;
 use std::time::Duration;
 
-use io_uring::{cqueue, opcode, types};
+use io_uring::{opcode, types};
 
 use super::{Backend, Pace, Until, send_directly, sent};
 use crate::error::{Error, OpKind};
@@ -30,7 +30,7 @@ use crate::system::{self, Event};
 use crate::wake::Waker;
 
 use buffers::BufferRing;
-use ring::Ring;
+use ring::{Answer, Ring};
 use spin::Spin;
 
 /// The completion of the read on the waker's event.
@@ -57,7 +57,7 @@ pub(crate) struct Uring {
     starved: Vec<Key>,
     /// Receives that ended with bytes and begin again in the next turn.
     ended_early: Vec<Key>,
-    batch: Vec<cqueue::Entry>,
+    batch: Vec<Answer>,
     over_budget: Vec<Key>,
     how: Box<types::OpenHow>,
     pace: Pace,
@@ -197,22 +197,20 @@ impl Uring {
     }
 
     fn drain(&mut self, ledger: &mut Ledger) {
-        let mut batch = std::mem::take(&mut self.batch);
-        self.ring.drain(&mut batch, COMPLETIONS_MAX);
-        for entry in batch.drain(..) {
-            self.take(ledger, entry.user_data(), entry.result(), entry.flags());
-        }
-        self.batch = batch;
+        self.ring.drain(&mut self.batch, COMPLETIONS_MAX);
+        self.take_batch(ledger);
     }
 
-    /// One completion of the kernel, with the number that was asked under.
-    #[inline]
-    fn take(&mut self, ledger: &mut Ledger, number: u64, result: i32, flags: u32) {
-        match number {
-            WAKE => self.wake_armed = false,
-            CANCEL => {}
-            raw => self.completed(ledger, Key::from_raw(raw), result, flags),
+    fn take_batch(&mut self, ledger: &mut Ledger) {
+        let mut batch = std::mem::take(&mut self.batch);
+        for answer in batch.drain(..) {
+            match answer.number {
+                WAKE => self.wake_armed = false,
+                CANCEL => {}
+                raw => self.completed(ledger, Key::from_raw(raw), answer),
+            }
         }
+        self.batch = batch;
     }
 }
 
@@ -285,7 +283,7 @@ impl Drop for Uring {
                 return;
             }
             self.ring.drain(&mut self.batch, COMPLETIONS_MAX);
-            let woken = self.batch.drain(..).any(|entry| entry.user_data() == WAKE);
+            let woken = self.batch.drain(..).any(|answer| answer.number == WAKE);
             self.wake_armed = !woken;
         }
     }

@@ -48,9 +48,8 @@ impl Uring {
     /// Takes the completions that found no room in the queue, and says whether it has them all.
     fn take_overflowed(&mut self, ledger: &mut Ledger) -> bool {
         let Some(overflowed) = self.ring.overflowed() else { return false };
-        for (number, result, flags) in overflowed {
-            self.take(ledger, number, result, flags);
-        }
+        self.batch.extend(overflowed);
+        self.take_batch(ledger);
         true
     }
 }

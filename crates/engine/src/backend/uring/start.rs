@@ -99,9 +99,9 @@ fn prove(ring: &mut Ring) -> Result<(), Error> {
         }
     }
     for ((name, _), number) in trials.iter().zip(0..) {
-        let answer = answers.iter().find(|answer| answer.user_data() == number);
+        let answer = answers.iter().find(|answer| answer.number == number);
         let missing = [libc::EINVAL, libc::EACCES, libc::EPERM, libc::ENOSYS, libc::EOPNOTSUPP];
-        if answer.is_none_or(|answer| missing.contains(&-answer.result())) {
+        if answer.is_none_or(|answer| missing.contains(&-answer.result)) {
             return Err(Error::Refused(Refusal::Operation(name)));
         }
     }

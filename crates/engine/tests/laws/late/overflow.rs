@@ -64,6 +64,8 @@ fn sends_are_told_truly(stage: &Uring, room: usize, newcomers: usize) {
         ends[index_of(completion.token)].1.read(&mut bytes);
         assert_eq!(bytes.len(), gone, "what a send says is what its peer has");
     }
+    drop(shard);
+    ends.iter().for_each(|(socket, _)| stage.close(*socket));
 }
 
 /// More sends in a turn than their completions have room, some of it taken by an accept before them:
@@ -134,7 +136,7 @@ impl Crowd {
     }
 
     /// Goes on over epoll until `connected` are there, with all bytes of those that were not lost.
-    fn finish(&mut self, connected: usize) {
+    fn finish(&mut self, stage: &Uring, connected: usize) {
         let mut shard = epoll_with(&self.sockets);
         shard.engine.take_over(self.listener);
         shard.submit(Op::Accept { listener: self.listener }, ACCEPT);
@@ -151,6 +153,8 @@ impl Crowd {
             assert_eq!(bytes.len(), 100);
             assert_pattern(0, bytes);
         }
+        drop(shard);
+        self.sockets.iter().for_each(|socket| stage.close(*socket));
     }
 }
 
@@ -161,7 +165,7 @@ fn what_found_no_room_comes_with_the_refusal() {
         let mut peers = Vec::new();
         let mut crowd = on_its_thread(|| Crowd::refused(stage, &[ENTER], &mut peers));
         assert!(crowd.late > 1, "the queue overflowed: {}", crowd.late);
-        on_its_thread(|| crowd.finish(2 * MANY));
+        on_its_thread(|| crowd.finish(stage, 2 * MANY));
         assert!(!crowd.lost.contains(&true));
     });
 }
@@ -174,7 +178,7 @@ fn what_nobody_can_know_fails() {
         let mut peers = Vec::new();
         let mut crowd = on_its_thread(|| Crowd::refused(stage, &WITHOUT_LIST, &mut peers));
         assert!(crowd.lost.contains(&true), "the queue overflowed");
-        on_its_thread(|| crowd.finish(2 * MANY - 1));
+        on_its_thread(|| crowd.finish(stage, 2 * MANY - 1));
     });
 }
 
