@@ -55,7 +55,8 @@ pub trait Handle {
     /// # Errors
     /// [`Error::LateRefusal`]: a filter came that forbids what was allowed at the start. This turn
     /// has appended the last completion of everything in flight: what had come is delivered,
-    /// sends say how far they came, the rest ended as cancelled. Nothing is in flight now, every
+    /// sends say how far they came, the rest ended as cancelled. A receive or send of which the
+    /// system tells too little for that failed instead (EIO): its stream cannot go on. Nothing is in flight now, every
     /// descriptor can be released to an engine of another mechanism, and this engine goes on over
     /// poll(2), with the same waker. Whoever closes a socket then, its peer sees the end some
     /// milliseconds later than usual, when the system has let go of what was armed on it. Where

@@ -95,12 +95,6 @@ impl Error {
         Self::System { operation, errno }
     }
 
-    /// The errno of the calling thread's last failed system call.
-    #[must_use]
-    pub fn last(operation: OpKind) -> Self {
-        Self::from_io(operation, &std::io::Error::last_os_error())
-    }
-
     /// The same fact as a `std::io::Error` tells.
     #[must_use]
     pub fn from_io(operation: OpKind, error: &std::io::Error) -> Self {

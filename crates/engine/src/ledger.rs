@@ -26,8 +26,9 @@ pub(crate) struct Ledger {
 
 /// Vectors of ended sends that are kept.
 const SPARE_WORK_MAX: usize = 64;
-/// The most completions that a backend takes from the system in a turn: what thousands at once
-/// need of memory until the turn's end would stay with the process for good.
+/// The most completions that a backend takes from the system in a turn, but for the rest of what one
+/// event gives: what thousands at once need of memory until the turn's end would stay with the
+/// process for good.
 pub(crate) const COMPLETIONS_MAX: usize = 480;
 /// Completions for which there is room from the first turn on: some come from no system.
 pub(crate) const COMPLETIONS_ROOM: usize = 512;

@@ -6,7 +6,7 @@
 pub struct Stats {
     /// Turns made.
     pub turns: u64,
-    /// Waits entered: io_uring_enter(2), epoll_wait(2).
+    /// Waits entered: io_uring_enter(2), epoll_wait(2), poll(2).
     pub enters: u64,
     /// Operations submitted.
     pub submitted: u64,

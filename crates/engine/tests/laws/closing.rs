@@ -163,3 +163,47 @@ pub(crate) fn a_closed_listener_frees_its_port<S: Stage>(stage: &S) {
     assert_eq!(again.address, port.address);
     assert_ne!(again.accept, port.accept);
 }
+
+/// What was said of a socket is not believed of the next one with its number: 1,500 are ready at once,
+/// most are closed before it is their turn, and connects that nobody answers follow.
+pub(crate) fn a_number_given_out_again_is_not_ready<S: Stage>(stage: &S) {
+    const ALL: usize = 1500;
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let ends: Vec<_> = (0..ALL).map(|_| shard.meet(stage, &port)).collect();
+    let receives: Vec<_> = ends.iter().map(|(socket, _)| shard.receive(*socket, 1)).collect();
+    shard.turn();
+    let sockets: Vec<_> = ends.iter().map(|(socket, _)| *socket).collect();
+    ends.into_iter().for_each(|(_, outside)| outside.reset());
+    let first = shard.turn();
+    let mut unheard = 0;
+    for (socket, receive) in sockets.into_iter().zip(receives) {
+        if !first.iter().any(|completion| completion.key == receive) {
+            unheard += 1;
+            shard.cancel(receive);
+        }
+        shard.close(socket, 2);
+    }
+    shard.turn();
+    let nowhere = Address::Internet(([127, 0, 0, 1], 0).into());
+    let options = ListenOptions { address: &nowhere, backlog: 0, joining: false };
+    let silent = shard.engine.listen(&options).unwrap();
+    let Address::Internet(address) = shard.engine.local_address(silent).unwrap() else { panic!() };
+    for _ in 0..unheard {
+        shard.submit(Op::Connect { address }, 3);
+    }
+    let mut came = (0..3).flat_map(|_| shard.turn()).collect::<Vec<_>>();
+    came.append(&mut shard.quiesce());
+    let connected: Vec<_> = came
+        .iter()
+        .filter_map(|completion| match completion.outcome {
+            Outcome::Connected(socket) => Some(socket),
+            _ => None,
+        })
+        .collect();
+    assert!(connected.len() <= 4, "{} of {unheard} are connected", connected.len());
+    connected.iter().chain([&silent, &port.listener]).for_each(|socket| {
+        shard.close(*socket, 2);
+    });
+    shard.quiesce();
+}

@@ -1,6 +1,8 @@
 //! io_uring refused to a shard that runs on it: a turn ends everything, and another engine goes on.
 //! Whatever the moment, no byte is lost or doubled and nobody's connection ends.
 
+mod overflow;
+
 use std::collections::HashMap;
 
 use springtide_engine::{

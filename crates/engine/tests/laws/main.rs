@@ -123,8 +123,7 @@ laws! {
             no_count_is_an_error
             a_small_ring_keeps_every_order;
         fairness:
-            small_messages_pass_beside_a_flood
-            a_burst_comes_in_several_turns;
+            small_messages_pass_beside_a_flood;
         files:
             files_are_opened_and_read
             no_path_leads_out_of_the_root
@@ -143,8 +142,11 @@ laws! {
             a_number_closed_elsewhere_works_again;
         closing:
             memory_freed_too_early_is_found
-            a_dropped_engine_leaves_nothing;
+            a_dropped_engine_leaves_nothing
+            a_number_given_out_again_is_not_ready;
         chunks:
             thousands_held_starve_nobody;
+        fairness:
+            thousands_at_once_take_bounded_turns;
     }
 }

@@ -10,12 +10,13 @@ mod pool;
 pub(crate) mod selector;
 mod sockets;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{Backend, Pace, Until};
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
-use crate::ledger::Ledger;
+use crate::ledger::{COMPLETIONS_MAX, COMPLETIONS_ROOM, Ledger};
 use crate::op::{Descriptor, Op};
 use crate::sheet::Sheet;
 use crate::slots::Key;
@@ -58,7 +59,8 @@ pub(crate) struct Readiness {
     sends: Vec<Key>,
     /// Receives that wait for buffers.
     starved: Vec<Key>,
-    ready: Vec<Ready>,
+    /// What the last wait has listed and no turn has handled yet.
+    ready: VecDeque<Ready>,
     over_budget: Vec<Key>,
     pace: Pace,
     counts: Stats,
@@ -84,7 +86,7 @@ impl Readiness {
             waker,
             sends: Vec::new(),
             starved: Vec::new(),
-            ready: Vec::new(),
+            ready: VecDeque::new(),
             over_budget: Vec::new(),
             pace: Pace::default(),
             counts: Stats::default(),
@@ -154,7 +156,28 @@ impl Readiness {
     fn close(&mut self, descriptor: Descriptor) {
         self.selector.closing(descriptor.number());
         system::close(descriptor.number());
-        *self.watch(descriptor.number()) = Watch::EMPTY;
+        self.forget(descriptor);
+    }
+
+    /// Whoever has this number next is another: gives what the selector was told of this one.
+    fn forget(&mut self, descriptor: Descriptor) -> Interest {
+        self.ready.retain(|ready| ready.fd != descriptor.number());
+        std::mem::replace(self.watch(descriptor.number()), Watch::EMPTY).told
+    }
+
+    fn wait(&mut self, ledger: &Ledger, mut until: Until) -> Result<(), Error> {
+        if !self.starved.is_empty() && ledger.chunks.await_buffers() {
+            until = Until::Now;
+        }
+        let sleeps = until != Until::Now && self.waker.signal().prepare_sleep();
+        let timeout = if sleeps { until.timeout() } else { Until::Now.timeout() };
+        self.counts.enters += 1;
+        let waited = self.selector.wait(timeout, &mut self.ready);
+        self.waker.signal().awake();
+        match waited {
+            Ok(()) | Err(system::EINTR) => Ok(()),
+            Err(errno) => Err(Error::system(OpKind::Enter, errno)),
+        }
     }
 
     fn handle(&mut self, ledger: &mut Ledger, ready: Ready) {
@@ -276,24 +299,20 @@ impl Backend for Readiness {
     fn turn(&mut self, ledger: &mut Ledger, until: Until) -> Result<(), Error> {
         self.settle(ledger);
         self.flush(ledger);
-        let Some(mut until) = self.pace.until(ledger, until) else { return Ok(()) };
-        if !self.starved.is_empty() && ledger.chunks.await_buffers() {
-            until = Until::Now;
+        let Some(until) = self.pace.until(ledger, until) else { return Ok(()) };
+        // Who was listed has its turn before anybody is listed again.
+        if self.ready.is_empty() {
+            self.wait(ledger, until)?;
         }
-        let sleeps = until != Until::Now && self.waker.signal().prepare_sleep();
-        let timeout = if sleeps { until.timeout() } else { Until::Now.timeout() };
-        let mut ready = std::mem::take(&mut self.ready);
-        self.counts.enters += 1;
-        let waited = self.selector.wait(timeout, &mut ready);
-        self.waker.signal().awake();
-        match waited {
-            Ok(()) | Err(system::EINTR) => {}
-            Err(errno) => return Err(Error::system(OpKind::Enter, errno)),
+        let full = ledger.completions.len() + COMPLETIONS_MAX;
+        while ledger.completions.len() < full
+            && let Some(ready) = self.ready.pop_front()
+        {
+            self.handle(ledger, ready);
         }
-        for event in ready.drain(..) {
-            self.handle(ledger, event);
+        if self.ready.is_empty() {
+            self.ready.shrink_to(COMPLETIONS_ROOM);
         }
-        self.ready = ready;
         self.end_jobs(ledger);
         Ok(())
     }
@@ -309,7 +328,7 @@ impl Backend for Readiness {
     }
 
     fn release(&mut self, descriptor: Descriptor) {
-        let told = std::mem::replace(self.watch(descriptor.number()), Watch::EMPTY).told;
+        let told = self.forget(descriptor);
         // A descriptor that the selector does not know is as good as forgotten.
         let _ = self.selector.change(descriptor.number(), told, Interest::default());
     }

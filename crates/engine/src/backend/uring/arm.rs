@@ -52,9 +52,12 @@ impl Uring {
                     .flags(squeue::Flags::BUFFER_SELECT)
             }
             Op::Receive { socket } => opcode::RecvMulti::new(fd(*socket), buffers::GROUP).build(),
-            Op::Accept { listener } => opcode::AcceptMulti::new(fd(*listener))
-                .flags(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
-                .build(),
+            Op::Accept { listener } => {
+                self.accept_queued = true;
+                opcode::AcceptMulti::new(fd(*listener))
+                    .flags(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
+                    .build()
+            }
             Op::ReceiveInto { socket, memory } => {
                 let spare = memory.spare_capacity_mut();
                 opcode::Recv::new(fd(*socket), spare.as_mut_ptr().cast(), length(spare.len()))

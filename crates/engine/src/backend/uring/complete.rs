@@ -5,6 +5,7 @@ use io_uring::cqueue;
 
 use super::Uring;
 use super::arm::ROOM_OR_GONE;
+use super::ring::Answer;
 use crate::backend::{cancelled, end_filled, end_open, sent};
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
@@ -15,9 +16,10 @@ use crate::system;
 
 impl Uring {
     #[inline]
-    pub(super) fn completed(&mut self, ledger: &mut Ledger, key: Key, entry: &cqueue::Entry) {
+    pub(super) fn completed(&mut self, ledger: &mut Ledger, key: Key, answer: Answer) {
+        let Answer { result, flags, .. } = answer;
         let slot = ledger.slots.get(key).expect("the kernel has live operations only (law 3)");
-        let more = cqueue::more(entry.flags());
+        let more = cqueue::more(flags);
         let asked = slot.marks.asked;
         if !more {
             slot.marks.asked = Asked::Nothing;
@@ -26,38 +28,32 @@ impl Uring {
         match kind {
             OpKind::Receive => {
                 let token = slot.token;
-                self.received(ledger, key, token, entry, more);
+                self.received(ledger, key, token, answer);
             }
             // Mostly everything has gone at once.
-            OpKind::Send if asked == Asked::Operation && is_rest(slot, entry.result()) => {
+            OpKind::Send if asked == Asked::Operation && is_rest(slot, result) => {
                 ledger.end(key, sent);
             }
-            OpKind::Send if asked == Asked::Operation => self.sent(ledger, key, entry.result()),
-            OpKind::Send => self.asked_for_room(ledger, key, entry.result(), more),
-            OpKind::Accept => self.accepted(ledger, key, entry.result(), more),
+            OpKind::Send if asked == Asked::Operation => self.sent(ledger, key, result),
+            OpKind::Send => self.asked_for_room(ledger, key, result, more),
+            OpKind::Accept => self.accepted(ledger, key, result, more),
             OpKind::ReceiveInto | OpKind::Read | OpKind::Open
-                if is_again(entry.result()) && !cancelled(ledger, key) =>
+                if is_again(result) && !cancelled(ledger, key) =>
             {
                 self.counts.rearmed += 1;
                 self.arm(ledger, key);
             }
-            _ => Self::ended(ledger, key, kind, entry.result()),
+            _ => Self::ended(ledger, key, kind, result),
         }
     }
 
     #[inline]
-    fn received(
-        &mut self,
-        ledger: &mut Ledger,
-        key: Key,
-        token: u64,
-        entry: &cqueue::Entry,
-        more: bool,
-    ) {
-        let number = cqueue::buffer_select(entry.flags());
+    fn received(&mut self, ledger: &mut Ledger, key: Key, token: u64, answer: Answer) {
+        let Answer { result, flags, .. } = answer;
+        let number = cqueue::buffer_select(flags);
         if let Some(number) = number {
             let buffer = self.buffers.take(number);
-            match usize::try_from(entry.result()) {
+            match usize::try_from(result) {
                 Ok(length) if length > 0 => {
                     let chunk = ledger.chunks.lend(buffer, length, number, key);
                     ledger.deliver_to(key, token, Outcome::Received(chunk));
@@ -65,10 +61,10 @@ impl Uring {
                 _ => self.buffers.provide(number, buffer),
             }
         }
-        if more {
+        if cqueue::more(flags) {
             return;
         }
-        match entry.result() {
+        match result {
             0 => ledger.end(key, |_| Outcome::EndOfStream),
             _ if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
             // Whoever gets these bytes may end the receive before the next turn.

@@ -17,7 +17,7 @@ mod start;
 use std::sync::Arc;
 use std::time::Duration;
 
-use io_uring::{cqueue, opcode, types};
+use io_uring::{opcode, types};
 
 use super::{Backend, Pace, Until, send_directly, sent};
 use crate::error::{Error, OpKind};
@@ -30,7 +30,7 @@ use crate::system::{self, Event};
 use crate::wake::Waker;
 
 use buffers::BufferRing;
-use ring::Ring;
+use ring::{Answer, Ring};
 use spin::Spin;
 
 /// The completion of the read on the waker's event.
@@ -51,11 +51,13 @@ pub(crate) struct Uring {
     waker: Waker,
     /// Sends of this turn.
     sends: Vec<Key>,
+    /// An accept is among what the next enter submits.
+    accept_queued: bool,
     /// Receives that wait for buffers.
     starved: Vec<Key>,
     /// Receives that ended with bytes and begin again in the next turn.
     ended_early: Vec<Key>,
-    batch: Vec<cqueue::Entry>,
+    batch: Vec<Answer>,
     over_budget: Vec<Key>,
     how: Box<types::OpenHow>,
     pace: Pace,
@@ -77,6 +79,7 @@ impl Uring {
             woken: Box::new(0),
             wake_armed: false,
             sends: Vec::new(),
+            accept_queued: false,
             starved: Vec::new(),
             ended_early: Vec::new(),
             batch: Vec::new(),
@@ -140,12 +143,15 @@ impl Uring {
         self.ended_early = keys;
     }
 
-    /// Sends what the turn has gathered: directly when it is little, through the ring otherwise.
+    /// Sends what the turn has gathered: directly when it is little, through the ring otherwise, as
+    /// far as their completions are sure to find room.
     fn flush(&mut self, ledger: &mut Ledger) {
         let mut sends = std::mem::take(&mut self.sends);
         let directly = sends.len() <= DIRECT_SENDS_MAX;
+        let mut room = if directly { 0 } else { self.room() };
         for key in sends.drain(..) {
-            if !directly {
+            if room > 0 {
+                room -= 1;
                 self.arm_send(ledger, key);
                 continue;
             }
@@ -157,6 +163,13 @@ impl Uring {
             }
         }
         self.sends = sends;
+    }
+
+    /// How many sends are sure to complete into the queue, whatever is submitted before them. Nothing
+    /// else comes between: what was armed earlier completes behind them (DEFER_TASKRUN).
+    fn room(&mut self) -> usize {
+        // An accept completes at once for every connection that waits.
+        if self.accept_queued { 0 } else { self.ring.room(self.buffers.available()) }
     }
 
     fn wait(&mut self, until: Until) -> Result<(), Error> {
@@ -179,6 +192,7 @@ impl Uring {
 
     fn enter(&mut self, want: u32, timeout: Option<Duration>) -> Result<(), Error> {
         let entered = self.ring.submit_and_wait(want, timeout);
+        self.accept_queued = self.accept_queued && self.ring.has_queued();
         entered.map_err(|error| Error::from_io(OpKind::Enter, &error))
     }
 
@@ -190,13 +204,17 @@ impl Uring {
     }
 
     fn drain(&mut self, ledger: &mut Ledger) {
+        self.ring.drain(&mut self.batch, COMPLETIONS_MAX);
+        self.take_batch(ledger);
+    }
+
+    fn take_batch(&mut self, ledger: &mut Ledger) {
         let mut batch = std::mem::take(&mut self.batch);
-        self.ring.drain(&mut batch, COMPLETIONS_MAX);
-        for entry in batch.drain(..) {
-            match entry.user_data() {
+        for answer in batch.drain(..) {
+            match answer.number {
                 WAKE => self.wake_armed = false,
                 CANCEL => {}
-                raw => self.completed(ledger, Key::from_raw(raw), &entry),
+                raw => self.completed(ledger, Key::from_raw(raw), answer),
             }
         }
         self.batch = batch;
@@ -270,7 +288,7 @@ impl Drop for Uring {
                 return;
             }
             self.ring.drain(&mut self.batch, COMPLETIONS_MAX);
-            let woken = self.batch.drain(..).any(|entry| entry.user_data() == WAKE);
+            let woken = self.batch.drain(..).any(|answer| answer.number == WAKE);
             self.wake_armed = !woken;
         }
     }

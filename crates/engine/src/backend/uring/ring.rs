@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use io_uring::{IoUring, cqueue, opcode, squeue};
+use io_uring::{IoUring, opcode, squeue};
 
 /// A queue of submissions is a quarter of the queue of completions, and no larger than this.
 const SQ_ENTRIES_MAX: u32 = 1024;
@@ -36,6 +36,14 @@ struct ResourceUpdate {
     offset: u32,
     reserved: u32,
     data: u64,
+}
+
+/// One completion of the kernel, with the number that was asked under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) number: u64,
+    pub(super) result: i32,
+    pub(super) flags: u32,
 }
 
 /// The ring, owned by the thread that enabled it.
@@ -186,8 +194,12 @@ impl Ring {
     /// Moves completions out of the kernel's queue, `count_max` at most. The rest stays there: the
     /// next wait ends at once.
     #[inline]
-    pub(super) fn drain(&mut self, batch: &mut Vec<cqueue::Entry>, count_max: usize) {
-        batch.extend(self.ring.completion().take(count_max));
+    pub(super) fn drain(&mut self, batch: &mut Vec<Answer>, count_max: usize) {
+        batch.extend(self.ring.completion().take(count_max).map(|entry| Answer {
+            number: entry.user_data(),
+            result: entry.result(),
+            flags: entry.flags(),
+        }));
     }
 
     /// The numbers of all entries that the kernel has not taken. Only for a ring that will not be
@@ -223,9 +235,37 @@ impl Ring {
         Some(numbers)
     }
 
-    /// Whether completions wait in the kernel for room in the queue.
-    pub(super) fn has_overflowed(&mut self) -> bool {
-        self.ring.submission().cq_overflow()
+    /// How many completions the queue has room for when every entry that waits for the enter has
+    /// completed, once, and once more for each of the `buffers` that it may fill.
+    pub(super) fn room(&mut self, buffers: usize) -> usize {
+        let submission = self.ring.submission();
+        let (overflowed, queued) = (submission.cq_overflow(), submission.len());
+        drop(submission);
+        if overflowed || !self.backlog.is_empty() {
+            return 0;
+        }
+        let completion = self.ring.completion();
+        let free = completion.capacity() - completion.len();
+        if queued == 0 { free } else { free.saturating_sub(queued + buffers) }
+    }
+
+    /// Whether entries wait for the next enter.
+    pub(super) fn has_queued(&mut self) -> bool {
+        !self.backlog.is_empty() || !self.ring.submission().is_empty()
+    }
+
+    /// The completions that found no room in the queue, in order. The next enter would have brought
+    /// them; without one the kernel tells them where it describes the descriptor
+    /// (proc_pid_fdinfo(5)). Nothing where that may not be read.
+    pub(super) fn overflowed(&mut self) -> Option<Vec<Answer>> {
+        if !self.ring.submission().cq_overflow() {
+            return Some(Vec::new());
+        }
+        let path = format!("/proc/self/fdinfo/{}", self.ring.as_raw_fd());
+        let told = std::fs::read_to_string(path).ok()?;
+        let (_, list) = told.split_once("CqOverflowList:\n")?;
+        let lines = list.lines().map_while(|line| line.strip_prefix("  user_data="));
+        lines.map(overflowed_of).collect()
     }
 
     /// Whether a completion waits.
@@ -243,6 +283,14 @@ impl Drop for Ring {
             self.update_registered(UNREGISTER_RING_FDS, &mut update);
         }
     }
+}
+
+/// One line of the kernel's list, as Linux 5.16 and later write it.
+fn overflowed_of(line: &str) -> Option<Answer> {
+    let (number, rest) = line.split_once(", res=")?;
+    let (result, flags) = rest.split_once(", flags=")?;
+    let (number, result) = (number.parse().ok()?, result.parse().ok()?);
+    Some(Answer { number, result, flags: u32::from_str_radix(flags, 16).ok()? })
 }
 
 /// What ends a wait early is no error: time ran out, a signal came, the kernel is short for now.

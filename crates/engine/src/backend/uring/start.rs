@@ -68,7 +68,7 @@ fn refused(call: &'static str, error: &io::Error) -> Error {
     let errno = error.raw_os_error().unwrap_or(libc::EIO);
     Error::Refused(match errno {
         libc::EMFILE | libc::ENFILE => return Error::from_start(error),
-        libc::ENOMEM => Refusal::LockedMemory,
+        libc::ENOMEM if call != ENTER => Refusal::LockedMemory,
         libc::ENOSYS if call == SETUP => Refusal::Absent,
         libc::EPERM if call == SETUP && is_disabled() => Refusal::Sysctl,
         libc::EPERM | libc::EACCES | libc::ENOSYS => Refusal::Filtered { call, errno },
@@ -99,9 +99,9 @@ fn prove(ring: &mut Ring) -> Result<(), Error> {
         }
     }
     for ((name, _), number) in trials.iter().zip(0..) {
-        let answer = answers.iter().find(|answer| answer.user_data() == number);
+        let answer = answers.iter().find(|answer| answer.number == number);
         let missing = [libc::EINVAL, libc::EACCES, libc::EPERM, libc::ENOSYS, libc::EOPNOTSUPP];
-        if answer.is_none_or(|answer| missing.contains(&-answer.result())) {
+        if answer.is_none_or(|answer| missing.contains(&-answer.result)) {
             return Err(Error::Refused(Refusal::Operation(name)));
         }
     }
@@ -175,6 +175,8 @@ mod tests {
             (SETUP, libc::EACCES, Refusal::Filtered { call: SETUP, errno: libc::EACCES }),
             (REGISTER, libc::EPERM, Refusal::Filtered { call: REGISTER, errno: libc::EPERM }),
             (ENTER, libc::ENOSYS, Refusal::Filtered { call: ENTER, errno: libc::ENOSYS }),
+            (REGISTER, libc::ENOMEM, Refusal::LockedMemory),
+            (ENTER, libc::ENOMEM, Refusal::Other { call: ENTER, errno: libc::ENOMEM }),
             (SETUP, libc::EIO, Refusal::Other { call: SETUP, errno: libc::EIO }),
         ] {
             assert_eq!(cause(call, errno), Error::Refused(refusal));

@@ -21,6 +21,8 @@ pub(crate) use work::Work;
 pub(crate) const EIO: i32 = libc::EIO;
 pub(crate) const ECANCELED: i32 = libc::ECANCELED;
 pub(crate) const EAGAIN: i32 = libc::EAGAIN;
+/// The kernel had no memory to keep a completion (io_uring_enter(2)).
+pub(crate) const EBADR: i32 = libc::EBADR;
 pub(crate) const ENOBUFS: i32 = libc::ENOBUFS;
 pub(crate) const EINTR: i32 = libc::EINTR;
 pub(crate) const EADDRINUSE: i32 = libc::EADDRINUSE;

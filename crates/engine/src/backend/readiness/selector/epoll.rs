@@ -1,6 +1,7 @@
 //! epoll(7), level-triggered: 240 events a wait.
 //! It keeps no table of its own: the kernel's is the table.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::error::Error;
 use crate::ledger::COMPLETIONS_MAX;
 use crate::system;
 
-/// With the sends of the turn, what a turn may deliver.
+/// With the sends of the turn, what a turn delivers when each event gives one completion.
 const EVENTS_MAX: usize = COMPLETIONS_MAX / 2;
 const READABLE: u32 = bits(libc::EPOLLIN | libc::EPOLLRDHUP);
 const WRITABLE: u32 = bits(libc::EPOLLOUT);
@@ -70,7 +71,7 @@ impl Selector for Epoll {
     /// Closing makes the kernel forget.
     fn closing(&mut self, _: i32) {}
 
-    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<(), i32> {
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut VecDeque<Ready>) -> Result<(), i32> {
         let milliseconds = system::milliseconds_up(timeout);
         let (epoll, events) = (self.epoll.as_raw_fd(), self.events.as_mut_ptr());
         let no_signals = std::ptr::null::<libc::sigset_t>();
@@ -83,7 +84,7 @@ impl Selector for Epoll {
             let events = event.events;
             let failed = events & FAILED != 0;
             let number = event.u64;
-            ready.push(Ready {
+            ready.push_back(Ready {
                 fd: i32::try_from(number).expect("only descriptors were registered"),
                 readable: failed || events & READABLE != 0,
                 writable: failed || events & WRITABLE != 0,

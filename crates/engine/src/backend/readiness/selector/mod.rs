@@ -1,6 +1,7 @@
 //! Selectors: the system's ways to tell which descriptors are ready, a file each.
 //! A selector knows descriptors and interests; it reads, writes and owns none of them.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 pub(crate) mod epoll;
@@ -39,5 +40,5 @@ pub(crate) trait Selector {
     fn closing(&mut self, fd: i32);
 
     /// Waits until something is ready, at most for `timeout`, and lists it.
-    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<(), i32>;
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut VecDeque<Ready>) -> Result<(), i32>;
 }

@@ -1,6 +1,7 @@
 //! poll(2), level-triggered: where the system has nothing better.
 //! Its cost grows with what is watched, not with what is ready; nothing here allocates in a wait.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{Interest, Ready, Selector};
@@ -71,7 +72,7 @@ impl Selector for Poll {
         }
     }
 
-    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<(), i32> {
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut VecDeque<Ready>) -> Result<(), i32> {
         let mut left = system::poll(&mut self.entries, timeout)?;
         for entry in &self.entries {
             if left == 0 {
@@ -82,7 +83,7 @@ impl Selector for Poll {
             }
             left -= 1;
             let failed = entry.revents & system::POLL_FAILED != 0;
-            ready.push(Ready {
+            ready.push_back(Ready {
                 fd: entry.fd,
                 readable: failed || entry.revents & system::POLL_READABLE != 0,
                 writable: failed || entry.revents & system::POLL_WRITABLE != 0,
