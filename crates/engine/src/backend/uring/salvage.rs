@@ -9,7 +9,7 @@
 //! io_uring_register is refused as well its descriptor stays registered, and it goes with the
 //! thread. Until then it holds every socket that something is armed on.
 
-use super::Uring;
+use super::{Uring, leave_to_the_kernel};
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
@@ -39,7 +39,7 @@ impl Uring {
         self.starved.clear();
         self.ended_early.clear();
         self.buffers.leave();
-        std::mem::forget(std::mem::take(&mut self.woken));
+        leave_to_the_kernel(std::mem::take(&mut self.woken));
         self.wake_armed = false;
         Error::LateRefusal { errno: refused.errno().unwrap_or(system::EIO) }
     }
@@ -82,5 +82,5 @@ fn end(ledger: &mut Ledger, key: Key, taken: bool) {
 fn leave_memory(memory: &mut Vec<u8>) {
     let mut copy = Vec::with_capacity(memory.capacity());
     copy.extend_from_slice(memory);
-    std::mem::forget(std::mem::replace(memory, copy));
+    leave_to_the_kernel(std::mem::replace(memory, copy));
 }
