@@ -197,7 +197,10 @@ impl<'a> Play<'a> {
             Event::Freeze(number) => return Ok(self.freeze(number)),
             Event::Share { source, target, count } => return Ok(self.share(source, target, count)),
             Event::Drain => {
-                self.is_draining = true;
+                if !std::mem::replace(&mut self.is_draining, true) {
+                    let due = self.actors.iter_mut().flatten().map(Actor::see_stop).sum();
+                    self.coverage.see_drained(due);
+                }
                 self.world.stop(PATIENCE);
             }
             Event::Turn => {
@@ -220,7 +223,7 @@ impl<'a> Play<'a> {
     fn read(&mut self, peer: usize, count: usize) -> Outcome<usize> {
         let (now_ms, allowed) = (self.now_ms(), self.allowed);
         let Some(Some(actor)) = self.actors.get(peer) else { return Ok(0) };
-        let terms = self.terms(actor);
+        let terms = self.terms(peer, actor);
         let Some(Some(actor)) = self.actors.get_mut(peer) else { return Ok(0) };
         let told = |what: String| format!("peer {peer}: {what}");
         let mut acts = actor.read(count, terms, allowed, now_ms).map_err(told)?;
@@ -235,13 +238,14 @@ impl<'a> Play<'a> {
         Ok(acts)
     }
 
-    fn terms(&self, actor: &Actor) -> Terms {
+    fn terms(&self, peer: usize, actor: &Actor) -> Terms {
         let since_ms = actor.asked_ms().saturating_sub(REVALIDATE_MS);
         let first = self.versions.iter().rposition(|at| *at < since_ms).unwrap_or(0);
         let last = self.versions.len() - 1;
         // A file that changes five times while it is read is given up.
         let may_be_busy = self.allowed.may_be_busy || last - first >= 1;
-        Terms { versions: (first, last), may_be_busy, is_draining: self.is_draining }
+        let handled = self.handled[peer].0.map_or(0, |last| last as usize + 1);
+        Terms { versions: (first, last), may_be_busy, is_draining: self.is_draining, handled }
     }
 
     fn is_running(&self, number: usize) -> bool {

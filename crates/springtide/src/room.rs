@@ -52,9 +52,22 @@ pub(crate) struct Room {
 pub(crate) struct Traffic {
     pub(crate) inbox: Inbox,
     pub(crate) outbox: Outbox,
+    /// How many bytes of the inbox had come when the server was told to stop: they are handled.
+    pub(crate) due_bytes: usize,
     /// What is left of a send that was cut short, as it is to go on the wire: only while the
     /// connection is being frozen.
     pub(crate) sending: Vec<Piece>,
+}
+
+impl Traffic {
+    /// Bytes of the inbox were handled, all that can be or so many; whether the last that were due
+    /// were among them.
+    #[inline]
+    pub(crate) fn handles_last_due(&mut self, handled: usize, is_all: bool) -> bool {
+        let before = self.due_bytes;
+        self.due_bytes = if is_all { 0 } else { before.saturating_sub(handled) };
+        before > 0 && self.due_bytes == 0
+    }
 }
 
 /// How many of each are kept for the next connection that needs one: what a turn needs at a time.

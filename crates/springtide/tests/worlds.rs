@@ -418,3 +418,38 @@ fn an_upload_of_exactly_a_share_moves() {
         assert_eq!(reply.body(), body.to_string().as_bytes());
     }
 }
+
+/// What had come when the server was told to stop is answered, however many turns that takes, also
+/// after a move; who goes on asking does not hold the stop up.
+#[test]
+fn what_has_come_by_a_stop_is_answered() {
+    for_each_seed(20, |world| {
+        let mut limits = Limits::default();
+        limits.http1.exchanges_max = [1, 32][world.below(2)];
+        let is_moving = world.below(2) == 0;
+        world.serve(Server::new().get("/", || "here").workers(2).limits(limits));
+        let mut peer = world.connect();
+        let requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
+        let mut written = peer.write(&requests);
+        assert_eq!(written, requests.len());
+        while world.counts().bytes_received == 0 {
+            world.turn();
+        }
+        let received = usize::try_from(world.counts().bytes_received).unwrap();
+        if is_moving {
+            (0..2).for_each(|number| world.freeze_shard(number));
+        }
+        world.stop(SECOND);
+        let mut replies = 0;
+        for _ in 0..100 {
+            written += peer.write(&requests);
+            world.turn();
+            replies += std::iter::from_fn(|| peer.reply()).count();
+        }
+        let due = received.div_ceil(requests.len() / 100);
+        assert!(replies >= due, "{replies} of {due}");
+        world.pass(SECOND * 3);
+        assert_eq!(world.shards_running(), 0);
+        assert!(replies < written / (requests.len() / 100), "it has stopped");
+    });
+}
