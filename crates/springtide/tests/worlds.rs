@@ -24,9 +24,10 @@ fn ask(world: &mut World, peer: &mut Peer, line: &str) -> StatusCode {
     peer.reply().expect("an answer").status()
 }
 
-/// Whether a test fails in one of many worlds.
-fn is_found(test: impl FnMut(&mut World)) -> bool {
-    catch_unwind(AssertUnwindSafe(|| for_each_seed(100, test))).is_err()
+/// What a test fails with in the first of many worlds in which it does.
+fn found(test: impl FnMut(&mut World)) -> Option<&'static str> {
+    let panic = catch_unwind(AssertUnwindSafe(|| for_each_seed(100, test))).err()?;
+    Some(panic.downcast_ref::<&str>().expect("an assertion's own words"))
 }
 
 /// One ticket for all. The bug: who looks first sells it, however long ago that was.
@@ -65,8 +66,8 @@ fn two_visitors(world: &mut World, is_mended: bool) {
 
 #[test]
 fn requests_that_interleave_find_a_bug() {
-    assert!(is_found(|world| two_visitors(world, false)));
-    assert!(!is_found(|world| two_visitors(world, true)));
+    assert_eq!(found(|world| two_visitors(world, false)), Some("the ticket was sold twice"));
+    assert_eq!(found(|world| two_visitors(world, true)), None);
 }
 
 /// A desk that lends its only key. The bug: it waits for it for ever.
@@ -108,8 +109,8 @@ fn who_goes_away(world: &mut World, is_mended: bool) {
 
 #[test]
 fn peers_that_go_away_find_a_bug() {
-    assert!(is_found(|world| who_goes_away(world, false)));
-    assert!(!is_found(|world| who_goes_away(world, true)));
+    assert_eq!(found(|world| who_goes_away(world, false)), Some("the key never came back"));
+    assert_eq!(found(|world| who_goes_away(world, true)), None);
 }
 
 /// A body in pieces comes to the handler whole, whatever the network does to it.
