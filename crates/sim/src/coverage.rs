@@ -49,7 +49,7 @@ const ENDS: [&str; 11] = [
 pub struct Coverage {
     /// Histories played.
     pub histories: u64,
-    /// What peers and the world did in them.
+    /// What peers, files and shards did in them.
     pub events: u64,
     /// The fewest and the most in one.
     pub events_range: Option<(u64, u64)>,
