@@ -49,7 +49,7 @@ const ENDS: [&str; 11] = [
 pub struct Coverage {
     /// Histories played.
     pub histories: u64,
-    /// What peers and the world did in them.
+    /// What peers, files and shards did in them.
     pub events: u64,
     /// The fewest and the most in one.
     pub events_range: Option<(u64, u64)>,
@@ -65,6 +65,7 @@ pub struct Coverage {
     marks: [u64; MARKS.len()],
     ends: [u64; ENDS.len()],
     stopped: u64,
+    due: u64,
     frozen: u64,
     moved: u64,
     refused: u64,
@@ -132,6 +133,10 @@ impl Coverage {
         self.stopped += 1;
     }
 
+    pub(crate) const fn see_drained(&mut self, due: u64) {
+        self.due += due;
+    }
+
     pub(crate) const fn see_frozen(&mut self) {
         self.frozen += 1;
     }
@@ -157,8 +162,8 @@ impl Coverage {
     fn counters_mut(&mut self) -> Vec<&mut u64> {
         let parts = self.faults.iter_mut().chain(&mut self.reading).chain(&mut self.writing);
         let parts = parts.chain(&mut self.marks).chain(&mut self.ends);
-        let rest = [&mut self.stopped, &mut self.frozen, &mut self.moved, &mut self.refused];
-        parts.chain(rest).collect()
+        let shards = [&mut self.stopped, &mut self.due, &mut self.frozen];
+        parts.chain(shards).chain([&mut self.moved, &mut self.refused]).collect()
     }
 
     /// Every counter: what it is of, its name, how often.
@@ -178,6 +183,7 @@ impl Coverage {
         all.extend(named("connection", MARKS, &self.marks));
         all.extend(named("end", ENDS, &self.ends));
         all.push(("shard", "stopped".to_owned(), self.stopped));
+        all.push(("request", "due at a stop".to_owned(), self.due));
         all.push(("shard", "frozen".to_owned(), self.frozen));
         all.push(("connection", "moved".to_owned(), self.moved));
         all.push(("connection", "refused".to_owned(), self.refused));

@@ -17,6 +17,9 @@ pub struct History {
     pub(crate) settings: Settings,
     /// What each peer says; none for one that was left out.
     pub(crate) scripts: Vec<Option<Script>>,
+    /// How many of them are there from the beginning; the others come when those have gone, one by
+    /// one, as long as too little has happened.
+    pub(crate) guests: usize,
     pub(crate) events: Vec<Event>,
     /// It is as it was drawn.
     pub(crate) is_whole: bool,
@@ -67,7 +70,7 @@ pub enum Event {
 }
 
 /// The fewest and the most events of a history, with those that follow from its scripts when all
-/// that were drawn have happened.
+/// that were drawn have happened: what peers, files and shards do. Time that passes is none.
 pub const EVENTS_MIN: usize = 50;
 /// As [`EVENTS_MIN`].
 pub const EVENTS_MAX: usize = 2_000;
@@ -77,8 +80,10 @@ const EVENTS_DRAWN_MAX: usize = 1_200;
 const SHARDS_MAX: usize = 3;
 /// The most time that events let pass, so that no peer runs into a deadline by the history's pace.
 const PASS_MS_MAX: u64 = 4_000;
-/// The most time of a pass that is there for the number of events.
-const SHORT_PASS_MS_MAX: u64 = 20;
+/// The most peers of a history.
+const PEERS_MAX: usize = 64;
+/// Each peer does this much at least: it connects, and sees its end.
+const ACTS_MIN: usize = 2;
 
 impl History {
     /// The history of a seed.
@@ -86,14 +91,14 @@ impl History {
     pub fn new(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
         let events = match chance.below(100) {
-            0..40 => chance.between(100, 250),
-            40..90 => chance.between(250, 600),
+            0..30 => chance.between(100, 250),
+            30..85 => chance.between(250, 600),
             _ => chance.between(600, EVENTS_DRAWN_MAX),
         };
         let peers = match chance.below(100) {
             0..50 => chance.between(2, 6),
             50..90 => chance.between(6, 20),
-            _ => chance.between(20, 64),
+            _ => chance.between(20, PEERS_MAX),
         };
         let settings = Settings::draw(&mut chance, peers);
         let rules = settings.rules();
@@ -103,9 +108,14 @@ impl History {
             let own = chance.between(asks.div_ceil(2), 2 * asks);
             Some(Script::draw(&mut chance, own, number, &rules))
         });
-        let scripts = scripts.collect();
+        let mut scripts: Vec<_> = scripts.collect();
         let events = draw_events(&mut chance, events, peers);
-        Self { seed, settings, scripts, events, is_whole: true }
+        // Where all are gone early, by a fault or refused, others come until enough has happened.
+        for number in peers..PEERS_MAX.min(peers + EVENTS_MIN / ACTS_MIN) {
+            let own = chance.between(4, 16);
+            scripts.push(Some(Script::draw(&mut chance, own, number, &rules)));
+        }
+        Self { seed, settings, scripts, guests: peers, events, is_whole: true }
     }
 
     /// Whether nothing keeps replies from coming at once.
@@ -114,12 +124,6 @@ impl History {
         settings.faults.iter().all(|probability| *probability <= 0.0)
             && settings.descriptors_max.is_none()
             && settings.limits.connections_max == usize::MAX
-    }
-
-    /// How many peers it has.
-    #[must_use]
-    pub fn peers(&self) -> usize {
-        self.scripts.iter().flatten().count()
     }
 
     /// How many events and requests, by which a smaller history is known.
@@ -161,17 +165,7 @@ fn draw_events(chance: &mut Chance, count: usize, peers: usize) -> Vec<Event> {
             _ => Event::Turn,
         });
     }
-    add_sure_events(chance, &mut events);
     events
-}
-
-/// Peers may have nothing more to say; these happen whatever else does.
-fn add_sure_events(chance: &mut Chance, events: &mut Vec<Event>) {
-    let is_sure = |event: &&Event| matches!(event, Event::Pass(_) | Event::Change);
-    for _ in events.iter().filter(is_sure).count()..EVENTS_MIN {
-        let at = chance.below(events.len() + 1);
-        events.insert(at, Event::Pass(1 + chance.next() % SHORT_PASS_MS_MAX));
-    }
 }
 
 /// Bytes at a time: often one, often everything.

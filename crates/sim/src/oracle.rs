@@ -77,9 +77,8 @@ impl Play<'_> {
 
     /// Where nothing keeps the server from it, it has done everything before time moves on.
     pub(crate) fn check_prompt(&self) -> Outcome {
-        let waits = |actor: &&Option<Actor>| actor.as_ref().is_some_and(Actor::waits_for_server);
-        match self.actors.iter().position(|actor| waits(&actor)) {
-            Some(peer) if self.allowed.is_calm => {
+        match self.present().find(|(_, actor)| actor.waits_for_server()) {
+            Some((peer, _)) if self.allowed.is_calm => {
                 Err(format!("peer {peer} waits, and nothing keeps the server from going on"))
             }
             _ => Ok(()),

@@ -48,6 +48,8 @@ pub(crate) struct Actor {
     /// When it last wrote or read anything.
     last_act_ms: u64,
     is_half_closed: bool,
+    /// How many of its requests had begun to come when the server was told to stop.
+    begun: usize,
     /// It has seen the end, or made it.
     pub(crate) is_over: bool,
     /// The server closed the connection without a word, before any reply.
@@ -70,6 +72,7 @@ impl Actor {
             last_write_ms: 0,
             last_act_ms: 0,
             is_half_closed: false,
+            begun: 0,
             is_over: false,
             is_refused: false,
             unread: 0,
@@ -150,6 +153,17 @@ impl Actor {
             }
             _ => 0,
         }
+    }
+
+    /// The server is told to stop: what it has received the first byte of by now it answers. Gives
+    /// how many requests that are for which no reply has come yet.
+    pub(crate) fn see_stop(&mut self) -> u64 {
+        let Some(peer) = self.peer.as_ref().filter(|_| !self.is_over) else { return 0 };
+        let received = self.written.saturating_sub(peer.unread_by_server());
+        let begun = self.script.starts.iter().take_while(|start| **start < received).count();
+        // What nobody answers may follow the last request.
+        self.begun = begun.min(self.script.expected.len());
+        self.begun.saturating_sub(self.reader.replies) as u64
     }
 
     /// It goes, whatever it still had to say.
@@ -297,7 +311,7 @@ impl Actor {
             Some(ResetCause::Backlog) => return Err("it was lost in the backlog".to_owned()),
             _ => {}
         }
-        if terms.is_draining && is_clean {
+        if terms.is_draining && is_clean && replies >= self.begun.max(terms.handled) {
             return Ok(());
         }
         if allowed.may_refuse && replies == 0 && is_clean && self.read == 0 {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use springtide::test::{Fault, World};
 
 use crate::coverage::Coverage;
-use crate::history::{EVENTS_MAX, Event, History};
+use crate::history::{EVENTS_MAX, EVENTS_MIN, Event, History};
 use crate::peer::{Actor, Allowed};
 use crate::reader::Terms;
 use crate::script::Script;
@@ -84,6 +84,8 @@ pub(crate) struct Play<'a> {
     /// Of each peer the last request that was handled, and how many were in this turn.
     pub(crate) handled: Vec<(Option<u32>, u32)>,
     pub(crate) actors: Vec<Option<Actor>>,
+    /// How many of them are there.
+    present: usize,
     /// When each version of the changing files came.
     versions: Vec<u64>,
     pub(crate) allowed: Allowed,
@@ -125,6 +127,7 @@ impl<'a> Play<'a> {
             may_be_busy: is_short || settings.probability(Fault::NoDescriptors) > 0.0,
         };
         let scripts = history.scripts.iter();
+        let guests = history.scripts[..history.guests].iter().flatten();
         // Each shard that ever paused keeps one in reserve, also when it has no listener.
         let descriptors = world.descriptors_open().max(2 * settings.shards + 1);
         Self {
@@ -134,12 +137,13 @@ impl<'a> Play<'a> {
             called: Vec::new(),
             handled: vec![(None, 0); history.scripts.len()],
             actors: scripts.map(|script| script.clone().map(Actor::new)).collect(),
+            present: history.guests,
             versions: vec![0],
             allowed,
             is_draining: false,
             has_retired: false,
             homes: HashMap::new(),
-            longest: history.scripts.iter().flatten().map(Script::longest_reply).max().unwrap_or(0),
+            longest: guests.map(Script::longest_reply).max().unwrap_or(0),
             descriptors,
             coverage: Coverage::default(),
             sum: history.seed,
@@ -155,14 +159,14 @@ impl<'a> Play<'a> {
                 self.turn(number)?;
             }
         }
-        self.coverage.peers = self.history.peers() as u64;
         self.go_on_to_the_end()?;
+        self.coverage.peers = self.present().count() as u64;
         self.check_end()?;
         self.check_events()?;
         self.coverage.histories = 1;
         self.coverage.events_range = Some((self.coverage.events, self.coverage.events));
         self.coverage.see_faults(self.world.fault_counts());
-        for actor in self.actors.iter().flatten() {
+        for actor in self.actors[..self.present].iter().flatten() {
             self.coverage.see_end(actor.script.end);
             self.coverage.replies += actor.replies() as u64;
         }
@@ -171,6 +175,12 @@ impl<'a> Play<'a> {
         self.mix(&counts.bytes_sent.to_le_bytes());
         let fingerprint = self.sum ^ self.world.fingerprint();
         Ok(Played { fingerprint, coverage: self.coverage })
+    }
+
+    /// The peers that are there.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (usize, &Actor)> {
+        let present = self.actors[..self.present].iter().enumerate();
+        present.filter_map(|(number, actor)| actor.as_ref().map(|actor| (number, actor)))
     }
 
     fn now_ms(&self) -> u64 {
@@ -188,7 +198,10 @@ impl<'a> Play<'a> {
         match event {
             Event::Write(peer, count) => return Ok(self.write(peer, count) > 0),
             Event::Read(peer, count) => return Ok(self.read(peer, count)? > 0),
-            Event::Pass(ms) => self.pass(Duration::from_millis(ms))?,
+            Event::Pass(ms) => {
+                self.pass(Duration::from_millis(ms))?;
+                return Ok(false);
+            }
             Event::Change => {
                 self.versions.push(self.now_ms());
                 write_moving(&mut self.world, self.versions.len() - 1);
@@ -196,8 +209,13 @@ impl<'a> Play<'a> {
             Event::Retire(number) => return Ok(self.retire(number)),
             Event::Freeze(number) => return Ok(self.freeze(number)),
             Event::Share { source, target, count } => return Ok(self.share(source, target, count)),
+            // Nobody could come any more.
+            Event::Drain if self.coverage.events < EVENTS_MIN as u64 => return Ok(false),
             Event::Drain => {
-                self.is_draining = true;
+                if !std::mem::replace(&mut self.is_draining, true) {
+                    let due = self.actors.iter_mut().flatten().map(Actor::see_stop).sum();
+                    self.coverage.see_drained(due);
+                }
                 self.world.stop(PATIENCE);
             }
             Event::Turn => {
@@ -220,7 +238,7 @@ impl<'a> Play<'a> {
     fn read(&mut self, peer: usize, count: usize) -> Outcome<usize> {
         let (now_ms, allowed) = (self.now_ms(), self.allowed);
         let Some(Some(actor)) = self.actors.get(peer) else { return Ok(0) };
-        let terms = self.terms(actor);
+        let terms = self.terms(peer, actor);
         let Some(Some(actor)) = self.actors.get_mut(peer) else { return Ok(0) };
         let told = |what: String| format!("peer {peer}: {what}");
         let mut acts = actor.read(count, terms, allowed, now_ms).map_err(told)?;
@@ -235,13 +253,14 @@ impl<'a> Play<'a> {
         Ok(acts)
     }
 
-    fn terms(&self, actor: &Actor) -> Terms {
+    fn terms(&self, peer: usize, actor: &Actor) -> Terms {
         let since_ms = actor.asked_ms().saturating_sub(REVALIDATE_MS);
         let first = self.versions.iter().rposition(|at| *at < since_ms).unwrap_or(0);
         let last = self.versions.len() - 1;
         // A file that changes five times while it is read is given up.
         let may_be_busy = self.allowed.may_be_busy || last - first >= 1;
-        Terms { versions: (first, last), may_be_busy, is_draining: self.is_draining }
+        let handled = self.handled[peer].0.map_or(0, |last| last as usize + 1);
+        Terms { versions: (first, last), may_be_busy, is_draining: self.is_draining, handled }
     }
 
     fn is_running(&self, number: usize) -> bool {
@@ -341,12 +360,12 @@ impl<'a> Play<'a> {
         loop {
             self.settle()?;
             let room = (EVENTS_MAX as u64).saturating_sub(self.coverage.events);
-            if room < ACTS_MAX * self.coverage.peers {
+            if room < ACTS_MAX * self.present as u64 {
                 self.leave();
                 return self.settle();
             }
             let mut acts = 0;
-            for peer in 0..self.actors.len() {
+            for peer in 0..self.present {
                 acts += self.write(peer, usize::MAX / 8);
                 acts += self.read(peer, usize::MAX)?;
             }
@@ -354,8 +373,13 @@ impl<'a> Play<'a> {
             if acts > 0 {
                 continue;
             }
-            if self.actors.iter().flatten().all(|actor| actor.is_over) {
-                return Ok(());
+            if self.present().all(|(_, actor)| actor.is_over) {
+                let is_enough = self.coverage.events >= EVENTS_MIN as u64;
+                if is_enough || self.present == self.actors.len() {
+                    return Ok(());
+                }
+                self.bring_one_more();
+                continue;
             }
             self.check_prompt()?;
             if self.world.now() > TIME_MAX {
@@ -365,9 +389,16 @@ impl<'a> Play<'a> {
         }
     }
 
+    fn bring_one_more(&mut self) {
+        let script = self.history.scripts[self.present].as_ref();
+        self.longest = self.longest.max(script.map_or(0, Script::longest_reply));
+        self.present += 1;
+    }
+
     /// A history has an end, also where peers have more to say: they go.
     fn leave(&mut self) {
-        for actor in self.actors.iter_mut().flatten().filter(|actor| !actor.is_over) {
+        let present = self.actors[..self.present].iter_mut().flatten();
+        for actor in present.filter(|actor| !actor.is_over) {
             actor.go();
             self.coverage.events += 1;
         }
@@ -391,9 +422,8 @@ impl<'a> Play<'a> {
     }
 
     fn stuck(&self) -> String {
-        let waiting = self.actors.iter().enumerate().filter_map(|(number, actor)| {
-            actor.as_ref().filter(|actor| !actor.is_over).map(|_| number)
-        });
-        format!("these peers wait for ever: {:?}", waiting.collect::<Vec<_>>())
+        let waiting = self.present().filter(|(_, actor)| !actor.is_over);
+        let waiting: Vec<_> = waiting.map(|(number, _)| number).collect();
+        format!("these peers wait for ever: {waiting:?}")
     }
 }

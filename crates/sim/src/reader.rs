@@ -24,8 +24,10 @@ pub(crate) struct Terms {
     pub(crate) versions: (usize, usize),
     /// Descriptors can be spent, or files change too often: 503 instead of a file.
     pub(crate) may_be_busy: bool,
-    /// The server stops: any reply may be the last.
+    /// The server stops: the reply to any request that came later may be the last.
     pub(crate) is_draining: bool,
+    /// How many requests were handled, as far as handlers know of them.
+    pub(crate) handled: usize,
 }
 
 impl Reader {

@@ -159,6 +159,9 @@ impl Connection {
         } else {
             inbox.consume(consumed);
         }
+        if traffic.handles_last_due(consumed, step == Step::NeedBytes) {
+            self.session.drain();
+        }
         self.stepped(step, room);
     }
 
@@ -403,12 +406,20 @@ impl Connection {
         }
     }
 
-    /// Takes no more requests; an idle connection ends at once.
+    /// Takes no more requests but those that wait already; an idle connection ends at once. One
+    /// that is on its way is told where it arrives.
     pub(crate) fn drain(&mut self, room: &mut Room) {
-        if self.state == State::Open {
-            self.session.drain();
-            self.mark_dirty(room);
+        if self.state != State::Open || self.is_held {
+            return;
         }
+        let is_at_its_turn = self.is_ready || !self.needs_bytes;
+        match &mut self.traffic {
+            Some(traffic) if is_at_its_turn && !traffic.inbox.is_empty() => {
+                traffic.due_bytes = traffic.inbox.len();
+            }
+            _ => self.session.drain(),
+        }
+        self.mark_dirty(room);
     }
 
     /// The connection ends now, whatever waits.

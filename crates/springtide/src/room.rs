@@ -53,6 +53,8 @@ pub(crate) struct Room {
 pub(crate) struct Traffic {
     pub(crate) inbox: Inbox,
     pub(crate) outbox: Outbox,
+    /// How many bytes of the inbox had come when the server was told to stop: they are handled.
+    pub(crate) due_bytes: usize,
     /// What is left of a send that was cut short, as it is to go on the wire: only while the
     /// connection is being frozen.
     pub(crate) sending: Vec<Piece>,
@@ -64,6 +66,17 @@ impl Traffic {
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
         self.inbox.is_empty() && self.outbox.is_empty() && !self.patience.has_begun()
+    }
+}
+
+impl Traffic {
+    /// Bytes of the inbox were handled, all that can be or so many; whether the last that were due
+    /// were among them.
+    #[inline]
+    pub(crate) fn handles_last_due(&mut self, handled: usize, is_all: bool) -> bool {
+        let before = self.due_bytes;
+        self.due_bytes = if is_all { 0 } else { before.saturating_sub(handled) };
+        before > 0 && self.due_bytes == 0
     }
 }
 

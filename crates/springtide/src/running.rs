@@ -233,8 +233,8 @@ impl Running {
     }
 
     /// Stops: no connection is accepted any more, idle ones end at once, requests that have begun
-    /// are answered, and what is left after `patience` is cut. Returns at once; [`Running::join`]
-    /// waits. A second call with less patience shortens it.
+    /// to come are answered, and what is left after `patience` is cut. Returns at once;
+    /// [`Running::join`] waits. A second call with less patience shortens it.
     pub fn stop(&self, patience: Duration) {
         let within_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
         for shard in &self.shards {

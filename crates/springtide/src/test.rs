@@ -28,9 +28,10 @@
 //!
 //! Handlers keep state between requests: a cart, a lock, a session. What they forget is that the
 //! requests of several peers come in any order, and that a peer may go away between two of its own.
-//! Here a desk lends its only key and waits for it for ever; the test takes it and goes away:
+//! Here a desk lends its only key and waits for it for ever; the test takes it and goes away, and
+//! fails with "the key never came back":
 //!
-//! ```should_panic
+//! ```
 //! use std::sync::atomic::{AtomicBool, Ordering};
 //! use std::time::Duration;
 //! use springtide::{Server, StatusCode};
@@ -47,6 +48,7 @@
 //!         .post("/give", || LENT.store(false, Ordering::Relaxed))
 //! }
 //!
+//! # let failure = std::panic::catch_unwind(|| {
 //! for_each_seed(10, |world| {
 //!     world.serve(desk());
 //!     let take = b"POST /take HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -63,18 +65,23 @@
 //!     let _ = second.write(take);
 //!     world.settle();
 //!     let reply = second.reply().expect("an answer");
-//!     assert_eq!(reply.status(), StatusCode::OK, "the key never came back");
+//!     assert!(reply.status() == StatusCode::OK, "the key never came back");
 //! });
+//! # });
+//! # let failure = failure.expect_err("the bug is found");
+//! # assert_eq!(failure.downcast_ref::<&str>(), Some(&"the key never came back"));
 //! ```
 //!
-//! The other kind: two visitors look whether a ticket is left, and both buy it.
+//! The other kind: two visitors look whether a ticket is left, both buy it, and the test fails with
+//! "the ticket was sold twice".
 //!
-//! ```should_panic
+//! ```
 //! use std::sync::Arc;
 //! use std::sync::atomic::{AtomicU32, Ordering};
 //! use springtide::Server;
 //! use springtide::test::for_each_seed;
 //!
+//! # let failure = std::panic::catch_unwind(|| {
 //! for_each_seed(100, |world| {
 //!     let sold = Arc::new(AtomicU32::new(0));
 //!     let (left, buys) = (sold.clone(), sold.clone());
@@ -97,6 +104,9 @@
 //!         assert!(sold.load(Ordering::Relaxed) <= 1, "the ticket was sold twice");
 //!     }
 //! });
+//! # });
+//! # let failure = failure.expect_err("the bug is found");
+//! # assert_eq!(failure.downcast_ref::<&str>(), Some(&"the ticket was sold twice"));
 //! ```
 
 mod peer;

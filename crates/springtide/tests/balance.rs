@@ -1,12 +1,14 @@
 //! Live connections move between the shards of a running server, and their peers notice nothing.
 //! Waiting is for replies, counts and joins only.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+#[path = "common/client.rs"]
+mod client;
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use springtide::{Address, Engine, Request, Running, Server};
+use client::Client;
+use springtide::{Engine, Request, Running, Server};
 
 const ENGINES: [Engine; 2] = [Engine::Uring, Engine::Epoll];
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,57 +22,19 @@ fn server(engine: Engine, workers: usize) -> Running {
     server.listen("127.0.0.1:0").unwrap().start().unwrap()
 }
 
-/// A client that checks every byte of every reply.
-struct Client {
-    stream: BufReader<TcpStream>,
-    asked: usize,
-}
-
 impl Client {
-    fn new(running: &Running) -> Self {
-        let Address::Internet(address) = &running.addresses()[0] else { panic!("it is TCP") };
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { stream: BufReader::new(stream), asked: 0 }
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.stream.get_mut().write_all(bytes).unwrap();
-    }
-
-    fn reply(&mut self) -> Vec<u8> {
-        let mut length = 0;
-        for number in 0.. {
-            let mut line = String::new();
-            assert!(self.stream.read_line(&mut line).unwrap() > 0, "the connection is lost");
-            assert!(number > 0 || line == "HTTP/1.1 200 OK\r\n", "{line:?}");
-            if let Some(value) = line.strip_prefix("Content-Length: ") {
-                length = value.trim().parse().unwrap();
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).unwrap();
-        body
-    }
-
     /// The number of the shard that answers.
     fn shard(&mut self) -> usize {
-        self.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        let name = String::from_utf8(self.reply()).unwrap();
-        name.rsplit('-').next().unwrap().parse().unwrap()
+        self.words("/").rsplit('-').next().unwrap().parse().unwrap()
     }
 
     /// Pipelined requests, an upload that comes in two parts among them.
-    fn exchange(&mut self) {
-        self.asked += 1;
-        let body = format!("{:07}", self.asked).repeat(1000);
-        let (first, second) = body.split_at(self.asked * 131 % body.len());
+    fn exchange(&mut self, number: usize) {
+        let body = format!("{number:07}").repeat(1000);
+        let (first, second) = body.split_at(number * 131 % body.len());
         let head =
             format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
-        self.write(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+        self.ask("/big");
         self.write(head.as_bytes());
         self.write(first.as_bytes());
         assert_eq!(self.reply(), [b'x'; 300_000]);
@@ -88,7 +52,7 @@ fn under_load(clients: &mut [Client], meanwhile: impl FnOnce(&dyn Fn(usize))) {
             scope.spawn(move || {
                 while !is_over.load(Ordering::Relaxed) {
                     for client in &mut *clients {
-                        client.exchange();
+                        client.exchange(done.load(Ordering::Relaxed));
                         done.fetch_add(1, Ordering::Relaxed);
                     }
                 }

@@ -1,27 +1,20 @@
 //! A server where io_uring is refused: epoll instead with the reason told, or one clear error.
 //! The filter stays with the thread of the test and the threads it starts.
 
+#[path = "common/filter.rs"]
+mod filter;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use filter::refuse_calls;
 use springtide::{Address, Engine, Server};
-
-const SETUP: i64 = libc::SYS_io_uring_setup;
-
-fn refuse(call: i64, errno: i32) {
-    let rules = [(call, Vec::new())].into();
-    let refusal = SeccompAction::Errno(u32::try_from(errno).unwrap());
-    let arch = std::env::consts::ARCH.try_into().unwrap();
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refusal, arch).unwrap();
-    seccompiler::apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
-}
 
 #[test]
 fn a_server_says_why_it_runs_on_epoll() {
     let test = || {
-        refuse(SETUP, libc::ENOSYS);
+        refuse_calls(&[libc::SYS_io_uring_setup], libc::ENOSYS);
         let server = Server::new().workers(2).get("/", || "here").listen("127.0.0.1:0").unwrap();
         let running = server.start().unwrap();
         assert_eq!(running.engine(), "epoll");

@@ -1,16 +1,21 @@
 //! A server whose io_uring is refused while it runs: nobody's connection ends, no byte is lost.
 //! Each server has a process of its own, which tells what it says and what it leaves open.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+#[path = "common/client.rs"]
+mod client;
+#[path = "common/filter.rs"]
+mod filter;
+
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-use springtide::{Address, Engine, Files, Request, Running, Server};
+use client::Client;
+use filter::refuse_calls;
+use springtide::{Engine, Files, Request, Running, Server};
 
 /// Where the child is told which part it plays.
 const PART: &str = "SPRINGTIDE_REFUSED_LATE_PART";
@@ -27,14 +32,9 @@ const CLIENTS_PIPELINING: usize = 3;
 const RING: [i64; 2] = [libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
 const THREADS: [i64; 2] = [libc::SYS_clone, libc::SYS_clone3];
 
-/// The calling thread is answered with `errno` from now on when it makes one of these calls. The
-/// filter stays with the thread and with those that it starts.
+/// The calling thread is refused these calls from now on.
 fn refuse(calls: &[i64], errno: i32) -> String {
-    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
-    let refusal = SeccompAction::Errno(u32::try_from(errno).unwrap());
-    let arch = std::env::consts::ARCH.try_into().unwrap();
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refusal, arch).unwrap();
-    seccompiler::apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
+    refuse_calls(calls, errno);
     thread()
 }
 
@@ -77,59 +77,7 @@ fn start(workers: usize, errno: i32, directory: &Directory) -> Running {
     server.listen("127.0.0.1:0").unwrap().start().unwrap()
 }
 
-struct Client(BufReader<TcpStream>);
-
 impl Client {
-    fn new(running: &Running) -> Self {
-        let Address::Internet(address) = &running.addresses()[0] else { panic!("it is TCP") };
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self(BufReader::new(stream))
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.get_mut().write_all(bytes).unwrap();
-    }
-
-    fn ask(&mut self, path: &str) {
-        self.write(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
-    }
-
-    /// The head of a reply; how long its body is.
-    fn head(&mut self) -> usize {
-        let mut length = 0;
-        for number in 0.. {
-            let mut line = String::new();
-            assert!(self.0.read_line(&mut line).unwrap() > 0, "the connection is lost");
-            assert!(number > 0 || line == "HTTP/1.1 200 OK\r\n", "{line:?}");
-            if let Some(value) = line.strip_prefix("Content-Length: ") {
-                length = value.trim().parse().unwrap();
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        length
-    }
-
-    fn bytes(&mut self, length: usize) -> Vec<u8> {
-        let mut bytes = vec![0; length];
-        self.0.read_exact(&mut bytes).unwrap();
-        bytes
-    }
-
-    fn reply(&mut self) -> Vec<u8> {
-        let length = self.head();
-        self.bytes(length)
-    }
-
-    /// Name and thread of the shard, or what another path answers.
-    fn words(&mut self, path: &str) -> String {
-        self.ask(path);
-        String::from_utf8(self.reply()).unwrap()
-    }
-
     fn pipeline(&mut self, round: usize) {
         let requests: Vec<String> = (0..PIPELINED)
             .map(|number| format!("GET /say/{round}-{number} HTTP/1.1\r\nHost: a\r\n\r\n"))
@@ -340,8 +288,6 @@ fn said_by_a_child(part: &str) -> Option<Vec<String>> {
     }
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["part_of_a_child", "--exact", "--nocapture"]).env(PART, part);
-    // A refused ring leaves its buffers to the kernel for ever: a checker would take it for a leak.
-    child.env("ASAN_OPTIONS", "detect_leaks=0");
     let output = child.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let reported = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -24,9 +24,10 @@ fn ask(world: &mut World, peer: &mut Peer, line: &str) -> StatusCode {
     peer.reply().expect("an answer").status()
 }
 
-/// Whether a test fails in one of many worlds.
-fn is_found(test: impl FnMut(&mut World)) -> bool {
-    catch_unwind(AssertUnwindSafe(|| for_each_seed(100, test))).is_err()
+/// What a test fails with in the first of many worlds in which it does.
+fn found(test: impl FnMut(&mut World)) -> Option<&'static str> {
+    let panic = catch_unwind(AssertUnwindSafe(|| for_each_seed(100, test))).err()?;
+    Some(panic.downcast_ref::<&str>().expect("an assertion's own words"))
 }
 
 /// One ticket for all. The bug: who looks first sells it, however long ago that was.
@@ -65,8 +66,8 @@ fn two_visitors(world: &mut World, is_mended: bool) {
 
 #[test]
 fn requests_that_interleave_find_a_bug() {
-    assert!(is_found(|world| two_visitors(world, false)));
-    assert!(!is_found(|world| two_visitors(world, true)));
+    assert_eq!(found(|world| two_visitors(world, false)), Some("the ticket was sold twice"));
+    assert_eq!(found(|world| two_visitors(world, true)), None);
 }
 
 /// A desk that lends its only key. The bug: it waits for it for ever.
@@ -108,8 +109,8 @@ fn who_goes_away(world: &mut World, is_mended: bool) {
 
 #[test]
 fn peers_that_go_away_find_a_bug() {
-    assert!(is_found(|world| who_goes_away(world, false)));
-    assert!(!is_found(|world| who_goes_away(world, true)));
+    assert_eq!(found(|world| who_goes_away(world, false)), Some("the key never came back"));
+    assert_eq!(found(|world| who_goes_away(world, true)), None);
 }
 
 /// A body in pieces comes to the handler whole, whatever the network does to it.
@@ -427,4 +428,39 @@ fn an_upload_of_exactly_a_share_moves() {
         let reply = peer.reply().unwrap_or_else(|| panic!("{total} bytes, {is_frozen}"));
         assert_eq!(reply.body(), body.to_string().as_bytes());
     }
+}
+
+/// What had come when the server was told to stop is answered, however many turns that takes, also
+/// after a move; who goes on asking does not hold the stop up.
+#[test]
+fn what_has_come_by_a_stop_is_answered() {
+    for_each_seed(20, |world| {
+        let mut limits = Limits::default();
+        limits.http1.exchanges_max = [1, 32][world.below(2)];
+        let is_moving = world.below(2) == 0;
+        world.serve(Server::new().get("/", || "here").workers(2).limits(limits));
+        let mut peer = world.connect();
+        let requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
+        let mut written = peer.write(&requests);
+        assert_eq!(written, requests.len());
+        while world.counts().bytes_received == 0 {
+            world.turn();
+        }
+        let received = usize::try_from(world.counts().bytes_received).unwrap();
+        if is_moving {
+            (0..2).for_each(|number| world.freeze_shard(number));
+        }
+        world.stop(SECOND);
+        let mut replies = 0;
+        for _ in 0..100 {
+            written += peer.write(&requests);
+            world.turn();
+            replies += std::iter::from_fn(|| peer.reply()).count();
+        }
+        let due = received.div_ceil(requests.len() / 100);
+        assert!(replies >= due, "{replies} of {due}");
+        world.pass(SECOND * 3);
+        assert_eq!(world.shards_running(), 0);
+        assert!(replies < written / (requests.len() / 100), "it has stopped");
+    });
 }

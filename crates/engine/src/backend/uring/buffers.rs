@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use io_uring::types::BufRingEntry;
 
+use super::leave_to_the_kernel;
 use super::ring::Ring;
 use crate::chunk::{Buffer, CHUNK_BYTES, Chunks};
 
@@ -117,10 +118,10 @@ impl BufferRing {
         buffer.expect("the kernel gives back what was provided, once")
     }
 
-    /// Leaves all memory to the kernel for ever: nobody can tell when it is done with it.
+    /// Leaves all memory to the kernel for ever.
     pub(super) fn leave(&mut self) {
         self.left = true;
-        std::mem::forget(std::mem::take(&mut self.buffers));
+        leave_to_the_kernel((std::mem::take(&mut self.buffers), self.entries));
     }
 
     /// How many the kernel can still fill.

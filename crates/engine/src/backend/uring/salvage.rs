@@ -17,7 +17,7 @@
 //! completion finds no room ends, and a file for each open in flight, also of those that a thread of
 //! the kernel's still works on, because they wait for a disk.
 
-use super::Uring;
+use super::{Uring, leave_to_the_kernel};
 use crate::completion::Outcome;
 use crate::error::Error;
 use crate::ledger::Ledger;
@@ -40,7 +40,7 @@ impl Uring {
         self.starved.clear();
         self.ended_early.clear();
         self.buffers.leave();
-        std::mem::forget(std::mem::take(&mut self.woken));
+        leave_to_the_kernel(std::mem::take(&mut self.woken));
         self.wake_armed = false;
         Error::LateRefusal { errno: refused.errno().unwrap_or(system::EIO) }
     }
@@ -98,5 +98,5 @@ fn moves_bytes(slot: &Slot) -> bool {
 fn leave_memory(memory: &mut Vec<u8>) {
     let mut copy = Vec::with_capacity(memory.capacity());
     copy.extend_from_slice(memory);
-    std::mem::forget(std::mem::replace(memory, copy));
+    leave_to_the_kernel(std::mem::replace(memory, copy));
 }
