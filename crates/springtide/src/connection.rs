@@ -48,6 +48,8 @@ pub(crate) struct Connection {
     needs_bytes: bool,
     /// Another shard takes the connection over as soon as it can go.
     is_leaving: bool,
+    /// The number of that shard, unless this one stops: then it is any that goes on.
+    target: u16,
     /// It goes: everything in flight was cancelled, nothing is handled, and what comes is kept.
     is_held: bool,
     session: Session,

@@ -5,7 +5,6 @@ mod freeze;
 mod moving;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,8 +44,6 @@ pub(crate) struct Shard {
     connections: Table<Connection>,
     listeners: Listeners,
     wheel: Wheel,
-    /// How many connections are to go to which shard.
-    shares: VecDeque<(usize, usize)>,
     completions: Vec<Completion>,
     /// Connections to be asked for their deadline when time expires next, besides the wheel's.
     due: Vec<u32>,
@@ -102,19 +99,9 @@ impl Shard {
         let mut room = Room::new(requests, limits.clone(), files, *stage, *session);
         room.roots = roots;
         let wheel = Wheel::new(room.now_ms);
-        let (listeners, shares, completions, due, file_events) = Default::default();
+        let (listeners, completions, due, file_events) = Default::default();
         let connections = Table::new();
-        Self {
-            room,
-            connections,
-            listeners,
-            wheel,
-            shares,
-            completions,
-            due,
-            file_events,
-            standing,
-        }
+        Self { room, connections, listeners, wheel, completions, due, file_events, standing }
     }
 
     pub(crate) fn add_listener(&mut self, listener: Descriptor) {

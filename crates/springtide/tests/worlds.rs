@@ -418,3 +418,35 @@ fn an_upload_of_exactly_a_share_moves() {
         assert_eq!(reply.body(), body.to_string().as_bytes());
     }
 }
+
+fn loads(world: &World, shards: usize) -> Vec<usize> {
+    let load = |number| {
+        let mut connections = 0;
+        world.look(number, |_| connections += 1);
+        connections
+    };
+    (0..shards).map(load).collect()
+}
+
+/// Connections that were to go to one shard end before they can: those that are asked for later go
+/// where they are to go.
+#[test]
+fn connections_move_to_the_shard_that_asked_for_them() {
+    for_each_seed(20, |world| {
+        let server = Server::new().workers(3).accepting(Accepting::EveryShard);
+        world.serve(server.get("/", || "here"));
+        let mut peers: Vec<Peer> = (0..12).map(|_| world.connect()).collect();
+        world.settle();
+        world.share(0, 1, 100);
+        peers.iter_mut().for_each(Peer::reset);
+        world.settle();
+        assert_eq!(loads(world, 3), [0, 0, 0]);
+        let _peers: Vec<Peer> = (0..12).map(|_| world.connect()).collect();
+        world.settle();
+        let before = loads(world, 3);
+        world.share(0, 2, 2);
+        world.settle();
+        let moved = before[0].min(2);
+        assert_eq!(loads(world, 3), [before[0] - moved, before[1], before[2] + moved]);
+    });
+}

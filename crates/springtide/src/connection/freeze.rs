@@ -103,6 +103,17 @@ impl Connection {
         self.mark_dirty(room);
     }
 
+    /// The same, to the shard of this number if its own does not stop.
+    pub(crate) fn leave_for(&mut self, target: u16, room: &mut Room) {
+        self.target = target;
+        self.leave(room);
+    }
+
+    /// The number of the shard that it leaves for.
+    pub(crate) const fn target(&self) -> u16 {
+        self.target
+    }
+
     pub(super) fn try_to_leave(&mut self, room: &mut Room) {
         let is_possible = matches!(self.state, State::Open | State::Lingering);
         if self.is_held || !is_possible || !self.session.is_movable(room) {
@@ -269,6 +280,7 @@ impl Connection {
             has_excess: false,
             needs_bytes: true,
             is_leaving: false,
+            target: 0,
             is_held: false,
             session,
         }

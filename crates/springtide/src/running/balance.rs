@@ -48,7 +48,8 @@ impl Running {
         let _one_at_a_time = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         let shares = shares(&self.loads());
         for Share { source, target, count } in &shares {
-            let message = Message::Share { target: *target, count: *count };
+            let target = u16::try_from(*target).expect("WORKERS_MAX is below SHARDS_MAX");
+            let message = Message::Share { target, count: *count };
             self.shards[*source].neighbour.mailbox.send(message);
         }
         shares.iter().map(|share| share.count).sum()
