@@ -39,7 +39,8 @@ pub struct Running {
     connections_max: usize,
     began: Moment,
     shards: Vec<RunningShard>,
-    /// Held while one shard is stopped, so that two calls cannot stop the last two.
+    /// Held while one shard is stopped, so that two calls cannot stop the last two, and nothing
+    /// is moved to a shard that is about to end.
     stopping: Mutex<()>,
     failure: Failure,
 }
