@@ -74,7 +74,7 @@ impl Shard {
     }
 
     /// A connection of another shard goes on here.
-    pub(super) fn take_in(&mut self, frozen: FrozenConnection) {
+    pub(super) fn take_in(&mut self, frozen: FrozenConnection) -> Place {
         let room = &mut self.room;
         let place = self.connections.insert_with(|place| Connection::thaw(place, frozen, room));
         // Its deadline may be now, and the wheel knows only what is ahead.
@@ -83,6 +83,7 @@ impl Shard {
         if self.standing.stopping.is_none() && self.is_full() {
             self.listeners.pause(&mut self.room);
         }
+        place
     }
 
     /// What this shard cannot keep goes to a shard that goes on. Where there is none, a connection
@@ -91,8 +92,8 @@ impl Shard {
         let Some(message) = self.offer(message) else { return };
         match message {
             Message::Move(connection) => {
-                self.take_in(*connection);
-                self.finish_connections();
+                let place = self.take_in(*connection);
+                self.with(place, Connection::drain);
             }
             message => self.close(&message),
         }
