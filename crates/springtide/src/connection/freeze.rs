@@ -7,7 +7,7 @@ use springtide_engine::{Completion, Descriptor, Key, Memory, Op, Outcome, Piece}
 use super::{Connection, NEVER, State};
 use crate::files::FrozenAsk;
 use crate::peer::PeerId;
-use crate::room::Room;
+use crate::room::{Room, Traffic};
 use crate::session::{FrozenSession, Session, Who};
 
 /// A frozen connection. It outlives its engine and its shard; its descriptors are open.
@@ -170,23 +170,47 @@ impl Connection {
         if self.state == State::Closing {
             return None;
         }
-        let mut traffic = self.traffic.unwrap_or_default();
+        // What is in flight, filed or noted for this turn begins anew where it is thawed.
+        let Self {
+            place: _,
+            id,
+            socket,
+            receive: _,
+            send: _,
+            filed_ms: _,
+            since_ms,
+            traffic,
+            stage,
+            state,
+            is_paused: _,
+            is_dirty: _,
+            is_ready: _,
+            is_ended,
+            is_over,
+            has_excess,
+            needs_bytes,
+            is_leaving: _,
+            target: _,
+            is_held: _,
+            session,
+        } = self;
+        let Traffic { mut inbox, mut outbox, sending } = *traffic.unwrap_or_default();
         let mut unsent = Vec::new();
-        traffic.outbox.take_pieces(&mut unsent);
+        outbox.take_pieces(&mut unsent);
         Some(FrozenConnection {
-            id: self.id,
-            socket: self.socket,
-            unread: traffic.inbox.take(),
-            sending: traffic.sending,
+            id,
+            socket,
+            unread: inbox.take(),
+            sending,
             unsent,
-            stage: self.stage.map(|stage| stage.freeze()),
-            state: self.state,
-            is_ended: self.is_ended,
-            is_over: self.is_over,
-            has_excess: self.has_excess,
-            needs_bytes: self.needs_bytes,
-            since_ms: self.since_ms,
-            session: self.session.freeze(asks, room),
+            stage: stage.map(|stage| stage.freeze()),
+            state,
+            is_ended,
+            is_over,
+            has_excess,
+            needs_bytes,
+            since_ms,
+            session: session.freeze(asks, room),
         })
     }
 
@@ -197,7 +221,21 @@ impl Connection {
         frozen: FrozenConnection,
         room: &mut Room,
     ) -> Self {
-        let FrozenConnection { id, socket, unread, sending, unsent, stage, session, .. } = frozen;
+        let FrozenConnection {
+            id,
+            socket,
+            unread,
+            sending,
+            unsent,
+            stage,
+            state,
+            is_ended,
+            is_over,
+            has_excess,
+            needs_bytes,
+            since_ms,
+            session,
+        } = frozen;
         let mut traffic = room.take_traffic();
         traffic.inbox.append(&unread);
         unsent.into_iter().for_each(|piece| traffic.outbox.push(piece));
@@ -209,10 +247,9 @@ impl Connection {
         if let (Some(stage), Some(frozen)) = (&mut own.stage, &stage) {
             stage.thaw(frozen);
         }
-        (own.is_ended, own.is_over) = (frozen.is_ended, frozen.is_over);
-        (own.has_excess, own.needs_bytes) = (frozen.has_excess, frozen.needs_bytes);
-        own.since_ms = frozen.since_ms;
-        own.state = frozen.state;
+        (own.is_ended, own.is_over) = (is_ended, is_over);
+        (own.has_excess, own.needs_bytes) = (has_excess, needs_bytes);
+        (own.since_ms, own.state) = (since_ms, state);
         if !sending.is_empty() {
             own.send = room.submit(Op::Send { socket, pieces: sending }, place.raw());
         }
