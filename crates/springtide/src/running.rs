@@ -191,8 +191,8 @@ impl Running {
     /// The mechanism that each shard runs on now, in order of their numbers; none for a shard that
     /// has ended. Where io_uring was chosen freely, a shard for whose ring no locked memory was left
     /// runs on epoll. One whose io_uring is refused later goes on over epoll with everything it has,
-    /// in a new thread of the same name: what handlers keep in thread-locals starts anew there. Both
-    /// are told in one line on standard error.
+    /// in a new thread of the same name: what handlers keep in thread-locals starts anew there. Where
+    /// epoll cannot be had either, both go on over poll(2). All this is told on standard error.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), springtide::Error> {
