@@ -1,8 +1,10 @@
 //! A connection: bytes between a socket and a session, back-pressure, deadlines, the end.
 //! It names no protocol, and closes nothing that has an operation in flight (law 6).
 
+mod closing;
 mod freeze;
 
+use closing::CLOSE_AGAIN_MS;
 pub(crate) use freeze::FrozenConnection;
 
 use springtide_engine::{Chunk, Completion, Descriptor, Key, Memory, Op, Outcome, Piece};
@@ -63,7 +65,8 @@ enum State {
     /// Everything was sent and the write half is shut: what the peer still sends is thrown away
     /// until it has read its last reply and ended its side (RFC 9112 §9.6).
     Lingering,
-    /// The socket failed while everything was being frozen: it is closed as soon as it can be.
+    /// It is closed as soon as it can be: the socket failed while everything was being frozen, or
+    /// the engine had no room for the close.
     Broken,
     /// The close was submitted.
     Closing,
@@ -216,7 +219,7 @@ impl Connection {
             && !self.is_ended
             && !self.is_over
             && !self.is_held
-            && self.state != State::Closing;
+            && matches!(self.state, State::Open | State::Lingering);
         if wanted && self.receive == Key::NONE {
             self.receive = room.submit(Op::Receive { socket: self.socket }, self.place.raw());
         }
@@ -373,8 +376,8 @@ impl Connection {
                 self.session.on_deadline(&mut traffic.outbox, room);
                 self.mark_dirty(room);
             }
-            State::Lingering => self.submit_close(room),
-            State::Broken | State::Closing => {}
+            State::Lingering | State::Broken => self.submit_close(room),
+            State::Closing => {}
         }
     }
 
@@ -392,7 +395,8 @@ impl Connection {
             State::Open if self.is_paused || self.is_ready => NEVER,
             State::Open => self.session.next_deadline_ms(room).unwrap_or(NEVER),
             State::Lingering => self.since_ms + room.limits.linger_timeout_ms,
-            State::Broken | State::Closing => NEVER,
+            State::Broken => self.since_ms + CLOSE_AGAIN_MS,
+            State::Closing => NEVER,
         }
     }
 

@@ -14,6 +14,7 @@ use springtide_engine::{
 
 use crate::error::Error;
 use crate::files::FileService;
+use crate::limits::{CONNECTIONS_MAX, operations_max};
 use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::{Metrics, ShardCounts};
 use crate::peer::PeerIds;
@@ -105,7 +106,7 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
     let descriptors_max = descriptors_max_raise().unwrap_or(1024);
     let limit = usize::try_from(descriptors_max / 10 * 9).unwrap_or(usize::MAX);
     let limits = &mut server.settings.limits;
-    limits.connections_max = limits.connections_max.min(limit);
+    limits.connections_max = limits.connections_max.min(limit).min(CONNECTIONS_MAX);
     let connections_max = limits.connections_max;
     let workers = server.settings.workers.unwrap_or_else(|| processors().min(WORKERS_MAX));
     if workers == 0 || workers > WORKERS_MAX {
@@ -140,6 +141,7 @@ impl Running {
         let context = Context {
             number,
             spin_us: plan.settings.spin_us,
+            operations_max: operations_max(self.connections_max),
             counts: counts.clone(),
             failure: self.failure.clone(),
         };

@@ -195,8 +195,13 @@ impl Shard {
 
     /// A connection's close has ended; one that could not even begin leaves the descriptor open.
     fn closed(&mut self, completion: &Completion) {
-        if matches!(completion.outcome, Outcome::Done) {
-            self.room.closed.push(Place::from_raw(completion.token));
+        let place = Place::from_raw(completion.token);
+        if matches!(completion.outcome, Outcome::Failed(Error::Limit(_), _)) {
+            self.with(place, |connection, room| connection.close_later(room));
+            self.file(place);
+        } else {
+            // Whatever the system says of it, the descriptor is free.
+            self.room.closed.push(place);
         }
     }
 

@@ -450,3 +450,31 @@ fn connections_move_to_the_shard_that_asked_for_them() {
         assert_eq!(loads(world, 3), [before[0] - moved, before[1], before[2] + moved]);
     });
 }
+
+/// There are more connections than the engine has room for: one whose close finds no room either is
+/// closed when there is some again, also when its shard is frozen meanwhile.
+#[test]
+fn a_close_that_finds_no_room_is_made_up_for() {
+    for freezes in [false, true] {
+        let mut world = World::new(1);
+        let options = EngineOptions { operations_max: 8, ..EngineOptions::default() };
+        world.set_engine_options(options);
+        world.serve(Server::new().get("/", || "here"));
+        world.settle();
+        let before = world.descriptors_open();
+        let mut peers: Vec<Peer> = (0..12).map(|_| world.connect()).collect();
+        world.settle();
+        if freezes {
+            world.freeze_shard(0);
+        }
+        peers.truncate(4);
+        world.pass(SECOND);
+        assert_eq!(ask(&mut world, &mut peers[0], "GET /"), StatusCode::OK);
+        drop(peers);
+        world.pass(SECOND);
+        assert_eq!((world.counts().connections_open, world.descriptors_open()), (0, before));
+        world.stop(SECOND);
+        world.pass(SECOND);
+        assert_eq!(world.shards_running(), 0);
+    }
+}

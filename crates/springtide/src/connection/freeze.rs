@@ -165,11 +165,9 @@ impl Connection {
     }
 
     /// The connection as plain data; nothing is in flight for it, and what it waited for was
-    /// withdrawn. None: it is closed already.
-    pub(crate) fn freeze(self, asks: Vec<FrozenAsk>, room: &mut Room) -> Option<FrozenConnection> {
-        if self.state == State::Closing {
-            return None;
-        }
+    /// withdrawn.
+    pub(crate) fn freeze(self, asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenConnection {
+        assert_ne!(self.state, State::Closing, "every close has ended before a freeze");
         // What is in flight, filed or noted for this turn begins anew where it is thawed.
         let Self {
             place: _,
@@ -197,7 +195,7 @@ impl Connection {
         let Traffic { mut inbox, mut outbox, sending } = *traffic.unwrap_or_default();
         let mut unsent = Vec::new();
         outbox.take_pieces(&mut unsent);
-        Some(FrozenConnection {
+        FrozenConnection {
             id,
             socket,
             unread: inbox.take(),
@@ -211,7 +209,7 @@ impl Connection {
             needs_bytes,
             since_ms,
             session: session.freeze(asks, room),
-        })
+        }
     }
 
     /// The connection that was frozen, over the room's engine: what was in flight is asked for

@@ -58,6 +58,7 @@ struct Refused {
 pub(super) struct Context {
     pub(super) number: usize,
     pub(super) spin_us: u32,
+    pub(super) operations_max: u32,
     pub(super) counts: Arc<ShardCounts>,
     pub(super) failure: Failure,
 }
@@ -175,7 +176,9 @@ impl Context {
 
     fn engine(&self, mechanism: Mechanism) -> Result<Box<dyn Handle>, Error> {
         let shard = u16::try_from(self.number).expect("there are at most SHARDS_MAX workers");
-        let options = EngineOptions { shard, spin_us: self.spin_us, ..EngineOptions::default() };
+        let Self { spin_us, operations_max, .. } = *self;
+        let own = EngineOptions::default();
+        let options = EngineOptions { shard, spin_us, operations_max, ..own };
         Ok(Box::new(Engine::new(mechanism, options)?))
     }
 

@@ -55,8 +55,8 @@ impl Shard {
         let mut connections = Vec::with_capacity(table.len());
         for place in table.places() {
             let asks = asks.remove(&place.raw()).unwrap_or_default();
-            let frozen = table.remove(place).and_then(|connection| connection.freeze(asks, room));
-            connections.extend(frozen);
+            let connection = table.remove(place);
+            connections.extend(connection.map(|connection| connection.freeze(asks, room)));
         }
         let (listeners, counts) = (listeners.freeze(room), room.counts);
         Handoff { listeners, accepted, connections, files, counts, turns }

@@ -46,12 +46,8 @@ impl Shard {
         self.room.requests.engine.borrow_mut().release(socket).ok()?;
         let connection = self.connections.remove(place)?;
         self.wheel.remove(place.index());
-        let frozen = connection.freeze(Vec::new(), &mut self.room);
         // It stays open on its way: nobody takes its place meanwhile.
-        if frozen.is_none() {
-            self.standing.open.fetch_sub(1, Ordering::Relaxed);
-        }
-        Some((frozen?, target))
+        Some((connection.freeze(Vec::new(), &mut self.room), target))
     }
 
     fn send_away(&mut self, connection: FrozenConnection, target: u16) {

@@ -12,6 +12,7 @@ use talk::{Talk, Work};
 use std::collections::BTreeSet;
 
 use springtide_engine::simulated::{Fault, Faults};
+use springtide_engine::{Completion, Error, Memory, OpKind, Outcome};
 
 use super::files::Directory;
 use super::stage::SYSTEM;
@@ -160,7 +161,7 @@ fn exchanges_survive_a_late_refusal() {
     let mut talks: Vec<Talk> = (0..CONNECTIONS).map(|number| Talk::new(number, &stage)).collect();
     for _ in 0..20 {
         let (engine, turns_left) = (Backend::Uring.engine(None), chance.below(20));
-        stage.move_over(Box::new(Refused { engine, turns_left }));
+        stage.move_over(Box::new(Refused { engine, turns_left, change: |_| {} }));
         let mut is_refused = false;
         while !is_refused {
             talks.iter_mut().for_each(|talk| talk.act(&work, &mut chance, &stage));
@@ -182,9 +183,28 @@ fn a_refused_shard_goes_on() {
     let mut stage = Stage::new(Backend::Epoll, Server::new().get("/", || "here"));
     let mut peer = stage.connect();
     assert!(stage.talk(&mut peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 100).ends_with(b"here"));
-    stage.move_over(Box::new(Refused { engine: Backend::Epoll.engine(None), turns_left: 1 }));
+    let engine = Backend::Epoll.engine(None);
+    stage.move_over(Box::new(Refused { engine, turns_left: 1, change: |_| {} }));
     stage.turn();
     stage.run_to_end(Backend::Epoll.engine(None));
+}
+
+/// Whatever close(2) says, the descriptor is closed: the connection is forgotten.
+#[test]
+fn a_close_that_fails_is_done() {
+    let mut stage = Stage::new(Backend::Epoll, Server::new().get("/", || "here"));
+    let change = |completion: &mut Completion| {
+        if matches!(completion.outcome, Outcome::Done) {
+            let error = Error::system(OpKind::Close, 5);
+            completion.outcome = Outcome::Failed(error, Memory::None);
+        }
+    };
+    let engine = Backend::Epoll.engine(None);
+    stage.move_over(Box::new(Refused { engine, turns_left: usize::MAX, change }));
+    let mut peer = stage.connect();
+    stage.talk_to_end(&mut peer, b"GET / HTTP/1.0\r\n\r\n");
+    drop(peer);
+    stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
 }
 
 /// A connection's name stays, wherever its shard goes, and is nobody else's before or after.

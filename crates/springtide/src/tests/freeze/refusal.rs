@@ -15,6 +15,8 @@ const REFUSAL: Error = Error::LateRefusal { errno: 1 };
 pub(super) struct Refused {
     pub(super) engine: Box<dyn Handle>,
     pub(super) turns_left: usize,
+    /// What becomes of each completion before.
+    pub(super) change: fn(&mut Completion),
 }
 
 impl Handle for Refused {
@@ -45,7 +47,9 @@ impl Handle for Refused {
             return Err(REFUSAL);
         }
         self.turns_left -= 1;
-        self.engine.turn(deadline, completions)
+        self.engine.turn(deadline, completions)?;
+        completions.iter_mut().for_each(self.change);
+        Ok(())
     }
 
     fn quiesce(&mut self, completions: &mut Vec<Completion>) -> Result<(), Error> {
