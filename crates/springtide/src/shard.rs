@@ -417,7 +417,9 @@ impl Shard {
                 self.pass_on(message);
             }
             Message::Adopt(socket) => self.adopt(socket),
-            Message::Move(connection) => drop(self.take_in(*connection)),
+            Message::Move(connection) => {
+                self.take_in(*connection);
+            }
             Message::TakeListener(listener) => self.listeners.add(listener, &self.room),
             Message::Share { target, count } => self.share(target, count),
             Message::Retire { within_ms } => self.stop(within_ms, true),

@@ -37,8 +37,8 @@ impl Shard {
         }
     }
 
-    /// Takes a connection out that is at rest, and tells where it is to go; one that is not stands in `room.leaving` again when
-    /// it is.
+    /// Takes a connection out that is at rest, and tells where it is to go; one that is not at rest
+    /// stands in `room.leaving` again when it is.
     fn freeze_one(&mut self, place: Place) -> Option<(FrozenConnection, u16)> {
         let connection = self.connections.get_mut(place).filter(|own| own.is_at_rest())?;
         let (socket, target) = (connection.socket(), connection.target());
