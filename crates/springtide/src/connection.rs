@@ -1,9 +1,11 @@
 //! A connection: bytes between a socket and a session, back-pressure, deadlines, the end.
 //! It names no protocol, and closes nothing that has an operation in flight (law 6).
 
+mod closing;
 mod freeze;
 mod patience;
 
+use closing::CLOSE_AGAIN_MS;
 pub(crate) use freeze::FrozenConnection;
 pub(crate) use patience::Patience;
 
@@ -50,6 +52,8 @@ pub(crate) struct Connection {
     needs_bytes: bool,
     /// Another shard takes the connection over as soon as it can go.
     is_leaving: bool,
+    /// The number of that shard, unless this one stops: then it is any that goes on.
+    target: u16,
     /// It goes: everything in flight was cancelled, nothing is handled, and what comes is kept.
     is_held: bool,
     session: Session,
@@ -63,7 +67,8 @@ enum State {
     /// Everything was sent and the write half is shut: what the peer still sends is thrown away
     /// until it has read its last reply and ended its side (RFC 9112 §9.6).
     Lingering,
-    /// The socket failed while everything was being frozen: it is closed as soon as it can be.
+    /// It is closed as soon as it can be: the socket failed while everything was being frozen, or
+    /// the engine had no room for the close.
     Broken,
     /// The close was submitted.
     Closing,
@@ -219,7 +224,7 @@ impl Connection {
             && !self.is_ended
             && !self.is_over
             && !self.is_held
-            && self.state != State::Closing;
+            && matches!(self.state, State::Open | State::Lingering);
         if wanted && self.receive == Key::NONE {
             self.receive = room.submit(Op::Receive { socket: self.socket }, self.place.raw());
         }
@@ -374,8 +379,8 @@ impl Connection {
                 self.session.on_deadline(&mut traffic.outbox, room);
                 self.mark_dirty(room);
             }
-            State::Lingering => self.submit_close(room),
-            State::Broken | State::Closing => {}
+            State::Lingering | State::Broken => self.submit_close(room),
+            State::Closing => {}
         }
     }
 
@@ -402,7 +407,8 @@ impl Connection {
             State::Open if self.is_paused || self.is_ready => NEVER,
             State::Open => self.session.next_deadline_ms(room).unwrap_or(NEVER),
             State::Lingering => self.since_ms + room.limits.linger_timeout_ms,
-            State::Broken | State::Closing => NEVER,
+            State::Broken => self.since_ms + CLOSE_AGAIN_MS,
+            State::Closing => NEVER,
         }
     }
 

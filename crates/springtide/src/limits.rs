@@ -34,7 +34,8 @@ pub struct Limits {
     /// How long a connection that was closed from here may take to end its side. Default 2 s.
     pub linger_timeout_ms: u64,
     /// Open connections of the whole server, beyond which accepting pauses, and what was accepted
-    /// already is closed. Default: what the system allows in descriptors, less a tenth.
+    /// already is closed. Default: what the system allows in descriptors, less a tenth, and 8,388,607
+    /// at most.
     pub connections_max: usize,
 }
 
@@ -52,6 +53,22 @@ impl Default for Limits {
     }
 }
 
+/// Operations of one connection in flight at most: a receive, a send or shutdown, a read of a file,
+/// and the close that waits for them.
+const OPERATIONS_PER_CONNECTION: usize = 4;
+
+/// The most connections that a server may allow: an engine takes half of its operations for them.
+pub(crate) const CONNECTIONS_MAX: usize =
+    springtide_engine::OPERATIONS_MAX as usize / 2 / OPERATIONS_PER_CONNECTION;
+
+/// Operations that each engine of a server has room for: those of all its connections, which one
+/// shard may come to have, and as many for listeners and files as the engine offers by itself.
+pub(crate) fn operations_max(connections_max: usize) -> u32 {
+    let of_connections = connections_max.min(CONNECTIONS_MAX) * OPERATIONS_PER_CONNECTION;
+    let of_connections = u32::try_from(of_connections).expect("half of OPERATIONS_MAX at most");
+    springtide_engine::EngineOptions::default().operations_max + of_connections
+}
+
 /// The most exchanges of one connection in one turn (law 9).
 pub(crate) const EXCHANGES_PER_TURN_MAX: u32 = 32;
 /// The most bytes of one connection that are handled in one turn (law 9).
@@ -61,3 +78,21 @@ pub(crate) const BYTES_PER_TURN_MAX: usize = 128 << 10;
 pub(crate) const SEND_BYTES_MAX: usize = 1 << 20;
 /// Below this many bytes waiting to be sent, the next piece of a streamed file is read.
 pub(crate) const STREAM_LOW_BYTES: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use springtide_engine::OPERATIONS_MAX;
+
+    #[test]
+    fn engines_have_room_for_every_connection() {
+        assert_eq!(CONNECTIONS_MAX, 8_388_607, "as documented");
+        for connections_max in [0, 1, 18_000, 1 << 20, CONNECTIONS_MAX, usize::MAX] {
+            let operations_max = operations_max(connections_max);
+            let fitting = operations_max as usize / OPERATIONS_PER_CONNECTION;
+            assert!(
+                operations_max <= OPERATIONS_MAX && fitting > connections_max.min(CONNECTIONS_MAX)
+            );
+        }
+    }
+}

@@ -102,7 +102,8 @@ impl Listeners {
                         self.accept_again(room);
                         Accepted::Nothing
                     }
-                    error if error.is_exhausted() => {
+                    // Descriptors or memory of the system, or room in the engine.
+                    error if error.is_exhausted() || matches!(error, Error::Limit(_)) => {
                         self.pause(room);
                         Accepted::Nothing
                     }

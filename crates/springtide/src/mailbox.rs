@@ -18,7 +18,7 @@ pub(crate) enum Message {
     /// A connection of another shard, frozen: its descriptors are released there.
     Move(Box<FrozenConnection>),
     /// Give so many connections to a shard.
-    Share { target: usize, count: usize },
+    Share { target: u16, count: usize },
     /// A listener of a shard that stops.
     TakeListener(Descriptor),
     /// Hand the listeners to another shard, finish what has begun, and stop within so many

@@ -167,11 +167,13 @@ impl RequestData {
     /// What a request is whose head was detached; its parts can be put back.
     pub(crate) fn freeze(&mut self) -> FrozenRequest {
         self.detach();
+        // The body is with whoever reads it, and comes into the parts when it is whole.
+        let Self { head, bytes: _, copied, params, route, body: _, socket: _, shared: _ } = self;
         FrozenRequest {
-            head: std::mem::take(&mut self.head),
-            bytes: std::mem::take(&mut self.copied),
-            params: std::mem::take(&mut self.params),
-            route: self.route,
+            head: std::mem::take(head),
+            bytes: std::mem::take(copied),
+            params: std::mem::take(params),
+            route: *route,
         }
     }
 

@@ -67,9 +67,7 @@ impl Traffic {
     pub(crate) fn is_idle(&self) -> bool {
         self.inbox.is_empty() && self.outbox.is_empty() && !self.patience.has_begun()
     }
-}
 
-impl Traffic {
     /// Bytes of the inbox were handled, all that can be or so many; whether the last that were due
     /// were among them.
     #[inline]

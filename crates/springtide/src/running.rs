@@ -14,6 +14,7 @@ use springtide_engine::{
 
 use crate::error::Error;
 use crate::files::FileService;
+use crate::limits::{CONNECTIONS_MAX, operations_max};
 use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::{Metrics, ShardCounts};
 use crate::peer::PeerIds;
@@ -39,7 +40,8 @@ pub struct Running {
     connections_max: usize,
     began: Moment,
     shards: Vec<RunningShard>,
-    /// Held while one shard is stopped, so that two calls cannot stop the last two.
+    /// Held while one shard is stopped, so that two calls cannot stop the last two, and nothing
+    /// is moved to a shard that is about to end.
     stopping: Mutex<()>,
     failure: Failure,
 }
@@ -104,7 +106,7 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
     let descriptors_max = descriptors_max_raise().unwrap_or(1024);
     let limit = usize::try_from(descriptors_max / 10 * 9).unwrap_or(usize::MAX);
     let limits = &mut server.settings.limits;
-    limits.connections_max = limits.connections_max.min(limit);
+    limits.connections_max = limits.connections_max.min(limit).min(CONNECTIONS_MAX);
     let connections_max = limits.connections_max;
     let workers = server.settings.workers.unwrap_or_else(|| processors().min(WORKERS_MAX));
     if workers == 0 || workers > WORKERS_MAX {
@@ -139,6 +141,7 @@ impl Running {
         let context = Context {
             number,
             spin_us: plan.settings.spin_us,
+            operations_max: operations_max(self.connections_max),
             counts: counts.clone(),
             failure: self.failure.clone(),
         };
@@ -190,8 +193,8 @@ impl Running {
     /// The mechanism that each shard runs on now, in order of their numbers; none for a shard that
     /// has ended. Where io_uring was chosen freely, a shard for whose ring no locked memory was left
     /// runs on epoll. One whose io_uring is refused later goes on over epoll with everything it has,
-    /// in a new thread of the same name: what handlers keep in thread-locals starts anew there. Both
-    /// are told in one line on standard error.
+    /// in a new thread of the same name: what handlers keep in thread-locals starts anew there. Where
+    /// epoll cannot be had either, both go on over poll(2). All this is told on standard error.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), springtide::Error> {

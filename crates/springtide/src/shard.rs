@@ -5,7 +5,6 @@ mod freeze;
 mod moving;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,8 +44,6 @@ pub(crate) struct Shard {
     connections: Table<Connection>,
     listeners: Listeners,
     wheel: Wheel,
-    /// How many connections are to go to which shard.
-    shares: VecDeque<(usize, usize)>,
     completions: Vec<Completion>,
     /// Connections to be asked for their deadline when time expires next, besides the wheel's.
     due: Vec<u32>,
@@ -102,19 +99,9 @@ impl Shard {
         let mut room = Room::new(requests, limits.clone(), files, *stage, *session);
         room.roots = roots;
         let wheel = Wheel::new(room.now_ms);
-        let (listeners, shares, completions, due, file_events) = Default::default();
+        let (listeners, completions, due, file_events) = Default::default();
         let connections = Table::new();
-        Self {
-            room,
-            connections,
-            listeners,
-            wheel,
-            shares,
-            completions,
-            due,
-            file_events,
-            standing,
-        }
+        Self { room, connections, listeners, wheel, completions, due, file_events, standing }
     }
 
     pub(crate) fn add_listener(&mut self, listener: Descriptor) {
@@ -210,8 +197,13 @@ impl Shard {
 
     /// A connection's close has ended; one that could not even begin leaves the descriptor open.
     fn closed(&mut self, completion: &Completion) {
-        if matches!(completion.outcome, Outcome::Done) {
-            self.room.closed.push(Place::from_raw(completion.token));
+        let place = Place::from_raw(completion.token);
+        if matches!(completion.outcome, Outcome::Failed(Error::Limit(_), _)) {
+            self.with(place, |connection, room| connection.close_later(room));
+            self.file(place);
+        } else {
+            // Whatever the system says of it, the descriptor is free.
+            self.room.closed.push(place);
         }
     }
 
@@ -427,7 +419,9 @@ impl Shard {
                 self.pass_on(message);
             }
             Message::Adopt(socket) => self.adopt(socket),
-            Message::Move(connection) => self.take_in(*connection),
+            Message::Move(connection) => {
+                self.take_in(*connection);
+            }
             Message::TakeListener(listener) => self.listeners.add(listener, &self.room),
             Message::Share { target, count } => self.share(target, count),
             Message::Retire { within_ms } => self.stop(within_ms, true),

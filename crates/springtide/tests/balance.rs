@@ -5,6 +5,7 @@
 mod client;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, OnceLock};
 use std::time::Duration;
 
 use client::Client;
@@ -132,4 +133,43 @@ fn a_shard_that_stops_hands_live_connections_over() {
         drop(clients);
         running.join().unwrap();
     }
+}
+
+/// A handler rebalances on the very shard that another thread is stopping.
+#[test]
+fn a_rebalance_does_not_wait_for_a_shard_that_is_stopped() {
+    let own: Arc<OnceLock<Running>> = Arc::default();
+    let entered = Arc::new(Barrier::new(2));
+    let (handlers, begun) = (own.clone(), entered.clone());
+    let server = Server::new()
+        .engine(Engine::Epoll)
+        .workers(2)
+        .get("/", || std::thread::current().name().unwrap_or_default().to_owned());
+    let server = server.get("/even", move || {
+        begun.wait();
+        // There is something to move until the shard is being stopped.
+        while handlers.get().unwrap().rebalance() > 0 {
+            std::thread::yield_now();
+        }
+        "evened"
+    });
+    let running = own.get_or_init(|| server.listen("127.0.0.1:0").unwrap().start().unwrap());
+    let mut others: Vec<Client> = Vec::new();
+    let mut clients: Vec<Client> = Vec::new();
+    while clients.len() < 2 {
+        let mut client = Client::new(running);
+        if client.shard() == 0 { clients.push(client) } else { others.push(client) }
+    }
+    drop(others);
+    while running.loads() != [Some(2), Some(0)] {
+        std::thread::yield_now();
+    }
+    clients[0].write(b"GET /even HTTP/1.1\r\nHost: a\r\n\r\n");
+    entered.wait();
+    running.stop_shard(0, PATIENCE).unwrap();
+    assert_eq!(clients[0].reply(), b"evened");
+    clients.iter_mut().for_each(|client| assert_eq!(client.shard(), 1));
+    running.stop(PATIENCE);
+    drop(clients);
+    running.join().unwrap();
 }

@@ -31,6 +31,7 @@ const CLIENTS_PIPELINING: usize = 3;
 /// What io_uring needs while it runs.
 const RING: [i64; 2] = [libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
 const THREADS: [i64; 2] = [libc::SYS_clone, libc::SYS_clone3];
+const EPOLL: [i64; 1] = [libc::SYS_epoll_create1];
 
 /// The calling thread is refused these calls from now on.
 fn refuse(calls: &[i64], errno: i32) -> String {
@@ -71,6 +72,10 @@ fn start(workers: usize, errno: i32, directory: &Directory) -> Running {
         .get("/thread", thread)
         .get("/refuse", move || refuse(&RING, errno))
         .get("/refuse-threads", move || refuse(&[RING, THREADS].concat(), errno))
+        .get("/refuse-epoll", move || {
+            refuse(&EPOLL, errno);
+            refuse(&RING, libc::EPERM)
+        })
         .get("/say/{words}", |request: Request| request.param("words").into_owned())
         .post("/echo", |request: Request| request.bytes().clone())
         .files("/files", Files::new(&directory.0));
@@ -262,6 +267,24 @@ fn without_threads(errno: i32) {
     running.join().unwrap();
 }
 
+/// Where epoll is not to be had either, the shard goes on over poll(2).
+fn without_epoll(errno: i32) {
+    let directory = Directory::new();
+    let running = start(1, errno, &directory);
+    let mut client = Client::new(&running);
+    client.words("/refuse-epoll");
+    assert_eq!(client.words("/say/after"), "after");
+    assert_eq!(running.engines(), [Some("poll")]);
+    let mut other = Client::new(&running);
+    other.pipeline(1);
+    other.ask("/files/large");
+    assert!(other.reply() == pattern(FILE_BYTES), "files are read");
+    running.stop(PATIENCE);
+    assert!(client.is_ended() && other.is_ended());
+    drop((client, other));
+    running.join().unwrap();
+}
+
 fn descriptors_open() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
@@ -275,6 +298,8 @@ fn part_of_a_child() {
         Ok("two EPERM") => under_load(2, libc::EPERM),
         Ok("two ENOSYS") => under_load(2, libc::ENOSYS),
         Ok("no threads") => without_threads(libc::EPERM),
+        Ok("no epoll") => without_epoll(libc::EPERM),
+        Ok("no descriptor") => without_epoll(libc::EMFILE),
         Ok("stopped") => stopped_meanwhile(libc::EPERM),
         _ => {}
     }
@@ -324,6 +349,16 @@ fn a_server_with_two_shards_goes_on() {
 #[test]
 fn a_shard_without_another_thread_goes_on() {
     reports_of("no threads", 1, libc::EPERM);
+}
+
+#[test]
+fn a_shard_without_epoll_goes_on() {
+    for part in ["no epoll", "no descriptor"] {
+        let Some(lines) = said_by_a_child(part) else { return };
+        let [epoll, goes_on] = &lines[..] else { panic!("{lines:?}") };
+        assert!(epoll.starts_with("springtide: shard 0 cannot have epoll: "), "{epoll}");
+        assert!(goes_on.contains("it goes on over poll with 1 connections"), "{goes_on}");
+    }
 }
 
 #[test]

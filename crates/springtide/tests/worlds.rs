@@ -464,3 +464,63 @@ fn what_has_come_by_a_stop_is_answered() {
         assert!(replies < written / (requests.len() / 100), "it has stopped");
     });
 }
+
+fn loads(world: &World, shards: usize) -> Vec<usize> {
+    let load = |number| {
+        let mut connections = 0;
+        world.look(number, |_| connections += 1);
+        connections
+    };
+    (0..shards).map(load).collect()
+}
+
+/// Connections that were to go to one shard end before they can: those that are asked for later go
+/// where they are to go.
+#[test]
+fn connections_move_to_the_shard_that_asked_for_them() {
+    for_each_seed(20, |world| {
+        let server = Server::new().workers(3).accepting(Accepting::EveryShard);
+        world.serve(server.get("/", || "here"));
+        let mut peers: Vec<Peer> = (0..12).map(|_| world.connect()).collect();
+        world.settle();
+        world.share(0, 1, 100);
+        peers.iter_mut().for_each(Peer::reset);
+        world.settle();
+        assert_eq!(loads(world, 3), [0, 0, 0]);
+        let _peers: Vec<Peer> = (0..12).map(|_| world.connect()).collect();
+        world.settle();
+        let before = loads(world, 3);
+        world.share(0, 2, 2);
+        world.settle();
+        let moved = before[0].min(2);
+        assert_eq!(loads(world, 3), [before[0] - moved, before[1], before[2] + moved]);
+    });
+}
+
+/// There are more connections than the engine has room for: one whose close finds no room either is
+/// closed when there is some again, also when its shard is frozen meanwhile.
+#[test]
+fn a_close_that_finds_no_room_is_made_up_for() {
+    for freezes in [false, true] {
+        let mut world = World::new(1);
+        let options = EngineOptions { operations_max: 8, ..EngineOptions::default() };
+        world.set_engine_options(options);
+        world.serve(Server::new().get("/", || "here"));
+        world.settle();
+        let before = world.descriptors_open();
+        let mut peers: Vec<Peer> = (0..12).map(|_| world.connect()).collect();
+        world.settle();
+        if freezes {
+            world.freeze_shard(0);
+        }
+        peers.truncate(4);
+        world.pass(SECOND);
+        assert_eq!(ask(&mut world, &mut peers[0], "GET /"), StatusCode::OK);
+        drop(peers);
+        world.pass(SECOND);
+        assert_eq!((world.counts().connections_open, world.descriptors_open()), (0, before));
+        world.stop(SECOND);
+        world.pass(SECOND);
+        assert_eq!(world.shards_running(), 0);
+    }
+}

@@ -7,7 +7,7 @@ use springtide_engine::{Completion, Descriptor, Key, Memory, Op, Outcome, Piece}
 use super::{Connection, NEVER, Patience, State};
 use crate::files::FrozenAsk;
 use crate::peer::PeerId;
-use crate::room::Room;
+use crate::room::{Room, Traffic};
 use crate::session::{FrozenSession, Session, Who};
 
 /// A frozen connection. It outlives its engine and its shard; its descriptors are open.
@@ -107,6 +107,17 @@ impl Connection {
         self.mark_dirty(room);
     }
 
+    /// The same, to the shard of this number if its own does not stop.
+    pub(crate) fn leave_for(&mut self, target: u16, room: &mut Room) {
+        self.target = target;
+        self.leave(room);
+    }
+
+    /// The number of the shard that it leaves for.
+    pub(crate) const fn target(&self) -> u16 {
+        self.target
+    }
+
     pub(super) fn try_to_leave(&mut self, room: &mut Room) {
         let is_possible = matches!(self.state, State::Open | State::Lingering);
         if self.is_held || !is_possible || !self.session.is_movable(room) {
@@ -158,30 +169,54 @@ impl Connection {
     }
 
     /// The connection as plain data; nothing is in flight for it, and what it waited for was
-    /// withdrawn. None: it is closed already.
-    pub(crate) fn freeze(self, asks: Vec<FrozenAsk>, room: &mut Room) -> Option<FrozenConnection> {
-        if self.state == State::Closing {
-            return None;
-        }
-        let mut traffic = self.traffic.unwrap_or_default();
+    /// withdrawn.
+    pub(crate) fn freeze(self, asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenConnection {
+        assert_ne!(self.state, State::Closing, "every close has ended before a freeze");
+        // What is in flight, filed or noted for this turn begins anew where it is thawed.
+        let Self {
+            place: _,
+            id,
+            socket,
+            receive: _,
+            send: _,
+            filed_ms: _,
+            since_ms,
+            traffic,
+            stage,
+            state,
+            is_paused: _,
+            is_dirty: _,
+            is_ready: _,
+            is_ended,
+            is_over,
+            has_excess,
+            needs_bytes,
+            is_leaving: _,
+            target: _,
+            is_held: _,
+            session,
+        } = self;
+        // A shard that stops says so again where it is thawed.
+        let Traffic { mut inbox, mut outbox, due_bytes: _, sending, patience } =
+            *traffic.unwrap_or_default();
         let mut unsent = Vec::new();
-        traffic.outbox.take_pieces(&mut unsent);
-        Some(FrozenConnection {
-            id: self.id,
-            socket: self.socket,
-            unread: traffic.inbox.take(),
-            sending: traffic.sending,
+        outbox.take_pieces(&mut unsent);
+        FrozenConnection {
+            id,
+            socket,
+            unread: inbox.take(),
+            sending,
             unsent,
-            stage: self.stage.map(|stage| stage.freeze()),
-            state: self.state,
-            is_ended: self.is_ended,
-            is_over: self.is_over,
-            has_excess: self.has_excess,
-            needs_bytes: self.needs_bytes,
-            since_ms: self.since_ms,
-            patience: traffic.patience,
-            session: self.session.freeze(asks, room),
-        })
+            stage: stage.map(|stage| stage.freeze()),
+            state,
+            is_ended,
+            is_over,
+            has_excess,
+            needs_bytes,
+            since_ms,
+            patience,
+            session: session.freeze(asks, room),
+        }
     }
 
     /// The connection that was frozen, over the room's engine: what was in flight is asked for
@@ -191,9 +226,24 @@ impl Connection {
         frozen: FrozenConnection,
         room: &mut Room,
     ) -> Self {
-        let FrozenConnection { id, socket, unread, sending, unsent, stage, session, .. } = frozen;
+        let FrozenConnection {
+            id,
+            socket,
+            unread,
+            sending,
+            unsent,
+            stage,
+            state,
+            is_ended,
+            is_over,
+            has_excess,
+            needs_bytes,
+            since_ms,
+            patience,
+            session,
+        } = frozen;
         let mut traffic = room.take_traffic();
-        traffic.patience = frozen.patience;
+        traffic.patience = patience;
         traffic.inbox.append(&unread);
         unsent.into_iter().for_each(|piece| traffic.outbox.push(piece));
         let who = Who { place, socket };
@@ -204,10 +254,9 @@ impl Connection {
         if let (Some(stage), Some(frozen)) = (&mut own.stage, &stage) {
             stage.thaw(frozen);
         }
-        (own.is_ended, own.is_over) = (frozen.is_ended, frozen.is_over);
-        (own.has_excess, own.needs_bytes) = (frozen.has_excess, frozen.needs_bytes);
-        own.since_ms = frozen.since_ms;
-        own.state = frozen.state;
+        (own.is_ended, own.is_over) = (is_ended, is_over);
+        (own.has_excess, own.needs_bytes) = (has_excess, needs_bytes);
+        (own.since_ms, own.state) = (since_ms, state);
         if !sending.is_empty() {
             own.send = room.submit(Op::Send { socket, pieces: sending }, place.raw());
         }
@@ -275,6 +324,7 @@ impl Connection {
             has_excess: false,
             needs_bytes: true,
             is_leaving: false,
+            target: 0,
             is_held: false,
             session,
         }

@@ -107,7 +107,7 @@ impl FileService {
         ask: FrozenAsk,
         asker: Asker,
     ) -> Option<FileReply> {
-        let FrozenAsk { root, name, question, is_page, .. } = ask;
+        let FrozenAsk { exchange: _, root, name, question, is_page } = ask;
         let waiter = Waiter { asker, question, asked_at: engine.now(), is_page };
         self.wait(engine, RootId(root), &name, waiter).err().map(FileReply::Whole)
     }
@@ -120,7 +120,8 @@ impl FileService {
 
     /// Takes a body out with nothing in flight. Its file stays open.
     pub(crate) fn freeze_stream(&mut self, stream: StreamId) -> Option<FrozenStream> {
-        let Stream { file, left, .. } = self.streams.remove(stream.0)?;
+        let stream = self.streams.remove(stream.0)?;
+        let Stream { asker: _, file, left, stage: _, is_abandoned: _ } = stream;
         Some(FrozenStream { root: file.root.0, path: file.path.clone(), file: file.file, left })
     }
 
@@ -198,7 +199,7 @@ impl Job {
         let name = self.name.clone();
         let gone: Vec<Waiter> = gone;
         gone.into_iter().map(move |waiter| {
-            let Waiter { asker, question, is_page, .. } = waiter;
+            let Waiter { asker, question, asked_at: _, is_page } = waiter;
             let ask =
                 FrozenAsk { exchange: asker.exchange, root, name: name.clone(), question, is_page };
             (asker.connection, ask)

@@ -35,7 +35,7 @@ impl SharedFile {
 /// A body that is being sent. At most one operation is in flight for it.
 #[derive(Debug)]
 pub(super) struct Stream {
-    asker: Asker,
+    pub(super) asker: Asker,
     pub(super) file: Rc<SharedFile>,
     /// What has not been given out yet.
     pub(super) left: Range<u64>,

@@ -48,7 +48,7 @@ impl Listeners {
         let engine = room.requests.engine.borrow();
         // One that leaves and had no accept in flight is gone already.
         let own = all.into_iter().filter(|own| !own.is_leaving || own.accept.is_some());
-        let all = own.map(|Listener { socket, .. }| {
+        let all = own.map(|Listener { socket, accept: _, is_leaving: _ }| {
             let address = engine.local_address(socket).ok();
             FrozenListener { address, socket }
         });

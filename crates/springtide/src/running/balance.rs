@@ -1,7 +1,7 @@
 //! Evening out how many connections the shards have.
 //! It only counts: which connections move, and how, is the shards' business.
 
-use std::sync::PoisonError;
+use std::sync::TryLockError;
 
 use super::Running;
 use crate::mailbox::Message;
@@ -31,7 +31,8 @@ impl Running {
     /// received, owe and are in the middle of, from the most to the least loaded shards. Peers
     /// notice nothing. Returns at once with the number of connections that were asked to move;
     /// they do within the next turns, and [`Running::loads`] shows it. When none comes or goes
-    /// meanwhile, loads differ by one at most afterwards.
+    /// meanwhile, loads differ by one at most afterwards. None are asked while another thread does
+    /// the same, or waits in [`Running::stop_shard`].
     ///
     /// A connection stays where it is while it is sent a file that others are sent from the same
     /// open descriptor; another one moves in its place.
@@ -45,10 +46,16 @@ impl Running {
     /// # }
     /// ```
     pub fn rebalance(&self) -> usize {
-        let _one_at_a_time = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever waits for a shard to stop may be waiting for the one that this is called on.
+        let _one_at_a_time = match self.stopping.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return 0,
+        };
         let shares = shares(&self.loads());
         for Share { source, target, count } in &shares {
-            let message = Message::Share { target: *target, count: *count };
+            let target = u16::try_from(*target).expect("WORKERS_MAX is below SHARDS_MAX");
+            let message = Message::Share { target, count: *count };
             self.shards[*source].neighbour.mailbox.send(message);
         }
         shares.iter().map(|share| share.count).sum()

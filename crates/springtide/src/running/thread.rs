@@ -58,6 +58,7 @@ struct Refused {
 pub(super) struct Context {
     pub(super) number: usize,
     pub(super) spin_us: u32,
+    pub(super) operations_max: u32,
     pub(super) counts: Arc<ShardCounts>,
     pub(super) failure: Failure,
 }
@@ -75,15 +76,7 @@ impl Context {
         ready: &mpsc::SyncSender<Ready>,
     ) -> Option<ShardThread> {
         let is_free = plan.settings.mechanism.is_none();
-        let mut made = self.engine(mechanism);
-        // The first shards may have taken what the user may lock: the others need not fail for it.
-        if let Err(refused @ Error::Refused(_)) = &made
-            && is_free
-        {
-            report::error(format_args!("shard {} runs on epoll: {refused}", self.number));
-            made = self.engine(Mechanism::Epoll);
-        }
-        let made = made.map_err(crate::Error::Engine);
+        let made = self.first_engine(mechanism, is_free).map_err(crate::Error::Engine);
         match made.and_then(|engine| set_up(engine, plan, self.counts.clone())) {
             Ok((shard, mailbox, addresses)) => {
                 // Who started this thread waits for the answer.
@@ -132,7 +125,7 @@ impl Context {
         Some(ShardThread(thread))
     }
 
-    /// Goes on with a refused shard: behind io_uring there is always epoll.
+    /// Goes on with a refused shard, over what there is behind io_uring.
     fn go_on(self, refused: Refused) -> Option<ShardThread> {
         let neighbours = refused.standing.neighbours.clone();
         let thawed = catch_unwind(AssertUnwindSafe(|| self.thaw(refused)));
@@ -147,7 +140,7 @@ impl Context {
 
     fn thaw(&self, refused: Refused) -> Result<Shard, Error> {
         let Refused { refusal, standing, handoff } = refused;
-        let engine = self.engine(Mechanism::Epoll)?;
+        let engine = self.spare_engine()?;
         report::error(format_args!(
             "io_uring was refused while shard {} ran ({refusal}): it goes on over {} with {} \
              connections, frozen within {} turns",
@@ -159,9 +152,33 @@ impl Context {
         Ok(Shard::thaw(standing, engine, *handoff))
     }
 
+    /// The first shards may have taken what the user may lock: where the mechanism was chosen
+    /// freely, the others need not fail for it.
+    fn first_engine(&self, mechanism: Mechanism, is_free: bool) -> Result<Box<dyn Handle>, Error> {
+        let made = self.engine(mechanism);
+        let Err(refused @ Error::Refused(_)) = &made else { return made };
+        if !is_free {
+            return made;
+        }
+        let engine = self.spare_engine()?;
+        report::error(format_args!("shard {} runs on {}: {refused}", self.number, engine.name()));
+        Ok(engine)
+    }
+
+    /// What there is behind io_uring: epoll, or poll(2), which needs less.
+    fn spare_engine(&self) -> Result<Box<dyn Handle>, Error> {
+        self.engine(Mechanism::Epoll).or_else(|error| {
+            let spare = self.engine(Mechanism::Poll)?;
+            report::error(format_args!("shard {} cannot have epoll: {error}", self.number));
+            Ok(spare)
+        })
+    }
+
     fn engine(&self, mechanism: Mechanism) -> Result<Box<dyn Handle>, Error> {
         let shard = u16::try_from(self.number).expect("there are at most SHARDS_MAX workers");
-        let options = EngineOptions { shard, spin_us: self.spin_us, ..EngineOptions::default() };
+        let Self { spin_us, operations_max, .. } = *self;
+        let own = EngineOptions::default();
+        let options = EngineOptions { shard, spin_us, operations_max, ..own };
         Ok(Box::new(Engine::new(mechanism, options)?))
     }
 

@@ -70,7 +70,7 @@ impl Session {
     ) -> Self {
         match frozen {
             FrozenSession::Http1(frozen) => Self::Http1(Http1::thaw(*frozen, who, outbox, room)),
-            FrozenSession::Raw(frozen) => Self::Raw(Raw::thaw(&frozen)),
+            FrozenSession::Raw(frozen) => Self::Raw(Raw::thaw(frozen)),
         }
     }
 }

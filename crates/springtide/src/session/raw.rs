@@ -55,10 +55,12 @@ impl Raw {
     }
 
     pub(crate) fn freeze(self) -> FrozenRaw {
-        FrozenRaw { is_ended: self.is_ended }
+        let Self { share: _, is_ended } = self;
+        FrozenRaw { is_ended }
     }
 
-    pub(crate) fn thaw(frozen: &FrozenRaw) -> Self {
-        Self { share: Share::default(), is_ended: frozen.is_ended }
+    pub(crate) fn thaw(frozen: FrozenRaw) -> Self {
+        let FrozenRaw { is_ended } = frozen;
+        Self { share: Share::default(), is_ended }
     }
 }

@@ -31,22 +31,35 @@ impl Shard {
         for place in std::mem::take(&mut self.room.closed) {
             self.forget(place);
         }
-        let mut asks = self.room.files.withdraw_all();
-        let files = self.room.files.freeze();
-        let mut connections = Vec::with_capacity(self.connections.len());
-        for place in self.connections.places() {
-            let asks = asks.remove(&place.raw()).unwrap_or_default();
-            let connection = self.connections.remove(place);
-            let frozen = connection.and_then(|connection| connection.freeze(asks, &mut self.room));
-            connections.extend(frozen);
-        }
-        let listeners = self.listeners.freeze(&self.room);
-        let counts = self.room.counts;
-        let handoff = Handoff { listeners, accepted, connections, files, counts, turns };
+        let handoff = self.take_apart(accepted, turns);
         for descriptor in handoff.descriptors() {
             self.room.requests.engine.borrow_mut().release(descriptor)?;
         }
         Ok(handoff)
+    }
+
+    fn take_apart(&mut self, accepted: Vec<Descriptor>, turns: u64) -> Handoff {
+        // The standing goes by itself; the rest is of this engine and this turn.
+        let Self {
+            room,
+            connections: table,
+            listeners,
+            wheel: _,
+            completions: _,
+            due: _,
+            file_events: _,
+            standing: _,
+        } = self;
+        let mut asks = room.files.withdraw_all();
+        let files = room.files.freeze();
+        let mut connections = Vec::with_capacity(table.len());
+        for place in table.places() {
+            let asks = asks.remove(&place.raw()).unwrap_or_default();
+            let connection = table.remove(place);
+            connections.extend(connection.map(|connection| connection.freeze(asks, room)));
+        }
+        let (listeners, counts) = (listeners.freeze(room), room.counts);
+        Handoff { listeners, accepted, connections, files, counts, turns }
     }
 
     /// One completion of an operation that ended because everything is being frozen.

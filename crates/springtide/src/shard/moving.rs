@@ -10,7 +10,7 @@ use crate::table::Place;
 
 impl Shard {
     /// Gives so many connections to another shard, which take their leave in this turn.
-    pub(super) fn share(&mut self, target: usize, count: usize) {
+    pub(super) fn share(&mut self, target: u16, count: usize) {
         if self.standing.stopping.is_some() {
             return;
         }
@@ -21,48 +21,43 @@ impl Shard {
             }
             self.with(place, |connection, room| {
                 if connection.is_movable(room) {
-                    connection.leave(room);
+                    connection.leave_for(target, room);
                     chosen += 1;
                 }
             });
         }
-        self.shares.push_back((target, chosen));
     }
 
     /// Sends away the connections that are at rest.
     pub(super) fn depart(&mut self) {
         for place in std::mem::take(&mut self.room.leaving) {
-            if let Some(connection) = self.freeze_one(place) {
-                self.send_away(connection);
+            if let Some((connection, target)) = self.freeze_one(place) {
+                self.send_away(connection, target);
             }
         }
     }
 
-    /// Takes a connection out that is at rest; one that is not stands in `room.leaving` again when
-    /// it is.
-    fn freeze_one(&mut self, place: Place) -> Option<FrozenConnection> {
+    /// Takes a connection out that is at rest, and tells where it is to go; one that is not at rest
+    /// stands in `room.leaving` again when it is.
+    fn freeze_one(&mut self, place: Place) -> Option<(FrozenConnection, u16)> {
         let connection = self.connections.get_mut(place).filter(|own| own.is_at_rest())?;
-        let socket = connection.socket();
+        let (socket, target) = (connection.socket(), connection.target());
         // A shutdown may be in flight still: its completion comes to the connection.
         self.room.requests.engine.borrow_mut().release(socket).ok()?;
         let connection = self.connections.remove(place)?;
         self.wheel.remove(place.index());
-        let frozen = connection.freeze(Vec::new(), &mut self.room);
         // It stays open on its way: nobody takes its place meanwhile.
-        if frozen.is_none() {
-            self.standing.open.fetch_sub(1, Ordering::Relaxed);
-        }
-        frozen
+        Some((connection.freeze(Vec::new(), &mut self.room), target))
     }
 
-    fn send_away(&mut self, connection: FrozenConnection) {
+    fn send_away(&mut self, connection: FrozenConnection, target: u16) {
         let message = Message::Move(Box::new(connection));
         if self.standing.stopping.is_some() {
             return self.pass_on(message);
         }
-        let target = self.next_share();
         self.release(&message);
-        let Some(target) = target.filter(|target| !target.counts.has_ended()) else {
+        let target = self.standing.neighbours.get(usize::from(target));
+        let Some(target) = target.filter(|target| !target.counts.has_ended()).cloned() else {
             return self.handle(message);
         };
         target.mailbox.send(message);
@@ -74,20 +69,8 @@ impl Shard {
         }
     }
 
-    /// Where the next connection is to go.
-    fn next_share(&mut self) -> Option<Neighbour> {
-        while let Some((target, count)) = self.shares.front_mut() {
-            if *count > 0 {
-                *count -= 1;
-                return self.standing.neighbours.get(*target).cloned();
-            }
-            self.shares.pop_front();
-        }
-        None
-    }
-
     /// A connection of another shard goes on here.
-    pub(super) fn take_in(&mut self, frozen: FrozenConnection) {
+    pub(super) fn take_in(&mut self, frozen: FrozenConnection) -> Place {
         let room = &mut self.room;
         let place = self.connections.insert_with(|place| Connection::thaw(place, frozen, room));
         // Its deadline may be now, and the wheel knows only what is ahead.
@@ -96,6 +79,7 @@ impl Shard {
         if self.standing.stopping.is_none() && self.is_full() {
             self.listeners.pause(&mut self.room);
         }
+        place
     }
 
     /// What this shard cannot keep goes to a shard that goes on. Where there is none, a connection
@@ -104,8 +88,8 @@ impl Shard {
         let Some(message) = self.offer(message) else { return };
         match message {
             Message::Move(connection) => {
-                self.take_in(*connection);
-                self.finish_connections();
+                let place = self.take_in(*connection);
+                self.with(place, Connection::drain);
             }
             message => self.close(&message),
         }

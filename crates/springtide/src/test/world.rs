@@ -216,6 +216,7 @@ impl World {
     /// [`Running::rebalance`](crate::Running::rebalance) does.
     #[doc(hidden)]
     pub fn share(&mut self, source: usize, target: usize, count: usize) {
+        let target = u16::try_from(target).expect("it was started");
         let message = Message::Share { target, count };
         self.shards[source].neighbour.mailbox.send(message);
     }

@@ -19,6 +19,8 @@ pub(super) struct Refused {
     pub(super) turns_left: usize,
     /// How often an address that it listens on is busy before.
     pub(super) busy_left: usize,
+    /// What becomes of each completion before.
+    pub(super) change: fn(&mut Completion),
 }
 
 impl Handle for Refused {
@@ -53,7 +55,9 @@ impl Handle for Refused {
             return Err(REFUSAL);
         }
         self.turns_left -= 1;
-        self.engine.turn(deadline, completions)
+        self.engine.turn(deadline, completions)?;
+        completions.iter_mut().for_each(self.change);
+        Ok(())
     }
 
     fn quiesce(&mut self, completions: &mut Vec<Completion>) -> Result<(), Error> {
