@@ -7,6 +7,7 @@ mod condition;
 mod freeze;
 mod job;
 mod media_type;
+mod outline;
 mod path;
 mod query;
 mod range;
@@ -24,11 +25,12 @@ use http::HeaderValue;
 
 pub(crate) use freeze::{FrozenAsk, FrozenFiles, FrozenStream};
 pub(crate) use query::FileQuery;
+pub(crate) use range::is_within_limit;
 pub(crate) use service::{Asker, FileEvent, FileReply, FileService, RootId};
 pub(crate) use stream::StreamId;
 
-/// A directory to serve: `GET` and `HEAD` with entity tags, conditions (RFC 9110 §13) and single
-/// byte ranges (§14).
+/// A directory to serve: `GET` and `HEAD` with entity tags, conditions (RFC 9110 §13) and byte
+/// ranges (§14): up to 16 in a request, which never cost more than the file itself.
 ///
 /// Nothing outside the directory is served, whatever the path or a symbolic link says, and
 /// directories are not listed. Names that begin with a dot are not found, unless

@@ -1,13 +1,13 @@
 //! Answers to those who waited for a job, each for its own question.
 //! Nobody is answered with what may be older than the root allows.
 
-use std::ops::Range;
 use std::rc::Rc;
 
 use http::StatusCode;
 use springtide_engine::{Handle, Outcome};
 
 use super::job::{Ending, Job, Means, Waiter};
+use super::outline::Outline;
 use super::representation::{Representation, Selected, busy, plain, redirect};
 use super::service::{Ask, FileEvent, FileReply, FileService, RootId, STREAMS_MAX};
 use super::stream::{SharedFile, Stream, StreamId};
@@ -92,7 +92,8 @@ impl FileService {
             Known::Memory(version) => Some(ask.of_memory(engine, version)),
             Known::Disk(version, file) => match ask.select(engine, version) {
                 Selected::Reply(response) => Some(FileReply::Whole(response)),
-                Selected::Part(response, part) => Some(self.stream(ask, file, response, part)),
+                Selected::Parts(..) => unreachable!("the body is not in memory"),
+                Selected::Disk(response, body) => Some(self.stream(ask, file, response, body)),
             },
             Known::Directory if !ask.is_page => match redirect(query.request_path) {
                 Some(response) => Some(FileReply::Whole(response)),
@@ -108,16 +109,16 @@ impl FileService {
         ask: Ask<'_>,
         file: &Rc<SharedFile>,
         response: Response,
-        part: Range<u64>,
+        body: Outline,
     ) -> FileReply {
-        let length = part.end - part.start;
+        let length = body.length();
         if ask.query.is_head {
             return FileReply::Streamed { response, length, stream: None };
         }
         if self.streams.len() >= STREAMS_MAX {
             return FileReply::Whole(busy());
         }
-        let stream = Stream::new(ask.asker, file.clone(), part);
+        let stream = Stream::new(ask.asker, file.clone(), body);
         let stream = Some(StreamId(self.streams.insert_with(|_| stream)));
         FileReply::Streamed { response, length, stream }
     }
@@ -145,7 +146,8 @@ impl Ask<'_> {
     pub(super) fn of_memory(&self, engine: &dyn Handle, version: &Representation) -> FileReply {
         match self.select(engine, version) {
             Selected::Reply(response) => FileReply::Whole(response),
-            Selected::Part(..) => unreachable!("a version in memory has its body"),
+            Selected::Parts(response, pieces) => FileReply::Parts { response, pieces },
+            Selected::Disk(..) => unreachable!("a version in memory has its body"),
         }
     }
 

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::ffi::CString;
-use std::ops::Range;
 use std::rc::Rc;
 
 use springtide_engine::{Completion, Descriptor, Handle, Op, Outcome};
@@ -12,6 +11,7 @@ use springtide_proto::http1::Exchange;
 use super::Files;
 use super::cache::Cache;
 use super::job::{Job, OpenFile, Waiter};
+use super::outline::Outline;
 use super::query::Question;
 use super::service::{Asker, FileReply, FileService, Root, RootId};
 use super::stream::{SharedFile, Stage, Stream, StreamId};
@@ -33,7 +33,7 @@ pub(crate) struct FrozenStream {
     root: usize,
     path: CString,
     file: OpenFile,
-    left: Range<u64>,
+    left: Outline,
 }
 
 impl FrozenAsk {

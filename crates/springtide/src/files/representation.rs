@@ -1,6 +1,7 @@
 //! One version of one file as it is sent: fields made once, replies made of them.
 //! It never reads; a body that is not in memory is the stream's business.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -9,6 +10,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use springtide_engine::Metadata;
 
 use super::condition::{self, Decision, Validators};
+use super::outline::{Multipart, Outline};
 use super::query::FileQuery;
 use super::{Files, media_type};
 use crate::response::{Response, TEXT};
@@ -33,8 +35,10 @@ pub(super) struct Representation {
 pub(super) enum Selected {
     /// Everything that is to be sent.
     Reply(Response),
-    /// A head, and behind it this part of the file, which is not in memory and not empty.
-    Part(Response, Range<u64>),
+    /// A head, and behind it parts of the file, which is in memory.
+    Parts(Response, Vec<Bytes>),
+    /// A head, and behind it what is to be read: the file is not in memory.
+    Disk(Response, Outline),
 }
 
 /// How long a version must have been there, in seconds, before its time of modification tells it
@@ -118,6 +122,7 @@ impl Representation {
         match condition::decide(query, &validators, now) {
             Decision::Whole => self.select_whole(StatusCode::OK),
             Decision::Part(part) => self.select_part(part),
+            Decision::Parts(parts) => self.select_parts(&parts),
             Decision::NotModified => Selected::Reply(self.not_modified.clone()),
             Decision::Failed => Selected::Reply(plain(StatusCode::PRECONDITION_FAILED)),
             Decision::Unsatisfiable => {
@@ -139,7 +144,7 @@ impl Representation {
         if self.body.is_some() || self.metadata.length == 0 {
             return Selected::Reply(response);
         }
-        Selected::Part(response, 0..self.metadata.length)
+        Selected::Disk(response, Outline::of(0..self.metadata.length))
     }
 
     fn select_part(&self, part: Range<u64>) -> Selected {
@@ -153,7 +158,33 @@ impl Representation {
         let response = Response::of(self.content_type, body.unwrap_or_default());
         let response = with_fields(response, &[range]).status(StatusCode::PARTIAL_CONTENT);
         let response = with_fields(response, self.whole.fields());
-        if is_in_memory { Selected::Reply(response) } else { Selected::Part(response, part) }
+        if is_in_memory {
+            Selected::Reply(response)
+        } else {
+            Selected::Disk(response, Outline::of(part))
+        }
+    }
+
+    /// Several parts (§15.3.7.2), unless the whole file is shorter than what tells them apart.
+    fn select_parts(&self, parts: &[Range<u64>]) -> Selected {
+        let boundary = boundary_of(&self.entity_tag);
+        let fields = format!("content-type: {}\r\n", self.content_type);
+        let length = self.metadata.length;
+        let how = Multipart { boundary: &boundary, fields: &fields, length };
+        let outline = Outline::multipart(parts, how);
+        if outline.length() >= length {
+            return self.select_whole(StatusCode::OK);
+        }
+        let content_type =
+            HeaderValue::try_from(format!("multipart/byteranges; boundary={boundary}"));
+        let content_type = content_type.expect("letters and digits may stand in a field");
+        let response =
+            with_fields(Response::empty(StatusCode::PARTIAL_CONTENT), self.whole.fields())
+                .header(header::CONTENT_TYPE, content_type);
+        match &self.body {
+            Some(body) => Selected::Parts(response, outline.pieces(body)),
+            None => Selected::Disk(response, outline),
+        }
     }
 }
 
@@ -200,6 +231,14 @@ fn entity_tag_of(metadata: &Metadata) -> HeaderValue {
     value.expect("hexadecimal digits may stand in a field")
 }
 
+/// What tells the parts of a version from each other (RFC 2046 §5.1.1). Another version has
+/// another one.
+fn boundary_of(entity_tag: &HeaderValue) -> String {
+    let mut hasher = DefaultHasher::new();
+    entity_tag.hash(&mut hasher);
+    format!("springtide-{:016x}", hasher.finish())
+}
+
 fn last_modified(seconds: u64) -> Option<(HeaderName, HeaderValue)> {
     let date = UNIX_EPOCH + Duration::from_secs(seconds);
     let value = HeaderValue::try_from(httpdate::fmt_http_date(date)).ok()?;
@@ -235,7 +274,7 @@ mod tests {
     fn reply(selected: Selected) -> Response {
         match selected {
             Selected::Reply(response) => response,
-            Selected::Part(..) => panic!("it is in memory"),
+            other => panic!("it is in memory and one piece: {other:?}"),
         }
     }
 

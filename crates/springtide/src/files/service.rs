@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use springtide_engine::{Completion, Descriptor, Error, Handle, Op};
 use springtide_proto::http1::Exchange;
 
@@ -43,6 +44,8 @@ pub(crate) struct Asker {
 pub(crate) enum FileReply {
     /// The response with its body. To `HEAD` too: the machine leaves the bytes out.
     Whole(Response),
+    /// The head of a response and its body in several pieces, none of them empty. Not to `HEAD`.
+    Parts { response: Response, pieces: Vec<Bytes> },
     /// The head of a response with a body of `length` bytes, at least one, which comes by
     /// [`FileService::next_piece`]; without a stream it does not come (`HEAD`).
     Streamed { response: Response, length: u64, stream: Option<StreamId> },

@@ -5,4 +5,5 @@
 mod harness;
 mod memory;
 mod names;
+mod ranges;
 mod stream;

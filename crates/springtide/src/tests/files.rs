@@ -111,7 +111,52 @@ fn the_head_of_a_stream_has_no_body(backend: Backend) {
     assert!(rest.starts_with("HTTP/1.1 200 OK") && rest.ends_with("hello"), "{rest}");
 }
 
+/// Several ranges, from memory and from disk, between other replies.
+fn parts_of_files_stand_among_replies(backend: Backend) {
+    let bytes: Vec<u8> = (0..2_000_000_u32).map(|byte| (byte % 251) as u8).collect();
+    let files: [(&str, &[u8]); 2] = [("small.bin", &bytes[..9000]), ("large.bin", &bytes)];
+    let directory = Directory::new(backend, "parts", &files);
+    let mut stage = stage(backend, &directory, &files);
+    let mut peer = stage.connect();
+    let mut requests = String::new();
+    for (path, range) in [("large", "500-1200000,3-5"), ("small", "500-3000,3-5,-1")] {
+        requests += &format!("GET /{path}.bin HTTP/1.1\r\nHost: a\r\nRange: bytes={range}\r\n\r\n");
+        requests += "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+    }
+    let ranges = ["0-0,"; 17].concat();
+    requests += &format!("HEAD /small.bin HTTP/1.1\r\nHost: a\r\nRange: bytes={ranges}\r\n");
+    requests += "Connection: close\r\n\r\n";
+    let received = stage.talk(&mut peer, requests.as_bytes(), usize::MAX);
+    let mut rest = &received[..];
+    let mut next = || {
+        let end = memchr::memmem::find(rest, b"\r\n\r\n").unwrap() + 4;
+        let head = String::from_utf8(rest[..end].to_vec()).unwrap();
+        let length = head.split_once("Content-Length: ").unwrap().1;
+        let length: usize = length.split_once('\r').unwrap().0.parse().unwrap();
+        let length = if rest.len() == end { 0 } else { length };
+        let body = &rest[end..end + length];
+        rest = &rest[end + length..];
+        (head, body)
+    };
+    for parts in [&[(500, 1_200_001), (3, 6)][..], &[(500, 3001), (3, 6), (8999, 9000)]] {
+        let (head, mut rest) = next();
+        assert!(head.starts_with("HTTP/1.1 206"), "{head}");
+        for (start, end) in parts {
+            let at = memchr::memmem::find(rest, b"\r\n\r\n").unwrap() + 4;
+            let (own, behind) = rest[at..].split_at(end - start);
+            assert!(*own == bytes[*start..*end], "{start}-{end} on {backend:?}");
+            rest = behind;
+        }
+        assert!(rest.starts_with(b"\r\n--") && rest.ends_with(b"--\r\n") && rest.len() < 60);
+        assert_eq!(next().1, b"hello");
+    }
+    assert!(next().0.starts_with("HTTP/1.1 200"));
+    assert!(rest.is_empty());
+    assert_eq!(stage.counts().ranges_ignored_total, 1);
+}
+
 over_all_backends!(
+    parts_of_files_stand_among_replies,
     the_head_of_a_stream_has_no_body,
     files_keep_their_place_among_replies,
     a_peer_that_leaves_a_stream_leaves_nothing,

@@ -163,14 +163,11 @@ impl Server {
     pub(super) fn ask(&mut self, query: &FileQuery<'_>) -> Response {
         match self.reply(query) {
             FileReply::Whole(response) => response,
+            FileReply::Parts { response, pieces } => with_body(&response, pieces.concat()),
             FileReply::Streamed { response, length, stream } => {
                 let body = self.body(stream.expect("a body is asked for"));
                 assert_eq!(body.len() as u64, length);
-                let streamed = Response::new(body).status(response.status_code());
-                let fields = response.fields().iter();
-                fields.fold(streamed, |streamed, (name, value)| {
-                    streamed.header(name.clone(), value.clone())
-                })
+                with_body(&response, body)
             }
         }
     }
@@ -240,6 +237,12 @@ impl Server {
         assert_eq!(directory.descriptors(), 0, "descriptors are left open");
         assert_eq!((self.service.waiting, self.service.loading_bytes), (0, 0));
     }
+}
+
+fn with_body(response: &Response, body: Vec<u8>) -> Response {
+    let whole = Response::new(body).status(response.status_code());
+    let fields = response.fields().iter();
+    fields.fold(whole, |whole, (name, value)| whole.header(name.clone(), value.clone()))
 }
 
 /// The value of a field of a response.
