@@ -3,6 +3,7 @@
 
 mod answer;
 mod cache;
+mod coding;
 mod condition;
 mod freeze;
 mod job;
@@ -13,6 +14,7 @@ mod query;
 mod range;
 mod representation;
 mod service;
+mod siblings;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,7 @@ pub struct Files {
     index: String,
     not_found_page: Option<String>,
     cache_control: Option<HeaderValue>,
+    precompressed: bool,
     revalidate_ms: u32,
     memory_bytes_max: usize,
     file_bytes_max: usize,
@@ -68,6 +71,7 @@ impl Files {
             index: "index.html".to_owned(),
             not_found_page: None,
             cache_control: None,
+            precompressed: true,
             revalidate_ms: 1000,
             memory_bytes_max: 64 << 20,
             file_bytes_max: 4 << 20,
@@ -138,6 +142,20 @@ impl Files {
             panic!("the value of Cache-Control has bytes that no field may have")
         };
         self.cache_control = Some(value);
+        self
+    }
+
+    /// Whether `NAME.br`, `NAME.zst` and `NAME.gz` are sent in place of `NAME` to clients that take
+    /// them (RFC 9110 §12.5.3), where they are not older than it; by default they are. A client that
+    /// refuses the file itself and whatever is there beside it gets a `406`.
+    ///
+    /// ```
+    /// let files = springtide::Files::new("site").precompressed(false);
+    /// # let _ = files;
+    /// ```
+    #[must_use]
+    pub const fn precompressed(mut self, precompressed: bool) -> Self {
+        self.precompressed = precompressed;
         self
     }
 

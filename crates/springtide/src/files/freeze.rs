@@ -10,6 +10,7 @@ use springtide_proto::http1::Exchange;
 
 use super::Files;
 use super::cache::Cache;
+use super::coding::Wanted;
 use super::job::{Job, OpenFile, Waiter};
 use super::outline::Outline;
 use super::query::Question;
@@ -108,8 +109,9 @@ impl FileService {
         asker: Asker,
     ) -> Option<FileReply> {
         let FrozenAsk { root, name, question, is_page, .. } = ask;
-        let waiter = Waiter { asker, question, asked_at: engine.now(), is_page };
-        self.wait(engine, RootId(root), &name, waiter).err().map(FileReply::Whole)
+        let (asked_at, is_bare) = (engine.now(), false);
+        let waiter = Waiter { asker, question, asked_at, is_page, is_bare };
+        self.wait(engine, RootId(root), Wanted::itself(&name), waiter).err().map(FileReply::Whole)
     }
 
     /// Whether nobody else reads from a body's file, so that the file can go elsewhere.
@@ -180,7 +182,7 @@ impl FileService {
 impl Root {
     pub(super) fn new(descriptor: Descriptor, files: &Files) -> Self {
         let cache = Cache::new(files.memory_bytes_max);
-        let (jobs, files) = (HashMap::new(), files.clone());
+        let (jobs, files) = (Default::default(), files.clone());
         Self { descriptor, files, cache, jobs, reported: None }
     }
 }

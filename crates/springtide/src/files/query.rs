@@ -21,6 +21,8 @@ pub(crate) struct FileQuery<'a> {
     pub(crate) if_unmodified_since: Option<&'a [u8]>,
     pub(crate) if_range: Option<&'a [u8]>,
     pub(crate) range: Option<&'a [u8]>,
+    /// `Accept-Encoding`: the values of all fields of the name, joined by commas.
+    pub(crate) accept_encoding: Option<&'a [u8]>,
 }
 
 impl FileQuery<'_> {
@@ -47,6 +49,7 @@ pub(super) struct Question {
     is_head: bool,
     path: Box<str>,
     request_path: Box<str>,
+    accept_encoding: Option<Box<[u8]>>,
     conditions: Option<Box<Conditions>>,
 }
 
@@ -74,13 +77,16 @@ impl Question {
             is_head: query.is_head,
             path: query.path.into(),
             request_path: query.request_path.into(),
+            accept_encoding: query.accept_encoding.map(Into::into),
             conditions: (!query.is_unconditional()).then(|| Box::new(conditions())),
         }
     }
 
     pub(super) fn query(&self) -> FileQuery<'_> {
         let (is_head, path, request_path) = (self.is_head, &*self.path, &*self.request_path);
-        let query = FileQuery { is_head, path, request_path, ..FileQuery::default() };
+        let accept_encoding = self.accept_encoding.as_deref();
+        let query =
+            FileQuery { is_head, path, request_path, accept_encoding, ..FileQuery::default() };
         let Some(conditions) = &self.conditions else { return query };
         FileQuery {
             if_match: conditions.if_match.as_deref(),

@@ -9,16 +9,28 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use springtide_engine::Metadata;
 
+use super::coding::{self, Coding, Codings, Wanted};
 use super::condition::{self, Decision, Validators};
 use super::outline::{Multipart, Outline};
 use super::query::FileQuery;
 use super::{Files, media_type};
 use crate::response::{Response, TEXT};
 
+/// What a version is of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) wanted: Wanted<'a>,
+    pub(super) metadata: Metadata,
+    /// The encoded forms that are there beside the file itself.
+    pub(super) siblings: Codings,
+}
+
 /// A version of a file.
 #[derive(Debug)]
 pub(super) struct Representation {
     pub(super) metadata: Metadata,
+    coding: Coding,
+    siblings: Codings,
     /// When it was known to be the file on disk, in seconds since 1970.
     seen_seconds: u64,
     entity_tag: HeaderValue,
@@ -53,33 +65,35 @@ impl Representation {
     /// be the file on disk.
     pub(super) fn new(
         files: &Files,
-        name: &str,
-        metadata: Metadata,
+        subject: Subject<'_>,
         body: Option<Bytes>,
         unix_seconds: u64,
     ) -> Self {
-        let entity_tag = entity_tag_of(&metadata);
+        let Subject { wanted: Wanted { name, coding }, metadata, siblings } = subject;
+        let entity_tag = entity_tag_of(&metadata, coding);
         // A time to come must not be sent (RFC 9110 §8.8.2.1), and nothing can be told by it.
         let modified_seconds = Some(seconds_of(&metadata)).filter(|at| *at <= unix_seconds);
         let content_type = media_type::of(name);
         let cache_control = files.cache_control.clone();
-        let mut not_modified =
-            Response::empty(StatusCode::NOT_MODIFIED).header(header::ETAG, entity_tag.clone());
-        let mut fields = vec![
-            (header::ETAG, entity_tag.clone()),
-            (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
-            (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        ];
-        fields.extend(modified_seconds.and_then(last_modified));
-        if let Some(value) = cache_control {
-            not_modified = not_modified.header(header::CACHE_CONTROL, value.clone());
-            fields.push((header::CACHE_CONTROL, value));
+        // What a 304 has too (RFC 9110 §15.4.5).
+        let mut fields = vec![(header::ETAG, entity_tag.clone())];
+        fields.extend(cache_control.map(|value| (header::CACHE_CONTROL, value)));
+        if coding != Coding::Identity || !siblings.is_empty() {
+            fields.push(vary());
         }
+        let not_modified = with_fields(Response::empty(StatusCode::NOT_MODIFIED), &fields);
+        let name_of_coding = coding.name().map(HeaderValue::from_static);
+        fields.extend(name_of_coding.map(|name| (header::CONTENT_ENCODING, name)));
+        fields.push((header::ACCEPT_RANGES, HeaderValue::from_static("bytes")));
+        fields.push((header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
+        fields.extend(modified_seconds.and_then(last_modified));
         let bytes = body.clone().unwrap_or_default();
         let whole = with_fields(Response::of(content_type, bytes), &fields);
         let seen_seconds = unix_seconds;
         Self {
             metadata,
+            coding,
+            siblings,
             seen_seconds,
             entity_tag,
             modified_seconds,
@@ -96,6 +110,24 @@ impl Representation {
         let modified = seconds_of(&self.metadata);
         let settled = modified.abs_diff(self.seen_seconds) >= SETTLED_SECONDS;
         settled && self.metadata == *metadata
+    }
+
+    /// The same version beside other encoded forms. None when they are the same.
+    pub(super) fn beside(
+        &self,
+        files: &Files,
+        wanted: Wanted<'_>,
+        siblings: Codings,
+    ) -> Option<Self> {
+        let subject = Subject { wanted, metadata: self.metadata, siblings };
+        let changed = || Self::new(files, subject, self.body.clone(), self.seen_seconds);
+        (siblings != self.siblings).then(changed)
+    }
+
+    /// In which form a client takes the file; none when in no form that is there.
+    #[inline]
+    pub(super) fn coding_for(&self, query: &FileQuery<'_>) -> Option<Coding> {
+        coding::choose(query.accept_encoding, self.siblings)
     }
 
     /// The bytes it holds in memory.
@@ -168,7 +200,10 @@ impl Representation {
     /// Several parts (§15.3.7.2), unless the whole file is shorter than what tells them apart.
     fn select_parts(&self, parts: &[Range<u64>]) -> Selected {
         let boundary = boundary_of(&self.entity_tag);
-        let fields = format!("content-type: {}\r\n", self.content_type);
+        let mut fields = format!("content-type: {}\r\n", self.content_type);
+        if let Some(name) = self.coding.name() {
+            fields += &format!("content-encoding: {name}\r\n");
+        }
         let length = self.metadata.length;
         let how = Multipart { boundary: &boundary, fields: &fields, length };
         let outline = Outline::multipart(parts, how);
@@ -178,9 +213,11 @@ impl Representation {
         let content_type =
             HeaderValue::try_from(format!("multipart/byteranges; boundary={boundary}"));
         let content_type = content_type.expect("letters and digits may stand in a field");
-        let response =
-            with_fields(Response::empty(StatusCode::PARTIAL_CONTENT), self.whole.fields())
-                .header(header::CONTENT_TYPE, content_type);
+        // It is the parts that are encoded, not what tells them apart.
+        let fields =
+            self.whole.fields().iter().filter(|(name, _)| *name != header::CONTENT_ENCODING);
+        let response = with_fields(Response::empty(StatusCode::PARTIAL_CONTENT), fields)
+            .header(header::CONTENT_TYPE, content_type);
         match &self.body {
             Some(body) => Selected::Parts(response, outline.pieces(body)),
             None => Selected::Disk(response, outline),
@@ -192,6 +229,11 @@ impl Representation {
 pub(super) fn plain(status: StatusCode) -> Response {
     let text = status.canonical_reason().unwrap_or_default();
     Response::with_type(TEXT, Bytes::from_static(text.as_bytes())).status(status)
+}
+
+/// `406`: the file is there, but in no form that the client takes.
+pub(super) fn not_acceptable() -> Response {
+    with_fields(plain(StatusCode::NOT_ACCEPTABLE), &[vary()])
 }
 
 /// `503`: come again.
@@ -212,10 +254,17 @@ pub(super) fn redirect(request_path: &str) -> Option<Response> {
     Some(plain(StatusCode::MOVED_PERMANENTLY).header(header::LOCATION, location))
 }
 
-fn with_fields(response: Response, fields: &[(HeaderName, HeaderValue)]) -> Response {
+fn with_fields<'a>(
+    response: Response,
+    fields: impl IntoIterator<Item = &'a (HeaderName, HeaderValue)>,
+) -> Response {
     fields
-        .iter()
+        .into_iter()
         .fold(response, |response, (name, value)| response.header(name.clone(), value.clone()))
+}
+
+const fn vary() -> (HeaderName, HeaderValue) {
+    (header::VARY, HeaderValue::from_static("accept-encoding"))
 }
 
 fn content_range(value: std::fmt::Arguments<'_>) -> (HeaderName, HeaderValue) {
@@ -224,11 +273,13 @@ fn content_range(value: std::fmt::Arguments<'_>) -> (HeaderName, HeaderValue) {
 }
 
 /// Inode, length and time of modification: strong, since a change of the bytes changes one of
-/// them (RFC 9110 §8.8.1), to the resolution of the file system's clock.
-fn entity_tag_of(metadata: &Metadata) -> HeaderValue {
+/// them (RFC 9110 §8.8.1), to the resolution of the file system's clock. Each coding has its own
+/// (§8.8.3.3).
+fn entity_tag_of(metadata: &Metadata, coding: Coding) -> HeaderValue {
     let Metadata { inode, length, modified_ns, .. } = metadata;
-    let value = HeaderValue::try_from(format!("\"{inode:x}-{length:x}-{modified_ns:x}\""));
-    value.expect("hexadecimal digits may stand in a field")
+    let (dash, name) = coding.name().map_or(("", ""), |name| ("-", name));
+    let value = format!("\"{inode:x}-{length:x}-{modified_ns:x}{dash}{name}\"");
+    HeaderValue::try_from(value).expect("letters and digits may stand in a field")
 }
 
 /// What tells the parts of a version from each other (RFC 2046 §5.1.1). Another version has
@@ -263,7 +314,9 @@ mod tests {
 
     fn representation(modified_ns: i128) -> Representation {
         let body = Some(Bytes::from_static(b"0123456789"));
-        Representation::new(&Files::new("x"), "a.txt", metadata(modified_ns), body, NOW)
+        let (wanted, siblings) = (Wanted::itself("a.txt"), Codings::default());
+        let subject = Subject { wanted, metadata: metadata(modified_ns), siblings };
+        Representation::new(&Files::new("x"), subject, body, NOW)
     }
 
     fn field<'a>(response: &'a Response, name: &HeaderName) -> Option<&'a str> {

@@ -9,9 +9,10 @@ use springtide_engine::{Completion, Descriptor, Error, Handle, Op};
 use springtide_proto::http1::Exchange;
 
 use super::cache::Cache;
+use super::coding::{CODINGS, Coding, Wanted};
 use super::job::{Job, Means, Waiter};
 use super::query::{FileQuery, Question};
-use super::representation::{busy, plain};
+use super::representation::{busy, not_acceptable, plain};
 use super::stream::{SharedFile, Stream, StreamId};
 use super::token::{Tokens, Whose};
 use super::{Files, path};
@@ -68,8 +69,8 @@ pub(super) struct Root {
     pub(super) descriptor: Descriptor,
     pub(super) files: Files,
     pub(super) cache: Cache,
-    /// The jobs that are under way, by the name they look up.
-    pub(super) jobs: HashMap<String, Place>,
+    /// The jobs that are under way, by the coding and the name that they look up.
+    pub(super) jobs: [HashMap<String, Place>; CODINGS],
     /// The last failure that was reported: it is not reported again and again.
     pub(super) reported: Option<Error>,
 }
@@ -99,6 +100,8 @@ pub(super) struct Ask<'a> {
     pub(super) query: &'a FileQuery<'a>,
     /// Whether the file is to be sent with status 404.
     pub(super) is_page: bool,
+    /// Whether the file itself is to be sent, as an encoded form of it has gone.
+    pub(super) is_bare: bool,
 }
 
 impl FileService {
@@ -138,11 +141,11 @@ impl FileService {
         query: &FileQuery<'_>,
         asker: Asker,
     ) -> Option<FileReply> {
-        let ask = Ask { asker, query, is_page: false };
+        let ask = Ask { asker, query, is_page: false, is_bare: false };
         if path::is_plain(query.path) {
             let found = self.find(engine, root, query.path, ask);
-            if found.is_some() {
-                return found;
+            if let Ok(found) = found {
+                return Some(found);
             }
         }
         let mut memory = std::mem::take(&mut self.memory);
@@ -163,7 +166,10 @@ impl FileService {
     ) {
         match self.tokens.whose(completion.token) {
             Whose::Nobody => return,
-            Whose::Job(index) => self.complete_job(engine, index, completion.outcome, events),
+            Whose::Job(index) => self.complete_job(engine, index, None, completion.outcome, events),
+            Whose::Beside(index, place) => {
+                self.complete_job(engine, index, Some(place), completion.outcome, events);
+            }
             Whose::Stream(index) => self.complete_stream(engine, index, completion.outcome, events),
         }
         if self.is_closing {
@@ -198,14 +204,14 @@ impl FileService {
         name: &str,
         ask: Ask<'_>,
     ) -> Option<FileReply> {
-        let found = self.find(engine, root, name, ask);
-        if found.is_some() {
-            return found;
-        }
-        let Ask { asker, query, is_page } = ask;
+        let wanted = match self.find(engine, root, name, ask) {
+            Ok(found) => return Some(found),
+            Err(coding) => Wanted { name, coding },
+        };
+        let Ask { asker, query, is_page, is_bare } = ask;
         let (question, asked_at) = (Question::of(query), engine.now());
-        let waiter = Waiter { asker, question, asked_at, is_page };
-        self.wait(engine, root, name, waiter).err().map(FileReply::Whole)
+        let waiter = Waiter { asker, question, asked_at, is_page, is_bare };
+        self.wait(engine, root, wanted, waiter).err().map(FileReply::Whole)
     }
 
     /// Asks for what is sent in place of a file that is not there.
@@ -222,6 +228,7 @@ impl FileService {
         self.ask(engine, root, &page, Ask { is_page: true, ..ask })
     }
 
+    /// Answers from memory, or says which form of the file is to be looked up.
     #[inline]
     fn find(
         &mut self,
@@ -229,10 +236,18 @@ impl FileService {
         root: RootId,
         name: &str,
         ask: Ask<'_>,
-    ) -> Option<FileReply> {
+    ) -> Result<FileReply, Coding> {
         let Root { cache, files, .. } = &mut self.roots[root.0];
-        let version = cache.fresh(name, engine.now(), files.revalidate())?;
-        Some(ask.of_memory(engine, version))
+        let (now, age_max) = (engine.now(), files.revalidate());
+        let version = cache.fresh(Wanted::itself(name), now, age_max).ok_or(Coding::Identity)?;
+        match ask.coding(version) {
+            None => Ok(FileReply::Whole(not_acceptable())),
+            Some(Coding::Identity) => Ok(ask.of_memory(engine, version)),
+            Some(coding) => {
+                let encoded = cache.fresh(Wanted { name, coding }, now, age_max).ok_or(coding)?;
+                Ok(ask.of_memory(engine, encoded))
+            }
+        }
     }
 
     /// Makes an asker wait for a job, the one that is under way or a new one; or says why not.
@@ -240,28 +255,29 @@ impl FileService {
         &mut self,
         engine: &mut dyn Handle,
         root_id: RootId,
-        name: &str,
+        wanted: Wanted<'_>,
         waiter: Waiter,
     ) -> Result<(), Response> {
         if self.waiting >= WAITERS_MAX || self.is_closing {
             return Err(busy());
         }
         let root = &mut self.roots[root_id.0];
-        let running = root.jobs.get(name).and_then(|place| self.jobs.get_mut(*place));
+        let index = wanted.coding.index();
+        let running = root.jobs[index].get(wanted.name).and_then(|place| self.jobs.get_mut(*place));
         if let Some(job) = running {
             job.waiters.push(waiter);
         } else {
-            if self.jobs.len() >= JOBS_MAX && root.cache.last(name).is_none() {
+            if self.jobs.len() >= JOBS_MAX && root.cache.last(wanted).is_none() {
                 return Err(busy());
             }
-            let mut job = Job::new(root_id, name, waiter);
+            let mut job = Job::new(root_id, wanted, waiter);
             let (tokens, loading_bytes) = (self.tokens, &mut self.loading_bytes);
             let place = self.jobs.insert_with(|place| {
                 let token = tokens.job(place);
                 job.open(&mut Means { engine, root, loading_bytes, tokens, token });
                 job
             });
-            self.roots[root_id.0].jobs.insert(name.to_owned(), place);
+            self.roots[root_id.0].jobs[index].insert(wanted.name.to_owned(), place);
         }
         self.waiting += 1;
         Ok(())

@@ -2,6 +2,7 @@
 //! They wait for nothing but completions.
 #![expect(clippy::disallowed_methods, reason = "tests make the files that are served")]
 
+mod encoded;
 mod harness;
 mod memory;
 mod names;

@@ -155,7 +155,26 @@ fn parts_of_files_stand_among_replies(backend: Backend) {
     assert_eq!(stage.counts().ranges_ignored_total, 1);
 }
 
+/// The form of a file that was compressed beforehand, by all fields of a request together.
+fn who_takes_an_encoded_form_gets_it(backend: Backend) {
+    let (itself, brotli) = (vec![b'i'; 2000], vec![b'b'; 1_500_000]);
+    let files: [(&str, &[u8]); 2] = [("a.css", &itself), ("a.css.br", &brotli)];
+    let directory = Directory::new(backend, "encoded", &files);
+    let mut stage = stage(backend, &directory, &files);
+    let mut peer = stage.connect();
+    let requests = b"GET /a.css HTTP/1.1\r\nHost: a\r\n\r\n\
+        GET /a.css HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\nAccept-Encoding: br\r\n\
+        Connection: close\r\n\r\n";
+    let received = stage.talk_to_end(&mut peer, requests);
+    let (first, second) = received.split_at(received.rfind("HTTP/1.1").unwrap());
+    assert!(first.to_lowercase().contains("vary: accept-encoding"), "{first:.300}");
+    let (head, body) = second.split_once("\r\n\r\n").unwrap();
+    assert!(head.to_lowercase().contains("content-encoding: br"), "{head}");
+    assert!(body.len() == brotli.len() && body.bytes().all(|byte| byte == b'b'));
+}
+
 over_all_backends!(
+    who_takes_an_encoded_form_gets_it,
     parts_of_files_stand_among_replies,
     the_head_of_a_stream_has_no_body,
     files_keep_their_place_among_replies,

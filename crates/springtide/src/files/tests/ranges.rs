@@ -35,7 +35,7 @@ fn query<'a>(range: &'a str) -> FileQuery<'a> {
 }
 
 /// The parts of a reply: the fields of each and its bytes.
-fn parts(response: &Response) -> Vec<(String, Vec<u8>)> {
+pub(super) fn parts(response: &Response) -> Vec<(String, Vec<u8>)> {
     let content_type = field(response, &header::CONTENT_TYPE).unwrap();
     let boundary = content_type.strip_prefix("multipart/byteranges; boundary=").unwrap();
     let (first, middle) = (format!("--{boundary}\r\n"), format!("\r\n--{boundary}\r\n"));
