@@ -9,9 +9,9 @@ use springtide_engine::{Handle, Outcome};
 use super::coding::{Coding, Wanted};
 use super::job::{Ending, Job, Means, Waiter};
 use super::outline::Outline;
-use super::query::FileQuery;
+use super::query::{FileQuery, Role};
 use super::representation::{
-    Representation, Selected, Subject, busy, not_acceptable, plain, redirect,
+    Representation, Selected, Subject, busy, by_accept, not_acceptable, plain, redirect,
 };
 use super::service::{Ask, FileEvent, FileReply, FileService, Root, RootId, STREAMS_MAX};
 use super::stream::{SharedFile, Stream, StreamId};
@@ -124,7 +124,7 @@ impl FileService {
                 Selected::Parts(..) => unreachable!("the body is not in memory"),
                 Selected::Disk(response, body) => Some(self.stream(ask, file, response, body)),
             },
-            Known::Directory if !ask.is_page => match redirect(query.request_path) {
+            Known::Directory if ask.role == Role::Itself => match redirect(query.request_path) {
                 Some(response) => Some(FileReply::Whole(response)),
                 None => self.ask_for_page(engine, root, ask),
             },
@@ -171,8 +171,8 @@ impl FileService {
 
 impl Waiter {
     fn ask<'a>(&self, query: &'a FileQuery<'a>) -> Ask<'a> {
-        let Self { asker, is_page, is_bare, .. } = *self;
-        Ask { asker, query, is_page, is_bare }
+        let Self { asker, role, is_bare, .. } = *self;
+        Ask { asker, query, role, is_bare }
     }
 }
 
@@ -213,7 +213,11 @@ impl Ask<'_> {
         }
         let coding = version.coding_for(self.query);
         // A page in place of another file is not refused for its form.
-        if self.is_page { coding.or(Some(Coding::Identity)) } else { coding }
+        if matches!(self.role, Role::NotFound { .. }) {
+            coding.or(Some(Coding::Identity))
+        } else {
+            coding
+        }
     }
 
     /// The answer from a version that is in memory.
@@ -228,13 +232,19 @@ impl Ask<'_> {
 
     #[inline]
     fn select(&self, engine: &dyn Handle, version: &Representation) -> Selected {
-        if self.is_page {
-            return version.select_page();
+        let query = self.query;
+        match self.role {
+            Role::NotFound { is_chosen: false } => return version.select_page(),
+            Role::NotFound { is_chosen: true } => return version.select_page().map(by_accept),
+            Role::Fallback => {
+                return version.select(query, || engine.unix_seconds()).map(by_accept);
+            }
+            Role::Itself => {}
         }
-        if self.query.lacks_slash() {
-            let reply = redirect(self.query.request_path);
+        if query.lacks_slash() {
+            let reply = redirect(query.request_path);
             return Selected::Reply(reply.unwrap_or_else(|| plain(StatusCode::NOT_FOUND)));
         }
-        version.select(self.query, || engine.unix_seconds())
+        version.select(query, || engine.unix_seconds())
     }
 }

@@ -13,7 +13,7 @@ use super::cache::Cache;
 use super::coding::Wanted;
 use super::job::{Job, OpenFile, Waiter};
 use super::outline::Outline;
-use super::query::Question;
+use super::query::{Question, Role};
 use super::service::{Asker, FileReply, FileService, Root, RootId};
 use super::stream::{SharedFile, Stage, Stream, StreamId};
 use super::token::Whose;
@@ -25,7 +25,7 @@ pub(crate) struct FrozenAsk {
     root: usize,
     name: String,
     question: Question,
-    is_page: bool,
+    role: Role,
 }
 
 /// A body that is being sent: an open file and what has not been given out of it.
@@ -108,9 +108,9 @@ impl FileService {
         ask: FrozenAsk,
         asker: Asker,
     ) -> Option<FileReply> {
-        let FrozenAsk { root, name, question, is_page, .. } = ask;
+        let FrozenAsk { root, name, question, role, .. } = ask;
         let (asked_at, is_bare) = (engine.now(), false);
-        let waiter = Waiter { asker, question, asked_at, is_page, is_bare };
+        let waiter = Waiter { asker, question, asked_at, role, is_bare };
         self.wait(engine, RootId(root), Wanted::itself(&name), waiter).err().map(FileReply::Whole)
     }
 
@@ -200,9 +200,9 @@ impl Job {
         let name = self.name.clone();
         let gone: Vec<Waiter> = gone;
         gone.into_iter().map(move |waiter| {
-            let Waiter { asker, question, is_page, .. } = waiter;
+            let Waiter { asker, question, role, .. } = waiter;
             let ask =
-                FrozenAsk { exchange: asker.exchange, root, name: name.clone(), question, is_page };
+                FrozenAsk { exchange: asker.exchange, root, name: name.clone(), question, role };
             (asker.connection, ask)
         })
     }

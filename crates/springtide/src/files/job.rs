@@ -10,7 +10,7 @@ use springtide_engine::{Descriptor, Error, Handle, Metadata, Moment, Op, Outcome
 
 use super::coding::{self, Coding, Codings, Wanted};
 use super::path::NAME_BYTES_MAX;
-use super::query::Question;
+use super::query::{Question, Role};
 use super::representation::{Representation, Subject};
 use super::service::{Asker, Root, RootId};
 use super::siblings::Siblings;
@@ -28,8 +28,7 @@ pub(super) struct Waiter {
     pub(super) asker: Asker,
     pub(super) question: Question,
     pub(super) asked_at: Moment,
-    /// Whether the file is to be sent with status 404.
-    pub(super) is_page: bool,
+    pub(super) role: Role,
     /// Whether the file itself is to be sent, as an encoded form of it has gone.
     pub(super) is_bare: bool,
 }

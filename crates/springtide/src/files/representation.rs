@@ -53,6 +53,17 @@ pub(super) enum Selected {
     Disk(Response, Outline),
 }
 
+impl Selected {
+    /// The same with another head.
+    pub(super) fn map(self, change: impl FnOnce(Response) -> Response) -> Self {
+        match self {
+            Self::Reply(response) => Self::Reply(change(response)),
+            Self::Parts(response, pieces) => Self::Parts(change(response), pieces),
+            Self::Disk(response, body) => Self::Disk(change(response), body),
+        }
+    }
+}
+
 /// How long a version must have been there, in seconds, before its time of modification tells it
 /// from a later one of the same length: file systems count in steps of up to two seconds.
 const SETTLED_SECONDS: u64 = 2;
@@ -74,7 +85,7 @@ impl Representation {
         // A time to come must not be sent (RFC 9110 §8.8.2.1), and nothing can be told by it.
         let modified_seconds = Some(seconds_of(&metadata)).filter(|at| *at <= unix_seconds);
         let content_type = media_type::of(name);
-        let cache_control = files.cache_control.clone();
+        let cache_control = files.cache_control_of(name).cloned();
         // What a 304 has too (RFC 9110 §15.4.5).
         let mut fields = vec![(header::ETAG, entity_tag.clone())];
         fields.extend(cache_control.map(|value| (header::CACHE_CONTROL, value)));
@@ -234,6 +245,11 @@ pub(super) fn plain(status: StatusCode) -> Response {
 /// `406`: the file is there, but in no form that the client takes.
 pub(super) fn not_acceptable() -> Response {
     with_fields(plain(StatusCode::NOT_ACCEPTABLE), &[vary()])
+}
+
+/// A reply that depends on what types a request takes.
+pub(super) fn by_accept(response: Response) -> Response {
+    response.header(header::VARY, HeaderValue::from_static("accept"))
 }
 
 /// `503`: come again.

@@ -11,11 +11,11 @@ use springtide_proto::http1::Exchange;
 use super::cache::Cache;
 use super::coding::{CODINGS, Coding, Wanted};
 use super::job::{Job, Means, Waiter};
-use super::query::{FileQuery, Question};
-use super::representation::{busy, not_acceptable, plain};
+use super::query::{FileQuery, Question, Role};
+use super::representation::{busy, by_accept, not_acceptable, plain};
 use super::stream::{SharedFile, Stream, StreamId};
 use super::token::{Tokens, Whose};
-use super::{Files, path};
+use super::{Files, accept, path};
 use crate::response::Response;
 use crate::table::{Place, Table};
 
@@ -98,8 +98,7 @@ pub(crate) struct FileService {
 pub(super) struct Ask<'a> {
     pub(super) asker: Asker,
     pub(super) query: &'a FileQuery<'a>,
-    /// Whether the file is to be sent with status 404.
-    pub(super) is_page: bool,
+    pub(super) role: Role,
     /// Whether the file itself is to be sent, as an encoded form of it has gone.
     pub(super) is_bare: bool,
 }
@@ -141,7 +140,7 @@ impl FileService {
         query: &FileQuery<'_>,
         asker: Asker,
     ) -> Option<FileReply> {
-        let ask = Ask { asker, query, is_page: false, is_bare: false };
+        let ask = Ask { asker, query, role: Role::Itself, is_bare: false };
         if path::is_plain(query.path) {
             let found = self.find(engine, root, query.path, ask);
             if let Ok(found) = found {
@@ -208,9 +207,9 @@ impl FileService {
             Ok(found) => return Some(found),
             Err(coding) => Wanted { name, coding },
         };
-        let Ask { asker, query, is_page, is_bare } = ask;
+        let Ask { asker, query, role, is_bare } = ask;
         let (question, asked_at) = (Question::of(query), engine.now());
-        let waiter = Waiter { asker, question, asked_at, is_page, is_bare };
+        let waiter = Waiter { asker, question, asked_at, role, is_bare };
         self.wait(engine, root, wanted, waiter).err().map(FileReply::Whole)
     }
 
@@ -221,11 +220,19 @@ impl FileService {
         root: RootId,
         ask: Ask<'_>,
     ) -> Option<FileReply> {
-        let page = self.roots[root.0].files.not_found_page.clone();
-        let Some(page) = page.filter(|_| !ask.is_page) else {
-            return Some(FileReply::Whole(plain(http::StatusCode::NOT_FOUND)));
+        let Files { fallback, not_found_page, .. } = &self.roots[root.0].files;
+        let is_chosen = fallback.is_some();
+        let takes_html = || ask.query.accept.is_some_and(accept::names_html);
+        let (page, role) = match ask.role {
+            Role::Itself if is_chosen && takes_html() => (fallback, Role::Fallback),
+            Role::Itself | Role::Fallback => (not_found_page, Role::NotFound { is_chosen }),
+            Role::NotFound { .. } => (&None, ask.role),
         };
-        self.ask(engine, root, &page, Ask { is_page: true, ..ask })
+        if let Some(page) = page.clone() {
+            return self.ask(engine, root, &page, Ask { role, ..ask });
+        }
+        let missing = plain(http::StatusCode::NOT_FOUND);
+        Some(FileReply::Whole(if is_chosen { by_accept(missing) } else { missing }))
     }
 
     /// Answers from memory, or says which form of the file is to be looked up.

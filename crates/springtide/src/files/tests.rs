@@ -6,5 +6,6 @@ mod encoded;
 mod harness;
 mod memory;
 mod names;
+mod pages;
 mod ranges;
 mod stream;

@@ -468,7 +468,7 @@ fn ask_files(
 ) -> Option<FileReply> {
     let within = data.param(0).unwrap_or_default();
     let (matches, matches_not) = (joined(data, "if-match"), joined(data, "if-none-match"));
-    let codings = joined(data, "accept-encoding");
+    let (codings, types) = (joined(data, "accept-encoding"), joined(data, "accept"));
     let range = data.only_field("range");
     let answered = range.filter(|value| files::is_within_limit(value));
     room.counts.ranges_ignored_total += u64::from(range.is_some() && answered.is_none());
@@ -483,6 +483,7 @@ fn ask_files(
         if_range: data.only_field("if-range"),
         range: answered,
         accept_encoding: codings.as_deref(),
+        accept: types.as_deref(),
     };
     let asker = Asker { connection: who.place.raw(), exchange };
     let mut engine = room.requests.engine.borrow_mut();
