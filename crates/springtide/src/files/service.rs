@@ -171,9 +171,7 @@ impl FileService {
             }
             Whose::Stream(index) => self.complete_stream(engine, index, completion.outcome, events),
         }
-        if self.is_closing {
-            self.close_roots(engine);
-        }
+        self.close_when_ended(engine);
     }
 
     /// Ends the service: nobody is answered any more, and everything open is closed when the
@@ -183,11 +181,12 @@ impl FileService {
         for place in self.streams.places() {
             self.abandon(engine, StreamId(place));
         }
-        self.close_roots(engine);
+        self.close_when_ended(engine);
     }
 
-    fn close_roots(&mut self, engine: &mut dyn Handle) {
-        if self.jobs.len() == 0 && self.streams.len() == 0 {
+    /// Closes the directories of a service that is ending when nothing needs them any more.
+    pub(super) fn close_when_ended(&mut self, engine: &mut dyn Handle) {
+        if self.is_closing && self.jobs.len() == 0 && self.streams.len() == 0 {
             for root in self.roots.drain(..) {
                 let descriptor = root.descriptor;
                 engine.submit(Op::Close { descriptor }, self.tokens.nobody());

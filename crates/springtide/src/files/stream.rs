@@ -83,6 +83,7 @@ impl FileService {
         state.is_abandoned = true;
         if let Stage::Idle = state.stage {
             self.end_stream(engine, stream.0);
+            self.close_when_ended(engine);
         }
     }
 

@@ -2,9 +2,10 @@
 //! With `cached` a call answers EAGAIN where it would have to wait for a disk.
 
 use std::ffi::CStr;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
+use super::beneath::open_by_steps;
 use super::{EAGAIN, EIO, check};
 use crate::completion::Metadata;
 use crate::error::{Error, OpKind};
@@ -26,8 +27,19 @@ fn flags_of(flags: i32) -> u64 {
     u64::try_from(flags).expect("open flags are not negative")
 }
 
-/// Opens beneath a root. With `cached`, answers EAGAIN instead of waiting for the disk.
+/// Opens beneath a root. With `cached`, answers EAGAIN instead of waiting for the disk. Where a
+/// kernel or a filter refuses openat2(2), it is done in steps, which may wait.
 pub(crate) fn open_beneath(root: RawFd, path: &CStr, cached: bool) -> Result<RawFd, i32> {
+    match open_whole(root, path, cached) {
+        // Before Linux 5.6 there is no openat2, before 5.12 no RESOLVE_CACHED (EINVAL); filters
+        // answer EPERM.
+        Err(libc::ENOSYS | libc::EPERM | libc::EINVAL) if cached => Err(EAGAIN),
+        Err(libc::ENOSYS | libc::EPERM) => open_by_steps(root, path),
+        other => other,
+    }
+}
+
+fn open_whole(root: RawFd, path: &CStr, cached: bool) -> Result<RawFd, i32> {
     let how = open_how(cached);
     let size = size_of::<libc::open_how>();
     // SAFETY: the path ends in NUL and `how` is valid for its size; both outlive the call.
@@ -36,6 +48,30 @@ pub(crate) fn open_beneath(root: RawFd, path: &CStr, cached: bool) -> Result<Raw
     let fd = check(isize::try_from(returned).unwrap_or(-1))?;
     RawFd::try_from(fd).map_err(|_| EIO)
 }
+
+/// Opens one name in a directory; close-on-exec.
+pub(super) fn open_at(directory: RawFd, name: &CStr, flags: i32) -> Result<OwnedFd, i32> {
+    // SAFETY: the name ends in NUL and outlives the call.
+    let fd = unsafe { libc::openat(directory, name.as_ptr(), flags | libc::O_CLOEXEC) };
+    let fd = RawFd::try_from(check(fd as isize)?).map_err(|_| EIO)?;
+    // SAFETY: the descriptor is fresh and ours.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Where a symbolic link leads. EINVAL when the name is none.
+pub(super) fn target_at(directory: RawFd, name: &CStr) -> Result<Vec<u8>, i32> {
+    // No link is longer than a path.
+    let mut target = vec![0_u8; TARGET_BYTES_MAX];
+    // SAFETY: the name ends in NUL and the target is valid for its length; both outlive the call.
+    let length = check(unsafe {
+        libc::readlinkat(directory, name.as_ptr(), target.as_mut_ptr().cast(), target.len())
+    })?;
+    target.truncate(length);
+    Ok(target)
+}
+
+/// PATH_MAX of Linux.
+const TARGET_BYTES_MAX: usize = 4096;
 
 pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, Error> {
     use std::os::unix::fs::OpenOptionsExt;

@@ -25,7 +25,7 @@ fn site() -> Directory {
 }
 
 /// Tests with the files in memory, looked at each time, and on disk.
-fn over_both(test: impl Fn(&mut Server, &Directory)) {
+fn over_both(test: impl Fn(&mut Server, &Directory) + Sync) {
     over_all(|mechanism: Mechanism| {
         for (file_bytes_max, revalidate_ms) in [(1 << 20, HOUR_MS), (1 << 20, 0), (1000, 0)] {
             let site = site();

@@ -145,8 +145,9 @@ fn who_asks_late_gets_what_is_there_then() {
         site.age("a.txt", 100);
         let mut server = Server::new(mechanism, &Files::new(site.path("")).revalidate_ms(0));
         assert_eq!(server.text("a.txt").1, "one");
+        server.settle();
         assert!(server.request(&query("a.txt"), 0).is_none());
-        let slow = server.take_turn();
+        let slow = server.take_turns();
         site.write("a.txt", "another");
         assert!(server.request(&query("a.txt"), 1).is_none());
         server.deliver(slow);

@@ -15,7 +15,7 @@ fn content() -> Vec<u8> {
 }
 
 /// Tests a file in memory and one on disk.
-fn over_both(test: impl Fn(&mut Server)) {
+fn over_both(test: impl Fn(&mut Server) + Sync) {
     over_all(|mechanism: Mechanism| {
         for file_bytes_max in [1000, 1 << 20] {
             let site = Directory::new();
