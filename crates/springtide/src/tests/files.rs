@@ -1,7 +1,8 @@
 //! Files through the whole server: beside other replies, in order, and cut short.
 //! What is served and how is tested with the file service itself.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use super::{Backend, Stage, over_all_backends};
 use crate::{Files, Server};
@@ -173,7 +174,53 @@ fn who_takes_an_encoded_form_gets_it(backend: Backend) {
     assert!(body.len() == brotli.len() && body.bytes().all(|byte| byte == b'b'));
 }
 
+/// What may happen to a file while it is sent, and whether its reply ends early.
+const CHANGES: &[(&str, Change, bool)] = &[
+    ("truncated", |path| File::options().write(true).open(path).unwrap().set_len(9).unwrap(), true),
+    ("rewritten", |path| std::fs::write(path, vec![b'x'; LENGTH]).unwrap(), true),
+    ("replaced", replace, false),
+    ("removed", |path| std::fs::remove_file(path).unwrap(), false),
+];
+
+type Change = fn(&Path);
+
+/// More than the system keeps between two ends of a connection.
+const LENGTH: usize = 16_000_000;
+
+fn replace(path: &Path) {
+    let new = path.with_extension("new");
+    std::fs::write(&new, vec![b'x'; LENGTH]).unwrap();
+    std::fs::rename(new, path).unwrap();
+}
+
+/// A reply is of one version, whole or cut with its connection: never of two, never made up.
+fn a_reply_is_of_one_version_of_its_file(backend: Backend) {
+    if backend.is_simulated() {
+        // Histories do this with the files of a world.
+        return;
+    }
+    let bytes: Vec<u8> = (0..LENGTH).map(|at| (at % 101) as u8).collect();
+    for (name, change, breaks) in CHANGES {
+        let directory = Directory::new(backend, "versions", &[("large.bin", &bytes)]);
+        let mut stage = stage(backend, &directory, &[]);
+        let mut peer = stage.connect();
+        let request = b"GET /large.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let mut received = stage.talk(&mut peer, request, 100_000);
+        change(&directory.0.join("large.bin"));
+        received.extend(stage.talk(&mut peer, b"", usize::MAX));
+        let end = memchr::memmem::find(&received, b"\r\n\r\n").unwrap() + 4;
+        let head = String::from_utf8_lossy(&received[..end]).into_owned();
+        let (_, length) = head.split_once("Content-Length: ").unwrap();
+        let announced: usize = length.split_once('\r').unwrap().0.parse().unwrap();
+        let body = &received[end..];
+        assert_eq!(announced, LENGTH);
+        assert_eq!(body.len() < LENGTH, *breaks, "{name} over {backend:?}");
+        assert!(*body == bytes[..body.len()], "{name} over {backend:?}: bytes of another version");
+    }
+}
+
 over_all_backends!(
+    a_reply_is_of_one_version_of_its_file,
     who_takes_an_encoded_form_gets_it,
     parts_of_files_stand_among_replies,
     the_head_of_a_stream_has_no_body,
