@@ -36,6 +36,7 @@ impl Default for Command {
 ///
 /// Examples:
 ///   springtide serve public
+///   springtide serve . --list
 ///   springtide serve public --listen 0.0.0.0:80 --listen '[::]:80'
 ///   springtide serve dist --spa index.html --cache-control 'assets/**=max-age=31536000, immutable'
 ///   springtide serve --listen unix:/run/springtide.sock --workers 1
@@ -67,9 +68,13 @@ pub(crate) struct Serve {
     #[arg(long)]
     pub(crate) hidden: bool,
 
+    /// Show directories without an index as pages with their names
+    #[arg(long)]
+    pub(crate) list: bool,
+
     /// A file of the directory that is sent, with status 200, to browsers that open a page that is
     /// not there: the page of an application with routes of its own
-    #[arg(long, value_name = "FILE", value_parser = relative)]
+    #[arg(long, value_name = "FILE", value_parser = page)]
     pub(crate) spa: Option<String>,
 
     /// The Cache-Control of files whose names match: '*.css=max-age=60'. * is anything but a slash,
@@ -94,6 +99,7 @@ impl Default for Serve {
             engine: EngineName::Auto,
             latency: false,
             hidden: false,
+            list: false,
             spa: None,
             cache_control: Vec::new(),
             grace: 30,
@@ -104,7 +110,7 @@ impl Default for Serve {
 impl Serve {
     /// The files beneath a directory, served as the flags say.
     pub(crate) fn files(&self, directory: &Path) -> Files {
-        let mut files = Files::new(directory).hidden(self.hidden);
+        let mut files = Files::new(directory).hidden(self.hidden).list(self.list);
         if let Some(page) = &self.spa {
             files = files.fallback_page(page);
         }
@@ -129,6 +135,10 @@ fn cache_control(text: &str) -> Result<CacheControl, String> {
         return Err("the value has bytes that no field may have".to_owned());
     }
     Ok(CacheControl { pattern, value: value.to_owned() })
+}
+
+fn page(text: &str) -> Result<String, String> {
+    if text.ends_with('/') { Err("it is a file: no / last".to_owned()) } else { relative(text) }
 }
 
 /// A name or a pattern within the directory.

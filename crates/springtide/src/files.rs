@@ -8,6 +8,7 @@ mod coding;
 mod condition;
 mod freeze;
 mod job;
+mod listing;
 mod media_type;
 mod outline;
 mod path;
@@ -39,7 +40,7 @@ pub(crate) use stream::StreamId;
 /// ranges (§14): up to 16 in a request, which never cost more than the file itself.
 ///
 /// Nothing outside the directory is served, whatever the path or a symbolic link says, and
-/// directories are not listed. Names that begin with a dot are not found, unless
+/// directories are not listed unless [`list`](Self::list) is on. Names that begin with a dot are not found, unless
 /// [`hidden`](Self::hidden) is on. Small files are sent from memory.
 ///
 /// ```
@@ -58,6 +59,7 @@ pub struct Files {
     /// By pattern; the first that matches counts.
     cache_controls: Vec<(Pattern, HeaderValue)>,
     precompressed: bool,
+    list: bool,
     revalidate_ms: u32,
     memory_bytes_max: usize,
     file_bytes_max: usize,
@@ -81,6 +83,7 @@ impl Files {
             cache_control: None,
             cache_controls: Vec::new(),
             precompressed: true,
+            list: false,
             revalidate_ms: 1000,
             memory_bytes_max: 64 << 20,
             file_bytes_max: 4 << 20,
@@ -125,7 +128,7 @@ impl Files {
     /// ```
     ///
     /// # Panics
-    /// When `name` is empty, begins with a slash or has a NUL in it.
+    /// When `name` is empty, begins or ends with a slash or has a NUL in it.
     #[must_use]
     pub fn not_found_page(mut self, name: &str) -> Self {
         self.not_found_page = Some(page_of(name));
@@ -143,7 +146,7 @@ impl Files {
     /// ```
     ///
     /// # Panics
-    /// When `name` is empty, begins with a slash or has a NUL in it.
+    /// When `name` is empty, begins or ends with a slash or has a NUL in it.
     #[must_use]
     pub fn fallback_page(mut self, name: &str) -> Self {
         self.fallback = Some(page_of(name));
@@ -205,6 +208,20 @@ impl Files {
         self
     }
 
+    /// Whether a directory without an index is shown as a page with its names; by default it is
+    /// not. Directories come first, names that begin with a dot only when [`hidden`](Self::hidden)
+    /// is on, and of more than 4,096 names the page shows so many and says so.
+    ///
+    /// ```
+    /// let files = springtide::Files::new("downloads").list(true);
+    /// # let _ = files;
+    /// ```
+    #[must_use]
+    pub const fn list(mut self, list: bool) -> Self {
+        self.list = list;
+        self
+    }
+
     /// How long a file is sent from memory before the one on disk is looked at again, in
     /// milliseconds; 1000 by default. With 0 it is looked at for every request.
     ///
@@ -253,6 +270,17 @@ impl Files {
         own.map(|(_, value)| value).or(self.cache_control.as_ref())
     }
 
+    /// The name of the page of a directory that a query asks for, if there are such pages.
+    fn listing_of(&self, query: &FileQuery<'_>) -> Option<String> {
+        if !self.list || !path::is_directory(query.path) {
+            return None;
+        }
+        let mut memory = Vec::new();
+        let index = path::resolve(query.path, self.rules(), &mut memory).ok()?;
+        let directory = index.strip_suffix(&*self.index)?;
+        Some(if directory.is_empty() { "/".to_owned() } else { directory.to_owned() })
+    }
+
     fn rules(&self) -> path::Rules<'_> {
         path::Rules { hidden: self.hidden, index: &self.index }
     }
@@ -271,6 +299,7 @@ impl Files {
 fn page_of(name: &str) -> String {
     assert!(!name.is_empty(), "the name of a page is not empty");
     assert!(!name.starts_with('/'), "a page is named relative to the directory");
+    assert!(!name.ends_with('/'), "a page is a file");
     assert!(!name.contains('\0'), "no file has a NUL in its name");
     name.to_owned()
 }

@@ -111,6 +111,22 @@ fn curl_sees_an_application() {
 }
 
 #[test]
+fn curl_sees_the_names_in_a_directory() {
+    let site = Site::new("list", &[("b.txt", "b"), ("sub/a&b", "a"), (".hidden", "")]);
+    for engine in ENGINES {
+        let program = Program::serve(&[site.path(), "--engine", engine, "--list"]);
+        let page = curl(&[&format!("{}/", program.url)]);
+        let links: Vec<&str> = page.lines().filter(|line| line.starts_with("<li>")).collect();
+        let expected =
+            ["<li><a href=\"./sub/\">sub/</a></li>", "<li><a href=\"./b.txt\">b.txt</a></li>"];
+        assert_eq!(links, expected, "{engine}");
+        let page = curl(&["--location", &format!("{}/sub", program.url)]);
+        assert!(page.contains("<a href=\"./a%26b\">a&amp;b</a>"), "{page}");
+        assert_eq!(curl(&[&format!("{}/sub/a%26b", program.url)]), "a");
+    }
+}
+
+#[test]
 fn curl_asks_for_several_ranges() {
     let text: String = ('a'..='z').cycle().take(2600).collect();
     let site = Site::new("ranges", &[("file.txt", &text)]);
@@ -200,7 +216,7 @@ fn mistakes_get_one_clear_line() {
 fn help_tells_how_to_use_it() {
     let help = String::from_utf8(run(&["serve", "--help"]).stdout).unwrap();
     let words = ["--listen", "--workers", "--engine", "--latency", "--hidden", "--grace", "unix:"];
-    for word in words.into_iter().chain(["--spa", "--cache-control"]) {
+    for word in words.into_iter().chain(["--list", "--spa", "--cache-control"]) {
         assert!(help.contains(word), "{word} is missing");
     }
     let version = String::from_utf8(run(&["--version"]).stdout).unwrap();

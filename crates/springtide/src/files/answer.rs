@@ -239,7 +239,7 @@ impl Ask<'_> {
             Role::Fallback => {
                 return version.select(query, || engine.unix_seconds()).map(by_accept);
             }
-            Role::Itself => {}
+            Role::Itself | Role::Listing => {}
         }
         if query.lacks_slash() {
             let reply = redirect(query.request_path);

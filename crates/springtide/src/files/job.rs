@@ -15,6 +15,7 @@ use super::representation::{Representation, Subject};
 use super::service::{Asker, Root, RootId};
 use super::siblings::Siblings;
 use super::token::Tokens;
+use super::{listing, media_type};
 
 /// How often a file is read that changes while it is.
 const TRIES_MAX: u32 = 5;
@@ -47,7 +48,7 @@ pub(super) enum Ending {
     Memory(Rc<Representation>),
     /// This is the file, too long for memory; it is open.
     Disk(OpenFile, Codings),
-    /// A directory with an index.
+    /// A directory that has a page: an index, or its names.
     Directory,
     /// There is nothing.
     Missing,
@@ -96,6 +97,8 @@ pub(super) struct Job {
 #[derive(Debug)]
 enum Stage {
     Opening,
+    /// The names in it are read.
+    Listing(OpenFile),
     /// So many bytes of it had been read before this read.
     Reading(OpenFile, usize),
     /// It is opened by its name once more, to see whether it is still the same.
@@ -123,7 +126,8 @@ impl Job {
     /// The file it has open, when its operation has ended and it does not go on.
     pub(super) fn into_file(self) -> Option<Descriptor> {
         match self.stage {
-            Stage::Reading(file, _)
+            Stage::Listing(file)
+            | Stage::Reading(file, _)
             | Stage::Verifying(file, _)
             | Stage::Ended(Ending::Disk(file, _)) => Some(file.descriptor),
             Stage::Opening | Stage::Ended(_) => None,
@@ -138,8 +142,12 @@ impl Job {
     pub(super) fn open(&mut self, means: &mut Means<'_>) {
         self.opened_at = means.engine.now();
         self.opened_seconds = means.engine.unix_seconds();
-        let path = self.index.as_ref().map_or_else(|| self.wanted().path(), String::clone);
-        let path = path_of(&path);
+        let path = match (&self.index, self.name.strip_suffix('/')) {
+            (Some(index), _) => path_of(index),
+            (None, Some("")) => c".".to_owned(),
+            (None, Some(directory)) => path_of(directory),
+            (None, None) => path_of(&self.wanted().path()),
+        };
         means.engine.submit(Op::Open { root: means.root.descriptor, path }, means.token);
     }
 
@@ -206,6 +214,7 @@ impl Job {
             (Stage::Opening, Outcome::Opened(descriptor, metadata)) => {
                 self.opened(means, OpenFile { descriptor, metadata })
             }
+            (Stage::Listing(directory), outcome) => self.listed(means, directory, outcome),
             (Stage::Reading(file, before), Outcome::Filled(memory)) => {
                 self.filled(means, file, before, memory)
             }
@@ -223,6 +232,9 @@ impl Job {
 
     fn opened(&mut self, means: &mut Means<'_>, file: OpenFile) -> Option<Ending> {
         let metadata = file.metadata;
+        if media_type::is_listing(&self.name) {
+            return self.list(means, file);
+        }
         let is_encoded = self.coding != Coding::Identity;
         if metadata.is_directory && self.index.is_none() && !is_encoded {
             means.close(file);
@@ -253,7 +265,43 @@ impl Job {
         None
     }
 
+    fn list(&mut self, means: &mut Means<'_>, file: OpenFile) -> Option<Ending> {
+        let OpenFile { descriptor: directory, metadata } = file;
+        if !metadata.is_directory {
+            means.close(file);
+            return Some(self.missing(means));
+        }
+        let entries_max = listing::ENTRIES_MAX;
+        means.engine.submit(Op::List { directory, entries_max }, means.token);
+        self.stage = Stage::Listing(file);
+        None
+    }
+
+    fn listed(
+        &mut self,
+        means: &mut Means<'_>,
+        directory: OpenFile,
+        outcome: Outcome,
+    ) -> Option<Ending> {
+        means.close(directory);
+        let listing = match outcome {
+            Outcome::Listed(listing) => listing,
+            Outcome::Failed(error, _) => return self.failed(means, error),
+            other => unreachable!("a list does not end with {other:?}"),
+        };
+        let files = &means.root.files;
+        let body = Bytes::from(listing::page(&self.name, &listing, files.hidden));
+        let metadata = Metadata { length: body.len() as u64, ..directory.metadata };
+        let (wanted, siblings) = (self.wanted(), Codings::default());
+        let subject = Subject { wanted, metadata, siblings };
+        let version = Representation::new(files, subject, Some(body), self.opened_seconds);
+        Some(Ending::Memory(Rc::new(version)))
+    }
+
     fn open_index(&mut self, means: &mut Means<'_>) -> Option<Ending> {
+        if means.root.files.list {
+            return Some(Ending::Directory);
+        }
         let index = format!("{}/{}", self.name, means.root.files.index);
         if index.len() > NAME_BYTES_MAX {
             return Some(self.missing(means));

@@ -32,6 +32,8 @@ pub(crate) struct FileQuery<'a> {
 pub(super) enum Role {
     /// In its own.
     Itself,
+    /// The page of a directory, in place of its index.
+    Listing,
     /// With status 200 in place of what is not there: the page of an application.
     Fallback,
     /// With status 404 in place of what is not there; `is_chosen` when another request would have

@@ -219,12 +219,19 @@ impl FileService {
         root: RootId,
         ask: Ask<'_>,
     ) -> Option<FileReply> {
+        if ask.role == Role::Itself
+            && let Some(name) = self.roots[root.0].files.listing_of(ask.query)
+        {
+            return self.ask(engine, root, &name, Ask { role: Role::Listing, ..ask });
+        }
         let Files { fallback, not_found_page, .. } = &self.roots[root.0].files;
         let is_chosen = fallback.is_some();
         let takes_html = || ask.query.accept.is_some_and(accept::names_html);
         let (page, role) = match ask.role {
-            Role::Itself if is_chosen && takes_html() => (fallback, Role::Fallback),
-            Role::Itself | Role::Fallback => (not_found_page, Role::NotFound { is_chosen }),
+            Role::Itself | Role::Listing if is_chosen && takes_html() => (fallback, Role::Fallback),
+            Role::Itself | Role::Listing | Role::Fallback => {
+                (not_found_page, Role::NotFound { is_chosen })
+            }
             Role::NotFound { .. } => (&None, ask.role),
         };
         if let Some(page) = page.clone() {

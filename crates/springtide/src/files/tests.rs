@@ -4,6 +4,7 @@
 
 mod encoded;
 mod harness;
+mod listing;
 mod memory;
 mod names;
 mod pages;

@@ -219,7 +219,35 @@ fn a_reply_is_of_one_version_of_its_file(backend: Backend) {
     }
 }
 
+/// The names in a directory, which a thread reads while the shard goes on.
+fn names_of_a_directory_stand_among_replies(backend: Backend) {
+    if backend.is_moving() {
+        // What is read is asked for again by each engine, and this stage leaves none the time.
+        return;
+    }
+    let files: [(&str, &[u8]); 2] = [("b.txt", b"b"), ("a.txt", b"a")];
+    let directory = Directory::new(backend, "names", &files);
+    let served = Files::new(&directory.0).list(true);
+    let server = Server::new().get("/hello", || "hello").files("/", served);
+    let mut stage = Stage::with_world(backend, server, |world| {
+        for (file, bytes) in files {
+            world.write_file(directory.0.join(file), bytes);
+        }
+    });
+    let mut peer = stage.connect();
+    let requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\
+        GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let received = stage.talk_to_end(&mut peer, requests);
+    let (page, hello) = received.split_at(received.rfind("HTTP/1.1").unwrap());
+    let names: Vec<&str> = page.lines().filter(|line| line.starts_with("<li>")).collect();
+    let expected =
+        ["<li><a href=\"./a.txt\">a.txt</a></li>", "<li><a href=\"./b.txt\">b.txt</a></li>"];
+    assert_eq!(names, expected);
+    assert!(hello.ends_with("hello"), "{hello}");
+}
+
 over_all_backends!(
+    names_of_a_directory_stand_among_replies,
     a_reply_is_of_one_version_of_its_file,
     who_takes_an_encoded_form_gets_it,
     parts_of_files_stand_among_replies,

@@ -2,12 +2,12 @@
 //! With `cached` a call answers EAGAIN where it would have to wait for a disk.
 
 use std::ffi::CStr;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use super::beneath::open_by_steps;
 use super::{EAGAIN, EIO, check};
-use crate::completion::Metadata;
+use crate::completion::{Entry, Listing, Metadata};
 use crate::error::{Error, OpKind};
 
 /// The `open_how` of a file beneath a root: regular reading, no way out, no terminal, no waiting
@@ -72,6 +72,46 @@ pub(super) fn target_at(directory: RawFd, name: &CStr) -> Result<Vec<u8>, i32> {
 
 /// PATH_MAX of Linux.
 const TARGET_BYTES_MAX: usize = 4096;
+
+/// The same directory, open by itself, with an offset of its own.
+pub(crate) fn open_again(directory: RawFd) -> Result<OwnedFd, i32> {
+    open_at(directory, c".", libc::O_RDONLY | libc::O_DIRECTORY)
+}
+
+/// The names in an open directory, from its beginning.
+pub(crate) fn list(directory: &OwnedFd, entries_max: usize) -> Result<Listing, i32> {
+    let mut listing = Listing::default();
+    let mut memory = vec![0_u8; NAMES_BYTES];
+    loop {
+        let (fd, length) = (directory.as_raw_fd(), memory.len());
+        // SAFETY: the memory is valid for writes of its length and outlives the call.
+        let read = unsafe { libc::syscall(libc::SYS_getdents64, fd, memory.as_mut_ptr(), length) };
+        let read = check(isize::try_from(read).unwrap_or(-1))?;
+        let mut rest = &memory[..read];
+        // A record: number and offset in 8 bytes each, its length, its kind, its name and NUL.
+        while let Some([low, high, kind]) = rest.get(16..19) {
+            let length = usize::from(u16::from_ne_bytes([*low, *high]));
+            let (record, behind) = rest.split_at_checked(length.max(19)).ok_or(EIO)?;
+            rest = behind;
+            let name = CStr::from_bytes_until_nul(&record[19..]).map_err(|_| EIO)?.to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            if listing.entries.len() == entries_max {
+                listing.is_cut = true;
+                return Ok(listing);
+            }
+            let is_directory = *kind == libc::DT_DIR;
+            listing.entries.push(Entry { name: name.to_vec(), is_directory });
+        }
+        if read == 0 {
+            return Ok(listing);
+        }
+    }
+}
+
+/// Names that are read at a time, in bytes.
+const NAMES_BYTES: usize = 32 << 10;
 
 pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, Error> {
     use std::os::unix::fs::OpenOptionsExt;
