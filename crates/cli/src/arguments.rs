@@ -1,9 +1,10 @@
 //! The program's flags, with the texts of `--help`.
 //! Nothing is done here: a wrong flag never gets further.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use springtide::Files;
 
 /// A web server that is simple and fast.
 ///
@@ -27,14 +28,17 @@ impl Default for Command {
     }
 }
 
-/// Serves a directory: index.html for directories, entity tags, ranges, files from memory.
+/// Serves a directory: index.html for directories, entity tags, ranges, files from memory, and
+/// NAME.br, NAME.zst or NAME.gz in place of NAME for who takes them.
 ///
 /// Ctrl-C or SIGTERM stops it: no connection is accepted any more, requests that have begun are
 /// answered, and what is left after --grace is cut. A second one stops it at once.
 ///
 /// Examples:
 ///   springtide serve public
+///   springtide serve . --list
 ///   springtide serve public --listen 0.0.0.0:80 --listen '[::]:80'
+///   springtide serve dist --spa index.html --cache-control 'assets/**=max-age=31536000, immutable'
 ///   springtide serve --listen unix:/run/springtide.sock --workers 1
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -64,6 +68,21 @@ pub(crate) struct Serve {
     #[arg(long)]
     pub(crate) hidden: bool,
 
+    /// Show directories without an index as pages with their names
+    #[arg(long)]
+    pub(crate) list: bool,
+
+    /// A file of the directory that is sent, with status 200, to browsers that open a page that is
+    /// not there: the page of an application with routes of its own
+    #[arg(long, value_name = "FILE", value_parser = page)]
+    pub(crate) spa: Option<String>,
+
+    /// The Cache-Control of files whose names match: '*.css=max-age=60'. * is anything but a slash,
+    /// ** anything; a pattern without a slash is held against the last part of a name. May be given
+    /// several times: the first that matches counts
+    #[arg(long, value_name = "PATTERN=VALUE", value_parser = cache_control)]
+    pub(crate) cache_control: Vec<CacheControl>,
+
     /// How many seconds requests may take to finish when the server is stopped
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) grace: u64,
@@ -80,8 +99,56 @@ impl Default for Serve {
             engine: EngineName::Auto,
             latency: false,
             hidden: false,
+            list: false,
+            spa: None,
+            cache_control: Vec::new(),
             grace: 30,
         }
+    }
+}
+
+impl Serve {
+    /// The files beneath a directory, served as the flags say.
+    pub(crate) fn files(&self, directory: &Path) -> Files {
+        let mut files = Files::new(directory).hidden(self.hidden).list(self.list);
+        if let Some(page) = &self.spa {
+            files = files.fallback_page(page);
+        }
+        for CacheControl { pattern, value } in &self.cache_control {
+            files = files.cache_control_for(pattern, value);
+        }
+        files
+    }
+}
+
+/// What files of some names are sent with.
+#[derive(Debug, Clone)]
+pub(crate) struct CacheControl {
+    pattern: String,
+    value: String,
+}
+
+fn cache_control(text: &str) -> Result<CacheControl, String> {
+    let (pattern, value) = text.split_once('=').ok_or("it has no =")?;
+    let pattern = relative(pattern)?;
+    if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Err("the value has bytes that no field may have".to_owned());
+    }
+    Ok(CacheControl { pattern, value: value.to_owned() })
+}
+
+fn page(text: &str) -> Result<String, String> {
+    if text.ends_with('/') { Err("it is a file: no / last".to_owned()) } else { relative(text) }
+}
+
+/// A name or a pattern within the directory.
+fn relative(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("it names nothing".to_owned()),
+        text if text.starts_with('/') => {
+            Err("it is relative to the directory: no / first".to_owned())
+        }
+        text => Ok(text.to_owned()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use springtide::{Address, Error, Files, Limits, Running, Server};
+use springtide::{Address, Error, Limits, Running, Server};
 
 use crate::arguments::Serve;
 use crate::site::{self, Bundle};
@@ -53,10 +53,10 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
         server = server.workers(usize::from(count));
     }
     server = match &options.directory {
-        Some(directory) => server.files("/", Files::new(directory).hidden(options.hidden)),
+        Some(directory) => server.files("/", options.files(directory)),
         None => {
             let bundle = Bundle::find().ok_or(Failure::NoBundle)?;
-            site::bundled(server, &bundle, &started, options.hidden)
+            site::bundled(server, &bundle, &started, options)
         }
     };
     for address in &options.listen {

@@ -7,6 +7,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use serde::Serialize;
 use springtide::{Files, Json, Response, Running, Server};
 
+use crate::arguments::Serve;
+
 /// Where the bundled site lies.
 pub(crate) struct Bundle {
     site: PathBuf,
@@ -26,7 +28,12 @@ impl Bundle {
 pub(crate) type Started = Arc<OnceLock<Weak<Running>>>;
 
 /// Adds the routes of the bundled site.
-pub(crate) fn bundled(server: Server, bundle: &Bundle, started: &Started, hidden: bool) -> Server {
+pub(crate) fn bundled(
+    server: Server,
+    bundle: &Bundle,
+    started: &Started,
+    options: &Serve,
+) -> Server {
     let (metrics, started) = (server.metrics(), started.clone());
     let examples = examples_of(&bundle.examples);
     server
@@ -39,7 +46,7 @@ pub(crate) fn bundled(server: Server, bundle: &Bundle, started: &Started, hidden
         })
         .get("/api/examples", move || Response::json(&examples))
         .files("/examples", Files::new(&bundle.examples))
-        .files("/", Files::new(&bundle.site).hidden(hidden).not_found_page("404.html"))
+        .files("/", options.files(&bundle.site).not_found_page("404.html"))
 }
 
 #[derive(Serialize)]

@@ -36,12 +36,33 @@ pub enum Outcome {
     Sent(Vec<Piece>),
     /// The file is open.
     Opened(Descriptor, Metadata),
+    /// The names in the directory.
+    Listed(Listing),
     /// Shutdown or close is done.
     Done,
     /// The moment of a timeout has come.
     Expired,
     /// It failed; what it owned comes back.
     Failed(Error, Memory),
+}
+
+/// The names in a directory, in no order, without `.` and `..`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// At most as many as were asked for.
+    pub entries: Vec<Entry>,
+    /// Whether there are more.
+    pub is_cut: bool,
+}
+
+/// A name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// As it is on disk: any bytes but a slash and NUL.
+    pub name: Vec<u8>,
+    /// Whether it is known to be a directory. A link to one is not, nor is anything where the file
+    /// system does not tell.
+    pub is_directory: bool,
 }
 
 /// The memory of a failed operation.

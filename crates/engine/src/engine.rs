@@ -12,14 +12,16 @@ use crate::backend::uring::Uring;
 use crate::backend::{Backend, Until};
 use crate::chunk::ChunkLimits;
 use crate::clock::{Clock, Moment};
-use crate::completion::{Completion, Outcome};
+use crate::completion::{Completion, Listing, Outcome};
 use crate::error::{Error, OpKind};
 use crate::ledger::{COMPLETIONS_ROOM, Ledger};
+use crate::lister::Lister;
 use crate::op::{Descriptor, Op};
 use crate::options::{Address, EngineOptions, ListenOptions, Mechanism};
 use crate::sheet::Sheet;
 use crate::slots::Key;
 use crate::stats::Stats;
+use crate::system;
 use crate::wake::Waker;
 use crate::wheel::Wheel;
 
@@ -151,6 +153,7 @@ pub struct Engine {
     due: Vec<u32>,
     /// Timeouts of this turn, to be put into order.
     expired: Vec<(Moment, Key)>,
+    lister: Lister,
     clock: Clock,
     now: Moment,
     stats: Stats,
@@ -190,26 +193,57 @@ impl Engine {
         let now = clock.now();
         let wheel = Wheel::new(now.milliseconds());
         let timeouts = Sheet::new(Key::NONE);
-        let (due, expired, stats) = Default::default();
-        Self { backend, ledger, wheel, timeouts, due, expired, clock, now, stats }
+        let (due, expired, lister, stats) = Default::default();
+        Self { backend, ledger, wheel, timeouts, due, expired, lister, clock, now, stats }
     }
 
     #[inline]
     fn start(&mut self, op: Op, token: u64, quiet: bool) -> Key {
         self.stats.submitted += 1;
-        let (is_send, timeout) = match &op {
-            Op::Send { .. } => (true, None),
-            Op::Timeout { at } => (false, Some(*at)),
-            _ => (false, None),
+        let (is_send, timeout, list) = match &op {
+            Op::Send { .. } => (true, None, None),
+            Op::Timeout { at } => (false, Some(*at), None),
+            Op::List { directory, entries_max } => (false, None, Some((*directory, *entries_max))),
+            _ => (false, None, None),
         };
         let (key, entered) = self.ledger.enter(op, token, quiet);
-        match timeout {
+        match (timeout, list) {
             _ if !entered => {}
-            Some(at) => self.start_timeout(key, at),
-            None if is_send => self.backend.send(&mut self.ledger, key),
-            None => self.backend.submit(&mut self.ledger, key),
+            (Some(at), _) => self.start_timeout(key, at),
+            (None, Some((directory, entries_max))) => self.start_list(key, directory, entries_max),
+            (None, None) if is_send => self.backend.send(&mut self.ledger, key),
+            (None, None) => self.backend.submit(&mut self.ledger, key),
         }
         key
+    }
+
+    fn start_list(&mut self, key: Key, directory: Descriptor, entries_max: usize) {
+        if let Some(listed) = self.backend.list(directory, entries_max) {
+            return self.end_list(key, listed);
+        }
+        // Its own descriptor outlives a cancel.
+        let own = system::open_again(directory.number());
+        let waker = self.backend.waker();
+        let started = own.and_then(|own| self.lister.start((key, own, entries_max), waker));
+        if let Err(errno) = started {
+            self.ledger.fail_errno(key, OpKind::List, errno);
+        }
+    }
+
+    /// Ends what the thread has read. What was cancelled meanwhile is stale.
+    fn end_lists(&mut self) {
+        while let Some((key, listed)) = self.lister.next_ended() {
+            if self.ledger.slots.get(key).is_some() {
+                self.end_list(key, listed);
+            }
+        }
+    }
+
+    fn end_list(&mut self, key: Key, listed: Result<Listing, i32>) {
+        match listed {
+            Ok(listing) => self.ledger.end(key, |_| Outcome::Listed(listing)),
+            Err(errno) => self.ledger.fail_errno(key, OpKind::List, errno),
+        }
     }
 
     /// Closes go when the last operation of their descriptor has completed (law 6), shutdowns when
@@ -306,6 +340,7 @@ impl Handle for Engine {
         match op.kind() {
             // A close frees the descriptor whatever happens: it is not taken back.
             OpKind::Close => return,
+            OpKind::List => self.ledger.fail(key, Error::Cancelled),
             OpKind::Timeout => {
                 self.wheel.remove(key.index());
                 self.ledger.fail(key, Error::Cancelled);
@@ -335,6 +370,7 @@ impl Handle for Engine {
         let mut turned = self.backend.turn(&mut self.ledger, until);
         self.now = self.clock.now();
         self.expire();
+        self.end_lists();
         if let Err(Error::LateRefusal { .. }) = turned {
             turned = self.step_down().and(turned);
         }

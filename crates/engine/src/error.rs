@@ -26,6 +26,8 @@ pub enum OpKind {
     Open,
     /// Read from a file.
     Read,
+    /// Read the names in a directory.
+    List,
     /// Wait for a moment.
     Timeout,
     /// Make a listening socket.
@@ -47,6 +49,7 @@ impl OpKind {
             Self::Close => "close",
             Self::Open => "open",
             Self::Read => "read",
+            Self::List => "list",
             Self::Timeout => "timeout",
             Self::Listen => "listen",
             Self::Start => "start of the engine",

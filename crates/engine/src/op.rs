@@ -114,6 +114,13 @@ pub enum Op {
         /// From the beginning of the file, in bytes.
         offset: u64,
     },
+    /// Reads the names in a directory (getdents64(2)), on a thread of the engine's own.
+    List {
+        /// A descriptor from [`Op::Open`] or [`Handle::open_directory`](crate::Handle::open_directory).
+        directory: Descriptor,
+        /// At most how many names: what is behind them is not read.
+        entries_max: usize,
+    },
     /// Completes at a moment, to the wheel's millisecond.
     Timeout {
         /// When.
@@ -141,6 +148,7 @@ impl Op {
             Self::Close { .. } => OpKind::Close,
             Self::Open { .. } => OpKind::Open,
             Self::Read { .. } => OpKind::Read,
+            Self::List { .. } => OpKind::List,
             Self::Timeout { .. } => OpKind::Timeout,
         }
     }
@@ -157,6 +165,7 @@ impl Op {
             | Self::Shutdown { socket } => Some(*socket),
             Self::Read { file, .. } => Some(*file),
             Self::Open { root, .. } => Some(*root),
+            Self::List { directory, .. } => Some(*directory),
             Self::Connect { .. } | Self::Timeout { .. } => None,
         }
     }

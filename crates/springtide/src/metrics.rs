@@ -19,6 +19,8 @@ pub struct Counts {
     pub requests_total: u64,
     /// Requests refused by the protocol's rules or limits.
     pub refusals_total: u64,
+    /// Requests for a file in more than 16 ranges, which got the whole file.
+    pub ranges_ignored_total: u64,
     /// Handlers that panicked.
     pub panics_total: u64,
     /// Connections closed because a deadline passed.
@@ -32,7 +34,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    const FIELDS: usize = 11;
+    const FIELDS: usize = 12;
 
     const fn to_array(self) -> [u64; Self::FIELDS] {
         [
@@ -42,6 +44,7 @@ impl Counts {
             self.connections_refused,
             self.requests_total,
             self.refusals_total,
+            self.ranges_ignored_total,
             self.panics_total,
             self.deadlines_total,
             self.bytes_received,
@@ -58,6 +61,7 @@ impl Counts {
             connections_refused,
             requests_total,
             refusals_total,
+            ranges_ignored_total,
             panics_total,
             deadlines_total,
             bytes_received,
@@ -71,6 +75,7 @@ impl Counts {
             connections_refused,
             requests_total,
             refusals_total,
+            ranges_ignored_total,
             panics_total,
             deadlines_total,
             bytes_received,

@@ -55,6 +55,90 @@ fn curl_sees_a_directory() {
     assert!(program.greeting.contains("  workers  1\n"));
 }
 
+/// A directory with these files, removed in the end.
+struct Site(std::path::PathBuf);
+
+impl Site {
+    fn new(name: &str, files: &[(&str, &str)]) -> Self {
+        let unique = format!("springtide-program-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(unique);
+        for (file, text) in files {
+            let file = path.join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        }
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+#[test]
+fn curl_sees_an_application() {
+    let files = [("index.html", "app"), ("assets/a.js", "script"), ("assets/a.js.br", "short")];
+    let site = Site::new("application", &files);
+    for engine in ENGINES {
+        let cache =
+            ["--cache-control", "assets/**=max-age=9, immutable", "--cache-control", "*=no-cache"];
+        let flags =
+            [&[site.path(), "--engine", engine, "--spa", "index.html"][..], &cache].concat();
+        let program = Program::serve(&flags);
+        let url = |path: &str| format!("{}{path}", program.url);
+        let html = ["--include", "--header", "Accept: text/html"];
+        let page = curl(&[&html[..], &[&url("/users/7")]].concat());
+        assert!(page.starts_with("HTTP/1.1 200") && page.ends_with("\r\n\r\napp"), "{page}");
+        assert!(page.contains("cache-control: no-cache\r\n"), "{page}");
+        let missing = curl(&["--include", &url("/assets/none.js")]);
+        assert!(missing.starts_with("HTTP/1.1 404"), "{missing}");
+        let script = url("/assets/a.js");
+        let short = curl(&["--include", "--header", "Accept-Encoding: gzip, br", &script]);
+        assert!(short.contains("content-encoding: br\r\n") && short.ends_with("short"), "{short}");
+        assert!(short.contains("cache-control: max-age=9, immutable\r\n"), "{short}");
+        let plain = curl(&["--include", &script]);
+        assert!(
+            plain.contains("vary: accept-encoding\r\n") && plain.ends_with("script"),
+            "{plain}"
+        );
+    }
+}
+
+#[test]
+fn curl_sees_the_names_in_a_directory() {
+    let site = Site::new("list", &[("b.txt", "b"), ("sub/a&b", "a"), (".hidden", "")]);
+    for engine in ENGINES {
+        let program = Program::serve(&[site.path(), "--engine", engine, "--list"]);
+        let page = curl(&[&format!("{}/", program.url)]);
+        let links: Vec<&str> = page.lines().filter(|line| line.starts_with("<li>")).collect();
+        let expected =
+            ["<li><a href=\"./sub/\">sub/</a></li>", "<li><a href=\"./b.txt\">b.txt</a></li>"];
+        assert_eq!(links, expected, "{engine}");
+        let page = curl(&["--location", &format!("{}/sub", program.url)]);
+        assert!(page.contains("<a href=\"./a%26b\">a&amp;b</a>"), "{page}");
+        assert_eq!(curl(&[&format!("{}/sub/a%26b", program.url)]), "a");
+    }
+}
+
+#[test]
+fn curl_asks_for_several_ranges() {
+    let text: String = ('a'..='z').cycle().take(2600).collect();
+    let site = Site::new("ranges", &[("file.txt", &text)]);
+    let program = Program::serve(&[site.path(), "--workers", "1"]);
+    let reply =
+        curl(&["--include", "--range", "0-4,100-102", &format!("{}/file.txt", program.url)]);
+    assert!(reply.starts_with("HTTP/1.1 206"), "{reply}");
+    assert!(reply.contains("content-type: multipart/byteranges; boundary="), "{reply}");
+    assert!(reply.contains("content-range: bytes 0-4/2600\r\n\r\nabcde\r\n--"), "{reply}");
+    assert!(reply.contains("content-range: bytes 100-102/2600\r\n\r\nwxy\r\n--"), "{reply}");
+}
+
 #[test]
 fn signals_stop_it() {
     for engine in ENGINES {
@@ -105,6 +189,18 @@ fn mistakes_get_one_clear_line() {
         ),
         (&["serve", "--engine", "magic"], 2, "error: invalid value 'magic' for '--engine"),
         (&["serve", "--workers", "0"], 2, "error: invalid value '0' for '--workers"),
+        (
+            &["serve", "--spa", "/x"],
+            2,
+            "error: invalid value '/x' for '--spa <FILE>': it is relative",
+        ),
+        (
+            &["serve", "--cache-control", "max-age"],
+            2,
+            "error: invalid value 'max-age' for '--cache-control <PATTERN=VALUE>': it has no =",
+        ),
+        (&["serve", "--cache-control", "=x"], 2, "error: invalid value '=x' for '--cache-control"),
+        (&["serve", "--cache-control", "*=\u{7f}"], 2, "error: invalid value '*="),
         (&["serve", "--wrong"], 2, "error: unexpected argument '--wrong'"),
     ] {
         let output = run(arguments);
@@ -119,7 +215,8 @@ fn mistakes_get_one_clear_line() {
 #[test]
 fn help_tells_how_to_use_it() {
     let help = String::from_utf8(run(&["serve", "--help"]).stdout).unwrap();
-    for word in ["--listen", "--workers", "--engine", "--latency", "--hidden", "--grace", "unix:"] {
+    let words = ["--listen", "--workers", "--engine", "--latency", "--hidden", "--grace", "unix:"];
+    for word in words.into_iter().chain(["--list", "--spa", "--cache-control"]) {
         assert!(help.contains(word), "{word} is missing");
     }
     let version = String::from_utf8(run(&["--version"]).stdout).unwrap();

@@ -4,7 +4,7 @@
 use std::os::fd::OwnedFd;
 
 use crate::clock::{Clock, Moment};
-use crate::completion::Outcome;
+use crate::completion::{Listing, Outcome};
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
@@ -83,6 +83,12 @@ pub(crate) trait Backend {
     /// Opens a directory that files are opened beneath.
     fn open_directory(&mut self, path: &std::path::Path) -> Result<Descriptor, Error> {
         system::open_directory(path).map(system::into_descriptor)
+    }
+
+    /// The names in a directory, where they are had without waiting; else none, and a thread reads
+    /// them.
+    fn list(&self, _directory: Descriptor, _entries_max: usize) -> Option<Result<Listing, i32>> {
+        None
     }
 
     /// Takes a socket over that was opened elsewhere.

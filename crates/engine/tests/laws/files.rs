@@ -66,7 +66,13 @@ pub(crate) fn no_path_leads_out_of_the_root<S: Stage>(stage: &S) {
     let root = shard.engine.open_directory(stage.root()).unwrap();
     opened(&mut shard, root, "./file");
     let out = ["../file", "..", "/etc/hostname", "/", "absolute", "above/etc/hostname", "none"];
-    for path in out {
+    // A world has no links, and looks at no name that another one takes back.
+    let of_the_system: &[&str] = if S::IS_SIMULATED {
+        &[]
+    } else {
+        &["", "absolute/", "above", "above/", "none/../file", "file/", "file/.", "file/../file"]
+    };
+    for path in out.iter().chain(of_the_system) {
         let outcome = open(&mut shard, root, path);
         let Outcome::Failed(error, _) = outcome else { panic!("{path}: {outcome:?}") };
         assert!(error.is_not_found(), "{path}: {error}");
@@ -131,4 +137,46 @@ pub(crate) fn a_cancelled_read_keeps_its_memory<S: Stage>(stage: &S) {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// The names in a directory are told, as many as were asked for; the shard goes on meanwhile.
+pub(crate) fn names_in_a_directory_are_told<S: Stage>(stage: &S) {
+    for name in ["top/b", "top/a", "top/sub/x", "top/sub/y"] {
+        stage.write_file(name, b"bytes");
+    }
+    let mut shard = Shard::new(stage);
+    let root = shard.engine.open_directory(stage.root()).unwrap();
+    let (top, _) = opened(&mut shard, root, "top");
+    let list = |shard: &mut Shard, directory, entries_max| {
+        let key = shard.submit(Op::List { directory, entries_max }, 1);
+        match shard.last(key) {
+            Outcome::Listed(listing) => listing,
+            other => panic!("{other:?}"),
+        }
+    };
+    let named = |listing: springtide_engine::Listing| {
+        let entry = |entry: springtide_engine::Entry| (entry.name, entry.is_directory);
+        let mut names: Vec<_> = listing.entries.into_iter().map(entry).collect();
+        names.sort();
+        names
+    };
+    let all = [(b"a".to_vec(), false), (b"b".to_vec(), false), (b"sub".to_vec(), true)];
+    for _ in 0..2 {
+        let listing = list(&mut shard, top, 3);
+        assert!(!listing.is_cut, "{listing:?}");
+        assert_eq!(named(listing), all);
+    }
+    let listing = list(&mut shard, top, 2);
+    assert!(listing.is_cut && listing.entries.len() == 2);
+    let (sub, _) = opened(&mut shard, root, "top/sub");
+    assert_eq!(named(list(&mut shard, sub, 10)), [(b"x".to_vec(), false), (b"y".to_vec(), false)]);
+    let (file, _) = opened(&mut shard, root, "top/a");
+    let key = shard.submit(Op::List { directory: file, entries_max: 10 }, 1);
+    assert!(matches!(shard.last(key), Outcome::Failed(Error::System { .. }, _)));
+    // One that is cancelled ends once, and what is read for it goes nowhere.
+    let key = shard.submit(Op::List { directory: top, entries_max: 10 }, 1);
+    shard.cancel(key);
+    let last = shard.last(key);
+    assert!(matches!(last, Outcome::Failed(Error::Cancelled, _) | Outcome::Listed(_)), "{last:?}");
+    assert_eq!(named(list(&mut shard, top, 10)), all);
 }

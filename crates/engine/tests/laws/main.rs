@@ -128,6 +128,7 @@ laws! {
             files_are_opened_and_read
             no_path_leads_out_of_the_root
             cold_files_are_read
+            names_in_a_directory_are_told
             a_cancelled_read_keeps_its_memory;
         time:
             timeouts_come_in_order

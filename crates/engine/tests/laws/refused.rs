@@ -9,6 +9,7 @@ use springtide_engine::{
     Choice, Engine, EngineOptions, Error, Handle, Mechanism, Op, Outcome, Refusal,
 };
 
+use crate::files;
 use crate::refusing::{ENTER, REGISTER, SETUP, on_a_thread, refuse};
 use crate::shard::{Patience, Shard};
 use crate::stage::{Epoll, Outside, Poll, Stage, Uring};
@@ -80,6 +81,20 @@ fn poll_is_the_last_choice() {
         assert_eq!(chosen.mechanism, Mechanism::Poll);
         assert!(chosen.reason.contains("epoll is refused too: "), "{}", chosen.reason);
     });
+}
+
+/// Without openat2(2), as on an old kernel or under a filter that does not know it, files are opened
+/// beneath their root in steps, and nothing else changes.
+#[test]
+fn files_are_opened_without_openat2() {
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        on_a_thread(move || {
+            refuse(&[libc::SYS_openat2], errno);
+            files::files_are_opened_and_read(&Epoll::open());
+            files::no_path_leads_out_of_the_root(&Epoll::open());
+            files::no_path_leads_out_of_the_root(&Poll::open());
+        });
+    }
 }
 
 /// Runs one part in a child, as a user without privileges where we are root. Nobody else is to have

@@ -170,7 +170,9 @@ impl<const MECHANISM: usize> Stage for Real<MECHANISM> {
     }
 
     fn write_file(&self, name: &str, bytes: &[u8]) {
-        std::fs::write(self.root.join(name), bytes).unwrap();
+        let path = self.root.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
     }
 
     fn link(&self, target: &str, name: &str) {

@@ -1,4 +1,4 @@
-//! Small files in memory, by name: found without allocating, within a budget.
+//! Small files in memory, by name and coding: found without allocating, within a budget.
 //! What is here may be stale; how stale is always told, and the caller decides.
 
 use std::collections::HashMap;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use springtide_engine::Moment;
 
+use super::coding::{CODINGS, Coding, Wanted};
 use super::representation::Representation;
 
 /// What an entry costs besides its name and its body: fields, map, allocator. An estimate, so that
@@ -16,7 +17,8 @@ pub(super) const ENTRY_BYTES: usize = 1024;
 /// The files of one root.
 #[derive(Debug)]
 pub(super) struct Cache {
-    names: HashMap<Rc<str>, usize>,
+    /// By coding, then by name.
+    names: [HashMap<Rc<str>, usize>; CODINGS],
     /// The clock: entries in a circle, with holes.
     entries: Vec<Option<Entry>>,
     holes: Vec<usize>,
@@ -28,6 +30,7 @@ pub(super) struct Cache {
 #[derive(Debug)]
 struct Entry {
     name: Rc<str>,
+    coding: Coding,
     version: Rc<Representation>,
     /// When it was last known to be the file on disk.
     seen_at: Moment,
@@ -44,7 +47,7 @@ impl Entry {
 impl Cache {
     pub(super) fn new(bytes_max: usize) -> Self {
         Self {
-            names: HashMap::new(),
+            names: Default::default(),
             entries: Vec::new(),
             holes: Vec::new(),
             hand: 0,
@@ -57,25 +60,25 @@ impl Cache {
     #[inline]
     pub(super) fn fresh(
         &mut self,
-        name: &str,
+        wanted: Wanted<'_>,
         now: Moment,
         age_max: Duration,
     ) -> Option<&Rc<Representation>> {
-        let index = *self.names.get(name)?;
+        let index = self.index_of(wanted)?;
         let entry = self.entries[index].as_mut()?;
         entry.is_wanted = true;
         (now < entry.seen_at + age_max).then_some(&entry.version)
     }
 
     /// The version of a file that was last on disk.
-    pub(super) fn last(&self, name: &str) -> Option<&Rc<Representation>> {
-        let index = *self.names.get(name)?;
+    pub(super) fn last(&self, wanted: Wanted<'_>) -> Option<&Rc<Representation>> {
+        let index = self.index_of(wanted)?;
         self.entries[index].as_ref().map(|entry| &entry.version)
     }
 
     /// The version that is kept is the one on disk at `seen_at`.
-    pub(super) fn seen(&mut self, name: &str, seen_at: Moment) {
-        let entry = self.names.get(name).and_then(|index| self.entries[*index].as_mut());
+    pub(super) fn seen(&mut self, wanted: Wanted<'_>, seen_at: Moment) {
+        let entry = self.index_of(wanted).and_then(|index| self.entries[index].as_mut());
         if let Some(entry) = entry {
             entry.seen_at = seen_at;
         }
@@ -83,16 +86,22 @@ impl Cache {
 
     /// Keeps a version in place of the one before. Others give way; one that would not fit by
     /// itself is not kept.
-    pub(super) fn insert(&mut self, name: &str, version: Rc<Representation>, seen_at: Moment) {
-        self.remove(name);
-        let entry = Entry { name: name.into(), version, seen_at, is_wanted: false };
+    pub(super) fn insert(
+        &mut self,
+        wanted: Wanted<'_>,
+        version: Rc<Representation>,
+        seen_at: Moment,
+    ) {
+        self.remove(wanted);
+        let Wanted { name, coding } = wanted;
+        let entry = Entry { name: name.into(), coding, version, seen_at, is_wanted: false };
         if entry.bytes() > self.bytes_max {
             return;
         }
         self.make_room(entry.bytes());
         self.bytes += entry.bytes();
         let index = self.holes.pop().unwrap_or(self.entries.len());
-        self.names.insert(entry.name.clone(), index);
+        self.names[coding.index()].insert(entry.name.clone(), index);
         if index == self.entries.len() {
             self.entries.push(Some(entry));
         } else {
@@ -101,10 +110,15 @@ impl Cache {
     }
 
     /// Forgets a file.
-    pub(super) fn remove(&mut self, name: &str) {
-        if let Some(index) = self.names.remove(name) {
+    pub(super) fn remove(&mut self, wanted: Wanted<'_>) {
+        if let Some(index) = self.names[wanted.coding.index()].remove(wanted.name) {
             self.forget(index);
         }
+    }
+
+    #[inline]
+    fn index_of(&self, wanted: Wanted<'_>) -> Option<usize> {
+        self.names[wanted.coding.index()].get(wanted.name).copied()
     }
 
     /// Evicts what was not asked for since the hand last passed, until so many bytes fit. Two
@@ -116,7 +130,7 @@ impl Cache {
                 None => {}
                 Some(entry) if entry.is_wanted => entry.is_wanted = false,
                 Some(entry) => {
-                    self.names.remove(&entry.name);
+                    self.names[entry.coding.index()].remove(&entry.name);
                     self.forget(self.hand);
                 }
             }
@@ -135,6 +149,8 @@ impl Cache {
 mod tests {
     use super::*;
     use crate::files::Files;
+    use crate::files::coding::Codings;
+    use crate::files::representation::Subject;
     use bytes::Bytes;
     use springtide_engine::Metadata;
 
@@ -147,7 +163,13 @@ mod tests {
             is_file: true,
         };
         let body = Some(Bytes::from(vec![0; length]));
-        Rc::new(Representation::new(&Files::new("x"), "a", metadata, body, 100))
+        let (wanted, siblings) = (itself("a"), Codings::default());
+        let subject = Subject { wanted, metadata, siblings };
+        Rc::new(Representation::new(&Files::new("x"), subject, body, 100))
+    }
+
+    const fn itself(name: &str) -> Wanted<'_> {
+        Wanted::itself(name)
     }
 
     /// A cache for three files of 1,000 bytes with names of one letter.
@@ -156,7 +178,7 @@ mod tests {
     }
 
     fn kept(cache: &Cache) -> String {
-        let mut names: Vec<&str> = cache.names.keys().map(|name| &**name).collect();
+        let mut names: Vec<&str> = cache.names[0].keys().map(|name| &**name).collect();
         names.sort_unstable();
         names.concat()
     }
@@ -165,10 +187,10 @@ mod tests {
         let entries = cache.entries.iter().flatten();
         assert_eq!(cache.bytes, entries.clone().map(Entry::bytes).sum::<usize>());
         assert!(cache.bytes <= cache.bytes_max);
-        assert_eq!(entries.clone().count(), cache.names.len());
-        assert_eq!(cache.entries.len(), cache.names.len() + cache.holes.len());
+        assert_eq!(entries.clone().count(), cache.names[0].len());
+        assert_eq!(cache.entries.len(), cache.names[0].len() + cache.holes.len());
         for entry in entries {
-            let index = cache.names[&entry.name];
+            let index = cache.names[0][&entry.name];
             let same = cache.entries[index].as_ref().map(|other| &other.name);
             assert_eq!(same, Some(&entry.name));
         }
@@ -178,16 +200,16 @@ mod tests {
     fn ages() {
         let mut cache = cache();
         let (at, age) = (Moment::from_milliseconds, Duration::from_secs(1));
-        cache.insert("a", version(10), at(5000));
-        assert!(cache.fresh("a", at(5000), age).is_some());
-        assert!(cache.fresh("a", at(5999), age).is_some());
-        assert!(cache.fresh("a", at(6000), age).is_none());
-        assert!(cache.fresh("a", at(5000), Duration::ZERO).is_none());
-        assert!(cache.fresh("b", at(5000), age).is_none());
-        cache.seen("a", at(6000));
-        assert!(cache.fresh("a", at(6999), age).is_some());
-        cache.remove("a");
-        assert!(cache.last("a").is_none());
+        cache.insert(itself("a"), version(10), at(5000));
+        assert!(cache.fresh(itself("a"), at(5000), age).is_some());
+        assert!(cache.fresh(itself("a"), at(5999), age).is_some());
+        assert!(cache.fresh(itself("a"), at(6000), age).is_none());
+        assert!(cache.fresh(itself("a"), at(5000), Duration::ZERO).is_none());
+        assert!(cache.fresh(itself("b"), at(5000), age).is_none());
+        cache.seen(itself("a"), at(6000));
+        assert!(cache.fresh(itself("a"), at(6999), age).is_some());
+        cache.remove(itself("a"));
+        assert!(cache.last(itself("a")).is_none());
         check(&cache);
     }
 
@@ -195,15 +217,18 @@ mod tests {
     fn what_is_wanted_stays() {
         let mut cache = cache();
         for name in ["a", "b", "c"] {
-            cache.insert(name, version(1000), Moment::ZERO);
+            cache.insert(itself(name), version(1000), Moment::ZERO);
         }
         assert_eq!(kept(&cache), "abc");
         for name in ["d", "e", "f", "g"] {
-            assert!(cache.fresh("a", Moment::ZERO, Duration::from_secs(1)).is_some());
-            cache.insert(name, version(1000), Moment::ZERO);
+            assert!(cache.fresh(itself("a"), Moment::ZERO, Duration::from_secs(1)).is_some());
+            cache.insert(itself(name), version(1000), Moment::ZERO);
             check(&cache);
-            assert!(cache.last("a").is_some() && cache.last(name).is_some(), "{name}");
-            assert_eq!(cache.names.len(), 3);
+            assert!(
+                cache.last(itself("a")).is_some() && cache.last(itself(name)).is_some(),
+                "{name}"
+            );
+            assert_eq!(cache.names[0].len(), 3);
         }
     }
 
@@ -211,24 +236,24 @@ mod tests {
     fn a_great_file_moves_several_out() {
         let mut cache = cache();
         for name in ["a", "b", "c"] {
-            cache.insert(name, version(1000), Moment::ZERO);
-            assert!(cache.fresh(name, Moment::ZERO, Duration::from_secs(1)).is_some());
+            cache.insert(itself(name), version(1000), Moment::ZERO);
+            assert!(cache.fresh(itself(name), Moment::ZERO, Duration::from_secs(1)).is_some());
         }
-        cache.insert("d", version(3000), Moment::ZERO);
+        cache.insert(itself("d"), version(3000), Moment::ZERO);
         check(&cache);
-        assert_eq!(cache.names.len(), 2);
-        cache.insert("e", version(3 * (ENTRY_BYTES + 1000)), Moment::ZERO);
-        assert!(cache.last("e").is_none());
-        assert_eq!(cache.names.len(), 2);
+        assert_eq!(cache.names[0].len(), 2);
+        cache.insert(itself("e"), version(3 * (ENTRY_BYTES + 1000)), Moment::ZERO);
+        assert!(cache.last(itself("e")).is_none());
+        assert_eq!(cache.names[0].len(), 2);
     }
 
     #[test]
     fn a_new_version_takes_the_place_of_the_old() {
         let mut cache = cache();
         for length in [1000, 10, 2000, 0] {
-            cache.insert("a", version(length), Moment::ZERO);
+            cache.insert(itself("a"), version(length), Moment::ZERO);
             check(&cache);
-            assert_eq!(cache.last("a").map(|version| version.memory_bytes()), Some(length));
+            assert_eq!(cache.last(itself("a")).map(|version| version.memory_bytes()), Some(length));
         }
         assert_eq!(cache.bytes, ENTRY_BYTES + 1);
     }
@@ -241,9 +266,11 @@ mod tests {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
             let name = format!("{}", (seed >> 33) % 60);
             match (seed >> 40) % 4 {
-                0 => cache.remove(&name),
-                1 => cache.insert(&name, version((seed >> 45) % 9000), Moment::ZERO),
-                _ => drop(cache.fresh(&name, Moment::ZERO, Duration::from_secs(1)).cloned()),
+                0 => cache.remove(itself(&name)),
+                1 => cache.insert(itself(&name), version((seed >> 45) % 9000), Moment::ZERO),
+                _ => {
+                    drop(cache.fresh(itself(&name), Moment::ZERO, Duration::from_secs(1)).cloned())
+                }
             }
             check(&cache);
         }

@@ -25,6 +25,8 @@ pub(super) enum Decision {
     Whole,
     /// `206`, this part of it.
     Part(Range<u64>),
+    /// `206`, these parts of it.
+    Parts(Vec<Range<u64>>),
     /// `304`.
     NotModified,
     /// `412`.
@@ -54,6 +56,7 @@ pub(super) fn decide(
     match range::read(value, validators.length) {
         Asked::Whole => Decision::Whole,
         Asked::Part(part) => Decision::Part(part),
+        Asked::Parts(parts) => Decision::Parts(parts),
         Asked::Unsatisfiable => Decision::Unsatisfiable,
     }
 }

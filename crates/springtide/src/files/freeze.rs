@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::ffi::CString;
-use std::ops::Range;
 use std::rc::Rc;
 
 use springtide_engine::{Completion, Descriptor, Handle, Op, Outcome};
@@ -11,8 +10,10 @@ use springtide_proto::http1::Exchange;
 
 use super::Files;
 use super::cache::Cache;
+use super::coding::Wanted;
 use super::job::{Job, OpenFile, Waiter};
-use super::query::Question;
+use super::outline::Outline;
+use super::query::{Question, Role};
 use super::service::{Asker, FileReply, FileService, Root, RootId};
 use super::stream::{SharedFile, Stage, Stream, StreamId};
 use super::token::Whose;
@@ -24,7 +25,7 @@ pub(crate) struct FrozenAsk {
     root: usize,
     name: String,
     question: Question,
-    is_page: bool,
+    role: Role,
 }
 
 /// A body that is being sent: an open file and what has not been given out of it.
@@ -33,7 +34,7 @@ pub(crate) struct FrozenStream {
     root: usize,
     path: CString,
     file: OpenFile,
-    left: Range<u64>,
+    left: Outline,
 }
 
 impl FrozenAsk {
@@ -107,9 +108,10 @@ impl FileService {
         ask: FrozenAsk,
         asker: Asker,
     ) -> Option<FileReply> {
-        let FrozenAsk { exchange: _, root, name, question, is_page } = ask;
-        let waiter = Waiter { asker, question, asked_at: engine.now(), is_page };
-        self.wait(engine, RootId(root), &name, waiter).err().map(FileReply::Whole)
+        let FrozenAsk { exchange: _, root, name, question, role } = ask;
+        let (asked_at, is_bare) = (engine.now(), false);
+        let waiter = Waiter { asker, question, asked_at, role, is_bare };
+        self.wait(engine, RootId(root), Wanted::itself(&name), waiter).err().map(FileReply::Whole)
     }
 
     /// Whether nobody else reads from a body's file, so that the file can go elsewhere.
@@ -181,7 +183,7 @@ impl FileService {
 impl Root {
     pub(super) fn new(descriptor: Descriptor, files: &Files) -> Self {
         let cache = Cache::new(files.memory_bytes_max);
-        let (jobs, files) = (HashMap::new(), files.clone());
+        let (jobs, files) = (Default::default(), files.clone());
         Self { descriptor, files, cache, jobs, reported: None }
     }
 }
@@ -199,9 +201,10 @@ impl Job {
         let name = self.name.clone();
         let gone: Vec<Waiter> = gone;
         gone.into_iter().map(move |waiter| {
-            let Waiter { asker, question, asked_at: _, is_page } = waiter;
+            // Asked anew where it is thawed, and by its own name.
+            let Waiter { asker, question, asked_at: _, role, is_bare: _ } = waiter;
             let ask =
-                FrozenAsk { exchange: asker.exchange, root, name: name.clone(), question, is_page };
+                FrozenAsk { exchange: asker.exchange, root, name: name.clone(), question, role };
             (asker.connection, ask)
         })
     }

@@ -4,9 +4,17 @@
 /// What nothing is known of.
 const UNKNOWN: &str = "application/octet-stream";
 
+/// Whether a name is that of a directory's page: no file's ends in a slash.
+pub(super) fn is_listing(name: &str) -> bool {
+    name.ends_with('/')
+}
+
 /// The media type of a file. Text is taken to be UTF-8, as nearly all of it is; JSON is UTF-8 by
 /// its definition and has no such parameter (RFC 8259 §11).
 pub(super) fn of(name: &str) -> &'static str {
+    if is_listing(name) {
+        return "text/html; charset=utf-8";
+    }
     match mime_guess::from_path(name).first_raw() {
         None => UNKNOWN,
         // Source maps, which the list takes for plain text (ECMA-426 §10).
@@ -67,6 +75,7 @@ mod tests {
             ("a.unheard-of", UNKNOWN),
             ("LICENSE", UNKNOWN),
             ("a.html/b", UNKNOWN),
+            ("a.png/", "text/html; charset=utf-8"),
             (".html", UNKNOWN),
             ("", UNKNOWN),
         ];

@@ -21,6 +21,24 @@ pub(crate) struct FileQuery<'a> {
     pub(crate) if_unmodified_since: Option<&'a [u8]>,
     pub(crate) if_range: Option<&'a [u8]>,
     pub(crate) range: Option<&'a [u8]>,
+    /// `Accept-Encoding`: the values of all fields of the name, joined by commas.
+    pub(crate) accept_encoding: Option<&'a [u8]>,
+    /// `Accept`, likewise.
+    pub(crate) accept: Option<&'a [u8]>,
+}
+
+/// In which place a file is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// In its own.
+    Itself,
+    /// The page of a directory, in place of its index.
+    Listing,
+    /// With status 200 in place of what is not there: the page of an application.
+    Fallback,
+    /// With status 404 in place of what is not there; `is_chosen` when another request would have
+    /// got the fallback.
+    NotFound { is_chosen: bool },
 }
 
 impl FileQuery<'_> {
@@ -47,6 +65,8 @@ pub(super) struct Question {
     is_head: bool,
     path: Box<str>,
     request_path: Box<str>,
+    accept_encoding: Option<Box<[u8]>>,
+    accept: Option<Box<[u8]>>,
     conditions: Option<Box<Conditions>>,
 }
 
@@ -74,13 +94,21 @@ impl Question {
             is_head: query.is_head,
             path: query.path.into(),
             request_path: query.request_path.into(),
+            accept_encoding: query.accept_encoding.map(Into::into),
+            accept: query.accept.map(Into::into),
             conditions: (!query.is_unconditional()).then(|| Box::new(conditions())),
         }
     }
 
     pub(super) fn query(&self) -> FileQuery<'_> {
-        let (is_head, path, request_path) = (self.is_head, &*self.path, &*self.request_path);
-        let query = FileQuery { is_head, path, request_path, ..FileQuery::default() };
+        let query = FileQuery {
+            is_head: self.is_head,
+            path: &self.path,
+            request_path: &self.request_path,
+            accept_encoding: self.accept_encoding.as_deref(),
+            accept: self.accept.as_deref(),
+            ..FileQuery::default()
+        };
         let Some(conditions) = &self.conditions else { return query };
         FileQuery {
             if_match: conditions.if_match.as_deref(),

@@ -1,6 +1,7 @@
 //! One version of one file as it is sent: fields made once, replies made of them.
 //! It never reads; a body that is not in memory is the stream's business.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -8,15 +9,28 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use springtide_engine::Metadata;
 
+use super::coding::{self, Coding, Codings, Wanted};
 use super::condition::{self, Decision, Validators};
+use super::outline::{Multipart, Outline};
 use super::query::FileQuery;
 use super::{Files, media_type};
 use crate::response::{Response, TEXT};
+
+/// What a version is of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) wanted: Wanted<'a>,
+    pub(super) metadata: Metadata,
+    /// The encoded forms that are there beside the file itself.
+    pub(super) siblings: Codings,
+}
 
 /// A version of a file.
 #[derive(Debug)]
 pub(super) struct Representation {
     pub(super) metadata: Metadata,
+    coding: Coding,
+    siblings: Codings,
     /// When it was known to be the file on disk, in seconds since 1970.
     seen_seconds: u64,
     entity_tag: HeaderValue,
@@ -33,8 +47,21 @@ pub(super) struct Representation {
 pub(super) enum Selected {
     /// Everything that is to be sent.
     Reply(Response),
-    /// A head, and behind it this part of the file, which is not in memory and not empty.
-    Part(Response, Range<u64>),
+    /// A head, and behind it parts of the file, which is in memory.
+    Parts(Response, Vec<Bytes>),
+    /// A head, and behind it what is to be read: the file is not in memory.
+    Disk(Response, Outline),
+}
+
+impl Selected {
+    /// The same with another head.
+    pub(super) fn map(self, change: impl FnOnce(Response) -> Response) -> Self {
+        match self {
+            Self::Reply(response) => Self::Reply(change(response)),
+            Self::Parts(response, pieces) => Self::Parts(change(response), pieces),
+            Self::Disk(response, body) => Self::Disk(change(response), body),
+        }
+    }
 }
 
 /// How long a version must have been there, in seconds, before its time of modification tells it
@@ -49,33 +76,35 @@ impl Representation {
     /// be the file on disk.
     pub(super) fn new(
         files: &Files,
-        name: &str,
-        metadata: Metadata,
+        subject: Subject<'_>,
         body: Option<Bytes>,
         unix_seconds: u64,
     ) -> Self {
-        let entity_tag = entity_tag_of(&metadata);
+        let Subject { wanted: Wanted { name, coding }, metadata, siblings } = subject;
+        let entity_tag = entity_tag_of(&metadata, coding);
         // A time to come must not be sent (RFC 9110 §8.8.2.1), and nothing can be told by it.
         let modified_seconds = Some(seconds_of(&metadata)).filter(|at| *at <= unix_seconds);
         let content_type = media_type::of(name);
-        let cache_control = files.cache_control.clone();
-        let mut not_modified =
-            Response::empty(StatusCode::NOT_MODIFIED).header(header::ETAG, entity_tag.clone());
-        let mut fields = vec![
-            (header::ETAG, entity_tag.clone()),
-            (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
-            (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        ];
-        fields.extend(modified_seconds.and_then(last_modified));
-        if let Some(value) = cache_control {
-            not_modified = not_modified.header(header::CACHE_CONTROL, value.clone());
-            fields.push((header::CACHE_CONTROL, value));
+        let cache_control = files.cache_control_of(name).cloned();
+        // What a 304 has too (RFC 9110 §15.4.5).
+        let mut fields = vec![(header::ETAG, entity_tag.clone())];
+        fields.extend(cache_control.map(|value| (header::CACHE_CONTROL, value)));
+        if coding != Coding::Identity || !siblings.is_empty() {
+            fields.push(vary());
         }
+        let not_modified = with_fields(Response::empty(StatusCode::NOT_MODIFIED), &fields);
+        let name_of_coding = coding.name().map(HeaderValue::from_static);
+        fields.extend(name_of_coding.map(|name| (header::CONTENT_ENCODING, name)));
+        fields.push((header::ACCEPT_RANGES, HeaderValue::from_static("bytes")));
+        fields.push((header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
+        fields.extend(modified_seconds.and_then(last_modified));
         let bytes = body.clone().unwrap_or_default();
         let whole = with_fields(Response::of(content_type, bytes), &fields);
         let seen_seconds = unix_seconds;
         Self {
             metadata,
+            coding,
+            siblings,
             seen_seconds,
             entity_tag,
             modified_seconds,
@@ -92,6 +121,24 @@ impl Representation {
         let modified = seconds_of(&self.metadata);
         let settled = modified.abs_diff(self.seen_seconds) >= SETTLED_SECONDS;
         settled && self.metadata == *metadata
+    }
+
+    /// The same version beside other encoded forms. None when they are the same.
+    pub(super) fn beside(
+        &self,
+        files: &Files,
+        wanted: Wanted<'_>,
+        siblings: Codings,
+    ) -> Option<Self> {
+        let subject = Subject { wanted, metadata: self.metadata, siblings };
+        let changed = || Self::new(files, subject, self.body.clone(), self.seen_seconds);
+        (siblings != self.siblings).then(changed)
+    }
+
+    /// In which form a client takes the file; none when in no form that is there.
+    #[inline]
+    pub(super) fn coding_for(&self, query: &FileQuery<'_>) -> Option<Coding> {
+        coding::choose(query.accept_encoding, self.siblings)
     }
 
     /// The bytes it holds in memory.
@@ -118,6 +165,7 @@ impl Representation {
         match condition::decide(query, &validators, now) {
             Decision::Whole => self.select_whole(StatusCode::OK),
             Decision::Part(part) => self.select_part(part),
+            Decision::Parts(parts) => self.select_parts(&parts),
             Decision::NotModified => Selected::Reply(self.not_modified.clone()),
             Decision::Failed => Selected::Reply(plain(StatusCode::PRECONDITION_FAILED)),
             Decision::Unsatisfiable => {
@@ -139,7 +187,7 @@ impl Representation {
         if self.body.is_some() || self.metadata.length == 0 {
             return Selected::Reply(response);
         }
-        Selected::Part(response, 0..self.metadata.length)
+        Selected::Disk(response, Outline::of(0..self.metadata.length))
     }
 
     fn select_part(&self, part: Range<u64>) -> Selected {
@@ -153,7 +201,38 @@ impl Representation {
         let response = Response::of(self.content_type, body.unwrap_or_default());
         let response = with_fields(response, &[range]).status(StatusCode::PARTIAL_CONTENT);
         let response = with_fields(response, self.whole.fields());
-        if is_in_memory { Selected::Reply(response) } else { Selected::Part(response, part) }
+        if is_in_memory {
+            Selected::Reply(response)
+        } else {
+            Selected::Disk(response, Outline::of(part))
+        }
+    }
+
+    /// Several parts (§15.3.7.2), unless the whole file is shorter than what tells them apart.
+    fn select_parts(&self, parts: &[Range<u64>]) -> Selected {
+        let boundary = boundary_of(&self.entity_tag);
+        let mut fields = format!("content-type: {}\r\n", self.content_type);
+        if let Some(name) = self.coding.name() {
+            fields += &format!("content-encoding: {name}\r\n");
+        }
+        let length = self.metadata.length;
+        let how = Multipart { boundary: &boundary, fields: &fields, length };
+        let outline = Outline::multipart(parts, how);
+        if outline.length() >= length {
+            return self.select_whole(StatusCode::OK);
+        }
+        let content_type =
+            HeaderValue::try_from(format!("multipart/byteranges; boundary={boundary}"));
+        let content_type = content_type.expect("letters and digits may stand in a field");
+        // It is the parts that are encoded, not what tells them apart.
+        let fields =
+            self.whole.fields().iter().filter(|(name, _)| *name != header::CONTENT_ENCODING);
+        let response = with_fields(Response::empty(StatusCode::PARTIAL_CONTENT), fields)
+            .header(header::CONTENT_TYPE, content_type);
+        match &self.body {
+            Some(body) => Selected::Parts(response, outline.pieces(body)),
+            None => Selected::Disk(response, outline),
+        }
     }
 }
 
@@ -161,6 +240,16 @@ impl Representation {
 pub(super) fn plain(status: StatusCode) -> Response {
     let text = status.canonical_reason().unwrap_or_default();
     Response::with_type(TEXT, Bytes::from_static(text.as_bytes())).status(status)
+}
+
+/// `406`: the file is there, but in no form that the client takes.
+pub(super) fn not_acceptable() -> Response {
+    with_fields(plain(StatusCode::NOT_ACCEPTABLE), &[vary()])
+}
+
+/// A reply that depends on what types a request takes.
+pub(super) fn by_accept(response: Response) -> Response {
+    response.header(header::VARY, HeaderValue::from_static("accept"))
 }
 
 /// `503`: come again.
@@ -181,10 +270,17 @@ pub(super) fn redirect(request_path: &str) -> Option<Response> {
     Some(plain(StatusCode::MOVED_PERMANENTLY).header(header::LOCATION, location))
 }
 
-fn with_fields(response: Response, fields: &[(HeaderName, HeaderValue)]) -> Response {
+fn with_fields<'a>(
+    response: Response,
+    fields: impl IntoIterator<Item = &'a (HeaderName, HeaderValue)>,
+) -> Response {
     fields
-        .iter()
+        .into_iter()
         .fold(response, |response, (name, value)| response.header(name.clone(), value.clone()))
+}
+
+const fn vary() -> (HeaderName, HeaderValue) {
+    (header::VARY, HeaderValue::from_static("accept-encoding"))
 }
 
 fn content_range(value: std::fmt::Arguments<'_>) -> (HeaderName, HeaderValue) {
@@ -193,11 +289,21 @@ fn content_range(value: std::fmt::Arguments<'_>) -> (HeaderName, HeaderValue) {
 }
 
 /// Inode, length and time of modification: strong, since a change of the bytes changes one of
-/// them (RFC 9110 §8.8.1), to the resolution of the file system's clock.
-fn entity_tag_of(metadata: &Metadata) -> HeaderValue {
+/// them (RFC 9110 §8.8.1), to the resolution of the file system's clock. Each coding has its own
+/// (§8.8.3.3).
+fn entity_tag_of(metadata: &Metadata, coding: Coding) -> HeaderValue {
     let Metadata { inode, length, modified_ns, .. } = metadata;
-    let value = HeaderValue::try_from(format!("\"{inode:x}-{length:x}-{modified_ns:x}\""));
-    value.expect("hexadecimal digits may stand in a field")
+    let (dash, name) = coding.name().map_or(("", ""), |name| ("-", name));
+    let value = format!("\"{inode:x}-{length:x}-{modified_ns:x}{dash}{name}\"");
+    HeaderValue::try_from(value).expect("letters and digits may stand in a field")
+}
+
+/// What tells the parts of a version from each other (RFC 2046 §5.1.1). Another version has
+/// another one.
+fn boundary_of(entity_tag: &HeaderValue) -> String {
+    let mut hasher = DefaultHasher::new();
+    entity_tag.hash(&mut hasher);
+    format!("springtide-{:016x}", hasher.finish())
 }
 
 fn last_modified(seconds: u64) -> Option<(HeaderName, HeaderValue)> {
@@ -224,7 +330,9 @@ mod tests {
 
     fn representation(modified_ns: i128) -> Representation {
         let body = Some(Bytes::from_static(b"0123456789"));
-        Representation::new(&Files::new("x"), "a.txt", metadata(modified_ns), body, NOW)
+        let (wanted, siblings) = (Wanted::itself("a.txt"), Codings::default());
+        let subject = Subject { wanted, metadata: metadata(modified_ns), siblings };
+        Representation::new(&Files::new("x"), subject, body, NOW)
     }
 
     fn field<'a>(response: &'a Response, name: &HeaderName) -> Option<&'a str> {
@@ -235,7 +343,7 @@ mod tests {
     fn reply(selected: Selected) -> Response {
         match selected {
             Selected::Reply(response) => response,
-            Selected::Part(..) => panic!("it is in memory"),
+            other => panic!("it is in memory and one piece: {other:?}"),
         }
     }
 

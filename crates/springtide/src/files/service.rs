@@ -4,16 +4,18 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use springtide_engine::{Completion, Descriptor, Error, Handle, Op};
 use springtide_proto::http1::Exchange;
 
 use super::cache::Cache;
+use super::coding::{CODINGS, Coding, Wanted};
 use super::job::{Job, Means, Waiter};
-use super::query::{FileQuery, Question};
-use super::representation::{busy, plain};
+use super::query::{FileQuery, Question, Role};
+use super::representation::{busy, by_accept, not_acceptable, plain};
 use super::stream::{SharedFile, Stream, StreamId};
 use super::token::{Tokens, Whose};
-use super::{Files, path};
+use super::{Files, accept, path};
 use crate::response::Response;
 use crate::table::{Place, Table};
 
@@ -43,6 +45,8 @@ pub(crate) struct Asker {
 pub(crate) enum FileReply {
     /// The response with its body. To `HEAD` too: the machine leaves the bytes out.
     Whole(Response),
+    /// The head of a response and its body in several pieces, none of them empty. Not to `HEAD`.
+    Parts { response: Response, pieces: Vec<Bytes> },
     /// The head of a response with a body of `length` bytes, at least one, which comes by
     /// [`FileService::next_piece`]; without a stream it does not come (`HEAD`).
     Streamed { response: Response, length: u64, stream: Option<StreamId> },
@@ -65,8 +69,8 @@ pub(super) struct Root {
     pub(super) descriptor: Descriptor,
     pub(super) files: Files,
     pub(super) cache: Cache,
-    /// The jobs that are under way, by the name they look up.
-    pub(super) jobs: HashMap<String, Place>,
+    /// The jobs that are under way, by the coding and the name that they look up.
+    pub(super) jobs: [HashMap<String, Place>; CODINGS],
     /// The last failure that was reported: it is not reported again and again.
     pub(super) reported: Option<Error>,
 }
@@ -94,8 +98,9 @@ pub(crate) struct FileService {
 pub(super) struct Ask<'a> {
     pub(super) asker: Asker,
     pub(super) query: &'a FileQuery<'a>,
-    /// Whether the file is to be sent with status 404.
-    pub(super) is_page: bool,
+    pub(super) role: Role,
+    /// Whether the file itself is to be sent, as an encoded form of it has gone.
+    pub(super) is_bare: bool,
 }
 
 impl FileService {
@@ -135,11 +140,11 @@ impl FileService {
         query: &FileQuery<'_>,
         asker: Asker,
     ) -> Option<FileReply> {
-        let ask = Ask { asker, query, is_page: false };
+        let ask = Ask { asker, query, role: Role::Itself, is_bare: false };
         if path::is_plain(query.path) {
             let found = self.find(engine, root, query.path, ask);
-            if found.is_some() {
-                return found;
+            if let Ok(found) = found {
+                return Some(found);
             }
         }
         let mut memory = std::mem::take(&mut self.memory);
@@ -160,12 +165,13 @@ impl FileService {
     ) {
         match self.tokens.whose(completion.token) {
             Whose::Nobody => return,
-            Whose::Job(index) => self.complete_job(engine, index, completion.outcome, events),
+            Whose::Job(index) => self.complete_job(engine, index, None, completion.outcome, events),
+            Whose::Beside(index, place) => {
+                self.complete_job(engine, index, Some(place), completion.outcome, events);
+            }
             Whose::Stream(index) => self.complete_stream(engine, index, completion.outcome, events),
         }
-        if self.is_closing {
-            self.close_roots(engine);
-        }
+        self.close_when_ended(engine);
     }
 
     /// Ends the service: nobody is answered any more, and everything open is closed when the
@@ -175,11 +181,12 @@ impl FileService {
         for place in self.streams.places() {
             self.abandon(engine, StreamId(place));
         }
-        self.close_roots(engine);
+        self.close_when_ended(engine);
     }
 
-    fn close_roots(&mut self, engine: &mut dyn Handle) {
-        if self.jobs.len() == 0 && self.streams.len() == 0 {
+    /// Closes the directories of a service that is ending when nothing needs them any more.
+    pub(super) fn close_when_ended(&mut self, engine: &mut dyn Handle) {
+        if self.is_closing && self.jobs.len() == 0 && self.streams.len() == 0 {
             for root in self.roots.drain(..) {
                 let descriptor = root.descriptor;
                 engine.submit(Op::Close { descriptor }, self.tokens.nobody());
@@ -195,14 +202,14 @@ impl FileService {
         name: &str,
         ask: Ask<'_>,
     ) -> Option<FileReply> {
-        let found = self.find(engine, root, name, ask);
-        if found.is_some() {
-            return found;
-        }
-        let Ask { asker, query, is_page } = ask;
+        let wanted = match self.find(engine, root, name, ask) {
+            Ok(found) => return Some(found),
+            Err(coding) => Wanted { name, coding },
+        };
+        let Ask { asker, query, role, is_bare } = ask;
         let (question, asked_at) = (Question::of(query), engine.now());
-        let waiter = Waiter { asker, question, asked_at, is_page };
-        self.wait(engine, root, name, waiter).err().map(FileReply::Whole)
+        let waiter = Waiter { asker, question, asked_at, role, is_bare };
+        self.wait(engine, root, wanted, waiter).err().map(FileReply::Whole)
     }
 
     /// Asks for what is sent in place of a file that is not there.
@@ -212,13 +219,29 @@ impl FileService {
         root: RootId,
         ask: Ask<'_>,
     ) -> Option<FileReply> {
-        let page = self.roots[root.0].files.not_found_page.clone();
-        let Some(page) = page.filter(|_| !ask.is_page) else {
-            return Some(FileReply::Whole(plain(http::StatusCode::NOT_FOUND)));
+        if ask.role == Role::Itself
+            && let Some(name) = self.roots[root.0].files.listing_of(ask.query)
+        {
+            return self.ask(engine, root, &name, Ask { role: Role::Listing, ..ask });
+        }
+        let Files { fallback, not_found_page, .. } = &self.roots[root.0].files;
+        let is_chosen = fallback.is_some();
+        let takes_html = || ask.query.accept.is_some_and(accept::names_html);
+        let (page, role) = match ask.role {
+            Role::Itself | Role::Listing if is_chosen && takes_html() => (fallback, Role::Fallback),
+            Role::Itself | Role::Listing | Role::Fallback => {
+                (not_found_page, Role::NotFound { is_chosen })
+            }
+            Role::NotFound { .. } => (&None, ask.role),
         };
-        self.ask(engine, root, &page, Ask { is_page: true, ..ask })
+        if let Some(page) = page.clone() {
+            return self.ask(engine, root, &page, Ask { role, ..ask });
+        }
+        let missing = plain(http::StatusCode::NOT_FOUND);
+        Some(FileReply::Whole(if is_chosen { by_accept(missing) } else { missing }))
     }
 
+    /// Answers from memory, or says which form of the file is to be looked up.
     #[inline]
     fn find(
         &mut self,
@@ -226,10 +249,18 @@ impl FileService {
         root: RootId,
         name: &str,
         ask: Ask<'_>,
-    ) -> Option<FileReply> {
+    ) -> Result<FileReply, Coding> {
         let Root { cache, files, .. } = &mut self.roots[root.0];
-        let version = cache.fresh(name, engine.now(), files.revalidate())?;
-        Some(ask.of_memory(engine, version))
+        let (now, age_max) = (engine.now(), files.revalidate());
+        let version = cache.fresh(Wanted::itself(name), now, age_max).ok_or(Coding::Identity)?;
+        match ask.coding(version) {
+            None => Ok(FileReply::Whole(not_acceptable())),
+            Some(Coding::Identity) => Ok(ask.of_memory(engine, version)),
+            Some(coding) => {
+                let encoded = cache.fresh(Wanted { name, coding }, now, age_max).ok_or(coding)?;
+                Ok(ask.of_memory(engine, encoded))
+            }
+        }
     }
 
     /// Makes an asker wait for a job, the one that is under way or a new one; or says why not.
@@ -237,28 +268,29 @@ impl FileService {
         &mut self,
         engine: &mut dyn Handle,
         root_id: RootId,
-        name: &str,
+        wanted: Wanted<'_>,
         waiter: Waiter,
     ) -> Result<(), Response> {
         if self.waiting >= WAITERS_MAX || self.is_closing {
             return Err(busy());
         }
         let root = &mut self.roots[root_id.0];
-        let running = root.jobs.get(name).and_then(|place| self.jobs.get_mut(*place));
+        let index = wanted.coding.index();
+        let running = root.jobs[index].get(wanted.name).and_then(|place| self.jobs.get_mut(*place));
         if let Some(job) = running {
             job.waiters.push(waiter);
         } else {
-            if self.jobs.len() >= JOBS_MAX && root.cache.last(name).is_none() {
+            if self.jobs.len() >= JOBS_MAX && root.cache.last(wanted).is_none() {
                 return Err(busy());
             }
-            let mut job = Job::new(root_id, name, waiter);
+            let mut job = Job::new(root_id, wanted, waiter);
             let (tokens, loading_bytes) = (self.tokens, &mut self.loading_bytes);
             let place = self.jobs.insert_with(|place| {
                 let token = tokens.job(place);
                 job.open(&mut Means { engine, root, loading_bytes, tokens, token });
                 job
             });
-            self.roots[root_id.0].jobs.insert(name.to_owned(), place);
+            self.roots[root_id.0].jobs[index].insert(wanted.name.to_owned(), place);
         }
         self.waiting += 1;
         Ok(())

@@ -2,17 +2,14 @@
 //! A piece is given out only when the file was still unchanged after it had been read.
 
 use std::ffi::CString;
-use std::ops::Range;
 use std::rc::Rc;
 
 use springtide_engine::{Handle, Op, Outcome};
 
 use super::job::{OpenFile, path_of};
+use super::outline::Outline;
 use super::service::{Asker, FileEvent, FileService, RootId};
 use crate::table::Place;
-
-/// Bytes read at a time.
-pub(super) const PIECE_BYTES_MAX: u64 = 256 << 10;
 
 /// Names a body that is being sent; a stale one is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,7 +35,7 @@ pub(super) struct Stream {
     pub(super) asker: Asker,
     pub(super) file: Rc<SharedFile>,
     /// What has not been given out yet.
-    pub(super) left: Range<u64>,
+    pub(super) left: Outline,
     pub(super) stage: Stage,
     pub(super) is_abandoned: bool,
 }
@@ -53,7 +50,7 @@ pub(super) enum Stage {
 }
 
 impl Stream {
-    pub(super) const fn new(asker: Asker, file: Rc<SharedFile>, left: Range<u64>) -> Self {
+    pub(super) const fn new(asker: Asker, file: Rc<SharedFile>, left: Outline) -> Self {
         Self { asker, file, left, stage: Stage::Idle, is_abandoned: false }
     }
 }
@@ -72,11 +69,8 @@ impl FileService {
     /// under way this does nothing: back-pressure is the caller's, a call for a piece.
     pub(crate) fn next_piece(&mut self, engine: &mut dyn Handle, stream: StreamId) {
         let Some(state) = self.streams.get_mut(stream.0) else { return };
-        if let Stage::Idle = state.stage {
-            let bytes = (state.left.end - state.left.start).min(PIECE_BYTES_MAX);
-            let bytes = usize::try_from(bytes).expect("a piece has a length in memory");
-            let (file, offset) = (state.file.file.descriptor, state.left.start);
-            let memory = Vec::with_capacity(bytes);
+        if let (Stage::Idle, Some((memory, offset))) = (&state.stage, state.left.next()) {
+            let file = state.file.file.descriptor;
             engine.submit(Op::Read { file, memory, offset }, self.tokens.stream(stream.0));
             state.stage = Stage::Reading;
         }
@@ -89,6 +83,7 @@ impl FileService {
         state.is_abandoned = true;
         if let Stage::Idle = state.stage {
             self.end_stream(engine, stream.0);
+            self.close_when_ended(engine);
         }
     }
 
@@ -108,8 +103,8 @@ impl FileService {
         match next {
             Next::Wait => return,
             _ if state.is_abandoned => {}
-            Next::Piece(bytes) => {
-                state.left.start += bytes.len() as u64;
+            Next::Piece(mut bytes) => {
+                state.left.take(&mut bytes);
                 let is_last = state.left.is_empty();
                 events.push(FileEvent::Piece { asker, bytes, is_last });
                 if !is_last {
@@ -127,7 +122,9 @@ impl FileService {
         let file = &state.file;
         match (std::mem::replace(&mut state.stage, Stage::Idle), outcome) {
             // Nothing read before the end: the file was truncated.
-            (Stage::Reading, Outcome::Filled(bytes)) if bytes.is_empty() => Next::Broken,
+            (Stage::Reading, Outcome::Filled(bytes)) if state.left.is_unread(&bytes) => {
+                Next::Broken
+            }
             (Stage::Reading, Outcome::Filled(_)) if state.is_abandoned => Next::Broken,
             (Stage::Reading, Outcome::Filled(bytes)) => {
                 let (root, path) = (self.roots[file.root.0].descriptor, file.path.clone());

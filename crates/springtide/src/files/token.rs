@@ -8,6 +8,8 @@ use crate::table::Place;
 pub(super) enum Whose {
     /// That of the job at an index.
     Job(u32),
+    /// That of the job at an index, for the encoded form at a place beside its file.
+    Beside(u32, usize),
     /// That of the stream at an index.
     Stream(u32),
     /// Nobody's: a descriptor was closed.
@@ -23,6 +25,8 @@ pub(super) struct Tokens {
 const OURS: u64 = 0xffff_ffff;
 const NOBODY: u64 = OURS;
 const STREAM: u64 = 1 << 31;
+/// Where a job's token has the place of an encoded form, plus one.
+const BESIDE_SHIFT: u32 = 28;
 
 impl Tokens {
     pub(super) const fn new(kind: u64) -> Self {
@@ -32,6 +36,11 @@ impl Tokens {
 
     pub(super) fn job(self, place: Place) -> u64 {
         self.kind | u64::from(place.index())
+    }
+
+    /// From the token of a job, that for the encoded form at a place.
+    pub(super) const fn beside(self, job: u64, place: usize) -> u64 {
+        job | (place as u64 + 1) << BESIDE_SHIFT
     }
 
     pub(super) fn stream(self, place: Place) -> u64 {
@@ -48,7 +57,10 @@ impl Tokens {
         match token & OURS {
             NOBODY => Whose::Nobody,
             ours if ours & STREAM != 0 => Whose::Stream(index(ours & !STREAM)),
-            ours => Whose::Job(index(ours)),
+            ours => match (ours >> BESIDE_SHIFT, index(ours & ((1 << BESIDE_SHIFT) - 1))) {
+                (0, job) => Whose::Job(job),
+                (place, job) => Whose::Beside(job, place as usize - 1),
+            },
         }
     }
 }

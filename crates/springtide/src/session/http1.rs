@@ -18,7 +18,7 @@ use springtide_proto::http1::{
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
 use super::{Share, Source, Step, Who};
-use crate::files::{Asker, FileEvent, FileQuery, FileReply, FrozenAsk, StreamId};
+use crate::files::{self, Asker, FileEvent, FileQuery, FileReply, FrozenAsk, StreamId};
 use crate::handler::AnyHandler;
 use crate::limits::STREAM_LOW_BYTES;
 use crate::request::{HeadBytes, Request, RequestData, Shared};
@@ -289,6 +289,15 @@ impl Http1 {
             FileReply::Whole(mut response) => {
                 self.answer(exchange, &mut response, outbox, room);
             }
+            FileReply::Parts { response, pieces } => {
+                room.counts.requests_total += 1;
+                let body = ReplyBody::Sized(pieces.iter().map(|piece| piece.len() as u64).sum());
+                self.machine.send_reply(exchange, &head_of(&response, room), body, outbox);
+                for piece in pieces {
+                    self.machine.send_body(exchange, Piece::Shared(piece), outbox);
+                }
+                self.machine.end_body(exchange, outbox);
+            }
             FileReply::Streamed { response, length, stream } => {
                 room.counts.requests_total += 1;
                 let body = ReplyBody::Sized(length);
@@ -459,6 +468,10 @@ fn ask_files(
 ) -> Option<FileReply> {
     let within = data.param(0).unwrap_or_default();
     let (matches, matches_not) = (joined(data, "if-match"), joined(data, "if-none-match"));
+    let (codings, types) = (joined(data, "accept-encoding"), joined(data, "accept"));
+    let range = data.only_field("range");
+    let answered = range.filter(|value| files::is_within_limit(value));
+    room.counts.ranges_ignored_total += u64::from(range.is_some() && answered.is_none());
     let query = FileQuery {
         is_head: data.head.method == http::Method::HEAD,
         path: within,
@@ -468,7 +481,9 @@ fn ask_files(
         if_modified_since: data.only_field("if-modified-since"),
         if_unmodified_since: data.only_field("if-unmodified-since"),
         if_range: data.only_field("if-range"),
-        range: data.only_field("range"),
+        range: answered,
+        accept_encoding: codings.as_deref(),
+        accept: types.as_deref(),
     };
     let asker = Asker { connection: who.place.raw(), exchange };
     let mut engine = room.requests.engine.borrow_mut();

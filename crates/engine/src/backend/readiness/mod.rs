@@ -260,8 +260,8 @@ impl Backend for Readiness {
             }
             Op::Open { .. } => self.open(ledger, key),
             Op::Read { .. } => self.read(ledger, key),
-            // The turn's flush starts sends, and the engine timeouts.
-            Op::Send { .. } | Op::Timeout { .. } => {}
+            // The turn's flush starts sends, and the engine timeouts and lists.
+            Op::Send { .. } | Op::Timeout { .. } | Op::List { .. } => {}
         }
     }
 
@@ -291,7 +291,7 @@ impl Backend for Readiness {
                 self.starved.retain(|starved| *starved != key);
                 self.forget_reader(socket);
             }
-            Op::Shutdown { .. } | Op::Close { .. } | Op::Timeout { .. } => {}
+            Op::Shutdown { .. } | Op::Close { .. } | Op::Timeout { .. } | Op::List { .. } => {}
         }
         ledger.fail(key, Error::Cancelled);
     }

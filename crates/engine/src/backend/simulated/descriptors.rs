@@ -73,6 +73,13 @@ impl Table {
         }
     }
 
+    pub(super) fn directory(&self, descriptor: Descriptor) -> Result<&PathBuf, i32> {
+        match self.get(descriptor)? {
+            Entry::Directory(path) => Ok(path),
+            _ => Err(system::ENOTDIR),
+        }
+    }
+
     pub(super) fn listener(&self, descriptor: Descriptor) -> Result<usize, i32> {
         match self.get(descriptor)? {
             Entry::Listener(listener) => Ok(*listener),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
-use crate::completion::Metadata;
+use crate::completion::{Entry, Listing, Metadata};
 use crate::system;
 
 /// A file, also while it has no name any more.
@@ -60,6 +60,22 @@ impl Files {
     /// Takes a file's name away; who has it open keeps it.
     pub(super) fn remove(&mut self, path: &Path) -> bool {
         self.files.remove(path.strip_prefix("/").unwrap_or(path)).is_some()
+    }
+
+    /// The names in a directory.
+    pub(super) fn list(&self, directory: &Path, entries_max: usize) -> Listing {
+        let mut names = BTreeMap::new();
+        for path in self.files.keys().filter_map(|path| path.strip_prefix(directory).ok()) {
+            let mut components = path.components();
+            if let Some(name) = components.next() {
+                let name = name.as_os_str().as_encoded_bytes().to_vec();
+                names.insert(name, components.next().is_some());
+            }
+        }
+        let is_cut = names.len() > entries_max;
+        let entries = names.into_iter().take(entries_max);
+        let entries = entries.map(|(name, is_directory)| Entry { name, is_directory }).collect();
+        Listing { entries, is_cut }
     }
 
     /// What stands at a path beneath a directory.

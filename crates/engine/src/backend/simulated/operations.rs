@@ -12,6 +12,7 @@ use super::network::Ready;
 use super::schedule::Next;
 use crate::backend::{Backend, Until, cancelled, sent};
 use crate::clock::Clock;
+use crate::completion::Listing;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
@@ -346,6 +347,12 @@ impl Backend for Simulated {
             Found::Directory(path) => state.table.insert(Entry::Directory(path)).map_err(error),
             Found::File(_) => Err(error(system::ENOTDIR)),
         }
+    }
+
+    fn list(&self, directory: Descriptor, entries_max: usize) -> Option<Result<Listing, i32>> {
+        let state = self.world.state.borrow();
+        let path = state.table.directory(directory);
+        Some(path.map(|path| state.files.list(path, entries_max)))
     }
 
     fn adopt(&mut self, _: OwnedFd) -> Result<Descriptor, Error> {

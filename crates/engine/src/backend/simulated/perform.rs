@@ -61,7 +61,7 @@ impl Simulated {
                 let (file, offset) = (*file, *offset);
                 self.read(ledger, key, file, offset)
             }
-            Op::Timeout { .. } => unreachable!("timeouts are the wheel's"),
+            Op::Timeout { .. } | Op::List { .. } => unreachable!("they are the engine's"),
         };
         match done {
             Ok(outcome) => ledger.end(key, |_| outcome),

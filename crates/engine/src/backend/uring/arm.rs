@@ -81,8 +81,8 @@ impl Uring {
             }
             Op::Close { descriptor } => opcode::Close::new(fd(*descriptor)).build(),
             Op::Connect { .. } => return self.arm_connect(ledger, key),
-            // The turn's flush starts sends, and the engine timeouts.
-            Op::Send { .. } | Op::Timeout { .. } => return,
+            // The turn's flush starts sends, and the engine timeouts and lists.
+            Op::Send { .. } | Op::Timeout { .. } | Op::List { .. } => return,
         };
         slot.marks.asked = Asked::Operation;
         self.push(key, entry);

@@ -2,11 +2,12 @@
 //! With `cached` a call answers EAGAIN where it would have to wait for a disk.
 
 use std::ffi::CStr;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
+use super::beneath::open_by_steps;
 use super::{EAGAIN, EIO, check};
-use crate::completion::Metadata;
+use crate::completion::{Entry, Listing, Metadata};
 use crate::error::{Error, OpKind};
 
 /// The `open_how` of a file beneath a root: regular reading, no way out, no terminal, no waiting
@@ -26,8 +27,19 @@ fn flags_of(flags: i32) -> u64 {
     u64::try_from(flags).expect("open flags are not negative")
 }
 
-/// Opens beneath a root. With `cached`, answers EAGAIN instead of waiting for the disk.
+/// Opens beneath a root. With `cached`, answers EAGAIN instead of waiting for the disk. Where a
+/// kernel or a filter refuses openat2(2), it is done in steps, which may wait.
 pub(crate) fn open_beneath(root: RawFd, path: &CStr, cached: bool) -> Result<RawFd, i32> {
+    match open_whole(root, path, cached) {
+        // Before Linux 5.6 there is no openat2, before 5.12 no RESOLVE_CACHED (EINVAL); filters
+        // answer EPERM.
+        Err(libc::ENOSYS | libc::EPERM | libc::EINVAL) if cached => Err(EAGAIN),
+        Err(libc::ENOSYS | libc::EPERM) => open_by_steps(root, path),
+        other => other,
+    }
+}
+
+fn open_whole(root: RawFd, path: &CStr, cached: bool) -> Result<RawFd, i32> {
     let how = open_how(cached);
     let size = size_of::<libc::open_how>();
     // SAFETY: the path ends in NUL and `how` is valid for its size; both outlive the call.
@@ -36,6 +48,70 @@ pub(crate) fn open_beneath(root: RawFd, path: &CStr, cached: bool) -> Result<Raw
     let fd = check(isize::try_from(returned).unwrap_or(-1))?;
     RawFd::try_from(fd).map_err(|_| EIO)
 }
+
+/// Opens one name in a directory; close-on-exec.
+pub(super) fn open_at(directory: RawFd, name: &CStr, flags: i32) -> Result<OwnedFd, i32> {
+    // SAFETY: the name ends in NUL and outlives the call.
+    let fd = unsafe { libc::openat(directory, name.as_ptr(), flags | libc::O_CLOEXEC) };
+    let fd = RawFd::try_from(check(fd as isize)?).map_err(|_| EIO)?;
+    // SAFETY: the descriptor is fresh and ours.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Where a symbolic link leads. EINVAL when the name is none.
+pub(super) fn target_at(directory: RawFd, name: &CStr) -> Result<Vec<u8>, i32> {
+    // No link is longer than a path.
+    let mut target = vec![0_u8; TARGET_BYTES_MAX];
+    // SAFETY: the name ends in NUL and the target is valid for its length; both outlive the call.
+    let length = check(unsafe {
+        libc::readlinkat(directory, name.as_ptr(), target.as_mut_ptr().cast(), target.len())
+    })?;
+    target.truncate(length);
+    Ok(target)
+}
+
+/// PATH_MAX of Linux.
+const TARGET_BYTES_MAX: usize = 4096;
+
+/// The same directory, open by itself, with an offset of its own.
+pub(crate) fn open_again(directory: RawFd) -> Result<OwnedFd, i32> {
+    open_at(directory, c".", libc::O_RDONLY | libc::O_DIRECTORY)
+}
+
+/// The names in an open directory, from its beginning.
+pub(crate) fn list(directory: &OwnedFd, entries_max: usize) -> Result<Listing, i32> {
+    let mut listing = Listing::default();
+    let mut memory = vec![0_u8; NAMES_BYTES];
+    loop {
+        let (fd, length) = (directory.as_raw_fd(), memory.len());
+        // SAFETY: the memory is valid for writes of its length and outlives the call.
+        let read = unsafe { libc::syscall(libc::SYS_getdents64, fd, memory.as_mut_ptr(), length) };
+        let read = check(isize::try_from(read).unwrap_or(-1))?;
+        let mut rest = &memory[..read];
+        // A record: number and offset in 8 bytes each, its length, its kind, its name and NUL.
+        while let Some([low, high, kind]) = rest.get(16..19) {
+            let length = usize::from(u16::from_ne_bytes([*low, *high]));
+            let (record, behind) = rest.split_at_checked(length.max(19)).ok_or(EIO)?;
+            rest = behind;
+            let name = CStr::from_bytes_until_nul(&record[19..]).map_err(|_| EIO)?.to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            if listing.entries.len() == entries_max {
+                listing.is_cut = true;
+                return Ok(listing);
+            }
+            let is_directory = *kind == libc::DT_DIR;
+            listing.entries.push(Entry { name: name.to_vec(), is_directory });
+        }
+        if read == 0 {
+            return Ok(listing);
+        }
+    }
+}
+
+/// Names that are read at a time, in bytes.
+const NAMES_BYTES: usize = 32 << 10;
 
 pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, Error> {
     use std::os::unix::fs::OpenOptionsExt;

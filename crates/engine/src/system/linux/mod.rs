@@ -1,6 +1,7 @@
 //! Linux: the system calls that no backend owns: sockets, files, events, limits, threads.
 //! It keeps no state and never blocks, but for what its name says.
 
+mod beneath;
 mod files;
 mod memory;
 mod sockets;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderName, StatusCode};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use springtide_engine::{Completion, Engine, EngineOptions, Handle, Mechanism};
 use springtide_proto::http1::{Exchange, Head, Limits, Machine, Received};
 
@@ -66,14 +67,32 @@ impl Drop for Directory {
     }
 }
 
-/// Runs a test over every mechanism that works here.
-pub(super) fn over_all(test: impl Fn(Mechanism)) {
+/// Runs a test over every mechanism that works here, and where openat2(2) is refused.
+pub(super) fn over_all(test: impl Fn(Mechanism) + Sync) {
     test(Mechanism::Epoll);
+    std::thread::scope(|scope| {
+        let filtered = scope.spawn(|| {
+            refuse_openat2();
+            test(Mechanism::Epoll);
+        });
+        if let Err(panic) = filtered.join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
     test(Mechanism::Poll);
     let options = EngineOptions { ring_chunks: 8, cq_entries: 64, ..EngineOptions::default() };
     if Engine::new(Mechanism::Uring, options).is_ok() {
         test(Mechanism::Uring);
     }
+}
+
+/// The calling thread, and those it starts, have no openat2(2) from now on, as in some containers.
+fn refuse_openat2() {
+    let refusal = SeccompAction::Errno(u32::try_from(libc::EPERM).unwrap());
+    let rules = [(libc::SYS_openat2, Vec::new())].into();
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refusal, arch).unwrap();
+    seccompiler::apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
 }
 
 /// A service of one root.
@@ -123,6 +142,17 @@ impl Server {
         completions
     }
 
+    /// The same, of as many turns as it takes until something has.
+    pub(super) fn take_turns(&mut self) -> Vec<Completion> {
+        for _ in 0..TURNS_MAX {
+            let completions = self.take_turn();
+            if !completions.is_empty() {
+                return completions;
+            }
+        }
+        panic!("nothing has ended");
+    }
+
     pub(super) fn deliver(&mut self, completions: Vec<Completion>) {
         for completion in completions {
             self.service.complete(&mut self.engine, completion, &mut self.events);
@@ -163,14 +193,11 @@ impl Server {
     pub(super) fn ask(&mut self, query: &FileQuery<'_>) -> Response {
         match self.reply(query) {
             FileReply::Whole(response) => response,
+            FileReply::Parts { response, pieces } => with_body(&response, pieces.concat()),
             FileReply::Streamed { response, length, stream } => {
                 let body = self.body(stream.expect("a body is asked for"));
                 assert_eq!(body.len() as u64, length);
-                let streamed = Response::new(body).status(response.status_code());
-                let fields = response.fields().iter();
-                fields.fold(streamed, |streamed, (name, value)| {
-                    streamed.header(name.clone(), value.clone())
-                })
+                with_body(&response, body)
             }
         }
     }
@@ -240,6 +267,12 @@ impl Server {
         assert_eq!(directory.descriptors(), 0, "descriptors are left open");
         assert_eq!((self.service.waiting, self.service.loading_bytes), (0, 0));
     }
+}
+
+fn with_body(response: &Response, body: Vec<u8>) -> Response {
+    let whole = Response::new(body).status(response.status_code());
+    let fields = response.fields().iter();
+    fields.fold(whole, |whole, (name, value)| whole.header(name.clone(), value.clone()))
 }
 
 /// The value of a field of a response.

@@ -114,7 +114,17 @@ fn symbolic_links() {
         site.link(site.path("index.html"), "absolute-inside");
         site.link("sub/page.html", "inside");
         site.link("sub", "inside-directory");
+        site.link("../index.html", "sub/above");
+        site.link("../sub/./above", "sub/twice");
+        site.link("../../sub/page.html", "sub/too-far");
+        site.link("../sub/../inside-directory/above", "sub/around");
+        site.link(
+            format!("../{}/index.html", site.path("").file_name().unwrap().display()),
+            "back",
+        );
         site.link("loop", "loop");
+        site.link("one", "other");
+        site.link("other", "one");
         site.link("gone", "dangling");
         site.link("/proc/self/fd/0", "magic");
         let mut server = Server::new(mechanism, &Files::new(site.path("")));
@@ -126,6 +136,11 @@ fn symbolic_links() {
             "climbing",
             "absolute-inside",
             "loop",
+            "loop/x",
+            "one",
+            "sub/too-far",
+            "back",
+            "inside/x",
             "dangling",
             "magic",
         ];
@@ -133,6 +148,9 @@ fn symbolic_links() {
             assert_eq!(server.status(path), MISSING, "{path}");
         }
         assert_eq!(server.text("inside").1, "page");
+        for path in ["sub/above", "sub/twice", "sub/around", "inside-directory/twice"] {
+            assert_eq!(server.text(path).1, "home", "{path}");
+        }
         assert_eq!(server.text("inside-directory/page.html").1, "page");
         assert_eq!(server.text("inside-directory/").1, "sub home");
         server.close(&site);
