@@ -106,9 +106,8 @@ impl FileService {
         known: &Known,
         mut waiter: Waiter,
     ) -> Option<FileReply> {
-        let coding = match known.coding_for(wanted, &waiter) {
-            Some(coding) => coding,
-            None => return Some(FileReply::Whole(not_acceptable())),
+        let Some(coding) = known.coding_for(wanted, &waiter) else {
+            return Some(FileReply::Whole(not_acceptable()));
         };
         if coding != wanted.coding {
             // An encoded form is looked up by itself; when it has gone, the file itself is sent.
