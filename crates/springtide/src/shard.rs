@@ -157,6 +157,7 @@ impl Shard {
         }
         self.expire();
         self.flush();
+        self.room.counts.turns_total += 1;
         self.publish();
         if self.standing.stopping.is_some() && self.connections.len() == 0 {
             let mut engine = self.room.requests.engine.borrow_mut();
@@ -400,7 +401,6 @@ impl Shard {
     fn publish(&mut self) {
         let room = &mut self.room;
         room.counts.connections_open = self.connections.len() as u64;
-        room.counts.turns_total += 1;
         self.standing.counts.publish(&room.counts);
     }
 

@@ -107,6 +107,8 @@ impl Shard {
             shard.finish_connections();
         }
         accepted.into_iter().for_each(|socket| shard.deal(socket));
+        // Closes may have ended with the engine before: who counts must not wait for a turn.
+        shard.publish();
         shard
     }
 
