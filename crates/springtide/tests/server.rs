@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use springtide::{Accepting, Address, Engine, Error, Running, Server};
+use springtide::{Accepting, Address, Engine, Error, Limits, Running, Server};
 
 const ENGINES: [Engine; 3] = [Engine::Uring, Engine::Epoll, Engine::Poll];
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -78,6 +78,34 @@ fn a_busy_port_is_refused_although_ports_are_shared() {
         assert!(fetch(&again, "/").ends_with("again"));
         again.stop(PATIENCE);
         again.join().unwrap();
+    }
+}
+
+/// A reply is larger than one send: the next one follows although nothing else happens. The first one
+/// goes at once when buffers have grown, which takes some replies.
+#[test]
+fn a_reply_of_several_sends_comes_whole() {
+    const BODY_BYTES: usize = 2 << 20;
+    for engine in ENGINES {
+        let mut limits = Limits { outbox_bytes_max: 2 * BODY_BYTES, ..Limits::default() };
+        // No look at a send in flight ends the wait either.
+        limits.send_timeout_ms = 600_000;
+        let server = Server::new().engine(engine).limits(limits);
+        let running = start(server.get("/", || vec![b'x'; BODY_BYTES]));
+        let mut stream = connect(&running);
+        for _ in 0..8 {
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            stream.read_exact(&mut vec![0; BODY_BYTES]).unwrap();
+        }
+        drop(stream);
+        running.stop(PATIENCE);
+        running.join().unwrap();
     }
 }
 
