@@ -169,7 +169,7 @@ impl Connection {
             self.is_ready = true;
             room.ready.push(self.place);
         } else if self.is_ended && step == Step::NeedBytes {
-            self.session.end_of_stream();
+            self.session.end_of_stream(room);
         }
         self.balance(room);
         self.mark_dirty(room);
@@ -314,7 +314,7 @@ impl Connection {
                 if waits || self.is_ready {
                     self.handle_inbox(room);
                 } else {
-                    self.session.end_of_stream();
+                    self.session.end_of_stream(room);
                 }
                 self.mark_dirty(room);
             }

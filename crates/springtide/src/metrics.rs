@@ -29,10 +29,14 @@ pub struct Counts {
     pub bytes_sent: u64,
     /// Turns of all shards.
     pub turns_total: u64,
+    /// Futures of async handlers dropped because their client had gone.
+    pub futures_dropped: u64,
+    /// Requests answered 503 because too many waited for the pool.
+    pub offloads_refused: u64,
 }
 
 impl Counts {
-    const FIELDS: usize = 11;
+    const FIELDS: usize = 13;
 
     const fn to_array(self) -> [u64; Self::FIELDS] {
         [
@@ -47,6 +51,8 @@ impl Counts {
             self.bytes_received,
             self.bytes_sent,
             self.turns_total,
+            self.futures_dropped,
+            self.offloads_refused,
         ]
     }
 
@@ -63,6 +69,8 @@ impl Counts {
             bytes_received,
             bytes_sent,
             turns_total,
+            futures_dropped,
+            offloads_refused,
         ] = values;
         Self {
             connections_open,
@@ -76,6 +84,8 @@ impl Counts {
             bytes_received,
             bytes_sent,
             turns_total,
+            futures_dropped,
+            offloads_refused,
         }
     }
 }

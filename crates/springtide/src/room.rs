@@ -2,15 +2,18 @@
 //! It holds no connection, and nothing of it outlives the shard.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use springtide_engine::{Op, PIECES_MAX, Piece};
 use springtide_proto::{Inbox, Outbox};
 
 use crate::connection::Patience;
 use crate::date::Date;
+use crate::executor::Executor;
 use crate::files::{FileService, RootId};
 use crate::limits::{Limits, SEND_BYTES_MAX};
 use crate::metrics::Counts;
+use crate::offload::Pool;
 use crate::request::Shared;
 use crate::session::Session;
 use crate::table::Place;
@@ -23,6 +26,9 @@ pub(crate) struct Room {
     pub(crate) files: FileService,
     pub(crate) roots: Vec<RootId>,
     pub(crate) date: Date,
+    pub(crate) executor: Executor,
+    /// The server's pool, where a route needs it.
+    pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) counts: Counts,
     /// The present turn's number; it wraps.
     pub(crate) turn: u32,
@@ -88,6 +94,7 @@ impl Room {
             let engine = requests.engine.borrow();
             (Date::new(&**engine), engine.now().milliseconds())
         };
+        let executor = Executor::new(Rc::clone(&requests));
         let (roots, counts, dirty, ready, closed, leaving) = Default::default();
         let (traffic, buffers, pieces) = Default::default();
         Self {
@@ -96,6 +103,8 @@ impl Room {
             files,
             roots,
             date,
+            executor,
+            pool: None,
             counts,
             turn: 0,
             now_ms,

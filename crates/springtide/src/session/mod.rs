@@ -117,9 +117,9 @@ impl Session {
     }
 
     /// The peer has ended its stream.
-    pub(crate) fn end_of_stream(&mut self) {
+    pub(crate) fn end_of_stream(&mut self, room: &mut Room) {
         match self {
-            Self::Http1(session) => session.end_of_stream(),
+            Self::Http1(session) => session.end_of_stream(room),
             Self::Raw(session) => session.end_of_stream(),
         }
     }

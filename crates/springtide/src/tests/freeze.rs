@@ -200,7 +200,8 @@ fn a_busy_address_is_tried_again() {
         let mut server = Server::new().get("/", || "here").listen("127.0.0.1:0").unwrap();
         let (engine, counts) = (Backend::Epoll.engine(None), server.metrics().add_shard());
         let engine = Box::new(Refused { engine, turns_left: usize::MAX, busy_left });
-        let set_up = crate::running::set_up(engine, Plan::of(&mut server), counts);
+        let plan = Plan::of(&mut server, crate::offload::Pool::start).unwrap();
+        let set_up = crate::running::set_up(engine, plan, counts);
         assert_eq!(set_up.is_ok(), is_served, "busy {busy_left} times");
     }
 }
