@@ -60,8 +60,11 @@ impl Executor {
         Self { waiting: Table::new(), gone, spare, shared }
     }
 
-    pub(crate) const fn len(&self) -> usize {
-        self.waiting.len()
+    /// Whether there is nothing to do, at once or later. What is told of futures that have ended is
+    /// to be thrown away too, and their timers may have been forgotten.
+    #[inline]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.waiting.len() == 0 && !self.is_busy() && self.shared.timers.borrow().is_empty()
     }
 
     /// Whether there is something to do at once.

@@ -43,10 +43,15 @@ impl Timers {
         timer.waker
     }
 
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.set.len() == 0
+    }
+
     /// When the next one is due, at the soonest.
     #[inline]
     pub(crate) fn next_ms(&self) -> Option<u64> {
-        if self.set.len() == 0 { None } else { self.wheel.next_ms() }
+        if self.is_empty() { None } else { self.wheel.next_ms() }
     }
 
     /// Takes out whom those wake whose time has come.

@@ -27,7 +27,7 @@ impl Shard {
                 Ring::Done(place, response) => self.finish(place, response),
             }
         }
-        if self.room.executor.len() > 0 {
+        if !self.room.executor.is_at_rest() {
             self.run_some();
         }
     }

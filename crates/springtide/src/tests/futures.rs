@@ -1,6 +1,8 @@
 //! Async handlers over every backend: order, wakers, clients that go, the end of a server.
 //! What a future does is told by a desk that tests hold, never by time that passes.
 
+mod worlds;
+
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,6 +53,10 @@ impl Desk {
     fn let_go(&self, number: usize) -> Waker {
         self.open.lock().unwrap().insert(number, true);
         self.wakers.lock().unwrap().remove(&number).unwrap()
+    }
+
+    fn polls(&self) -> usize {
+        self.polls.load(Ordering::Relaxed)
     }
 
     fn drops(&self) -> usize {
@@ -220,7 +226,7 @@ fn wakers_wake_from_anywhere(backend: Backend) {
     until_waiting(&mut stage, &desk, 1);
     let waker = desk.let_go(1);
     let (twice, late) = (waker.clone(), waker.clone());
-    let polls = desk.polls.load(Ordering::Relaxed);
+    let polls = desk.polls();
     // Another thread wakes it, twice, and the second time it is woken already.
     springtide_engine::spawn_thread("wakes", move || {
         waker.wake_by_ref();
@@ -230,17 +236,17 @@ fn wakers_wake_from_anywhere(backend: Backend) {
     .join()
     .unwrap();
     read_until(&mut stage, &mut peer, "~1");
-    assert_eq!(desk.polls.load(Ordering::Relaxed), polls + 1);
+    assert_eq!(desk.polls(), polls + 1);
     // What is woken behind its end is nobody, and least of all whoever has its place now.
     let mut next = ask(&mut stage, "/wait/2");
     until_waiting(&mut stage, &desk, 1);
-    let polls = desk.polls.load(Ordering::Relaxed);
+    let polls = desk.polls();
     late.wake_by_ref();
     late.wake();
     for _ in 0..10 {
         stage.turn();
     }
-    assert_eq!(desk.polls.load(Ordering::Relaxed), polls);
+    assert_eq!(desk.polls(), polls);
     desk.let_go(2).wake();
     read_until(&mut stage, &mut next, "~2");
 }
@@ -271,12 +277,12 @@ fn who_wakes_itself_starves_nobody(backend: Backend) {
     for _ in 0..5 {
         stage.turn();
     }
-    let (turns, polls) = (stage.turns, desk.polls.load(Ordering::Relaxed));
+    let (turns, polls) = (stage.turns, desk.polls());
     let mut modest = ask(&mut stage, "/plain");
     read_until(&mut stage, &mut modest, "plain");
     let turns = stage.turns - turns;
     assert!(turns <= 3, "it took {turns} turns on {backend:?}");
-    let polls = desk.polls.load(Ordering::Relaxed) - polls;
+    let polls = desk.polls() - polls;
     assert_eq!(polls as u64, turns * SPINNING as u64, "each is polled once a turn");
     spinning.clear();
     stage.until(|_| (desk.drops() == SPINNING).then_some(()));
@@ -290,7 +296,7 @@ fn a_client_that_goes_drops_its_futures_once(backend: Backend) {
     let requests: String = (0..5).map(|number| get(&format!("/wait/{number}"))).collect();
     assert_eq!(peer.write(requests.as_bytes()), requests.len());
     until_waiting(&mut stage, &desk, 5);
-    let polls = desk.polls.load(Ordering::Relaxed);
+    let polls = desk.polls();
     let late = desk.let_go(3);
     drop(peer);
     stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
@@ -299,7 +305,7 @@ fn a_client_that_goes_drops_its_futures_once(backend: Backend) {
         stage.turn();
     }
     assert_eq!((desk.drops(), stage.counts().futures_dropped), (5, 5));
-    assert_eq!(desk.polls.load(Ordering::Relaxed), polls, "dropped where they stood");
+    assert_eq!(desk.polls(), polls, "dropped where they stood");
     assert_eq!(stage.counts().requests_total, 0);
 }
 
@@ -361,13 +367,13 @@ fn a_frozen_shard_answers_what_waits(backend: Backend) {
     // The wakers of before wake nobody, also when the place is taken again.
     let mut next = ask(&mut stage, "/wait/3");
     until_waiting(&mut stage, &desk, 2);
-    let polls = desk.polls.load(Ordering::Relaxed);
+    let polls = desk.polls();
     late.wake();
     desk.let_go(1).wake();
     for _ in 0..10 {
         stage.turn();
     }
-    assert_eq!(desk.polls.load(Ordering::Relaxed), polls);
+    assert_eq!(desk.polls(), polls);
     let mut received = Vec::new();
     peer.read(&mut received);
     let replies = String::from_utf8(received).unwrap();
