@@ -53,14 +53,14 @@ pub(crate) struct RequestData {
     pub(crate) route: usize,
     pub(crate) body: Bytes,
     pub(crate) socket: Option<Descriptor>,
-    /// What the future is woken by that answers it.
-    pub(crate) alarm: Option<Arc<Alarm>>,
     home: Home,
 }
 
 /// Where a request is handled.
 enum Home {
     Shard(Rc<Shared>),
+    /// On a shard as well, by a future that this alarm wakes.
+    Awaited(Rc<Shared>, Arc<Alarm>),
     /// A thread of the pool, which asks no shard for anything.
     Pool {
         router: Arc<Router>,
@@ -87,7 +87,6 @@ impl RequestData {
             route: 0,
             body: Bytes::new(),
             socket: None,
-            alarm: None,
             home,
         }
     }
@@ -105,9 +104,16 @@ impl RequestData {
         own
     }
 
+    /// The request is a future's from now on. Its head is copied: the chunk belongs to the ring, and
+    /// nobody knows how long this takes.
+    pub(crate) fn await_with(&mut self, shared: &Rc<Shared>, alarm: Arc<Alarm>) {
+        self.detach();
+        self.home = Home::Awaited(Rc::clone(shared), alarm);
+    }
+
     fn router(&self) -> &Router {
         match &self.home {
-            Home::Shard(shared) => &shared.router,
+            Home::Shard(shared) | Home::Awaited(shared, _) => &shared.router,
             Home::Pool { router, .. } => router,
         }
     }
@@ -115,7 +121,7 @@ impl RequestData {
     /// The address of the other end, while the connection is there.
     pub(crate) fn peer_address(&self) -> Option<Address> {
         match &self.home {
-            Home::Shard(shared) => {
+            Home::Shard(shared) | Home::Awaited(shared, _) => {
                 self.socket.and_then(|socket| shared.engine.borrow().peer_address(socket).ok())
             }
             Home::Pool { peer, .. } => peer.clone(),
@@ -347,7 +353,10 @@ impl Request {
     /// });
     /// ```
     pub fn closed(&self) -> Closed {
-        Closed::new(self.data().alarm.clone())
+        Closed::new(match &self.data().home {
+            Home::Awaited(_, alarm) => Some(Arc::clone(alarm)),
+            Home::Shard(_) | Home::Pool { .. } => None,
+        })
     }
 
     /// The whole body.
@@ -395,7 +404,19 @@ impl Drop for Request {
         if let Home::Shard(shared) = &data.home {
             let shared = Rc::clone(shared);
             shared.put(data);
+        } else {
+            put_elsewhere(data);
         }
+    }
+}
+
+/// The parts of a request that was not answered at once.
+#[inline(never)]
+fn put_elsewhere(mut data: Box<RequestData>) {
+    if let Home::Awaited(shared, _) = &data.home {
+        let shared = Rc::clone(shared);
+        data.home = Home::Shard(Rc::clone(&shared));
+        shared.put(data);
     }
 }
 

@@ -1,12 +1,13 @@
 //! A server whose io_uring is refused while it runs: nobody's connection ends, no byte is lost.
 //! Each server has a process of its own, which tells what it says and what it leaves open.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
@@ -22,6 +23,9 @@ const PIPELINED: usize = 16;
 /// How often each client asks when no engine is refused any more.
 const ROUNDS_AFTER: usize = 20;
 const CLIENTS_PIPELINING: usize = 3;
+
+/// The ports of clients whose handler waits for ever, until its shard is frozen.
+static WAITING: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 /// What io_uring needs while it runs.
 const RING: [i64; 2] = [libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
@@ -72,6 +76,10 @@ fn start(workers: usize, errno: i32, directory: &Directory) -> Running {
         .get("/refuse", move || refuse(&RING, errno))
         .get("/refuse-threads", move || refuse(&[RING, THREADS].concat(), errno))
         .get("/say/{words}", |request: Request| request.param("words").into_owned())
+        .get("/wait/{port}", async |request: Request| {
+            WAITING.lock().unwrap().insert(request.param("port").parse().unwrap());
+            std::future::pending::<()>().await;
+        })
         .post("/echo", |request: Request| request.bytes().clone())
         .files("/files", Files::new(&directory.0));
     server.listen("127.0.0.1:0").unwrap().start().unwrap()
@@ -96,13 +104,18 @@ impl Client {
         self.write(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
     }
 
-    /// The head of a reply; how long its body is.
     fn head(&mut self) -> usize {
+        self.head_with("200 OK")
+    }
+
+    /// The head of a reply; how long its body is.
+    fn head_with(&mut self, status: &str) -> usize {
+        let first = format!("HTTP/1.1 {status}\r\n");
         let mut length = 0;
         for number in 0.. {
             let mut line = String::new();
             assert!(self.0.read_line(&mut line).unwrap() > 0, "the connection is lost");
-            assert!(number > 0 || line == "HTTP/1.1 200 OK\r\n", "{line:?}");
+            assert!(number > 0 || line == first, "{line:?}");
             if let Some(value) = line.strip_prefix("Content-Length: ") {
                 length = value.trim().parse().unwrap();
             }
@@ -204,6 +217,21 @@ fn idle(mut client: Client, stages: &Stages) -> Client {
     client
 }
 
+/// A future cannot go along: its request is answered, and so is the one behind it.
+fn waiting(mut client: Client, stages: &Stages) -> Client {
+    let port = client.0.get_ref().local_addr().unwrap().port();
+    client.ask(&format!("/wait/{port}"));
+    client.ask("/say/behind");
+    while !WAITING.lock().unwrap().contains(&port) {
+        std::thread::yield_now();
+    }
+    stages.pass();
+    let length = client.head_with("503 Service Unavailable");
+    assert_eq!(client.bytes(length), b"Service Unavailable");
+    assert_eq!(client.reply(), b"behind");
+    client
+}
+
 /// A connection to the shard of this number.
 fn client_of(running: &Running, number: usize) -> Client {
     loop {
@@ -238,7 +266,7 @@ fn under_load(workers: usize, errno: i32) {
     let directory = Directory::new();
     let open_before = descriptors_open();
     let running = start(workers, errno, &directory);
-    let others = [uploading, downloading, idle];
+    let others = [uploading, downloading, idle, waiting];
     let waiting = CLIENTS_PIPELINING + workers * others.len() + 1;
     let stages = Stages {
         begun: Barrier::new(waiting),

@@ -97,9 +97,6 @@ impl Shared {
         if !data.body.is_empty() {
             data.body = Bytes::new();
         }
-        if data.alarm.is_some() {
-            data.alarm = None;
-        }
         if let Some(other) = self.spare.replace(Some(data)) {
             self.put_pooled(other);
         }

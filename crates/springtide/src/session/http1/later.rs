@@ -92,11 +92,9 @@ fn begin_future(
     who: Who,
     room: &mut Room,
 ) -> Place {
-    // The chunk belongs to the ring, and nobody knows how long this takes.
-    data.detach();
     let shared = Rc::clone(&room.requests);
     room.executor.begin(who.place, exchange, |alarm| {
-        data.alarm = Some(alarm);
+        data.await_with(&shared, alarm);
         shared.awaited[number](Request::new(data))
     })
 }
