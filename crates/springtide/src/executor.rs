@@ -41,6 +41,8 @@ pub(crate) struct Executor {
 pub(crate) struct Waiting {
     pub(crate) connection: Place,
     pub(crate) exchange: Exchange,
+    /// Which route, to name it.
+    pub(crate) route: usize,
     pub(crate) work: Work,
 }
 
@@ -78,6 +80,7 @@ impl Executor {
         &mut self,
         connection: Place,
         exchange: Exchange,
+        route: usize,
         make: impl FnOnce(Arc<Alarm>) -> Answering,
     ) -> Place {
         let mut spare = self.spare.pop();
@@ -89,16 +92,21 @@ impl Executor {
                 _ => Arc::new(Alarm::new(place, Arc::clone(bell))),
             };
             let future = Some(make(Arc::clone(&alarm)));
-            Waiting { connection, exchange, work: Work::Future { future, alarm } }
+            Waiting { connection, exchange, route, work: Work::Future { future, alarm } }
         });
         self.shared.wake(place);
         place
     }
 
     /// An exchange begins to wait for the pool.
-    pub(crate) fn begin_away(&mut self, connection: Place, exchange: Exchange) -> Place {
+    pub(crate) fn begin_away(
+        &mut self,
+        connection: Place,
+        exchange: Exchange,
+        route: usize,
+    ) -> Place {
         let work = Work::Away;
-        self.waiting.insert_with(|_| Waiting { connection, exchange, work })
+        self.waiting.insert_with(|_| Waiting { connection, exchange, route, work })
     }
 
     #[inline]
@@ -116,6 +124,11 @@ impl Executor {
         if self.spare.len() < SPARE_MAX && Arc::get_mut(&mut alarm).is_some() {
             self.spare.push(alarm);
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn len(&self) -> usize {
+        self.waiting.len()
     }
 
     #[cfg(test)]

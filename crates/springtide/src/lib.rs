@@ -31,6 +31,7 @@ pub mod test;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod watch;
 
 pub use bytes::Bytes;
 pub use error::Error;

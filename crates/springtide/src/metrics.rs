@@ -33,10 +33,13 @@ pub struct Counts {
     pub futures_dropped: u64,
     /// Requests answered 503 because too many waited for the pool.
     pub offloads_refused: u64,
+    /// Callbacks that held up their shard for 50 ms or more. They are timed on a shard that sleeps now
+    /// and then, or was late lately: of a busy shard's the first may be missing.
+    pub callbacks_slow: u64,
 }
 
 impl Counts {
-    const FIELDS: usize = 13;
+    const FIELDS: usize = 14;
 
     const fn to_array(self) -> [u64; Self::FIELDS] {
         [
@@ -53,6 +56,7 @@ impl Counts {
             self.turns_total,
             self.futures_dropped,
             self.offloads_refused,
+            self.callbacks_slow,
         ]
     }
 
@@ -71,6 +75,7 @@ impl Counts {
             turns_total,
             futures_dropped,
             offloads_refused,
+            callbacks_slow,
         ] = values;
         Self {
             connections_open,
@@ -86,6 +91,7 @@ impl Counts {
             turns_total,
             futures_dropped,
             offloads_refused,
+            callbacks_slow,
         }
     }
 }

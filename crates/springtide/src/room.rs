@@ -18,6 +18,7 @@ use crate::request::Shared;
 use crate::session::Session;
 use crate::table::Place;
 use crate::transport::Stage;
+use crate::watch::Watch;
 
 /// What connections share.
 pub(crate) struct Room {
@@ -30,6 +31,7 @@ pub(crate) struct Room {
     /// The server's pool, where a route needs it.
     pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) counts: Counts,
+    pub(crate) watch: Watch,
     /// The present turn's number; it wraps.
     pub(crate) turn: u32,
     /// The present turn's time.
@@ -106,6 +108,7 @@ impl Room {
             executor,
             pool: None,
             counts,
+            watch: Watch::new(now_ms),
             turn: 0,
             now_ms,
             dirty,
@@ -127,7 +130,21 @@ impl Room {
         self.turn = self.turn.wrapping_add(1);
         let engine = self.requests.engine.borrow();
         self.now_ms = engine.now().milliseconds();
+        self.watch.begin_turn(self.now_ms);
         self.date.refresh(&**engine);
+    }
+
+    /// Calls code of the application for a route, and times it while callbacks are watched.
+    pub(crate) fn watched<T>(&mut self, route: usize, call: impl FnOnce(&mut Self) -> T) -> T {
+        if !self.watch.is_on() {
+            return call(self);
+        }
+        let began = self.requests.engine.borrow().clock();
+        let result = call(self);
+        let took = self.requests.engine.borrow().clock().since(began);
+        let is_slow = self.watch.note(took, self.requests.router.pattern(route));
+        self.counts.callbacks_slow += u64::from(is_slow);
+        result
     }
 
     #[inline]

@@ -243,6 +243,11 @@ impl Router {
         }
     }
 
+    /// A route by its pattern, for reports.
+    pub(crate) fn pattern(&self, route: usize) -> &str {
+        self.routes.get(route).map_or("the fallback", |route| &route.pattern)
+    }
+
     /// The names of a route's parameters, in the order of its pattern.
     pub(crate) fn param_names(&self, route: usize) -> &[String] {
         self.routes.get(route).map_or(&[], |route| &route.param_names)

@@ -205,9 +205,25 @@ impl Http1 {
         room: &mut Room,
     ) {
         match handler {
-            Answerer::Plain(handler) => self.handle(handler, exchange, data, outbox, room),
+            Answerer::Plain(handler) if !room.watch.is_on() => {
+                self.handle(handler, exchange, data, outbox, room);
+            }
+            Answerer::Plain(handler) => self.handle_watched(handler, exchange, data, outbox, room),
             later => self.begin_later(later, exchange, data, who, outbox, room),
         }
+    }
+
+    #[inline(never)]
+    fn handle_watched(
+        &mut self,
+        handler: &PlainHandler,
+        exchange: Exchange,
+        data: Box<RequestData>,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        let route = data.route;
+        room.watched(route, |room| self.handle(handler, exchange, data, outbox, room));
     }
 
     /// Calls the handler; a panic in it is a 500 for this request.

@@ -62,7 +62,8 @@ impl Shard {
         let alarm = Arc::clone(alarm);
         let waker = Waker::from(Arc::clone(&alarm));
         let mut context = Context::from_waker(&waker);
-        let polled = apart(|| own.as_mut().poll(&mut context));
+        let route = waiting.route;
+        let polled = self.room.watched(route, |_| apart(|| own.as_mut().poll(&mut context)));
         drop(waker);
         match polled {
             Some(Poll::Pending) if alarm.is_gone() => {

@@ -2,7 +2,7 @@
 //! What is checked is what peers see; nothing here looks into a handoff.
 
 mod chance;
-mod refusal;
+pub(super) mod refusal;
 mod talk;
 
 use chance::Chance;
@@ -10,6 +10,7 @@ use refusal::Refused;
 use talk::{Talk, Work};
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use springtide_engine::simulated::{Fault, Faults};
 
@@ -161,7 +162,12 @@ fn exchanges_survive_a_late_refusal() {
     let mut talks: Vec<Talk> = (0..CONNECTIONS).map(|number| Talk::new(number, &stage)).collect();
     for _ in 0..20 {
         let (engine, turns_left) = (Backend::Uring.engine(None), chance.below(20));
-        stage.move_over(Box::new(Refused { engine, turns_left, busy_left: 0 }));
+        stage.move_over(Box::new(Refused {
+            engine,
+            turns_left,
+            busy_left: 0,
+            ahead_ms: Arc::default(),
+        }));
         let mut is_refused = false;
         while !is_refused {
             talks.iter_mut().for_each(|talk| talk.act(&work, &mut chance, &stage));
@@ -187,6 +193,7 @@ fn a_refused_shard_goes_on() {
         engine: Backend::Epoll.engine(None),
         turns_left: 1,
         busy_left: 0,
+        ahead_ms: Arc::default(),
     }));
     stage.turn();
     stage.run_to_end(Backend::Epoll.engine(None));
@@ -199,7 +206,12 @@ fn a_busy_address_is_tried_again() {
     for (busy_left, is_served) in [(0, true), (6, true), (7, false)] {
         let mut server = Server::new().get("/", || "here").listen("127.0.0.1:0").unwrap();
         let (engine, counts) = (Backend::Epoll.engine(None), server.metrics().add_shard());
-        let engine = Box::new(Refused { engine, turns_left: usize::MAX, busy_left });
+        let engine = Box::new(Refused {
+            engine,
+            turns_left: usize::MAX,
+            busy_left,
+            ahead_ms: Arc::default(),
+        });
         let plan = Plan::of(&mut server, crate::offload::Pool::start).unwrap();
         let set_up = crate::running::set_up(engine, plan, counts);
         assert_eq!(set_up.is_ok(), is_served, "busy {busy_left} times");

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::{Backend, Peer, Stage, over_all_backends, over_still_backends};
@@ -121,7 +121,7 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
 }
 
-fn ask(stage: &mut Stage, path: &str) -> Peer {
+fn ask(stage: &Stage, path: &str) -> Peer {
     let mut peer = stage.connect();
     let request = get(path);
     assert_eq!(peer.write(request.as_bytes()), request.len());
@@ -167,7 +167,7 @@ fn a_handler_that_is_ready_takes_one_turn(backend: Backend) {
     let mut turns = Vec::new();
     for path in ["/plain", "/now"] {
         let mut stage = Stage::at_once(backend, server(&Arc::default()));
-        let mut peer = ask(&mut stage, path);
+        let mut peer = ask(&stage, path);
         read_until(&mut stage, &mut peer, &path[1..]);
         turns.push(stage.turns);
     }
@@ -222,7 +222,7 @@ fn exchanges_in_flight_have_a_limit(backend: Backend) {
 fn wakers_wake_from_anywhere(backend: Backend) {
     let desk = Arc::<Desk>::default();
     let mut stage = Stage::new(backend, server(&desk));
-    let mut peer = ask(&mut stage, "/wait/1");
+    let mut peer = ask(&stage, "/wait/1");
     until_waiting(&mut stage, &desk, 1);
     let waker = desk.let_go(1);
     let (twice, late) = (waker.clone(), waker.clone());
@@ -238,7 +238,7 @@ fn wakers_wake_from_anywhere(backend: Backend) {
     read_until(&mut stage, &mut peer, "~1");
     assert_eq!(desk.polls(), polls + 1);
     // What is woken behind its end is nobody, and least of all whoever has its place now.
-    let mut next = ask(&mut stage, "/wait/2");
+    let mut next = ask(&stage, "/wait/2");
     until_waiting(&mut stage, &desk, 1);
     let polls = desk.polls();
     late.wake_by_ref();
@@ -260,9 +260,9 @@ fn handlers_wake_each_other(backend: Backend) {
         .get("/go/2", async move |_: Request| awaited.let_go(2).wake());
     let mut stage = Stage::new(backend, server);
     for number in [1, 2] {
-        let mut waits = ask(&mut stage, &format!("/wait/{number}"));
+        let mut waits = ask(&stage, &format!("/wait/{number}"));
         until_waiting(&mut stage, &desk, 1);
-        let mut goes = ask(&mut stage, &format!("/go/{number}"));
+        let mut goes = ask(&stage, &format!("/go/{number}"));
         read_until(&mut stage, &mut goes, "\r\n\r\n");
         read_until(&mut stage, &mut waits, &format!("~{number}"));
     }
@@ -272,13 +272,13 @@ fn who_wakes_itself_starves_nobody(backend: Backend) {
     const SPINNING: usize = 50;
     let desk = Arc::<Desk>::default();
     let mut stage = Stage::at_once(backend, server(&desk));
-    let mut spinning: Vec<Peer> = (0..SPINNING).map(|_| ask(&mut stage, "/spin")).collect();
+    let mut spinning: Vec<Peer> = (0..SPINNING).map(|_| ask(&stage, "/spin")).collect();
     stage.until(|stage| (stage.counts().connections_open == SPINNING as u64).then_some(()));
     for _ in 0..5 {
         stage.turn();
     }
     let (turns, polls) = (stage.turns, desk.polls());
-    let mut modest = ask(&mut stage, "/plain");
+    let mut modest = ask(&stage, "/plain");
     read_until(&mut stage, &mut modest, "plain");
     let turns = stage.turns - turns;
     assert!(turns <= 3, "it took {turns} turns on {backend:?}");
@@ -352,6 +352,39 @@ fn what_futures_took_goes_back(backend: Backend) {
     assert_eq!(desk.drops(), CONNECTIONS);
 }
 
+/// What a future holds when its client goes: its `Drop` is code of the application.
+fn captures_may_do_anything_when_dropped(backend: Backend) {
+    struct Loud(Arc<Desk>, Option<Request>);
+    impl Drop for Loud {
+        fn drop(&mut self) {
+            self.0.drops.fetch_add(1, Ordering::Relaxed);
+            // It asks the engine, wakes another, sets a timer, and gives its request back.
+            let request = self.1.take().unwrap();
+            drop(request.peer_address());
+            self.0.let_go(7).wake();
+            let mut nap = Box::pin(sleep(Duration::from_millis(1)));
+            let _ = nap.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            drop((request, nap));
+            panic!("on purpose");
+        }
+    }
+    let desk = Arc::<Desk>::default();
+    let own = desk.clone();
+    let server = server(&desk).get("/loud", async move |request: Request| {
+        let _loud = Loud(own.clone(), Some(request));
+        std::future::pending::<()>().await;
+    });
+    let mut stage = Stage::new(backend, server);
+    let mut waits = ask(&stage, "/wait/7");
+    until_waiting(&mut stage, &desk, 1);
+    let loud = ask(&stage, "/loud");
+    stage.until(|stage| (stage.held().futures == 2).then_some(()));
+    drop(loud);
+    read_until(&mut stage, &mut waits, "~7");
+    assert_eq!((desk.drops(), stage.counts().panics_total), (2, 1));
+    assert_eq!(stage.held().futures, 0);
+}
+
 /// Everything is frozen and nothing of a future can be: its request is answered all the same.
 fn a_frozen_shard_answers_what_waits(backend: Backend) {
     let desk = Arc::<Desk>::default();
@@ -365,7 +398,7 @@ fn a_frozen_shard_answers_what_waits(backend: Backend) {
     stage.move_to(backend);
     assert_eq!(desk.drops(), 2);
     // The wakers of before wake nobody, also when the place is taken again.
-    let mut next = ask(&mut stage, "/wait/3");
+    let mut next = ask(&stage, "/wait/3");
     until_waiting(&mut stage, &desk, 2);
     let polls = desk.polls();
     late.wake();
@@ -389,7 +422,7 @@ fn the_end_has_patience(backend: Backend) {
     for (wakes, drops) in [(1, 1), (0, 1)] {
         let desk = Arc::<Desk>::default();
         let mut stage = Stage::new(backend, server(&desk));
-        let mut peer = ask(&mut stage, "/wait/1");
+        let mut peer = ask(&stage, "/wait/1");
         until_waiting(&mut stage, &desk, 1);
         stage.send(Message::Drain { within_ms: 1_000 });
         stage.turn();
@@ -420,7 +453,7 @@ fn sleeps_end_in_time(backend: Backend) {
     });
     let mut stage = Stage::new(backend, server);
     let times = [5000, 1, 0, 64, 4096, 63, 65, 100_000];
-    let asked = times.map(|ms| (ms, ask(&mut stage, &format!("/{ms}"))));
+    let asked = times.map(|ms| (ms, ask(&stage, &format!("/{ms}"))));
     for _ in 0..8 {
         stage.turn();
     }
@@ -458,6 +491,7 @@ over_still_backends!(
     a_client_that_goes_drops_its_futures_once,
     a_future_can_listen_for_the_end,
     what_futures_took_goes_back,
+    captures_may_do_anything_when_dropped,
     a_frozen_shard_answers_what_waits,
 );
 mod virtual_time {

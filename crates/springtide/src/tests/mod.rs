@@ -12,6 +12,7 @@ mod offload;
 mod stage;
 mod time;
 mod transport;
+mod watch;
 
 pub(crate) use stage::{Backend, Peer, Stage};
 

@@ -172,6 +172,11 @@ impl Stage {
         self.move_over(engine)
     }
 
+    /// An engine of the same kind in the same world.
+    pub(crate) fn spare_engine(&self) -> Box<dyn Handle> {
+        self.backend.engine(self.world.as_ref())
+    }
+
     pub(crate) fn move_over(&mut self, engine: Box<dyn Handle>) -> u64 {
         let handoff = self.shard().freeze().unwrap();
         let turns = handoff.turns;

@@ -93,7 +93,7 @@ fn begin_future(
     room: &mut Room,
 ) -> Place {
     let shared = Rc::clone(&room.requests);
-    room.executor.begin(who.place, exchange, |alarm| {
+    room.executor.begin(who.place, exchange, data.route, |alarm| {
         data.await_with(&shared, alarm);
         shared.awaited[number](Request::new(data))
     })
@@ -108,9 +108,10 @@ fn begin_away(
     room: &mut Room,
 ) -> Option<Place> {
     let shared = Rc::clone(&room.requests);
+    let route = data.route;
     let detached = Detached::of(&mut data, &shared.router);
     shared.put(data);
-    let place = room.executor.begin_away(who.place, exchange);
+    let place = room.executor.begin_away(who.place, exchange, route);
     let (handler, bell) = (Arc::clone(handler), Arc::clone(&shared.bell));
     let job: Job = Box::new(move || {
         let response = apart(|| handler(detached.attach()));
