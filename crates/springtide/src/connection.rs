@@ -168,8 +168,8 @@ impl Connection {
         if step == Step::More && !self.is_ready {
             self.is_ready = true;
             room.ready.push(self.place);
-        } else if self.is_ended && step == Step::NeedBytes {
-            self.session.end_of_stream(room);
+        } else if self.is_ended {
+            self.session.step_at_the_end(step, room);
         }
         self.balance(room);
         self.mark_dirty(room);

@@ -124,6 +124,17 @@ impl Session {
         }
     }
 
+    /// How far it came with what was left when the peer had ended its stream. One that reads nothing
+    /// more without a reply may never get that: who would give it need not wait for anything else.
+    #[cold]
+    pub(crate) fn step_at_the_end(&mut self, step: Step, room: &mut Room) {
+        match (step, self) {
+            (Step::NeedBytes, own) => own.end_of_stream(room),
+            (Step::Paused | Step::Closed, Self::Http1(session)) => session.client_gone(room),
+            (Step::Paused | Step::Closed, Self::Raw(_)) | (Step::More, _) => {}
+        }
+    }
+
     /// What was to be sent has been sent so far: streams may go on.
     #[inline]
     pub(crate) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {

@@ -352,6 +352,24 @@ fn what_futures_took_goes_back(backend: Backend) {
     assert_eq!(desk.drops(), CONNECTIONS);
 }
 
+/// Who has gone is noticed also while more of its requests wait than may be in flight.
+fn who_goes_may_have_asked_for_more(backend: Backend) {
+    let desk = Arc::<Desk>::default();
+    let mut limits = crate::Limits::default();
+    limits.http1.exchanges_max = 4;
+    for first in ["", "/plain"] {
+        let mut stage = Stage::new(backend, server(&desk).limits(limits.clone()));
+        let mut peer = stage.connect();
+        let mut requests = if first.is_empty() { String::new() } else { get(first).repeat(32) };
+        (0..10).for_each(|number| requests.push_str(&get(&format!("/wait/{number}"))));
+        assert_eq!(peer.write(requests.as_bytes()), requests.len());
+        peer.shutdown();
+        let replies = stage.talk_to_end(&mut peer, b"");
+        assert_eq!(replies.matches("200 OK").count(), if first.is_empty() { 0 } else { 32 });
+        stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
+    }
+}
+
 /// What a future holds when its client goes: its `Drop` is code of the application.
 fn captures_may_do_anything_when_dropped(backend: Backend) {
     struct Loud(Arc<Desk>, Option<Request>);
@@ -491,6 +509,7 @@ over_still_backends!(
     a_client_that_goes_drops_its_futures_once,
     a_future_can_listen_for_the_end,
     what_futures_took_goes_back,
+    who_goes_may_have_asked_for_more,
     captures_may_do_anything_when_dropped,
     a_frozen_shard_answers_what_waits,
 );
