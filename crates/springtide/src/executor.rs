@@ -127,6 +127,11 @@ impl Executor {
     }
 
     #[cfg(test)]
+    pub(crate) const fn spare_alarms(&self) -> usize {
+        self.spare.len()
+    }
+
+    #[cfg(test)]
     pub(crate) const fn len(&self) -> usize {
         self.waiting.len()
     }

@@ -88,6 +88,7 @@ pub(crate) struct Held {
     pub(crate) operation_pages: u64,
     pub(crate) spare_bytes: usize,
     pub(crate) futures: usize,
+    pub(crate) spare_alarms: usize,
     pub(crate) future_pages: usize,
     pub(crate) timer_pages: usize,
 }
@@ -471,6 +472,7 @@ impl Shard {
             connection_pages: self.connections.pages_held(),
             operation_pages: self.room.requests.engine.borrow().stats().operation_pages,
             spare_bytes: self.room.spare_bytes(),
+            spare_alarms: self.room.executor.spare_alarms(),
             futures: self.room.executor.len(),
             future_pages: self.room.executor.pages_held(),
             timer_pages: self.room.requests.timers.borrow().pages_held(),

@@ -59,18 +59,13 @@ impl Shard {
         let Work::Future { future, alarm } = &mut waiting.work else { return };
         let Some(mut own) = future.take() else { return };
         alarm.silence();
-        let alarm = Arc::clone(alarm);
-        let waker = Waker::from(Arc::clone(&alarm));
+        let waker = Waker::from(Arc::clone(alarm));
         let mut context = Context::from_waker(&waker);
         let route = waiting.route;
         let polled = self.room.watched(route, |_| apart(|| own.as_mut().poll(&mut context)));
         drop(waker);
         match polled {
-            Some(Poll::Pending) if alarm.is_gone() => {
-                self.drop_future(own);
-                self.give_up(place);
-            }
-            Some(Poll::Pending) => self.wait_on(place, own),
+            Some(Poll::Pending) => self.suspend(place, own),
             ended => {
                 self.drop_future(own);
                 let response = match ended {
@@ -82,19 +77,23 @@ impl Shard {
         }
     }
 
-    fn wait_on(&mut self, place: Place, own: Answering) {
-        if let Some(Waiting { work: Work::Future { future, .. }, .. }) =
-            self.room.executor.get_mut(place)
+    /// A future waits again, unless its client has gone.
+    fn suspend(&mut self, place: Place, own: Answering) {
+        let waiting = self.room.executor.get_mut(place);
+        if let Some(Waiting { work: Work::Future { future, alarm }, .. }) = waiting
+            && !alarm.is_gone()
         {
             *future = Some(own);
+            return;
         }
+        self.drop_future(own);
+        self.give_up(place);
     }
 
     /// The client of a future is gone. One that is to be polled has that poll still.
     fn client_gone(&mut self, place: Place) {
         let Some(waiting) = self.room.executor.get_mut(place) else { return };
         let Work::Future { future, alarm } = &mut waiting.work else { return };
-        let alarm = Arc::clone(alarm);
         let is_new = apart(|| alarm.go()).unwrap_or(true);
         if is_new && !alarm.is_woken() {
             let future = future.take();

@@ -160,6 +160,9 @@ fn async_handlers_answer(backend: Backend) {
         assert!(reply.starts_with(&format!("HTTP/1.1 {status}")), "{request}{reply}");
     }
     assert_eq!(stage.counts().panics_total, 2);
+    if !backend.is_moving() {
+        assert_eq!(stage.held().spare_alarms, 1, "one after the other they have the same");
+    }
 }
 
 /// A handler that does not wait is answered in the turn that brought its request.
