@@ -123,6 +123,9 @@ pub trait Handle {
     /// The moment of the present turn.
     fn now(&self) -> Moment;
 
+    /// This very moment: reads the clock.
+    fn clock(&self) -> Moment;
+
     /// Seconds since 1970.
     fn unix_seconds(&self) -> u64;
 
@@ -445,6 +448,10 @@ impl Handle for Engine {
 
     fn waker(&self) -> Waker {
         self.backend.waker().clone()
+    }
+
+    fn clock(&self) -> Moment {
+        self.clock.now()
     }
 
     fn now(&self) -> Moment {

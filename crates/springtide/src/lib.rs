@@ -4,8 +4,10 @@
 #![warn(missing_docs)]
 
 mod connection;
+mod current;
 mod date;
 mod error;
+mod executor;
 mod files;
 mod freeze;
 mod handler;
@@ -13,6 +15,7 @@ mod limits;
 mod listener;
 mod mailbox;
 mod metrics;
+mod offload;
 mod peer;
 mod report;
 mod request;
@@ -28,14 +31,17 @@ pub mod test;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod watch;
 
 pub use bytes::Bytes;
 pub use error::Error;
+pub use executor::{Closed, Sleep, sleep};
 pub use files::Files;
-pub use handler::{Handler, NoArgument, Plain};
+pub use handler::{Awaited, AwaitedNoArgument, Handler, NoArgument, Plain};
 pub use http::{HeaderName, HeaderValue, Method, StatusCode};
 pub use limits::Limits;
 pub use metrics::{Counts, Metrics};
+pub use offload::{Offload, OnPool, offload};
 pub use request::Request;
 pub use response::{IntoResponse, Json, Response};
 pub use route::RouteError;

@@ -37,6 +37,12 @@ pub struct Limits {
     /// already is closed. Default: what the system allows in descriptors, less a tenth, and 8,388,607
     /// at most.
     pub connections_max: usize,
+    /// Threads of the pool that [`offload`](crate::offload()) gives work to, for all shards; none are
+    /// started when no route needs them. One at least. Default 16.
+    pub offload_threads: usize,
+    /// Requests that may wait for a thread of the pool, beyond which a request for it is answered
+    /// 503 with `Retry-After`. Default 256.
+    pub offload_waiting_max: usize,
 }
 
 impl Default for Limits {
@@ -49,6 +55,8 @@ impl Default for Limits {
             send_rate_min: 1 << 10,
             linger_timeout_ms: 2_000,
             connections_max: usize::MAX,
+            offload_threads: 16,
+            offload_waiting_max: 256,
         }
     }
 }

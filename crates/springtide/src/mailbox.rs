@@ -56,6 +56,11 @@ impl Mailbox {
 
     pub(crate) fn send(&self, message: Message) {
         self.queue.push(message);
+        self.wake();
+    }
+
+    /// Makes the shard look at what others tell it.
+    pub(crate) fn wake(&self) {
         self.waker.lock().unwrap_or_else(PoisonError::into_inner).wake();
     }
 

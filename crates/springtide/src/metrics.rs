@@ -31,10 +31,17 @@ pub struct Counts {
     pub bytes_sent: u64,
     /// Turns of all shards.
     pub turns_total: u64,
+    /// Futures of async handlers dropped because their client had gone.
+    pub futures_dropped: u64,
+    /// Requests answered 503 because too many waited for the pool.
+    pub offloads_refused: u64,
+    /// Callbacks that held up their shard for 50 ms or more. They are timed on a shard that sleeps now
+    /// and then, or was late lately: of a busy shard's the first may be missing.
+    pub callbacks_slow: u64,
 }
 
 impl Counts {
-    const FIELDS: usize = 12;
+    const FIELDS: usize = 15;
 
     const fn to_array(self) -> [u64; Self::FIELDS] {
         [
@@ -50,6 +57,9 @@ impl Counts {
             self.bytes_received,
             self.bytes_sent,
             self.turns_total,
+            self.futures_dropped,
+            self.offloads_refused,
+            self.callbacks_slow,
         ]
     }
 
@@ -67,6 +77,9 @@ impl Counts {
             bytes_received,
             bytes_sent,
             turns_total,
+            futures_dropped,
+            offloads_refused,
+            callbacks_slow,
         ] = values;
         Self {
             connections_open,
@@ -81,6 +94,9 @@ impl Counts {
             bytes_received,
             bytes_sent,
             turns_total,
+            futures_dropped,
+            offloads_refused,
+            callbacks_slow,
         }
     }
 }

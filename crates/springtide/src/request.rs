@@ -1,8 +1,11 @@
 //! Requests as handlers see them: views of the bytes they arrived in.
 //! Nothing is copied or decoded before it is asked for, and nothing refers to the connection.
 
+mod shared;
+
+pub(crate) use shared::Shared;
+
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
@@ -10,13 +13,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use springtide_engine::{Address, Chunk, Descriptor, Handle};
+use springtide_engine::{Address, Chunk, Descriptor};
 use springtide_proto::http1::Head;
 
+use crate::executor::{Alarm, Closed};
 use crate::response::{IntoResponse, Response};
 use crate::route::Router;
 
-/// One request. It belongs to its shard (`!Send`).
+/// One request. It belongs to its shard, or to the thread of the pool that handles it (`!Send`).
 ///
 /// ```
 /// use springtide::{Request, Server};
@@ -49,7 +53,19 @@ pub(crate) struct RequestData {
     pub(crate) route: usize,
     pub(crate) body: Bytes,
     pub(crate) socket: Option<Descriptor>,
-    shared: Rc<Shared>,
+    home: Home,
+}
+
+/// Where a request is handled.
+enum Home {
+    Shard(Rc<Shared>),
+    /// On a shard as well, by a future that this alarm wakes.
+    Awaited(Rc<Shared>, Arc<Alarm>),
+    /// A thread of the pool, which asks no shard for anything.
+    Pool {
+        router: Arc<Router>,
+        peer: Option<Address>,
+    },
 }
 
 /// A request whose body is still arriving, as plain data.
@@ -61,77 +77,8 @@ pub(crate) struct FrozenRequest {
     route: usize,
 }
 
-/// What all requests of a shard share.
-pub(crate) struct Shared {
-    pub(crate) engine: SharedEngine,
-    /// Behind the shard's own count: the `Arc`'s would bounce between cores at every request.
-    pub(crate) router: Arc<Router>,
-    /// The parts that were put back last: mostly the next to be taken.
-    spare: Cell<Option<Box<RequestData>>>,
-    #[expect(clippy::vec_box, reason = "parts move between here and requests without a copy")]
-    pool: RefCell<Vec<Box<RequestData>>>,
-    /// How many parts may wait; none once the shard has ended.
-    pooled_max: Cell<usize>,
-}
-
-/// The shard's engine, for what the application asks of it in the middle of a turn.
-pub(crate) type SharedEngine = Rc<RefCell<Box<dyn Handle>>>;
-
-/// Parts that wait for the next request: most handlers answer before the next one is read.
-const POOLED_MAX: usize = 64;
-
-impl Shared {
-    pub(crate) fn new(engine: SharedEngine, router: Arc<Router>) -> Rc<Self> {
-        let (spare, pool) = Default::default();
-        Rc::new(Self { engine, router, spare, pool, pooled_max: Cell::new(POOLED_MAX) })
-    }
-
-    /// A request's parts, mostly used before.
-    #[inline]
-    pub(crate) fn take(self: &Rc<Self>) -> Box<RequestData> {
-        self.spare.take().unwrap_or_else(|| self.take_pooled())
-    }
-
-    #[inline(never)]
-    fn take_pooled(self: &Rc<Self>) -> Box<RequestData> {
-        let pooled = self.pool.borrow_mut().pop();
-        pooled.unwrap_or_else(|| Box::new(RequestData::new(Rc::clone(self))))
-    }
-
-    /// Puts parts back that no request was made of.
-    #[inline]
-    pub(crate) fn put(&self, mut data: Box<RequestData>) {
-        if self.pooled_max.get() == 0 {
-            return;
-        }
-        data.bytes = HeadBytes::None;
-        if !data.body.is_empty() {
-            data.body = Bytes::new();
-        }
-        if let Some(other) = self.spare.replace(Some(data)) {
-            self.put_pooled(other);
-        }
-    }
-
-    #[inline(never)]
-    fn put_pooled(&self, data: Box<RequestData>) {
-        let mut pool = self.pool.borrow_mut();
-        if pool.len() < self.pooled_max.get() {
-            pool.push(data);
-        }
-    }
-
-    /// Keeps no parts any more: those that wait refer back to here and would keep all of it.
-    pub(crate) fn end(&self) {
-        self.pooled_max.set(0);
-        drop(self.spare.take());
-        let waiting = self.pool.take();
-        drop(waiting);
-    }
-}
-
 impl RequestData {
-    fn new(shared: Rc<Shared>) -> Self {
+    fn new(home: Home) -> Self {
         Self {
             head: Head::new(),
             bytes: HeadBytes::None,
@@ -140,7 +87,44 @@ impl RequestData {
             route: 0,
             body: Bytes::new(),
             socket: None,
-            shared,
+            home,
+        }
+    }
+
+    /// The parts of a request that is handled by the pool.
+    pub(crate) fn on_pool(
+        frozen: FrozenRequest,
+        body: Bytes,
+        router: Arc<Router>,
+        peer: Option<Address>,
+    ) -> Self {
+        let mut own = Self::new(Home::Pool { router, peer });
+        own.put_frozen(frozen);
+        own.body = body;
+        own
+    }
+
+    /// The request is a future's from now on. Its head is copied: the chunk belongs to the ring, and
+    /// nobody knows how long this takes.
+    pub(crate) fn await_with(&mut self, shared: &Rc<Shared>, alarm: Arc<Alarm>) {
+        self.detach();
+        self.home = Home::Awaited(Rc::clone(shared), alarm);
+    }
+
+    fn router(&self) -> &Router {
+        match &self.home {
+            Home::Shard(shared) | Home::Awaited(shared, _) => &shared.router,
+            Home::Pool { router, .. } => router,
+        }
+    }
+
+    /// The address of the other end, while the connection is there.
+    pub(crate) fn peer_address(&self) -> Option<Address> {
+        match &self.home {
+            Home::Shard(shared) | Home::Awaited(shared, _) => {
+                self.socket.and_then(|socket| shared.engine.borrow().peer_address(socket).ok())
+            }
+            Home::Pool { peer, .. } => peer.clone(),
         }
     }
 
@@ -168,7 +152,7 @@ impl RequestData {
     pub(crate) fn freeze(&mut self) -> FrozenRequest {
         self.detach();
         // The body is with whoever reads it, and comes into the parts when it is whole.
-        let Self { head, bytes: _, copied, params, route, body: _, socket: _, shared: _ } = self;
+        let Self { head, bytes: _, copied, params, route, body: _, socket: _, home: _ } = self;
         FrozenRequest {
             head: std::mem::take(head),
             bytes: std::mem::take(copied),
@@ -179,10 +163,14 @@ impl RequestData {
 
     /// Makes these parts those of a request that was frozen.
     pub(crate) fn thaw(&mut self, frozen: FrozenRequest, socket: Descriptor) {
+        self.put_frozen(frozen);
+        self.socket = Some(socket);
+    }
+
+    fn put_frozen(&mut self, frozen: FrozenRequest) {
         let FrozenRequest { head, bytes, params, route } = frozen;
         (self.head, self.copied, self.params, self.route) = (head, bytes, params, route);
         self.bytes = HeadBytes::Copied;
-        self.socket = Some(socket);
     }
 
     #[inline]
@@ -296,8 +284,7 @@ impl Request {
     #[must_use]
     pub fn param(&self, name: &str) -> Cow<'_, str> {
         let data = self.data();
-        let position =
-            data.shared.router.param_names(data.route).iter().position(|own| own == name);
+        let position = data.router().param_names(data.route).iter().position(|own| own == name);
         let value = position.and_then(|position| data.param(position));
         let Some(value) = value else { panic!("the route has no parameter {name:?}") };
         percent_encoding::percent_decode_str(value).decode_utf8_lossy()
@@ -343,8 +330,35 @@ impl Request {
     /// The address of the other end of the connection, unless it is gone (getpeername(2)).
     #[must_use]
     pub fn peer_address(&self) -> Option<Address> {
-        let data = self.data();
-        data.socket.and_then(|socket| data.shared.engine.borrow().peer_address(socket).ok())
+        self.data().peer_address()
+    }
+
+    /// A future that ends when the client has gone: its end of the stream has come, or the
+    /// connection is closed. It can be kept beside the request, and also on other threads.
+    ///
+    /// An async handler that suspends itself is dropped then anyway; one that waits for this has
+    /// one more poll, to finish what it would not leave behind. Handlers of other shapes wait for
+    /// nothing, and there it never ends.
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::Poll;
+    /// use springtide::{Request, Server};
+    ///
+    /// let server = Server::new().get("/tide", async |request: Request| {
+    ///     let (mut closed, mut tide) = (pin!(request.closed()), pin!(std::future::pending::<()>()));
+    ///     std::future::poll_fn(|context| match closed.as_mut().poll(context) {
+    ///         Poll::Ready(()) => Poll::Ready("gone"),
+    ///         Poll::Pending => tide.as_mut().poll(context).map(|()| "high water"),
+    ///     })
+    ///     .await
+    /// });
+    /// ```
+    pub fn closed(&self) -> Closed {
+        Closed::new(match &self.data().home {
+            Home::Awaited(_, alarm) => Some(Arc::clone(alarm)),
+            Home::Shard(_) | Home::Pool { .. } => None,
+        })
     }
 
     /// The whole body.
@@ -388,10 +402,23 @@ impl Drop for Request {
     /// The parts are used again; the chunk goes home.
     #[inline]
     fn drop(&mut self) {
-        if let Some(data) = self.data.take() {
-            let shared = Rc::clone(&data.shared);
+        let Some(data) = self.data.take() else { return };
+        if let Home::Shard(shared) = &data.home {
+            let shared = Rc::clone(shared);
             shared.put(data);
+        } else {
+            put_elsewhere(data);
         }
+    }
+}
+
+/// The parts of a request that was not answered at once.
+#[inline(never)]
+fn put_elsewhere(mut data: Box<RequestData>) {
+    if let Home::Awaited(shared, _) = &data.home {
+        let shared = Rc::clone(shared);
+        data.home = Home::Shard(Rc::clone(&shared));
+        shared.put(data);
     }
 }
 

@@ -2,19 +2,23 @@
 //! It holds no connection, and nothing of it outlives the shard.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use springtide_engine::{Op, PIECES_MAX, Piece};
 use springtide_proto::{Inbox, Outbox};
 
 use crate::connection::Patience;
 use crate::date::Date;
+use crate::executor::Executor;
 use crate::files::{FileService, RootId};
 use crate::limits::{Limits, SEND_BYTES_MAX};
 use crate::metrics::Counts;
+use crate::offload::Pool;
 use crate::request::Shared;
 use crate::session::Session;
 use crate::table::Place;
 use crate::transport::Stage;
+use crate::watch::Watch;
 
 /// What connections share.
 pub(crate) struct Room {
@@ -23,7 +27,11 @@ pub(crate) struct Room {
     pub(crate) files: FileService,
     pub(crate) roots: Vec<RootId>,
     pub(crate) date: Date,
+    pub(crate) executor: Executor,
+    /// The server's pool, where a route needs it.
+    pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) counts: Counts,
+    pub(crate) watch: Watch,
     /// The present turn's number; it wraps.
     pub(crate) turn: u32,
     /// The present turn's time.
@@ -99,6 +107,7 @@ impl Room {
             let engine = requests.engine.borrow();
             (Date::new(&**engine), engine.now().milliseconds())
         };
+        let executor = Executor::new(Rc::clone(&requests));
         let (roots, counts, dirty, ready, closed, leaving) = Default::default();
         let (traffic, buffers, pieces) = Default::default();
         Self {
@@ -107,7 +116,10 @@ impl Room {
             files,
             roots,
             date,
+            executor,
+            pool: None,
             counts,
+            watch: Watch::new(now_ms),
             turn: 0,
             now_ms,
             dirty,
@@ -129,7 +141,21 @@ impl Room {
         self.turn = self.turn.wrapping_add(1);
         let engine = self.requests.engine.borrow();
         self.now_ms = engine.now().milliseconds();
+        self.watch.begin_turn(self.now_ms);
         self.date.refresh(&**engine);
+    }
+
+    /// Calls code of the application for a route, and times it while callbacks are watched.
+    pub(crate) fn watched<T>(&mut self, route: usize, call: impl FnOnce(&mut Self) -> T) -> T {
+        if !self.watch.is_on() {
+            return call(self);
+        }
+        let began = self.requests.engine.borrow().clock();
+        let result = call(self);
+        let took = self.requests.engine.borrow().clock().since(began);
+        let is_slow = self.watch.note(took, self.requests.router.pattern(route));
+        self.counts.callbacks_slow += u64::from(is_slow);
+        result
     }
 
     #[inline]

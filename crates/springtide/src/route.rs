@@ -7,15 +7,26 @@ use std::ops::Range;
 use http::{HeaderValue, Method};
 
 use crate::files::Files;
-use crate::handler::AnyHandler;
+use crate::handler::{AnyHandler, MakeAwaited, PlainHandler, Shape};
+use crate::offload::PoolHandler;
 use crate::request::span_number;
 
 /// What a route leads to.
 pub(crate) enum Endpoint {
     /// A function of the application.
-    Handler(AnyHandler),
+    Handler(Answerer),
     /// A directory, by its number; the last parameter is the path within.
     Files(usize),
+}
+
+/// A function of the application that answers requests.
+pub(crate) enum Answerer {
+    /// At once.
+    Plain(PlainHandler),
+    /// With a future; its number among those, as each shard has its own.
+    Awaited(usize),
+    /// On the pool.
+    OnPool(PoolHandler),
 }
 
 /// One pattern with what answers its methods.
@@ -38,14 +49,16 @@ pub(crate) struct Router {
     routes: Vec<Route>,
     /// The routes without parameters once more: most requests are for one of them.
     plain: PlainPaths,
-    fallback: Option<AnyHandler>,
+    fallback: Option<Answerer>,
+    awaited: Vec<MakeAwaited>,
+    needs_pool: bool,
     directories: Vec<Files>,
 }
 
 /// What was found for a request.
 pub(crate) enum Found<'router> {
     /// A handler and its route's number.
-    Handler(&'router AnyHandler, usize),
+    Handler(&'router Answerer, usize),
     /// A directory's number; the path within is the last parameter.
     Files(usize),
     /// `OPTIONS` on a path that exists, or a method that the path does not have.
@@ -82,7 +95,7 @@ impl Router {
         pattern: &str,
         handler: AnyHandler,
     ) -> Result<(), RouteError> {
-        let endpoint = Endpoint::Handler(handler);
+        let endpoint = Endpoint::Handler(self.answerer(handler));
         let error = |reason: String| RouteError { pattern: pattern.to_owned(), reason };
         let number = self.route(pattern).map_err(error)?;
         let route = &mut self.routes[number];
@@ -124,7 +137,31 @@ impl Router {
     }
 
     pub(crate) fn set_fallback(&mut self, handler: AnyHandler) {
-        self.fallback = Some(handler);
+        self.fallback = Some(self.answerer(handler));
+    }
+
+    fn answerer(&mut self, AnyHandler(shape): AnyHandler) -> Answerer {
+        match shape {
+            Shape::Plain(handler) => Answerer::Plain(handler),
+            Shape::Awaited(make) => {
+                self.awaited.push(make);
+                Answerer::Awaited(self.awaited.len() - 1)
+            }
+            Shape::OnPool(handler) => {
+                self.needs_pool = true;
+                Answerer::OnPool(handler)
+            }
+        }
+    }
+
+    /// Whether anything of it is answered by the pool.
+    pub(crate) const fn needs_pool(&self) -> bool {
+        self.needs_pool
+    }
+
+    /// What makes each shard its own async handlers, in the order of their numbers.
+    pub(crate) fn awaited(&self) -> &[MakeAwaited] {
+        &self.awaited
     }
 
     pub(crate) fn directories(&self) -> &[Files] {
@@ -179,7 +216,7 @@ impl Router {
 
     /// The handler that [`Router::find`] found.
     #[inline]
-    pub(crate) fn handler_of(&self, method: &Method, number: usize) -> Option<&AnyHandler> {
+    pub(crate) fn handler_of(&self, method: &Method, number: usize) -> Option<&Answerer> {
         let Some(route) = self.routes.get(number) else { return self.fallback.as_ref() };
         match self.endpoint_of(route, method)? {
             Endpoint::Handler(handler) => Some(handler),
@@ -204,6 +241,11 @@ impl Router {
             Some(fallback) => Found::Handler(fallback, Self::FALLBACK),
             None => Found::Nothing,
         }
+    }
+
+    /// A route by its pattern, for reports.
+    pub(crate) fn pattern(&self, route: usize) -> &str {
+        self.routes.get(route).map_or("the fallback", |route| &route.pattern)
     }
 
     /// The names of a route's parameters, in the order of its pattern.
@@ -371,7 +413,11 @@ fn param_names(pattern: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handler::erase;
+    use crate::handler::Handler;
+
+    fn erase<Kind>(handler: impl Handler<Kind>) -> AnyHandler {
+        handler.into_any()
+    }
 
     fn router() -> Router {
         let mut router = Router::default();

@@ -4,6 +4,7 @@
 mod balance;
 mod thread;
 
+use std::io;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
@@ -14,9 +15,10 @@ use springtide_engine::{
 
 use crate::error::Error;
 use crate::files::FileService;
-use crate::limits::{CONNECTIONS_MAX, operations_max};
+use crate::limits::{CONNECTIONS_MAX, Limits, operations_max};
 use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::{Metrics, ShardCounts};
+use crate::offload::Pool;
 use crate::peer::PeerIds;
 use crate::route::Router;
 use crate::server::{Accepting, Server, Settings};
@@ -63,6 +65,7 @@ impl std::fmt::Debug for RunningShard {
 #[derive(Clone)]
 pub(crate) struct Plan {
     router: Arc<Router>,
+    pool: Option<Arc<Pool>>,
     settings: Settings,
     open: Arc<AtomicUsize>,
     /// Where to listen; the first shard's real addresses for the others.
@@ -73,18 +76,30 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// The plan of a server's first shard.
-    pub(crate) fn of(server: &mut Server) -> Self {
+    /// The plan of a server's first shard, and how its pool is made if it needs one.
+    pub(crate) fn of(
+        server: &mut Server,
+        pool: impl FnOnce(&Limits) -> io::Result<Pool>,
+    ) -> Result<Self, Error> {
+        let limits = &server.settings.limits;
+        let pool = server.router.needs_pool().then(|| pool(limits)).transpose();
+        let pool = pool.map_err(Error::Thread)?.map(Arc::new);
         let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
-        Self {
+        Ok(Self {
             router: server.take_router(),
+            pool,
             settings: server.settings.clone(),
             open: Arc::default(),
             addresses: server.addresses.clone(),
             number: 0,
             listens: true,
             is_dealing: has_unix || server.settings.accepting == Accepting::OneShard,
-        }
+        })
+    }
+
+    /// The pool, where a route needs one.
+    pub(crate) fn pool(&self) -> Option<Arc<Pool>> {
+        self.pool.clone()
     }
 
     /// The same for another shard.
@@ -122,7 +137,7 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
         stopping: Mutex::new(()),
         failure: Failure::default(),
     };
-    let mut plan = Plan::of(&mut server);
+    let mut plan = Plan::of(&mut server, Pool::start)?;
     for number in 0..workers {
         if let Err(error) = running.start_shard(&mut plan, number) {
             running.stop(Duration::ZERO);
@@ -311,6 +326,7 @@ pub(crate) fn set_up(
         counts,
         open: plan.open,
         router: plan.router,
+        pool: plan.pool,
         settings: plan.settings,
         neighbours: Vec::new(),
         dealt: Vec::new(),

@@ -10,7 +10,7 @@ use springtide_engine::{Address, Choice, Mechanism};
 
 use crate::error::Error;
 use crate::files::Files;
-use crate::handler::{Handler, erase};
+use crate::handler::Handler;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::route::{RouteError, Router};
@@ -106,59 +106,59 @@ impl Server {
     /// Answers `GET` (and `HEAD`) on a path: `/users/{id}` has a parameter, `/docs/{*rest}` takes
     /// everything behind.
     #[must_use]
-    pub fn get<Kind: 'static>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
+    pub fn get<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
         self.route(Method::GET, pattern, handler)
     }
 
     /// Answers `POST` on a path.
     #[must_use]
-    pub fn post<Kind: 'static>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
+    pub fn post<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
         self.route(Method::POST, pattern, handler)
     }
 
     /// Answers `PUT` on a path.
     #[must_use]
-    pub fn put<Kind: 'static>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
+    pub fn put<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
         self.route(Method::PUT, pattern, handler)
     }
 
     /// Answers `PATCH` on a path.
     #[must_use]
-    pub fn patch<Kind: 'static>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
+    pub fn patch<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
         self.route(Method::PATCH, pattern, handler)
     }
 
     /// Answers `DELETE` on a path.
     #[must_use]
-    pub fn delete<Kind: 'static>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
+    pub fn delete<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
         self.route(Method::DELETE, pattern, handler)
     }
 
     /// Answers any one method on a path.
     #[must_use]
-    pub fn route<Kind: 'static>(
+    pub fn route<Kind>(
         mut self,
         method: Method,
         pattern: &str,
         handler: impl Handler<Kind>,
     ) -> Self {
-        let added = self.router.add(Some(method), pattern, erase(handler));
+        let added = self.router.add(Some(method), pattern, handler.into_any());
         self.remember(added);
         self
     }
 
     /// Answers every method on a path that has no handler of its own.
     #[must_use]
-    pub fn any<Kind: 'static>(mut self, pattern: &str, handler: impl Handler<Kind>) -> Self {
-        let added = self.router.add(None, pattern, erase(handler));
+    pub fn any<Kind>(mut self, pattern: &str, handler: impl Handler<Kind>) -> Self {
+        let added = self.router.add(None, pattern, handler.into_any());
         self.remember(added);
         self
     }
 
     /// Answers what no route matches.
     #[must_use]
-    pub fn fallback<Kind: 'static>(mut self, handler: impl Handler<Kind>) -> Self {
-        self.router.set_fallback(erase(handler));
+    pub fn fallback<Kind>(mut self, handler: impl Handler<Kind>) -> Self {
+        self.router.set_fallback(handler.into_any());
         self
     }
 

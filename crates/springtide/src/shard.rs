@@ -2,6 +2,7 @@
 //! It takes no lock and shares nothing with other shards but mailboxes and counts.
 
 mod freeze;
+mod futures;
 mod moving;
 
 use std::cell::RefCell;
@@ -12,11 +13,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Op, Outcome, Wheel};
 
 use crate::connection::{CLOSED_TOKEN, Connection, FrozenConnection};
+use crate::executor::Bell;
 use crate::files::{FileEvent, FileReply, FileService, RootId};
 use crate::freeze::Handoff;
 use crate::listener::{Accepted, LISTENER_TOKEN, Listeners, RESUME_TOKEN};
 use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::ShardCounts;
+use crate::offload::Pool;
 use crate::peer::PeerIds;
 use crate::request::Shared;
 use crate::room::Room;
@@ -61,6 +64,7 @@ pub(crate) struct Standing {
     /// Open connections of the whole server.
     pub(crate) open: Arc<AtomicUsize>,
     pub(crate) router: Arc<Router>,
+    pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) settings: Settings,
     pub(crate) neighbours: Vec<Neighbour>,
     /// How many connections were dealt to each neighbour.
@@ -83,6 +87,10 @@ pub(crate) struct Held {
     pub(crate) connection_pages: usize,
     pub(crate) operation_pages: u64,
     pub(crate) spare_bytes: usize,
+    pub(crate) futures: usize,
+    pub(crate) spare_alarms: usize,
+    pub(crate) future_pages: usize,
+    pub(crate) timer_pages: usize,
 }
 
 impl Shard {
@@ -94,10 +102,13 @@ impl Shard {
         roots: Vec<RootId>,
     ) -> Self {
         standing.counts.run_on(engine.name());
-        let requests = Shared::new(Rc::new(RefCell::new(engine)), standing.router.clone());
+        let bell = Arc::new(Bell::new(standing.mailbox.clone()));
+        let engine = Rc::new(RefCell::new(engine));
+        let requests = Shared::new(engine, standing.router.clone(), bell);
         let Settings { limits, stage, session, .. } = &standing.settings;
         let mut room = Room::new(requests, limits.clone(), files, *stage, *session);
         room.roots = roots;
+        room.pool.clone_from(&standing.pool);
         let wheel = Wheel::new(room.now_ms);
         let (listeners, completions, due, file_events) = Default::default();
         let connections = Table::new();
@@ -156,6 +167,7 @@ impl Shard {
             self.with(place, Connection::go_on);
         }
         self.expire();
+        self.run_futures();
         self.flush();
         self.room.counts.turns_total += 1;
         self.publish();
@@ -168,13 +180,15 @@ impl Shard {
 
     fn deadline(&self) -> Option<Moment> {
         let room = &self.room;
-        if !(room.ready.is_empty() && room.dirty.is_empty() && self.due.is_empty()) {
+        let is_ready = !(room.ready.is_empty() && room.dirty.is_empty() && self.due.is_empty());
+        if is_ready || room.executor.is_busy() {
             return Some(Moment::ZERO);
         }
         // Once patience is over everything was given up: only the last operations have to end.
         let stop = self.standing.stopping.as_ref().map(|stopping| stopping.until_ms);
         let stop = stop.filter(|until_ms| *until_ms > room.now_ms);
-        let next = self.wheel.next_ms().into_iter().chain(stop).min();
+        let timer = room.requests.timers.borrow().next_ms();
+        let next = self.wheel.next_ms().into_iter().chain(stop).chain(timer).min();
         next.map(Moment::from_milliseconds)
     }
 
@@ -458,6 +472,10 @@ impl Shard {
             connection_pages: self.connections.pages_held(),
             operation_pages: self.room.requests.engine.borrow().stats().operation_pages,
             spare_bytes: self.room.spare_bytes(),
+            spare_alarms: self.room.executor.spare_alarms(),
+            futures: self.room.executor.len(),
+            future_pages: self.room.executor.pages_held(),
+            timer_pages: self.room.requests.timers.borrow().pages_held(),
         }
     }
 

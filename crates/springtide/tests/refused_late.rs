@@ -6,11 +6,12 @@ mod client;
 #[path = "common/filter.rs"]
 mod filter;
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
 use client::Client;
@@ -27,6 +28,9 @@ const PIPELINED: usize = 16;
 /// How often each client asks when no engine is refused any more.
 const ROUNDS_AFTER: usize = 20;
 const CLIENTS_PIPELINING: usize = 3;
+
+/// The ports of clients whose handler waits for ever, until its shard is frozen.
+static WAITING: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 /// What io_uring needs while it runs.
 const RING: [i64; 2] = [libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
@@ -77,6 +81,10 @@ fn start(workers: usize, errno: i32, directory: &Directory) -> Running {
             refuse(&RING, libc::EPERM)
         })
         .get("/say/{words}", |request: Request| request.param("words").into_owned())
+        .get("/wait/{port}", async |request: Request| {
+            WAITING.lock().unwrap().insert(request.param("port").parse().unwrap());
+            std::future::pending::<()>().await;
+        })
         .post("/echo", |request: Request| request.bytes().clone())
         .files("/files", Files::new(&directory.0));
     server.listen("127.0.0.1:0").unwrap().start().unwrap()
@@ -157,6 +165,21 @@ fn idle(mut client: Client, stages: &Stages) -> Client {
     client
 }
 
+/// A future cannot go along: its request is answered, and so is the one behind it.
+fn waiting(mut client: Client, stages: &Stages) -> Client {
+    let port = client.0.get_ref().local_addr().unwrap().port();
+    client.ask(&format!("/wait/{port}"));
+    client.ask("/say/behind");
+    while !WAITING.lock().unwrap().contains(&port) {
+        std::thread::yield_now();
+    }
+    stages.pass();
+    let length = client.head_with("503 Service Unavailable");
+    assert_eq!(client.bytes(length), b"Service Unavailable");
+    assert_eq!(client.reply(), b"behind");
+    client
+}
+
 /// A connection to the shard of this number.
 fn client_of(running: &Running, number: usize) -> Client {
     loop {
@@ -191,7 +214,7 @@ fn under_load(workers: usize, errno: i32) {
     let directory = Directory::new();
     let open_before = descriptors_open();
     let running = start(workers, errno, &directory);
-    let others = [uploading, downloading, idle];
+    let others = [uploading, downloading, idle, waiting];
     let waiting = CLIENTS_PIPELINING + workers * others.len() + 1;
     let stages = Stages {
         begun: Barrier::new(waiting),

@@ -2,10 +2,11 @@
 //! It never touches the socket, and decides nothing that the machine decides.
 
 mod freeze;
+mod later;
+mod otherwise;
 
 pub(crate) use freeze::FrozenHttp1;
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -18,13 +19,14 @@ use springtide_proto::http1::{
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
 use super::{Share, Source, Step, Who};
-use crate::files::{self, Asker, FileEvent, FileQuery, FileReply, FrozenAsk, StreamId};
-use crate::handler::AnyHandler;
+use crate::files::{FileEvent, FileReply, FrozenAsk, StreamId};
+use crate::handler::PlainHandler;
 use crate::limits::STREAM_LOW_BYTES;
 use crate::request::{HeadBytes, Request, RequestData, Shared};
 use crate::response::{IntoResponse, Response};
 use crate::room::Room;
-use crate::route::{Found, Router};
+use crate::route::{Answerer, Found, Router};
+use crate::table::Place;
 
 /// Room for a body is taken as the body comes, at first for this much at most.
 const BODY_FIRST_BYTES_MAX: u64 = 64 << 10;
@@ -47,6 +49,8 @@ struct Busy {
     is_asked: bool,
     /// What was withdrawn because the connection goes to another shard.
     asks: Vec<FrozenAsk>,
+    /// Exchanges that wait for a future or for the pool.
+    waiting: Vec<(Exchange, Place)>,
 }
 
 struct Reading {
@@ -104,7 +108,7 @@ impl Http1 {
                 }
                 Ok(Received::BodyEnd { consumed: length }) => {
                     consumed += length;
-                    self.body_complete(&shared, outbox, room);
+                    self.body_complete(who, &shared, outbox, room);
                 }
                 Ok(Received::Skipped { consumed: length }) => consumed += length,
                 Ok(Received::Paused) => break Step::Paused,
@@ -139,11 +143,11 @@ impl Http1 {
                 if has_body {
                     self.read_body(exchange, data, outbox);
                 } else {
-                    self.handle(handler, exchange, data, outbox, room);
+                    self.call(handler, exchange, data, who, outbox, room);
                 }
             }
             found => {
-                let reply = otherwise(&found, exchange, &data, who, room);
+                let reply = otherwise::reply(&found, exchange, &data, who, room);
                 shared.put(data);
                 if has_body {
                     self.machine.discard_body(exchange, &room.limits.http1);
@@ -177,12 +181,12 @@ impl Http1 {
     }
 
     #[inline(never)]
-    fn body_complete(&mut self, shared: &Shared, outbox: &mut Outbox, room: &mut Room) {
+    fn body_complete(&mut self, who: Who, shared: &Shared, outbox: &mut Outbox, room: &mut Room) {
         let reading = self.busy.as_mut().and_then(|busy| busy.reading.take());
         let Some(Reading { exchange, mut data, body }) = reading else { return };
         data.body = Bytes::from(body);
         if let Some(handler) = shared.router.handler_of(&data.head.method, data.route) {
-            self.handle(handler, exchange, data, outbox, room);
+            self.call(handler, exchange, data, who, outbox, room);
         } else {
             shared.put(data);
             self.answer(exchange, &mut said(StatusCode::NOT_FOUND), outbox, room);
@@ -190,11 +194,43 @@ impl Http1 {
         self.rest();
     }
 
+    #[inline]
+    fn call(
+        &mut self,
+        handler: &Answerer,
+        exchange: Exchange,
+        data: Box<RequestData>,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        match handler {
+            Answerer::Plain(handler) if !room.watch.is_on() => {
+                self.handle(handler, exchange, data, outbox, room);
+            }
+            Answerer::Plain(handler) => self.handle_watched(handler, exchange, data, outbox, room),
+            later => self.begin_later(later, exchange, data, who, outbox, room),
+        }
+    }
+
+    #[inline(never)]
+    fn handle_watched(
+        &mut self,
+        handler: &PlainHandler,
+        exchange: Exchange,
+        data: Box<RequestData>,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        let route = data.route;
+        room.watched(route, |room| self.handle(handler, exchange, data, outbox, room));
+    }
+
     /// Calls the handler; a panic in it is a 500 for this request.
     #[inline]
     fn handle(
         &mut self,
-        handler: &AnyHandler,
+        handler: &PlainHandler,
         exchange: Exchange,
         data: Box<RequestData>,
         outbox: &mut Outbox,
@@ -207,16 +243,9 @@ impl Http1 {
             (Ok(()), Some(response)) if !response.status_code().is_informational() => {
                 self.answer(exchange, response, outbox, room);
             }
-            (Ok(()), Some(response)) => {
-                // An interim status is the machine's to send, and no session can switch as yet.
-                let status = response.status_code();
-                crate::report::error(format_args!("a handler cannot answer with {status}"));
-                let mut response = said(StatusCode::INTERNAL_SERVER_ERROR);
-                self.answer(exchange, &mut response, outbox, room);
-            }
-            _ => {
-                room.counts.panics_total += 1;
-                let mut response = said(StatusCode::INTERNAL_SERVER_ERROR);
+            (called, given) => {
+                let given = given.as_ref().filter(|_| called.is_ok());
+                let mut response = failed(given, room);
                 self.answer(exchange, &mut response, outbox, room);
             }
         }
@@ -329,8 +358,9 @@ impl Http1 {
         }
     }
 
-    pub(crate) fn end_of_stream(&mut self) {
+    pub(crate) fn end_of_stream(&mut self, room: &mut Room) {
         self.machine.end_of_stream();
+        self.client_gone(room);
         if let Some(busy) = &mut self.busy
             && let Some(reading) = busy.reading.take()
         {
@@ -382,6 +412,7 @@ impl Http1 {
     }
 
     pub(crate) fn abandon(&mut self, room: &mut Room) {
+        self.client_gone(room);
         let Some(busy) = self.busy.take() else { return };
         let mut engine = room.requests.engine.borrow_mut();
         for (_, stream) in busy.streams {
@@ -396,7 +427,8 @@ impl Http1 {
     /// Gives the memory of a busy session back when it is busy no more.
     fn rest(&mut self) {
         self.busy.take_if(|busy| {
-            busy.reading.is_none() && busy.streams.is_empty() && busy.asks.is_empty()
+            let Busy { reading, streams, is_asked: _, asks, waiting } = &**busy;
+            reading.is_none() && streams.is_empty() && asks.is_empty() && waiting.is_empty()
         });
     }
 }
@@ -420,72 +452,21 @@ fn find<'router>(router: &'router Router, data: &mut RequestData) -> Found<'rout
     found
 }
 
-/// What answers where no handler does: a file, now or later, or the reason why nothing is found.
-#[inline(never)]
-fn otherwise(
-    found: &Found<'_>,
-    exchange: Exchange,
-    data: &RequestData,
-    who: Who,
-    room: &mut Room,
-) -> Option<FileReply> {
-    let response = match found {
-        Found::Files(directory) => return ask_files(*directory, exchange, data, who, room),
-        Found::Allow { value, is_options: true } => {
-            StatusCode::NO_CONTENT.into_response().header(http::header::ALLOW, (*value).clone())
+/// The reply where a handler gave none that can be sent: it panicked, or what it gave is no reply.
+#[cold]
+fn failed(given: Option<&Response>, room: &mut Room) -> Response {
+    match given {
+        // An interim status is the machine's to send, and no session can switch as yet.
+        Some(response) => {
+            let status = response.status_code();
+            crate::report::error(format_args!("a handler cannot answer with {status}"));
         }
-        Found::Allow { value, is_options: false } => {
-            said(StatusCode::METHOD_NOT_ALLOWED).header(http::header::ALLOW, (*value).clone())
-        }
-        _ => said(StatusCode::NOT_FOUND),
-    };
-    Some(FileReply::Whole(response))
+        None => room.counts.panics_total += 1,
+    }
+    said(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// A status that says its own name, for a person at the other end.
 fn said(status: StatusCode) -> Response {
     (status, status.canonical_reason().unwrap_or_default()).into_response()
-}
-
-/// The values of all fields of a name, joined by commas (RFC 9110 §5.3).
-fn joined<'a>(data: &'a RequestData, name: &'a str) -> Option<Cow<'a, [u8]>> {
-    let mut values = data.fields(name);
-    let mut joined = Cow::Borrowed(values.next()?);
-    for value in values {
-        let all = joined.to_mut();
-        all.extend_from_slice(b", ");
-        all.extend_from_slice(value);
-    }
-    Some(joined)
-}
-
-fn ask_files(
-    directory: usize,
-    exchange: Exchange,
-    data: &RequestData,
-    who: Who,
-    room: &mut Room,
-) -> Option<FileReply> {
-    let within = data.param(0).unwrap_or_default();
-    let (matches, matches_not) = (joined(data, "if-match"), joined(data, "if-none-match"));
-    let (codings, types) = (joined(data, "accept-encoding"), joined(data, "accept"));
-    let range = data.only_field("range");
-    let answered = range.filter(|value| files::is_within_limit(value));
-    room.counts.ranges_ignored_total += u64::from(range.is_some() && answered.is_none());
-    let query = FileQuery {
-        is_head: data.head.method == http::Method::HEAD,
-        path: within,
-        request_path: data.path(),
-        if_match: matches.as_deref(),
-        if_none_match: matches_not.as_deref(),
-        if_modified_since: data.only_field("if-modified-since"),
-        if_unmodified_since: data.only_field("if-unmodified-since"),
-        if_range: data.only_field("if-range"),
-        range: answered,
-        accept_encoding: codings.as_deref(),
-        accept: types.as_deref(),
-    };
-    let asker = Asker { connection: who.place.raw(), exchange };
-    let mut engine = room.requests.engine.borrow_mut();
-    room.files.request(&mut **engine, room.roots[directory], &query, asker)
 }

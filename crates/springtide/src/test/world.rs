@@ -2,14 +2,17 @@
 //! Nothing happens in a world but in turns, and no time passes unless it is told to.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use springtide_engine::simulated::{self, FaultCounts, Faults};
 use springtide_engine::{Address, Engine, EngineOptions, Error, Moment, Stats};
 
 use super::{Peer, View};
+use crate::limits::Limits;
 use crate::mailbox::{Message, Neighbour};
 use crate::metrics::{Counts, Metrics};
+use crate::offload::Pool;
 use crate::running::{Plan, set_up};
 use crate::server::Server;
 use crate::shard::Shard;
@@ -41,6 +44,7 @@ pub struct World {
     addresses: Vec<Address>,
     options: EngineOptions,
     metrics: Metrics,
+    pool: Option<Arc<Pool>>,
 }
 
 struct Seat {
@@ -55,9 +59,9 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let world = simulated::World::new(seed);
         world.hold_time(true);
-        let (shards, order, addresses, metrics) = Default::default();
+        let (shards, order, addresses, metrics, pool) = Default::default();
         let options = EngineOptions::default();
-        Self { world, seed, shards, order, addresses, options, metrics }
+        Self { world, seed, shards, order, addresses, options, metrics, pool }
     }
 
     /// The seed it was made with.
@@ -124,7 +128,9 @@ impl World {
         server.check()?;
         let workers = server.settings.workers.unwrap_or(1);
         self.metrics = server.metrics();
-        let mut plan = Plan::of(&mut server);
+        let without_threads = |limits: &Limits| Ok(Pool::without_threads(limits));
+        let mut plan = Plan::of(&mut server, without_threads)?;
+        self.pool = plan.pool();
         for number in 0..workers {
             let options = self.engine_options(number).ok_or(crate::Error::Workers(workers))?;
             let engine = Engine::simulated(&self.world, &options);
@@ -161,7 +167,7 @@ impl World {
         Peer::new(client)
     }
 
-    /// A turn of each shard, in an order by chance.
+    /// A turn of each shard, in an order by chance, and some of the work that waits for the pool.
     ///
     /// # Panics
     /// When a shard cannot go on.
@@ -174,6 +180,17 @@ impl World {
             self.turn_shard(order.swap_remove(next));
         }
         self.order = order;
+        self.work();
+    }
+
+    /// What waits for the pool is done by and by, in an order by chance.
+    fn work(&self) {
+        let Some(pool) = &self.pool else { return };
+        for _ in 0..pool.waiting() {
+            if self.world.below(2) == 0 {
+                pool.run(self.world.below(pool.waiting()));
+            }
+        }
     }
 
     /// A turn of one shard, unless it has ended. One whose engine is refused goes on over another.
@@ -228,7 +245,8 @@ impl World {
     pub fn settle(&mut self) {
         for _ in 0..ROUNDS_MAX {
             self.turn();
-            if self.world.is_quiet() {
+            let is_working = self.pool.as_ref().is_some_and(|pool| pool.waiting() > 0);
+            if self.world.is_quiet() && !is_working {
                 return;
             }
         }

@@ -2,7 +2,7 @@
 //! What is checked is what peers see; nothing here looks into a handoff.
 
 mod chance;
-mod refusal;
+pub(super) mod refusal;
 mod talk;
 
 use chance::Chance;
@@ -10,6 +10,7 @@ use refusal::Refused;
 use talk::{Talk, Work};
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use springtide_engine::simulated::{Fault, Faults};
 use springtide_engine::{Completion, Error, Memory, OpKind, Outcome};
@@ -161,7 +162,13 @@ fn exchanges_survive_a_late_refusal() {
     let mut talks: Vec<Talk> = (0..CONNECTIONS).map(|number| Talk::new(number, &stage)).collect();
     for _ in 0..20 {
         let (engine, turns_left) = (Backend::Uring.engine(None), chance.below(20));
-        stage.move_over(Box::new(Refused { engine, turns_left, busy_left: 0, change: |_| {} }));
+        stage.move_over(Box::new(Refused {
+            engine,
+            turns_left,
+            busy_left: 0,
+            change: |_| {},
+            ahead_ms: Arc::default(),
+        }));
         let mut is_refused = false;
         while !is_refused {
             talks.iter_mut().for_each(|talk| talk.act(&work, &mut chance, &stage));
@@ -184,7 +191,13 @@ fn a_refused_shard_goes_on() {
     let mut peer = stage.connect();
     assert!(stage.talk(&mut peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 100).ends_with(b"here"));
     let engine = Backend::Epoll.engine(None);
-    stage.move_over(Box::new(Refused { engine, turns_left: 1, busy_left: 0, change: |_| {} }));
+    stage.move_over(Box::new(Refused {
+        engine,
+        turns_left: 1,
+        busy_left: 0,
+        change: |_| {},
+        ahead_ms: Arc::default(),
+    }));
     stage.turn();
     stage.run_to_end(Backend::Epoll.engine(None));
 }
@@ -196,9 +209,11 @@ fn a_busy_address_is_tried_again() {
     for (busy_left, is_served) in [(0, true), (6, true), (7, false)] {
         let mut server = Server::new().get("/", || "here").listen("127.0.0.1:0").unwrap();
         let (engine, counts) = (Backend::Epoll.engine(None), server.metrics().add_shard());
+        let (change, ahead_ms) = (|_: &mut Completion| {}, Arc::default());
         let engine =
-            Box::new(Refused { engine, turns_left: usize::MAX, busy_left, change: |_| {} });
-        let set_up = crate::running::set_up(engine, Plan::of(&mut server), counts);
+            Box::new(Refused { engine, turns_left: usize::MAX, busy_left, change, ahead_ms });
+        let plan = Plan::of(&mut server, crate::offload::Pool::start).unwrap();
+        let set_up = crate::running::set_up(engine, plan, counts);
         assert_eq!(set_up.is_ok(), is_served, "busy {busy_left} times");
     }
 }
@@ -214,7 +229,13 @@ fn a_close_that_fails_is_done() {
         }
     };
     let engine = Backend::Epoll.engine(None);
-    stage.move_over(Box::new(Refused { engine, turns_left: usize::MAX, busy_left: 0, change }));
+    stage.move_over(Box::new(Refused {
+        engine,
+        turns_left: usize::MAX,
+        busy_left: 0,
+        change,
+        ahead_ms: Arc::default(),
+    }));
     let mut peer = stage.connect();
     stage.talk_to_end(&mut peer, b"GET / HTTP/1.0\r\n\r\n");
     drop(peer);

@@ -6,10 +6,13 @@ mod exchanges;
 mod fairness;
 mod files;
 mod freeze;
+mod futures;
 mod memory;
+mod offload;
 mod stage;
 mod time;
 mod transport;
+mod watch;
 
 pub(crate) use stage::{Backend, Peer, Stage};
 
@@ -32,6 +35,23 @@ macro_rules! over_all_backends {
         crate::tests::over_simulated_backends!($($name),*);
     };
 }
+/// One test per backend, of a shard that stays where it is: what waits in futures cannot be frozen.
+macro_rules! over_still_backends {
+    ($($name:ident),* $(,)?) => {
+        mod uring {
+            $(#[test] fn $name() { super::$name(crate::tests::Backend::Uring); })*
+        }
+        mod epoll {
+            $(#[test] fn $name() { super::$name(crate::tests::Backend::Epoll); })*
+        }
+        mod poll {
+            $(#[test] fn $name() { super::$name(crate::tests::Backend::Poll); })*
+        }
+        mod simulated {
+            $(#[test] fn $name() { super::$name(crate::tests::Backend::Simulated); })*
+        }
+    };
+}
 /// The same for functions that need virtual time.
 macro_rules! over_simulated_backends {
     ($($name:ident),* $(,)?) => {
@@ -45,3 +65,4 @@ macro_rules! over_simulated_backends {
 }
 pub(crate) use over_all_backends;
 pub(crate) use over_simulated_backends;
+pub(crate) use over_still_backends;

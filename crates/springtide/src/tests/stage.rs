@@ -13,8 +13,10 @@ use springtide_engine::simulated::{Client, World};
 use springtide_engine::{Address, Engine, EngineOptions, Error, Handle, Mechanism, Waker};
 
 use crate::freeze::Handoff;
+use crate::limits::Limits;
 use crate::mailbox::{Mailbox, Message};
 use crate::metrics::{Counts, Metrics};
+use crate::offload::Pool;
 use crate::peer::PeerId;
 use crate::running::{Plan, set_up};
 use crate::server::Server;
@@ -85,6 +87,8 @@ pub(crate) struct Stage {
     world: Option<World>,
     waker: Waker,
     metrics: Metrics,
+    /// That of a simulated stage, which has no threads.
+    pool: Option<Arc<Pool>>,
     pub(crate) turns: u64,
     /// The file of a Unix socket, removed in the end.
     path: Option<PathBuf>,
@@ -134,11 +138,18 @@ impl Stage {
         let engine = backend.engine(world.as_ref());
         let waker = engine.waker();
         let metrics = server.metrics();
-        let plan = Plan::of(&mut server);
+        let without_threads = |limits: &Limits| Ok(Pool::without_threads(limits));
+        let plan = match backend.is_simulated() {
+            true => Plan::of(&mut server, without_threads),
+            false => Plan::of(&mut server, Pool::start),
+        };
+        let plan = plan.unwrap();
+        let pool = plan.pool().filter(|_| backend.is_simulated());
         let (shard, mailbox, addresses) = set_up(engine, plan, metrics.add_shard()).unwrap();
         let address = addresses[0].clone();
         let shard = Some(shard);
-        Self { backend, shard, mailbox, address, world, waker, metrics, turns: 0, path: None }
+        let (turns, path) = (0, None);
+        Self { backend, shard, mailbox, address, world, waker, metrics, pool, turns, path }
     }
 
     /// One turn; it never sleeps.
@@ -146,6 +157,9 @@ impl Stage {
         self.waker.wake();
         self.shard().turn().unwrap();
         self.turns += 1;
+        if let Some(pool) = &self.pool {
+            pool.run(0);
+        }
         if let Some(next) = self.backend.next(self.turns) {
             self.move_to(next);
         }
@@ -156,6 +170,11 @@ impl Stage {
     pub(crate) fn move_to(&mut self, backend: Backend) -> u64 {
         let engine = backend.engine(self.world.as_ref());
         self.move_over(engine)
+    }
+
+    /// An engine of the same kind in the same world.
+    pub(crate) fn spare_engine(&self) -> Box<dyn Handle> {
+        self.backend.engine(self.world.as_ref())
     }
 
     pub(crate) fn move_over(&mut self, engine: Box<dyn Handle>) -> u64 {
@@ -182,6 +201,11 @@ impl Stage {
         assert!(matches!(refusal, Error::LateRefusal { .. }), "{refusal}");
         self.move_to(backend);
         true
+    }
+
+    /// Asks the shard for something, as other threads do.
+    pub(crate) fn send(&self, message: Message) {
+        self.mailbox.send(message);
     }
 
     /// Tells the shard to stop at once, and runs it as its threads do, until its engine is refused

@@ -31,11 +31,17 @@ impl Client {
 
     /// The head of a reply; how long its body is.
     pub(crate) fn head(&mut self) -> usize {
+        self.head_with("200 OK")
+    }
+
+    /// The same, of a reply with another status.
+    pub(crate) fn head_with(&mut self, status: &str) -> usize {
+        let first = format!("HTTP/1.1 {status}\r\n");
         let mut length = 0;
         for number in 0.. {
             let mut line = String::new();
             assert!(self.0.read_line(&mut line).unwrap() > 0, "the connection is lost");
-            assert!(number > 0 || line == "HTTP/1.1 200 OK\r\n", "{line:?}");
+            assert!(number > 0 || line == first, "{line:?}");
             if let Some(value) = line.strip_prefix("Content-Length: ") {
                 length = value.trim().parse().unwrap();
             }

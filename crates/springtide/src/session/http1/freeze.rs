@@ -4,6 +4,7 @@
 use springtide_proto::Outbox;
 use springtide_proto::http1::{Exchange, Frozen, Machine};
 
+use super::later::try_again;
 use super::{Busy, Http1, Reading};
 use crate::files::{Asker, FrozenAsk, FrozenStream};
 use crate::request::FrozenRequest;
@@ -21,6 +22,8 @@ pub(crate) struct FrozenHttp1 {
     streams: Vec<(Exchange, FrozenStream)>,
     /// Requests that wait for a file.
     asks: Vec<FrozenAsk>,
+    /// Requests whose futures could not be frozen: they are answered with a 503.
+    refused: Vec<Exchange>,
 }
 
 impl FrozenHttp1 {
@@ -31,10 +34,11 @@ impl FrozenHttp1 {
 
 impl Http1 {
     /// Whether everything it is made of can go to another shard: not while a file is sent that
-    /// other connections read from too.
+    /// other connections read from too, nor while a future or the pool makes a reply.
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
-        let streams = self.busy.iter().flat_map(|busy| &busy.streams);
-        streams.into_iter().all(|(_, stream)| room.files.is_sole(*stream))
+        let Some(busy) = &self.busy else { return true };
+        let mut streams = busy.streams.iter();
+        busy.waiting.is_empty() && streams.all(|(_, stream)| room.files.is_sole(*stream))
     }
 
     /// Withdraws what it waits for: an answer could be a file that others are sent too.
@@ -53,7 +57,7 @@ impl Http1 {
     /// The session as plain data; what it waited for was withdrawn.
     pub(crate) fn freeze(self, mut asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenHttp1 {
         let Self { machine, share: _, busy } = self;
-        let Busy { reading, streams, is_asked: _, asks: withdrawn } =
+        let Busy { reading, streams, is_asked: _, asks: withdrawn, waiting } =
             busy.map_or_else(Busy::default, |busy| *busy);
         asks.extend(withdrawn);
         let reading = reading.map(|Reading { exchange, mut data, body }| {
@@ -64,7 +68,9 @@ impl Http1 {
         let streams = streams
             .into_iter()
             .filter_map(|(exchange, stream)| Some((exchange, room.files.freeze_stream(stream)?)));
-        FrozenHttp1 { machine: machine.freeze(), reading, streams: streams.collect(), asks }
+        let (machine, streams) = (machine.freeze(), streams.collect());
+        let refused = waiting.into_iter().map(|(exchange, _)| exchange).collect();
+        FrozenHttp1 { machine, reading, streams, asks, refused }
     }
 
     /// The session that was frozen. It asks for the next piece of a file when it is told that
@@ -75,7 +81,7 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) -> Self {
-        let FrozenHttp1 { machine, reading, streams, asks } = frozen;
+        let FrozenHttp1 { machine, reading, streams, asks, refused } = frozen;
         let asker = |exchange| Asker { connection: who.place.raw(), exchange };
         let mut own = Self { machine: Machine::thaw(machine), share: Share::default(), busy: None };
         if let Some((exchange, request, body)) = reading {
@@ -96,6 +102,9 @@ impl Http1 {
             if let Some(reply) = reply {
                 own.file_reply(exchange, reply, outbox, room);
             }
+        }
+        for exchange in refused {
+            own.answer(exchange, &mut try_again(), outbox, room);
         }
         own
     }

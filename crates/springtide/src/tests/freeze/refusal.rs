@@ -3,6 +3,9 @@
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use springtide_engine::{
     Address, Completion, Descriptor, Error, Handle, Key, ListenOptions, Moment, Op, OpKind, Stats,
@@ -14,13 +17,15 @@ const REFUSAL: Error = Error::LateRefusal { errno: 1 };
 const EADDRINUSE: i32 = 98;
 
 /// An engine that is refused after so many turns.
-pub(super) struct Refused {
-    pub(super) engine: Box<dyn Handle>,
-    pub(super) turns_left: usize,
+pub(in crate::tests) struct Refused {
+    pub(in crate::tests) engine: Box<dyn Handle>,
+    pub(in crate::tests) turns_left: usize,
     /// How often an address that it listens on is busy before.
-    pub(super) busy_left: usize,
+    pub(in crate::tests) busy_left: usize,
     /// What becomes of each completion before.
-    pub(super) change: fn(&mut Completion),
+    pub(in crate::tests) change: fn(&mut Completion),
+    /// How far its clock goes in front of its turn, in milliseconds.
+    pub(in crate::tests) ahead_ms: Arc<AtomicU64>,
 }
 
 impl Handle for Refused {
@@ -105,6 +110,10 @@ impl Handle for Refused {
 
     fn now(&self) -> Moment {
         self.engine.now()
+    }
+
+    fn clock(&self) -> Moment {
+        self.now() + Duration::from_millis(self.ahead_ms.load(Ordering::Relaxed))
     }
 
     fn unix_seconds(&self) -> u64 {

@@ -1,0 +1,158 @@
+//! Futures of handlers: where they stand while they wait, and which are to be polled next.
+//! Nothing is polled or dropped here but in a turn; see `shard/futures.rs`.
+
+mod alarm;
+mod closed;
+mod sleep;
+mod timers;
+
+pub(crate) use alarm::{Alarm, Bell, Ring};
+pub use closed::Closed;
+pub use sleep::{Sleep, sleep};
+pub(crate) use timers::Timers;
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use springtide_proto::http1::Exchange;
+
+use crate::request::Shared;
+use crate::response::Response;
+use crate::table::{Place, Table};
+
+/// What a handler's answer is made of that is not there yet.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Response>>>;
+
+/// Alarms that are kept for the next future.
+const SPARE_MAX: usize = 256;
+
+/// The futures of a shard, and the exchanges that wait for its pool. There is one for each exchange
+/// in flight at most, which limits bound for each connection.
+pub(crate) struct Executor {
+    waiting: Table<Waiting>,
+    /// Those whose client is gone.
+    pub(crate) gone: Vec<Place>,
+    spare: Vec<Arc<Alarm>>,
+    shared: Rc<Shared>,
+}
+
+/// An exchange that has no reply yet.
+pub(crate) struct Waiting {
+    pub(crate) connection: Place,
+    pub(crate) exchange: Exchange,
+    /// Which route, to name it.
+    pub(crate) route: usize,
+    pub(crate) work: Work,
+}
+
+/// Who makes the reply.
+pub(crate) enum Work {
+    /// A future; none while it is polled.
+    Future { future: Option<Answering>, alarm: Arc<Alarm> },
+    /// The pool, which rings when it is done.
+    Away,
+}
+
+const _: () = assert!(size_of::<Waiting>() <= 56, "thousands may wait");
+
+impl Executor {
+    pub(crate) fn new(shared: Rc<Shared>) -> Self {
+        let (gone, spare) = Default::default();
+        Self { waiting: Table::new(), gone, spare, shared }
+    }
+
+    /// Whether there is nothing to do, at once or later. What is told of futures that have ended is
+    /// to be thrown away too, and their timers may have been forgotten.
+    #[inline]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.waiting.len() == 0 && !self.is_busy() && self.shared.timers.borrow().is_empty()
+    }
+
+    /// Whether there is something to do at once.
+    #[inline]
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.gone.is_empty() || self.shared.has_woken()
+    }
+
+    /// Puts a future in, which is polled in this turn or the next: `make` gets its alarm.
+    pub(crate) fn begin(
+        &mut self,
+        connection: Place,
+        exchange: Exchange,
+        route: usize,
+        make: impl FnOnce(Arc<Alarm>) -> Answering,
+    ) -> Place {
+        let mut spare = self.spare.pop();
+        let bell = &self.shared.bell;
+        let place = self.waiting.insert_with(|place| {
+            let reused = spare.as_mut().and_then(Arc::get_mut).map(|alarm| alarm.renew(place));
+            let alarm = match (reused, spare) {
+                (Some(()), Some(alarm)) => alarm,
+                _ => Arc::new(Alarm::new(place, Arc::clone(bell))),
+            };
+            let future = Some(make(Arc::clone(&alarm)));
+            Waiting { connection, exchange, route, work: Work::Future { future, alarm } }
+        });
+        self.shared.wake(place);
+        place
+    }
+
+    /// An exchange begins to wait for the pool.
+    pub(crate) fn begin_away(
+        &mut self,
+        connection: Place,
+        exchange: Exchange,
+        route: usize,
+    ) -> Place {
+        let work = Work::Away;
+        self.waiting.insert_with(|_| Waiting { connection, exchange, route, work })
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, place: Place) -> Option<&mut Waiting> {
+        self.waiting.get_mut(place)
+    }
+
+    /// Takes an exchange out; dropping what comes is running code of the application.
+    pub(crate) fn remove(&mut self, place: Place) -> Option<Waiting> {
+        self.waiting.remove(place)
+    }
+
+    /// Keeps the alarm of a future that has ended, if nobody else holds it.
+    pub(crate) fn put_alarm(&mut self, mut alarm: Arc<Alarm>) {
+        if self.spare.len() < SPARE_MAX && Arc::get_mut(&mut alarm).is_some() {
+            self.spare.push(alarm);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn spare_alarms(&self) -> usize {
+        self.spare.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn pages_held(&self) -> usize {
+        self.waiting.pages_held()
+    }
+}
+
+/// Runs code of the application that must not end anything else with a panic; none: it did panic.
+pub(crate) fn apart<T>(code: impl FnOnce() -> T) -> Option<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(code)).ok()
+}
+
+impl Drop for Executor {
+    /// The shard has ended or was frozen: what still waits is dropped, one by one.
+    fn drop(&mut self) {
+        for place in self.waiting.places() {
+            let waiting = self.waiting.remove(place);
+            apart(|| drop(waiting));
+        }
+    }
+}

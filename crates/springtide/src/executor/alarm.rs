@@ -1,0 +1,137 @@
+//! Alarms: how a future is woken, from its shard or from any other thread.
+//! An alarm never polls, and one whose future has ended wakes nothing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Wake, Waker};
+
+use crossbeam_queue::SegQueue;
+
+use crate::current;
+use crate::mailbox::Mailbox;
+use crate::response::Response;
+use crate::table::Place;
+
+/// Where other threads tell one shard what concerns its futures. It is made anew when the shard is
+/// thawed: places begin anew there, and what still rings the bell before is heard by nobody.
+///
+/// Bounded by what rings: a future once until it is polled, the pool once for each piece of work.
+pub(crate) struct Bell {
+    rings: SegQueue<Ring>,
+    mailbox: Arc<Mailbox>,
+}
+
+/// What a shard is told.
+pub(crate) enum Ring {
+    /// Poll this future.
+    Woken(Place),
+    /// The pool has an answer; none when its handler panicked.
+    Done(Place, Option<Response>),
+}
+
+impl Bell {
+    pub(crate) const fn new(mailbox: Arc<Mailbox>) -> Self {
+        Self { rings: SegQueue::new(), mailbox }
+    }
+
+    pub(crate) fn ring(&self, ring: Ring) {
+        self.rings.push(ring);
+        self.mailbox.wake();
+    }
+
+    #[inline]
+    pub(crate) fn next(&self) -> Option<Ring> {
+        self.rings.pop()
+    }
+}
+
+/// What the wakers of one future lead to.
+pub(crate) struct Alarm {
+    place: Place,
+    bell: Arc<Bell>,
+    /// It has been told of, and is to be polled.
+    is_woken: AtomicBool,
+    /// The client is gone.
+    is_gone: AtomicBool,
+    /// Who is to be told of that.
+    listeners: Mutex<Vec<Waker>>,
+}
+
+/// How many may wait for a client to go at one request: a future that asks again and again without
+/// end is not the way to wait, and the oldest of its wakers are forgotten.
+const LISTENERS_MAX: usize = 64;
+
+impl Alarm {
+    /// The alarm of a future that is to be polled.
+    pub(super) fn new(place: Place, bell: Arc<Bell>) -> Self {
+        let (is_gone, listeners) = Default::default();
+        Self { place, bell, is_woken: AtomicBool::new(true), is_gone, listeners }
+    }
+
+    /// The same for another future, as nobody else holds it.
+    pub(super) fn renew(&mut self, place: Place) {
+        self.place = place;
+        *self.is_woken.get_mut() = true;
+        *self.is_gone.get_mut() = false;
+        self.listeners.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// It is polled now: whoever wakes from here on wakes anew, and what was written before the last
+    /// wake is seen.
+    pub(crate) fn silence(&self) {
+        self.is_woken.swap(false, Ordering::AcqRel);
+    }
+
+    /// Whether it is to be polled.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.is_woken.load(Ordering::Acquire)
+    }
+
+    /// The client is gone: wakes whoever listens to that. False when it was gone before.
+    pub(crate) fn go(&self) -> bool {
+        if self.is_gone.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        let listeners = std::mem::take(&mut *self.listeners());
+        listeners.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Acquire)
+    }
+
+    /// Tells `waker` when the client goes.
+    pub(super) fn listen(&self, waker: Waker) {
+        let mut forgotten = None;
+        let mut listeners = self.listeners();
+        if !listeners.iter().any(|own| own.will_wake(&waker)) {
+            if listeners.len() == LISTENERS_MAX {
+                forgotten = Some(listeners.remove(0));
+            }
+            listeners.push(waker);
+        }
+        drop(listeners);
+        drop(forgotten);
+    }
+
+    fn listeners(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.is_woken.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match current::shard() {
+            Some(shared) if Arc::ptr_eq(&shared.bell, &self.bell) => shared.wake(self.place),
+            _ => self.bell.ring(Ring::Woken(self.place)),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! A request on its way to a thread of the pool, as plain data.
+//! It refers to nothing of its shard.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use springtide_engine::Address;
+
+use crate::request::{FrozenRequest, Request, RequestData};
+use crate::route::Router;
+
+/// A request with all that a handler can ask of it.
+pub(crate) struct Detached {
+    request: FrozenRequest,
+    body: Bytes,
+    router: Arc<Router>,
+    peer: Option<Address>,
+}
+
+impl Detached {
+    /// A copy of the head, and the body itself; the parts can be put back.
+    pub(crate) fn of(data: &mut RequestData, router: &Arc<Router>) -> Self {
+        let (request, body) = (data.freeze(), std::mem::take(&mut data.body));
+        // Later its descriptor may be another connection's.
+        Self { request, body, router: Arc::clone(router), peer: data.peer_address() }
+    }
+
+    /// The request on the thread that handles it.
+    pub(crate) fn attach(self) -> Request {
+        let Self { request, body, router, peer } = self;
+        Request::new(Box::new(RequestData::on_pool(request, body, router, peer)))
+    }
+}

@@ -1,0 +1,114 @@
+//! The pool of a server: a bounded queue of work and the threads that do it.
+//! It never blocks who gives it work, and never runs any on a shard.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use springtide_engine::spawn_thread;
+
+use crate::limits::Limits;
+
+/// A piece of work; it catches its own panics.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// The pool. Its threads end with it, each when it has done what it is at.
+pub(crate) struct Pool {
+    desk: Arc<Desk>,
+    waiting_max: usize,
+}
+
+#[derive(Default)]
+struct Desk {
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    is_closed: bool,
+}
+
+impl Pool {
+    /// A pool with its threads.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub(crate) fn start(limits: &Limits) -> io::Result<Self> {
+        let pool = Self::without_threads(limits);
+        for number in 0..limits.offload_threads.max(1) {
+            let desk = Arc::clone(&pool.desk);
+            // Nobody waits for it: its work may take longer than anyone has patience.
+            drop(spawn_thread(&format!("springtide-pool-{number}"), move || desk.work())?);
+        }
+        Ok(pool)
+    }
+
+    /// A pool whose work is done by whoever calls [`run`](Self::run).
+    pub(crate) fn without_threads(limits: &Limits) -> Self {
+        Self { desk: Arc::default(), waiting_max: limits.offload_waiting_max }
+    }
+
+    /// Takes a piece of work; false when as much waits as may.
+    pub(crate) fn take(&self, job: Job) -> bool {
+        let mut queue = self.desk.queue();
+        if queue.jobs.len() >= self.waiting_max {
+            return false;
+        }
+        queue.jobs.push_back(job);
+        drop(queue);
+        self.desk.arrived.notify_one();
+        true
+    }
+
+    /// How much waits.
+    pub(crate) fn waiting(&self) -> usize {
+        self.desk.queue().jobs.len()
+    }
+
+    /// Does one piece of what waits, here and now.
+    pub(crate) fn run(&self, number: usize) {
+        let job = self.desk.queue().jobs.remove(number);
+        if let Some(job) = job {
+            job();
+        }
+    }
+}
+
+impl Desk {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        while let Some(job) = self.next() {
+            job();
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut queue = self.queue();
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            if queue.is_closed {
+                return None;
+            }
+            queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Pool {
+    /// No shard is left that an answer could go to.
+    fn drop(&mut self) {
+        let mut queue = self.desk.queue();
+        queue.is_closed = true;
+        let jobs = std::mem::take(&mut queue.jobs);
+        drop(queue);
+        self.desk.arrived.notify_all();
+        drop(jobs);
+    }
+}

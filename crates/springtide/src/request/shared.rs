@@ -1,0 +1,120 @@
+//! What all requests of a shard share: its engine, its routes, and parts that are used again.
+//! It holds no connection and no future.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use springtide_engine::Handle;
+
+use super::{HeadBytes, Home, RequestData};
+use crate::executor::{Bell, Timers};
+use crate::handler::AwaitedHandler;
+use crate::route::Router;
+use crate::table::Place;
+
+/// What all requests of a shard share.
+pub(crate) struct Shared {
+    pub(crate) engine: SharedEngine,
+    /// Behind the shard's own count: the `Arc`'s would bounce between cores at every request.
+    pub(crate) router: Arc<Router>,
+    /// The async handlers of the router, each the shard's own.
+    pub(crate) awaited: Vec<AwaitedHandler>,
+    /// Where other threads tell of futures and offloaded work.
+    pub(crate) bell: Arc<Bell>,
+    /// Futures to be polled.
+    woken: RefCell<Vec<Place>>,
+    pub(crate) timers: RefCell<Timers>,
+    /// The parts that were put back last: mostly the next to be taken.
+    spare: Cell<Option<Box<RequestData>>>,
+    #[expect(clippy::vec_box, reason = "parts move between here and requests without a copy")]
+    pool: RefCell<Vec<Box<RequestData>>>,
+    /// How many parts may wait; none once the shard has ended.
+    pooled_max: Cell<usize>,
+}
+
+/// The shard's engine, for what the application asks of it in the middle of a turn.
+type SharedEngine = Rc<RefCell<Box<dyn Handle>>>;
+
+/// Parts that wait for the next request: most handlers answer before the next one is read.
+const POOLED_MAX: usize = 64;
+
+/// Room for so many futures that are to be polled is kept for the next turn.
+const WOKEN_MAX: usize = 1024;
+
+impl Shared {
+    pub(crate) fn new(engine: SharedEngine, router: Arc<Router>, bell: Arc<Bell>) -> Rc<Self> {
+        let timers = Timers::new(engine.borrow().now().milliseconds());
+        let (timers, pooled_max) = (RefCell::new(timers), Cell::new(POOLED_MAX));
+        let awaited = router.awaited().iter().map(|make| make()).collect();
+        let (woken, spare, pool) = Default::default();
+        Rc::new(Self { engine, router, awaited, bell, woken, timers, spare, pool, pooled_max })
+    }
+
+    /// A future is to be polled.
+    pub(crate) fn wake(&self, place: Place) {
+        self.woken.borrow_mut().push(place);
+    }
+
+    #[inline]
+    pub(crate) fn has_woken(&self) -> bool {
+        !self.woken.borrow().is_empty()
+    }
+
+    /// Takes the futures out that are to be polled.
+    pub(crate) fn take_woken(&self) -> Vec<Place> {
+        self.woken.take()
+    }
+
+    /// Gives the memory back in which they stood, unless others stand elsewhere by now.
+    pub(crate) fn put_woken(&self, emptied: Vec<Place>) {
+        let mut woken = self.woken.borrow_mut();
+        if woken.is_empty() && emptied.capacity() <= WOKEN_MAX {
+            *woken = emptied;
+        }
+    }
+
+    /// A request's parts, mostly used before.
+    #[inline]
+    pub(crate) fn take(self: &Rc<Self>) -> Box<RequestData> {
+        self.spare.take().unwrap_or_else(|| self.take_pooled())
+    }
+
+    #[inline(never)]
+    fn take_pooled(self: &Rc<Self>) -> Box<RequestData> {
+        let pooled = self.pool.borrow_mut().pop();
+        pooled.unwrap_or_else(|| Box::new(RequestData::new(Home::Shard(Rc::clone(self)))))
+    }
+
+    /// Puts parts back that no request was made of.
+    #[inline]
+    pub(crate) fn put(&self, mut data: Box<RequestData>) {
+        if self.pooled_max.get() == 0 {
+            return;
+        }
+        data.bytes = HeadBytes::None;
+        if !data.body.is_empty() {
+            data.body = Bytes::new();
+        }
+        if let Some(other) = self.spare.replace(Some(data)) {
+            self.put_pooled(other);
+        }
+    }
+
+    #[inline(never)]
+    fn put_pooled(&self, data: Box<RequestData>) {
+        let mut pool = self.pool.borrow_mut();
+        if pool.len() < self.pooled_max.get() {
+            pool.push(data);
+        }
+    }
+
+    /// Keeps no parts any more: those that wait refer back to here and would keep all of it.
+    pub(crate) fn end(&self) {
+        self.pooled_max.set(0);
+        drop(self.spare.take());
+        let waiting = self.pool.take();
+        drop(waiting);
+    }
+}

@@ -1,0 +1,147 @@
+//! The part of a turn in which futures of handlers run: woken ones are polled, each once, and those
+//! whose client is gone are dropped.
+//! The shard is not borrowed while one of them runs, so it may ask for anything but the shard.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use springtide_proto::Outbox;
+use springtide_proto::http1::Exchange;
+
+use super::Shard;
+use crate::current;
+use crate::executor::{Answering, Ring, Waiting, Work, apart};
+use crate::response::Response;
+use crate::room::Room;
+use crate::session::Session;
+use crate::session::http1::Http1;
+use crate::table::Place;
+
+impl Shard {
+    /// Runs what is to run in this turn. What is woken meanwhile runs in the next (law 9).
+    #[inline]
+    pub(super) fn run_futures(&mut self) {
+        while let Some(ring) = self.room.requests.bell.next() {
+            match ring {
+                Ring::Woken(place) => self.room.requests.wake(place),
+                Ring::Done(place, response) => self.finish(place, response),
+            }
+        }
+        if !self.room.executor.is_at_rest() {
+            self.run_some();
+        }
+    }
+
+    #[inline(never)]
+    fn run_some(&mut self) {
+        let current = current::enter(&self.room.requests);
+        self.expire_timers();
+        for place in std::mem::take(&mut self.room.executor.gone) {
+            self.client_gone(place);
+        }
+        let mut woken = self.room.requests.take_woken();
+        for place in woken.drain(..) {
+            self.poll(place);
+        }
+        self.room.requests.put_woken(woken);
+        drop(current);
+    }
+
+    fn expire_timers(&self) {
+        let mut wakers = Vec::new();
+        let shared = &self.room.requests;
+        shared.timers.borrow_mut().expire(self.room.now_ms, &mut wakers);
+        apart(|| wakers.into_iter().for_each(Waker::wake));
+    }
+
+    fn poll(&mut self, place: Place) {
+        let Some(waiting) = self.room.executor.get_mut(place) else { return };
+        let Work::Future { future, alarm } = &mut waiting.work else { return };
+        let Some(mut own) = future.take() else { return };
+        alarm.silence();
+        let waker = Waker::from(Arc::clone(alarm));
+        let mut context = Context::from_waker(&waker);
+        let route = waiting.route;
+        let polled = self.room.watched(route, |_| apart(|| own.as_mut().poll(&mut context)));
+        drop(waker);
+        match polled {
+            Some(Poll::Pending) => self.suspend(place, own),
+            ended => {
+                self.drop_future(own);
+                let response = match ended {
+                    Some(Poll::Ready(response)) => Some(response),
+                    _ => None,
+                };
+                self.finish(place, response);
+            }
+        }
+    }
+
+    /// A future waits again, unless its client has gone.
+    fn suspend(&mut self, place: Place, own: Answering) {
+        let waiting = self.room.executor.get_mut(place);
+        if let Some(Waiting { work: Work::Future { future, alarm }, .. }) = waiting
+            && !alarm.is_gone()
+        {
+            *future = Some(own);
+            return;
+        }
+        self.drop_future(own);
+        self.give_up(place);
+    }
+
+    /// The client of a future is gone. One that is to be polled has that poll still.
+    fn client_gone(&mut self, place: Place) {
+        let Some(waiting) = self.room.executor.get_mut(place) else { return };
+        let Work::Future { future, alarm } = &mut waiting.work else { return };
+        let is_new = apart(|| alarm.go()).unwrap_or(true);
+        if is_new && !alarm.is_woken() {
+            let future = future.take();
+            self.drop_future(future);
+            self.give_up(place);
+        }
+    }
+
+    fn drop_future<T>(&mut self, future: T) {
+        if apart(|| drop(future)).is_none() {
+            self.room.counts.panics_total += 1;
+        }
+    }
+
+    /// Answers an exchange, if its connection is still there.
+    fn finish(&mut self, place: Place, response: Option<Response>) {
+        let Some((connection, exchange)) = self.take_out(place) else { return };
+        self.tell_http1(connection, |session, outbox, room| {
+            session.answer_late(exchange, response, outbox, room);
+        });
+    }
+
+    /// An exchange has nobody any more who answers it.
+    fn give_up(&mut self, place: Place) {
+        self.room.counts.futures_dropped += 1;
+        let Some((connection, exchange)) = self.take_out(place) else { return };
+        self.tell_http1(connection, |session, _, _| session.give_up(exchange));
+    }
+
+    fn take_out(&mut self, place: Place) -> Option<(Place, Exchange)> {
+        let Waiting { connection, exchange, work, .. } = self.room.executor.remove(place)?;
+        if let Work::Future { alarm, .. } = work {
+            self.room.executor.put_alarm(alarm);
+        }
+        Some((connection, exchange))
+    }
+
+    fn tell_http1(
+        &mut self,
+        connection: Place,
+        what: impl FnOnce(&mut Http1, &mut Outbox, &mut Room),
+    ) {
+        self.with(connection, |connection, room| {
+            connection.tell(room, |session, outbox, room| {
+                if let Session::Http1(session) = session {
+                    what(session, outbox, room);
+                }
+            });
+        });
+    }
+}
