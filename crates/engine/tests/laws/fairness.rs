@@ -3,7 +3,7 @@
 
 use springtide_engine::{EngineOptions, Handle, Outcome};
 
-use crate::shard::{Patience, Shard, received};
+use crate::shard::Shard;
 use crate::stage::{Outside, Stage};
 
 /// Beside a flooder and a bulk uploader every small message is echoed within three turns.
