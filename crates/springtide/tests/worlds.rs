@@ -299,17 +299,23 @@ fn an_idle_connection_is_closed_in_time() {
     }
 }
 
+/// A server of two shards with a file too large for its memory, and peers that have asked nothing.
+fn six_at_a_large_file(world: &mut World) -> Vec<Peer> {
+    world.write_file("/site/large", &[b'x'; 9_000]);
+    let site = Files::new("/site").file_bytes_max(4_096);
+    let server = Server::new().files("/site", site).workers(2);
+    world.serve(server.accepting(Accepting::OneShard));
+    let peers = (0..6).map(|_| world.connect()).collect();
+    world.settle();
+    peers
+}
+
 /// Several peers ask for the same file at once, and one moves while it waits: what it is sent from
 /// is not what the others are sent from.
 #[test]
 fn who_waits_for_a_file_moves_without_it() {
     for_each_seed(300, |world| {
-        world.write_file("/site/large", &[b'x'; 9_000]);
-        let site = Files::new("/site").file_bytes_max(4_096);
-        let server = Server::new().files("/site", site).workers(2);
-        world.serve(server.accepting(Accepting::OneShard));
-        let mut peers: Vec<Peer> = (0..6).map(|_| world.connect()).collect();
-        world.settle();
+        let mut peers = six_at_a_large_file(world);
         world.set_faults(Faults::default().with(Fault::Delayed, 0.3).with(Fault::ShortRead, 0.5));
         peers.iter_mut().for_each(|peer| say(peer, "GET /site/large"));
         for _ in 0..100 {
@@ -358,12 +364,7 @@ fn the_end_of_a_stream_is_noticed_behind_a_pause() {
 #[test]
 fn a_connection_moves_whose_file_breaks() {
     for_each_seed(100, |world| {
-        world.write_file("/site/large", &[b'x'; 9_000]);
-        let site = Files::new("/site").file_bytes_max(4_096);
-        let server = Server::new().files("/site", site).workers(2);
-        world.serve(server.accepting(Accepting::OneShard));
-        let mut peers: Vec<Peer> = (0..6).map(|_| world.connect()).collect();
-        world.settle();
+        let mut peers = six_at_a_large_file(world);
         let faults = Faults::default().with(Fault::Delayed, 0.3).with(Fault::ShortRead, 0.9);
         world.set_faults(faults.with(Fault::NoDescriptors, 0.5));
         peers.iter_mut().for_each(|peer| say(peer, "GET /site/large"));

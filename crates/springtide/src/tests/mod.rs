@@ -16,9 +16,8 @@ mod watch;
 
 pub(crate) use stage::{Backend, Peer, Stage};
 
-/// Makes one test per backend of a function that takes one, and one of a shard that is frozen and
-/// thawed all the time.
-macro_rules! over_all_backends {
+/// Makes one test per mechanism of the system of a function that takes a backend.
+macro_rules! over_system_backends {
     ($($name:ident),* $(,)?) => {
         mod uring {
             $(#[test] fn $name() { super::$name(crate::tests::Backend::Uring); })*
@@ -29,6 +28,13 @@ macro_rules! over_all_backends {
         mod poll {
             $(#[test] fn $name() { super::$name(crate::tests::Backend::Poll); })*
         }
+    };
+}
+/// Makes one test per backend of a function that takes one, and one of a shard that is frozen and
+/// thawed all the time.
+macro_rules! over_all_backends {
+    ($($name:ident),* $(,)?) => {
+        crate::tests::over_system_backends!($($name),*);
         mod moving {
             $(#[test] fn $name() { super::$name(crate::tests::Backend::Moving); })*
         }
@@ -38,15 +44,7 @@ macro_rules! over_all_backends {
 /// One test per backend, of a shard that stays where it is: what waits in futures cannot be frozen.
 macro_rules! over_still_backends {
     ($($name:ident),* $(,)?) => {
-        mod uring {
-            $(#[test] fn $name() { super::$name(crate::tests::Backend::Uring); })*
-        }
-        mod epoll {
-            $(#[test] fn $name() { super::$name(crate::tests::Backend::Epoll); })*
-        }
-        mod poll {
-            $(#[test] fn $name() { super::$name(crate::tests::Backend::Poll); })*
-        }
+        crate::tests::over_system_backends!($($name),*);
         mod simulated {
             $(#[test] fn $name() { super::$name(crate::tests::Backend::Simulated); })*
         }
@@ -66,3 +64,4 @@ macro_rules! over_simulated_backends {
 pub(crate) use over_all_backends;
 pub(crate) use over_simulated_backends;
 pub(crate) use over_still_backends;
+pub(crate) use over_system_backends;
