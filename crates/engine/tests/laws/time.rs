@@ -63,3 +63,31 @@ pub(crate) fn a_waker_ends_a_wait<S: Stage>(stage: &S) {
     shard.engine.waker().wake();
     shard.engine.turn(None, &mut Vec::new()).unwrap();
 }
+
+/// A wait without a deadline ends when timeouts come, also those that are sooner than what was
+/// waited for before, and again after one has come.
+pub(crate) fn a_wait_ends_with_far_timeouts<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    let _watchdog = Watchdog::over("a wait ends with far timeouts");
+    let start = shard.engine.now();
+    let mut expired = Vec::new();
+    let mut completions = Vec::new();
+    for round in [[200, 90, 30], [400, 300, 260]] {
+        for ms in round {
+            shard.engine.submit(Op::Timeout { at: start + Duration::from_millis(ms) }, ms);
+            // It waits for nothing, but what is due is told to the system already.
+            shard.engine.waker().wake();
+            shard.engine.turn(None, &mut completions).unwrap();
+        }
+        while shard.engine.in_flight() > 0 {
+            shard.engine.turn(None, &mut completions).unwrap();
+            let passed = shard.engine.now().since(start);
+            for completion in completions.drain(..) {
+                assert!(matches!(completion.outcome, Outcome::Expired));
+                assert!(passed >= Duration::from_millis(completion.token));
+                expired.push(completion.token);
+            }
+        }
+    }
+    assert_eq!(expired, [30, 90, 200, 260, 300, 400]);
+}
