@@ -73,6 +73,9 @@ impl Mailbox {
 
     #[inline]
     pub(crate) fn next(&self) -> Option<Message> {
+        if self.queue.is_empty() {
+            return None;
+        }
         self.queue.pop()
     }
 }
