@@ -345,6 +345,7 @@ impl Chunks {
         mut back: impl FnMut(u16, Option<Buffer>),
         over: &mut Vec<Key>,
     ) {
+        // Asking an empty queue to pop costs a fence.
         while !self.shelf.port.queue.is_empty()
             && let Some(buffer) = self.shelf.port.queue.pop()
         {

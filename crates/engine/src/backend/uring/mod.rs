@@ -125,6 +125,18 @@ impl Uring {
             &mut self.over_budget,
         );
         buffers.refill(&mut ledger.chunks);
+        if !self.over_budget.is_empty() {
+            self.pause(ledger);
+        }
+        if !self.starved.is_empty() && self.buffers.available() > 0 {
+            for key in std::mem::take(&mut self.starved) {
+                self.submit(ledger, key);
+            }
+        }
+    }
+
+    /// Receives that hold more than they may end; they begin again when there is room.
+    fn pause(&mut self, ledger: &mut Ledger) {
         for key in std::mem::take(&mut self.over_budget) {
             if let Some(slot) = ledger.slots.get(key)
                 && !slot.marks.cancelled
@@ -132,11 +144,6 @@ impl Uring {
                 slot.marks.cancelled = true;
                 slot.marks.over_budget = true;
                 self.cancel(ledger, key);
-            }
-        }
-        if self.buffers.available() > 0 {
-            for key in std::mem::take(&mut self.starved) {
-                self.submit(ledger, key);
             }
         }
     }
@@ -291,8 +298,12 @@ impl Backend for Uring {
 
     fn turn(&mut self, ledger: &mut Ledger, until: Until) -> Result<(), Error> {
         self.settle(ledger);
-        self.receive_on(ledger);
-        self.flush(ledger);
+        if !self.ended_early.is_empty() {
+            self.receive_on(ledger);
+        }
+        if !self.sends.is_empty() {
+            self.flush(ledger);
+        }
         let Some(until) = self.pace.until(ledger, until) else { return Ok(()) };
         let short = !self.starved.is_empty() && ledger.chunks.await_buffers();
         match self.wait(if short { Until::Now } else { until }) {
