@@ -345,7 +345,10 @@ impl Chunks {
         mut back: impl FnMut(u16, Option<Buffer>),
         over: &mut Vec<Key>,
     ) {
-        while let Some(buffer) = self.shelf.port.queue.pop() {
+        // Asking an empty queue to pop costs a fence.
+        while !self.shelf.port.queue.is_empty()
+            && let Some(buffer) = self.shelf.port.queue.pop()
+        {
             self.shelf.given_away.set(self.shelf.given_away.get() - 1);
             self.put(buffer);
         }

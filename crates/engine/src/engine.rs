@@ -263,9 +263,16 @@ impl Engine {
         self.wheel.schedule(index, milliseconds_up(at));
     }
 
+    #[inline]
     fn expire(&mut self) {
+        self.wheel.expire(self.now.milliseconds(), &mut self.due);
+        if !self.due.is_empty() {
+            self.end_due();
+        }
+    }
+
+    fn end_due(&mut self) {
         let mut due = std::mem::take(&mut self.due);
-        self.wheel.expire(self.now.milliseconds(), &mut due);
         for index in due.drain(..) {
             let key = self.timeouts[index as usize];
             let Some(slot) = self.ledger.slots.get(key) else { continue };

@@ -17,6 +17,7 @@ const LEVELS: u32 = 5;
 const HEADS: u32 = LEVELS * SLOTS;
 /// The furthest ahead a deadline is filed, in ticks (12 days); later ones are reported then.
 const AHEAD_MAX: u64 = (SLOTS as u64 - 1) << (DIGIT_BITS * (LEVELS - 1));
+const NEVER: u64 = u64::MAX;
 
 #[derive(Clone, Copy)]
 struct Link {
@@ -43,14 +44,20 @@ pub struct Wheel {
     links: Sheet<Link>,
     occupied: [u64; LEVELS as usize],
     now_ms: u64,
+    /// When something will be reported next; [`NEVER`] when nothing will.
+    next_ms: u64,
 }
 
 impl Wheel {
     /// A wheel that stands at `now_ms`.
     #[must_use]
     pub fn new(now_ms: u64) -> Self {
-        let mut wheel =
-            Self { links: Sheet::new(alone(0)), occupied: [0; LEVELS as usize], now_ms };
+        let mut wheel = Self {
+            links: Sheet::new(alone(0)),
+            occupied: [0; LEVELS as usize],
+            now_ms,
+            next_ms: NEVER,
+        };
         wheel.grow(HEADS);
         wheel
     }
@@ -71,6 +78,9 @@ impl Wheel {
         self.links[link as usize] = Link { previous: last, next: head };
         self.links[last as usize].next = link;
         self.links[head as usize].previous = link;
+        // A slot of a higher level is reported when its first tick is reached.
+        let start = at >> (level * DIGIT_BITS) << (level * DIGIT_BITS);
+        self.next_ms = self.next_ms.min(start);
     }
 
     /// Takes `index` out, if it is in.
@@ -86,18 +96,33 @@ impl Wheel {
         self.links[link as usize] = Link { previous: link, next: link };
         if previous == next && previous < HEADS {
             self.occupied[(previous / SLOTS) as usize] &= !(1 << (previous % SLOTS));
+            self.look_ahead();
         }
     }
 
     /// The millisecond at which something will be reported next.
     #[must_use]
-    pub fn next_ms(&self) -> Option<u64> {
-        (0..LEVELS).filter_map(|level| self.next_of_level(level)).min()
+    pub const fn next_ms(&self) -> Option<u64> {
+        if self.next_ms == NEVER { None } else { Some(self.next_ms) }
+    }
+
+    fn look_ahead(&mut self) {
+        let next = (0..LEVELS).filter_map(|level| self.next_of_level(level)).min();
+        self.next_ms = next.unwrap_or(NEVER);
     }
 
     /// Moves on to `now_ms` and takes out everything whose slot was reached.
+    #[inline]
     pub fn expire(&mut self, now_ms: u64, due: &mut Vec<u32>) {
-        while let Some(next) = self.next_ms().filter(|next| *next <= now_ms) {
+        if self.next_ms <= now_ms {
+            self.report(now_ms, due);
+        }
+        self.now_ms = self.now_ms.max(now_ms);
+    }
+
+    fn report(&mut self, now_ms: u64, due: &mut Vec<u32>) {
+        while self.next_ms <= now_ms {
+            let next = self.next_ms;
             self.now_ms = next;
             for level in 0..LEVELS {
                 let slot = digit(next, level);
@@ -106,8 +131,8 @@ impl Wheel {
                 }
                 self.take_list(level * SLOTS + slot, due);
             }
+            self.look_ahead();
         }
-        self.now_ms = self.now_ms.max(now_ms);
     }
 
     fn take_list(&mut self, head: u32, due: &mut Vec<u32>) {

@@ -163,8 +163,8 @@ impl Shard {
             self.complete(completion)?;
         }
         self.completions = completions;
-        for place in std::mem::take(&mut self.room.ready) {
-            self.with(place, Connection::go_on);
+        if !self.room.ready.is_empty() {
+            self.go_on();
         }
         self.expire();
         self.run_futures();
@@ -176,6 +176,13 @@ impl Shard {
             self.room.files.close(&mut **engine);
         }
         Ok(!self.is_over())
+    }
+
+    /// Connections that had more to do when their turn was over.
+    fn go_on(&mut self) {
+        for place in std::mem::take(&mut self.room.ready) {
+            self.with(place, Connection::go_on);
+        }
     }
 
     fn deadline(&self) -> Option<Moment> {
@@ -350,9 +357,23 @@ impl Shard {
         }
     }
 
+    #[inline]
     fn expire(&mut self) {
+        self.wheel.expire(self.room.now_ms, &mut self.due);
+        if !self.due.is_empty() {
+            self.ask_due();
+        }
+        if let Some(stopping) = &self.standing.stopping
+            && self.room.now_ms >= stopping.until_ms
+        {
+            for place in self.connections.places() {
+                self.with(place, Connection::give_up);
+            }
+        }
+    }
+
+    fn ask_due(&mut self) {
         let mut due = std::mem::take(&mut self.due);
-        self.wheel.expire(self.room.now_ms, &mut due);
         for index in due.drain(..) {
             if let Some(place) = self.connections.place_of(index) {
                 self.with(place, Connection::on_due);
@@ -360,16 +381,6 @@ impl Shard {
             }
         }
         self.due = due;
-        let patience_is_over = self
-            .standing
-            .stopping
-            .as_ref()
-            .is_some_and(|stopping| self.room.now_ms >= stopping.until_ms);
-        if patience_is_over {
-            for place in self.connections.places() {
-                self.with(place, Connection::give_up);
-            }
-        }
     }
 
     /// The end of the turn: one send per connection that has something to send.

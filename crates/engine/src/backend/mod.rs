@@ -15,6 +15,7 @@ use crate::system;
 pub(crate) use crate::system::Work;
 use crate::wake::Waker;
 
+mod alarm;
 pub(crate) mod readiness;
 pub mod simulated;
 pub(crate) mod uring;

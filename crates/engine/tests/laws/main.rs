@@ -132,7 +132,8 @@ laws! {
             a_cancelled_read_keeps_its_memory;
         time:
             timeouts_come_in_order
-            a_waker_ends_a_wait;
+            a_waker_ends_a_wait
+            a_wait_ends_with_far_timeouts;
     }
     alone {
         operations:

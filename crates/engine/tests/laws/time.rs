@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use springtide_engine::{Handle, Key, Op, OpKind, Outcome};
+use springtide_engine::{Completion, Handle, Key, Op, OpKind, Outcome};
 
 use crate::shard::{Patience, Random, Shard, Watchdog, assert_cancelled};
 use crate::stage::Stage;
@@ -62,4 +62,42 @@ pub(crate) fn a_waker_ends_a_wait<S: Stage>(stage: &S) {
     }
     shard.engine.waker().wake();
     shard.engine.turn(None, &mut Vec::new()).unwrap();
+}
+
+/// A wait without a deadline ends when timeouts come, also those that are sooner than what was
+/// waited for before, and again after one has come.
+pub(crate) fn a_wait_ends_with_far_timeouts<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    let _watchdog = Watchdog::over("a wait ends with far timeouts");
+    let start = shard.engine.now();
+    let mut expired = Vec::new();
+    let mut turn = |shard: &mut Shard| {
+        let mut completions = Vec::new();
+        shard.engine.turn(None, &mut completions).unwrap();
+        let passed = shard.engine.now().since(start);
+        for Completion { token: ms, outcome, .. } in completions {
+            if matches!(outcome, Outcome::Expired) {
+                assert!(passed >= Duration::from_millis(ms), "{ms} ms came after {passed:?}");
+                expired.push(ms);
+            }
+        }
+    };
+    for round in [[90, 60, 30], [400, 380, 350]] {
+        // If the first one ended the waits they would last for an hour.
+        let keys = [3_600_000].into_iter().chain(round).map(|ms| {
+            let at = start + Duration::from_millis(ms);
+            let key = shard.engine.submit(Op::Timeout { at }, ms);
+            // It waits for nothing, but what is due is told to the system already.
+            shard.engine.waker().wake();
+            turn(&mut shard);
+            key
+        });
+        let keys: Vec<Key> = keys.collect();
+        while shard.engine.in_flight() > 1 {
+            turn(&mut shard);
+        }
+        shard.engine.cancel(keys[0]);
+        turn(&mut shard);
+    }
+    assert_eq!(expired, [30, 60, 90, 350, 380, 400]);
 }

@@ -41,7 +41,8 @@ impl Bell {
 
     #[inline]
     pub(crate) fn next(&self) -> Option<Ring> {
-        self.rings.pop()
+        // Asking an empty queue to pop costs a fence.
+        if self.rings.is_empty() { None } else { self.rings.pop() }
     }
 }
 

@@ -170,9 +170,9 @@ impl Readiness {
             until = Until::Now;
         }
         let sleeps = until != Until::Now && self.waker.signal().prepare_sleep();
-        let timeout = if sleeps { until.timeout() } else { Until::Now.timeout() };
         self.counts.enters += 1;
-        let waited = self.selector.wait(timeout, &mut self.ready);
+        let until = if sleeps { until } else { Until::Now };
+        let waited = self.selector.wait(until, &mut self.ready);
         self.waker.signal().awake();
         match waited {
             Ok(()) | Err(system::EINTR) => Ok(()),

@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use io_uring::{opcode, types};
 
+use super::alarm::Alarm;
 use super::{Backend, Pace, Until, send_directly, sent};
+use crate::clock::Moment;
 use crate::error::{Error, OpKind};
 use crate::ledger::{COMPLETIONS_MAX, Ledger};
 use crate::op::Descriptor;
@@ -37,6 +39,10 @@ use spin::Spin;
 const WAKE: u64 = u64::MAX - 1;
 /// The completion of a cancel, which says nothing that its operation does not say itself.
 const CANCEL: u64 = u64::MAX - 2;
+/// The completion of the alarm.
+const ALARM: u64 = u64::MAX - 3;
+/// The completion of the alarm's move to a sooner moment.
+const ALARM_MOVED: u64 = u64::MAX - 4;
 /// The most sends of a turn that are made directly.
 const DIRECT_SENDS_MAX: usize = 2;
 
@@ -49,6 +55,9 @@ pub(crate) struct Uring {
     woken: Box<u64>,
     wake_armed: bool,
     waker: Waker,
+    alarm: Alarm,
+    /// When the alarm is due, as the kernel reads it in the enter that sets it.
+    alarm_at: Box<types::Timespec>,
     /// Sends of this turn.
     sends: Vec<Key>,
     /// An accept is among what the next enter submits.
@@ -78,6 +87,8 @@ impl Uring {
             event,
             woken: Box::new(0),
             wake_armed: false,
+            alarm: Alarm::default(),
+            alarm_at: Box::default(),
             sends: Vec::new(),
             accept_queued: false,
             starved: Vec::new(),
@@ -114,6 +125,18 @@ impl Uring {
             &mut self.over_budget,
         );
         buffers.refill(&mut ledger.chunks);
+        if !self.over_budget.is_empty() {
+            self.pause(ledger);
+        }
+        if !self.starved.is_empty() && self.buffers.available() > 0 {
+            for key in std::mem::take(&mut self.starved) {
+                self.submit(ledger, key);
+            }
+        }
+    }
+
+    /// Receives that hold more than they may end; they begin again when there is room.
+    fn pause(&mut self, ledger: &mut Ledger) {
         for key in std::mem::take(&mut self.over_budget) {
             if let Some(slot) = ledger.slots.get(key)
                 && !slot.marks.cancelled
@@ -121,11 +144,6 @@ impl Uring {
                 slot.marks.cancelled = true;
                 slot.marks.over_budget = true;
                 self.cancel(ledger, key);
-            }
-        }
-        if self.buffers.available() > 0 {
-            for key in std::mem::take(&mut self.starved) {
-                self.submit(ledger, key);
             }
         }
     }
@@ -177,7 +195,7 @@ impl Uring {
             return self.enter(0, None);
         }
         self.arm_wake();
-        let timeout = until.timeout();
+        let timeout = if self.alarm_ends(until) { None } else { until.timeout() };
         let began = if self.spin.window_ns > 0 { system::monotonic_ns() } else { 0 };
         let awake = timeout.is_some_and(|timeout| timeout.is_zero())
             || self.spun(began, timeout)?
@@ -188,6 +206,37 @@ impl Uring {
             self.spin.learn(system::monotonic_ns() - began);
         }
         entered
+    }
+
+    /// Whether the alarm ends a wait in time, so that the wait need not name its end.
+    fn alarm_ends(&mut self, until: Until) -> bool {
+        let Until::Moment(at) = until else { return false };
+        let (ring, memory) = (&mut self.ring, &mut self.alarm_at);
+        self.alarm.ends_by(at, |at, is_set| {
+            **memory = timespec(at);
+            let (time, absolute) = (&raw const **memory, types::TimeoutFlags::ABS);
+            let entry = if is_set {
+                let sooner = opcode::TimeoutUpdate::new(ALARM, time).flags(absolute);
+                sooner.build().user_data(ALARM_MOVED)
+            } else {
+                opcode::Timeout::new(time).flags(absolute).build().user_data(ALARM)
+            };
+            // SAFETY: the boxed time lives as long as the ring, which is entered next: the kernel
+            // reads it then, and not again.
+            unsafe { ring.push(&entry) };
+            true
+        })
+    }
+
+    fn alarm_rang(&mut self, result: i32) {
+        if -result == system::ETIME { self.alarm.rang() } else { self.alarm.refuse() }
+    }
+
+    /// One that rings before it has heard of its move says so by itself.
+    fn alarm_moved(&mut self, result: i32) {
+        if !matches!(-result, 0 | system::ENOENT | system::EALREADY) {
+            self.alarm.refuse();
+        }
     }
 
     fn enter(&mut self, want: u32, timeout: Option<Duration>) -> Result<(), Error> {
@@ -214,6 +263,8 @@ impl Uring {
             match answer.number {
                 WAKE => self.wake_armed = false,
                 CANCEL => {}
+                ALARM => self.alarm_rang(answer.result),
+                ALARM_MOVED => self.alarm_moved(answer.result),
                 raw => self.completed(ledger, Key::from_raw(raw), answer),
             }
         }
@@ -247,8 +298,12 @@ impl Backend for Uring {
 
     fn turn(&mut self, ledger: &mut Ledger, until: Until) -> Result<(), Error> {
         self.settle(ledger);
-        self.receive_on(ledger);
-        self.flush(ledger);
+        if !self.ended_early.is_empty() {
+            self.receive_on(ledger);
+        }
+        if !self.sends.is_empty() {
+            self.flush(ledger);
+        }
         let Some(until) = self.pace.until(ledger, until) else { return Ok(()) };
         let short = !self.starved.is_empty() && ledger.chunks.await_buffers();
         match self.wait(if short { Until::Now } else { until }) {
@@ -275,6 +330,11 @@ impl Backend for Uring {
     fn close_now(&mut self, descriptor: Descriptor) {
         system::close(descriptor.number());
     }
+}
+
+/// A moment as the kernel reads it.
+fn timespec(at: Moment) -> types::Timespec {
+    Duration::from_nanos(at.nanoseconds()).into()
 }
 
 /// Leaves memory to the kernel for ever: nobody can tell when it is done with it. The leak check

@@ -166,27 +166,22 @@ impl Ring {
         let to_submit = self.ring.submission().len();
         let mut argument = GetEventsArgument::default();
         let time;
+        let (mut flags, mut size) = (flags, 0);
         if let Some(timeout) = timeout {
             time = io_uring::types::Timespec::from(timeout);
             argument.timeout = (&raw const time).addr() as u64;
+            (flags, size) = (flags | ENTER_EXT_ARG, size_of::<GetEventsArgument>());
         }
         let (fd, flags) = match self.registered {
-            Some(number) => (number.cast_signed(), flags | ENTER_EXT_ARG | ENTER_REGISTERED_RING),
-            None => (self.ring.as_raw_fd(), flags | ENTER_EXT_ARG),
+            Some(number) => (number.cast_signed(), flags | ENTER_REGISTERED_RING),
+            None => (self.ring.as_raw_fd(), flags),
         };
+        let argument = if size > 0 { &raw const argument } else { std::ptr::null() };
         self.enters += 1;
         // SAFETY: the argument and the time it points to outlive the call; what the entries point
         // to was vouched for when they were pushed.
         let returned = unsafe {
-            libc::syscall(
-                libc::SYS_io_uring_enter,
-                fd,
-                to_submit,
-                want,
-                flags,
-                &raw const argument,
-                size_of::<GetEventsArgument>(),
-            )
+            libc::syscall(libc::SYS_io_uring_enter, fd, to_submit, want, flags, argument, size)
         };
         if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }

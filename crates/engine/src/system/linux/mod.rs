@@ -5,6 +5,7 @@ mod beneath;
 mod files;
 mod memory;
 mod sockets;
+mod timer;
 mod work;
 
 use std::io;
@@ -17,6 +18,7 @@ pub(crate) use files::*;
 pub(crate) use libc::pollfd as PollEntry;
 pub(crate) use memory::*;
 pub(crate) use sockets::*;
+pub(crate) use timer::Timer;
 pub(crate) use work::Work;
 
 pub(crate) const EIO: i32 = libc::EIO;
@@ -26,6 +28,8 @@ pub(crate) const EAGAIN: i32 = libc::EAGAIN;
 pub(crate) const EBADR: i32 = libc::EBADR;
 pub(crate) const ENOBUFS: i32 = libc::ENOBUFS;
 pub(crate) const EINTR: i32 = libc::EINTR;
+pub(crate) const ETIME: i32 = libc::ETIME;
+pub(crate) const EALREADY: i32 = libc::EALREADY;
 pub(crate) const EADDRINUSE: i32 = libc::EADDRINUSE;
 pub(crate) const EINPROGRESS: i32 = libc::EINPROGRESS;
 pub(crate) const EPIPE: i32 = libc::EPIPE;

@@ -3,17 +3,22 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::time::Duration;
 
 use super::{Interest, Ready, Selector};
+use crate::backend::Until;
+use crate::backend::alarm::Alarm;
+use crate::clock::Moment;
 use crate::error::Error;
 use crate::ledger::COMPLETIONS_MAX;
-use crate::system;
+use crate::system::{self, Timer};
 
 /// With the sends of the turn, what a turn delivers when each event gives one completion.
 const EVENTS_MAX: usize = COMPLETIONS_MAX / 2;
+const ALARM_EVENTS: u32 = bits(libc::EPOLLIN) | libc::EPOLLET.cast_unsigned();
 const READABLE: u32 = bits(libc::EPOLLIN | libc::EPOLLRDHUP);
 const WRITABLE: u32 = bits(libc::EPOLLOUT);
+/// What an event of the alarm's timer says: no descriptor is this number.
+const ALARM: u64 = u64::MAX;
 const FAILED: u32 = bits(libc::EPOLLERR | libc::EPOLLHUP);
 
 /// Flags that C has as a signed number.
@@ -26,6 +31,8 @@ const fn bits(flags: i32) -> u32 {
 pub(crate) struct Epoll {
     epoll: OwnedFd,
     events: Vec<libc::epoll_event>,
+    alarm: Alarm,
+    timer: Option<Timer>,
 }
 
 impl Epoll {
@@ -37,8 +44,37 @@ impl Epoll {
         }
         // SAFETY: the descriptor is fresh and ours.
         let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Self { epoll, events: vec![libc::epoll_event { events: 0, u64: 0 }; EVENTS_MAX] })
+        let events = vec![libc::epoll_event { events: 0, u64: 0 }; EVENTS_MAX];
+        Ok(Self { epoll, events, alarm: Alarm::default(), timer: None })
     }
+
+    /// How many milliseconds a wait may take: -1 for ever, also when the alarm ends it in time.
+    fn timeout(&mut self, until: Until) -> i32 {
+        if let Until::Moment(at) = until {
+            let (epoll, timer) = (&self.epoll, &mut self.timer);
+            if self.alarm.ends_by(at, |at, _| set(epoll, timer, at).is_ok()) {
+                return -1;
+            }
+        }
+        system::milliseconds_up(until.timeout())
+    }
+}
+
+/// Sets the alarm's timer, which is made and watched when it is first needed. Told once each time it
+/// rings, it need not be read.
+fn set(epoll: &OwnedFd, timer: &mut Option<Timer>, at: Moment) -> std::io::Result<()> {
+    if let Some(timer) = timer {
+        return timer.set(at);
+    }
+    let made = Timer::new()?;
+    made.set(at)?;
+    let mut event = libc::epoll_event { events: ALARM_EVENTS, u64: ALARM };
+    let (epoll, fd) = (epoll.as_raw_fd(), made.descriptor());
+    // SAFETY: the event is valid for reads and outlives the call.
+    let added = unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &raw mut event) };
+    system::check(added as isize).map_err(std::io::Error::from_raw_os_error)?;
+    *timer = Some(made);
+    Ok(())
 }
 
 impl Selector for Epoll {
@@ -71,8 +107,8 @@ impl Selector for Epoll {
     /// Closing makes the kernel forget.
     fn closing(&mut self, _: i32) {}
 
-    fn wait(&mut self, timeout: Option<Duration>, ready: &mut VecDeque<Ready>) -> Result<(), i32> {
-        let milliseconds = system::milliseconds_up(timeout);
+    fn wait(&mut self, until: Until, ready: &mut VecDeque<Ready>) -> Result<(), i32> {
+        let milliseconds = self.timeout(until);
         let (epoll, events) = (self.epoll.as_raw_fd(), self.events.as_mut_ptr());
         let no_signals = std::ptr::null::<libc::sigset_t>();
         // SAFETY: the events are valid for writes of EVENTS_MAX elements and outlive the call.
@@ -84,6 +120,10 @@ impl Selector for Epoll {
             let events = event.events;
             let failed = events & FAILED != 0;
             let number = event.u64;
+            if number == ALARM {
+                self.alarm.rang();
+                continue;
+            }
             ready.push_back(Ready {
                 fd: i32::try_from(number).expect("only descriptors were registered"),
                 readable: failed || events & READABLE != 0,

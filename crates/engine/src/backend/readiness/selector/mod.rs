@@ -2,7 +2,8 @@
 //! A selector knows descriptors and interests; it reads, writes and owns none of them.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+
+use crate::backend::Until;
 
 pub(crate) mod epoll;
 pub(crate) mod poll;
@@ -39,6 +40,6 @@ pub(crate) trait Selector {
     /// A descriptor is about to be closed: it is not to be told of any more.
     fn closing(&mut self, fd: i32);
 
-    /// Waits until something is ready, at most for `timeout`, and lists it.
-    fn wait(&mut self, timeout: Option<Duration>, ready: &mut VecDeque<Ready>) -> Result<(), i32>;
+    /// Waits until something is ready, at most `until` then, and lists it.
+    fn wait(&mut self, until: Until, ready: &mut VecDeque<Ready>) -> Result<(), i32>;
 }

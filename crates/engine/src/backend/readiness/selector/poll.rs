@@ -2,9 +2,9 @@
 //! Its cost grows with what is watched, not with what is ready; nothing here allocates in a wait.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use super::{Interest, Ready, Selector};
+use crate::backend::Until;
 use crate::system::{self, PollEntry};
 
 /// No place among the entries.
@@ -72,8 +72,8 @@ impl Selector for Poll {
         }
     }
 
-    fn wait(&mut self, timeout: Option<Duration>, ready: &mut VecDeque<Ready>) -> Result<(), i32> {
-        let mut left = system::poll(&mut self.entries, timeout)?;
+    fn wait(&mut self, until: Until, ready: &mut VecDeque<Ready>) -> Result<(), i32> {
+        let mut left = system::poll(&mut self.entries, until.timeout())?;
         for entry in &self.entries {
             if left == 0 {
                 break;
