@@ -84,8 +84,11 @@ pub(crate) const BYTES_PER_TURN_MAX: usize = 128 << 10;
 /// The most bytes of one send: what a connection holds beside what waits, and for how long one
 /// connection is copied from at a time. With less, a file of 1 MB costs more than the mark allows.
 pub(crate) const SEND_BYTES_MAX: usize = 1 << 20;
-/// Below this many bytes waiting to be sent, the next piece of a streamed file is read.
+/// Below this many bytes waiting to be sent, the next piece of a streamed file is
+/// read, and the producer of a body goes on.
 pub(crate) const STREAM_LOW_BYTES: usize = 256 << 10;
+/// So much of a body that is produced may wait behind the replies before it.
+pub(crate) const STREAM_BEHIND_BYTES: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -202,6 +202,13 @@ impl Machine {
         }
     }
 
+    /// Whether a reply of this status would have its body sent, to this exchange and now: not to
+    /// `HEAD`, not behind a cut, and not when the status has none.
+    #[must_use]
+    pub fn awaits_body(&self, exchange: Exchange, status: StatusCode) -> bool {
+        encode::has_body(exchange, status) && self.awaits_reply(exchange)
+    }
+
     /// How many bytes are held for exchanges whose turn has not come.
     #[must_use]
     pub fn held_bytes(&self) -> usize {

@@ -10,6 +10,7 @@ mod futures;
 mod memory;
 mod offload;
 mod stage;
+mod streams;
 mod time;
 mod transport;
 mod watch;

@@ -4,7 +4,6 @@
 use springtide_proto::Outbox;
 use springtide_proto::http1::{Exchange, Frozen, Machine};
 
-use super::later::try_again;
 use super::{Busy, Http1, Reading};
 use crate::files::{Asker, FrozenAsk, FrozenStream};
 use crate::request::FrozenRequest;
@@ -22,7 +21,8 @@ pub(crate) struct FrozenHttp1 {
     streams: Vec<(Exchange, FrozenStream)>,
     /// Requests that wait for a file.
     asks: Vec<FrozenAsk>,
-    /// Requests whose futures could not be frozen: they are answered with a 503.
+    /// Requests whose futures could not be frozen: they are answered with a 503, or cut where a
+    /// body was being produced.
     refused: Vec<Exchange>,
 }
 
@@ -57,7 +57,8 @@ impl Http1 {
     /// The session as plain data; what it waited for was withdrawn.
     pub(crate) fn freeze(self, mut asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenHttp1 {
         let Self { machine, share: _, busy } = self;
-        let Busy { reading, streams, is_asked: _, asks: withdrawn, waiting } =
+        // What a pipe still holds is of a body that is cut.
+        let Busy { reading, streams, is_asked: _, asks: withdrawn, waiting, pipes: _ } =
             busy.map_or_else(Busy::default, |busy| *busy);
         asks.extend(withdrawn);
         let reading = reading.map(|Reading { exchange, mut data, body }| {
@@ -104,7 +105,7 @@ impl Http1 {
             }
         }
         for exchange in refused {
-            own.answer(exchange, &mut try_again(), outbox, room);
+            own.refuse_late(exchange, outbox, room);
         }
         own
     }
