@@ -1,10 +1,15 @@
 //! Responses: what a handler returns, and what may be turned into one.
 //! It encodes nothing: how a response stands on the wire is the machine's business.
 
+mod cookie;
+mod events;
 mod failure;
 mod into;
+mod redirect;
 mod stream;
 
+pub use cookie::{Cookie, SameSite};
+pub use events::{Event, EventStream};
 pub use failure::Failure;
 pub use into::{IntoResponse, Json};
 pub(crate) use stream::{Pipe, Stream};
@@ -60,6 +65,17 @@ impl Response {
     #[must_use]
     pub const fn empty(status: StatusCode) -> Self {
         Self { status, content_type: None, extras: None, body: Bytes::new() }
+    }
+
+    /// `204 No Content`.
+    #[must_use]
+    pub const fn no_content() -> Self {
+        Self::empty(StatusCode::NO_CONTENT)
+    }
+
+    /// Plain text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::with_type(TEXT, Bytes::from(text.into()))
     }
 
     /// HTML text.
@@ -149,6 +165,11 @@ impl Response {
     #[inline]
     pub(crate) const fn with_type(content_type: MediaType<'static>, body: Bytes) -> Self {
         Self { status: StatusCode::OK, content_type: Some(content_type), extras: None, body }
+    }
+
+    const fn with_media_type(mut self, media_type: MediaType<'static>) -> Self {
+        self.content_type = Some(media_type);
+        self
     }
 
     /// The same response with another status.

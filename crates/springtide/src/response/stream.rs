@@ -219,6 +219,10 @@ impl Pipe {
         Poll::Pending
     }
 
+    pub(super) fn has_credit(&self) -> bool {
+        self.inner.borrow().credit > 0
+    }
+
     pub(super) fn put(&self, bytes: Bytes) -> Result<(), StreamError> {
         let mut inner = self.inner.borrow_mut();
         let len = bytes.len() as u64;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Desk, Given, get, much, server};
 use crate::test::{World, for_each_seed};
-use crate::{Response, Server, sleep};
+use crate::{Event, Response, Server, StreamError, sleep};
 
 /// A producer that pauses is not its client's fault, however long; a client that reads nothing is.
 #[test]
@@ -66,4 +66,46 @@ fn who_is_sent_a_body_stays_on_its_shard() {
             assert_eq!(peer.reply().expect("an answer").body(), b"plain");
         }
     });
+}
+
+/// Events leave as they are sent; silence is broken before a proxy would close.
+#[test]
+fn events_are_kept_alive() {
+    let server = Server::new().get("/", || {
+        Response::events(async |mut events| {
+            for number in 0..3 {
+                let event = Event::new(format!("low\ntide {number}"));
+                events.send(event.id(number).name("depth")).await?;
+                sleep(Duration::from_secs(10)).await;
+            }
+            assert_eq!(events.send(Event::new("x").id("\n")).await, Err(StreamError::Event));
+            events.comment("so long").await?;
+            sleep(Duration::from_secs(40)).await;
+            Ok(events.send("the end").await?)
+        })
+    });
+    let mut world = World::new(1);
+    world.serve(server);
+    let mut peer = world.connect();
+    let _ = peer.write(get("/").as_bytes());
+    world.settle();
+    let mut received = Vec::new();
+    peer.read(usize::MAX, &mut received);
+    assert!(received.ends_with(b"event: depth\nid: 0\ndata: low\ndata: tide 0\n\n\r\n"));
+    let head = String::from_utf8(received).unwrap();
+    assert!(head.contains("\r\nContent-Type: text/event-stream\r\n"), "{head}");
+    assert!(head.contains("\r\ncache-control: no-cache\r\n"), "{head}");
+    let rest = |seconds, peer: &mut crate::test::Peer, world: &mut World| {
+        world.pass(Duration::from_secs(seconds));
+        let mut received = Vec::new();
+        peer.read(usize::MAX, &mut received);
+        let lines = String::from_utf8(received).unwrap();
+        lines.split("\r\n").skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let events = [1, 2].map(|id| format!("event: depth\nid: {id}\ndata: low\ndata: tide {id}\n\n"));
+    assert_eq!(rest(29, &mut peer, &mut world), events);
+    assert_eq!(rest(29, &mut peer, &mut world), [": so long\n\n", ":\n\n"]);
+    assert_eq!(rest(2, &mut peer, &mut world), [":\n\n"]);
+    assert_eq!(rest(9, &mut peer, &mut world), [""; 0]);
+    assert_eq!(rest(1, &mut peer, &mut world)[..2], ["data: the end\n\n", ""]);
 }
