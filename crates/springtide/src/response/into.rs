@@ -12,8 +12,11 @@ use super::{BYTES, Response, TEXT};
 /// What a handler may return.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent as a response",
-    note = "return a string, bytes, a `StatusCode`, a `Response`, `Json(value)`, or a `Result` or \
-            a pair `(StatusCode, body)` of such"
+    label = "this is not a response",
+    note = "return a string, bytes, a `StatusCode`, a `Response`, `Json(value)`, a pair `(StatusCode, \
+            body)`, `()`, or an `Option` or a `Result` of such",
+    note = "an error of any kind becomes a 500 as a `Failure`: return `Result<_, Failure>` and use `?`",
+    note = "for a type of your own, implement `IntoResponse`"
 )]
 pub trait IntoResponse {
     /// Turns it into a response.
