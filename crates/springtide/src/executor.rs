@@ -45,7 +45,9 @@ pub(crate) struct Executor {
 pub(crate) struct Origin {
     pub(crate) connection: Place,
     /// Which route, to name it.
-    pub(crate) route: usize,
+    pub(crate) route: u32,
+    /// The client takes gzip, and the server compresses.
+    pub(crate) takes_gzip: bool,
 }
 
 /// An exchange that has no reply yet, or whose reply has no end.

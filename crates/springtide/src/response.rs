@@ -1,6 +1,7 @@
 //! Responses: what a handler returns, and what may be turned into one.
 //! It encodes nothing: how a response stands on the wire is the machine's business.
 
+mod compress;
 mod cookie;
 mod events;
 mod failure;
@@ -8,6 +9,7 @@ mod into;
 mod redirect;
 mod stream;
 
+pub(crate) use compress::{Compressing, Gzip};
 pub use cookie::{Cookie, SameSite};
 pub use events::{Event, EventStream};
 pub use failure::Failure;

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::{Failure, Response};
+use super::{Failure, Gzip, Response};
 use crate::executor::{Alarm, Answering};
 use crate::limits::STREAM_LOW_BYTES;
 
@@ -197,14 +197,22 @@ struct Inner {
     is_running: bool,
     /// Why the body cannot be completed.
     failure: Option<Failure>,
+    /// Compresses what is put in.
+    gzip: Option<Gzip>,
 }
 
 impl Pipe {
-    /// A pipe for the future of this alarm that takes so many bytes at first.
-    pub(crate) fn new(alarm: Arc<Alarm>, length: Option<u64>, credit: usize) -> Rc<Self> {
+    /// A pipe for the future of this alarm that takes so many bytes at first, and compresses them
+    /// with this coder if there is one.
+    pub(crate) fn new(
+        alarm: Arc<Alarm>,
+        left: Option<u64>,
+        credit: usize,
+        gzip: Option<Gzip>,
+    ) -> Rc<Self> {
         let (pieces, trailers, waker, is_running, failure) = Default::default();
         let inner =
-            Inner { pieces, credit, left: length, trailers, waker, alarm, is_running, failure };
+            Inner { pieces, credit, left, trailers, waker, alarm, is_running, failure, gzip };
         Rc::new(Self { inner: RefCell::new(inner) })
     }
 
@@ -224,7 +232,7 @@ impl Pipe {
     }
 
     pub(super) fn put(&self, bytes: Bytes) -> Result<(), StreamError> {
-        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *self.inner.borrow_mut();
         let len = bytes.len() as u64;
         if let Some(left) = &mut inner.left {
             let Some(rest) = left.checked_sub(len) else {
@@ -234,12 +242,16 @@ impl Pipe {
             };
             *left = rest;
         }
+        let bytes = match &mut inner.gzip {
+            // Of nothing there would be a flush.
+            Some(gzip) if !bytes.is_empty() => Bytes::from(gzip.piece(&bytes)),
+            _ => bytes,
+        };
         inner.credit = inner.credit.saturating_sub(bytes.len());
         // A sink that was lent to another future is noticed in the next turn.
         let is_noticed = inner.is_running || !inner.pieces.is_empty();
         let alarm = (!is_noticed).then(|| Arc::clone(&inner.alarm));
         inner.pieces.push(bytes);
-        drop(inner);
         if let Some(alarm) = alarm {
             Waker::from(alarm).wake();
         }
@@ -254,6 +266,9 @@ impl Pipe {
         let mut failure = result.err().or_else(|| missing.map(Failure::from));
         if inner.failure.is_none() {
             inner.failure = failure.take();
+        }
+        if let Some(mut gzip) = inner.gzip.take().filter(|_| inner.failure.is_none()) {
+            inner.pieces.push(Bytes::from(gzip.end()));
         }
         drop(inner);
         drop((waker, failure));

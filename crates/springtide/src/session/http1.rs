@@ -1,6 +1,7 @@
 //! The HTTP/1.1 session: requests out of bytes, handlers called, replies into the outbox.
 //! It never touches the socket, and decides nothing that the machine decides.
 
+mod compress;
 mod freeze;
 mod later;
 mod otherwise;
@@ -20,7 +21,6 @@ use springtide_proto::http1::{
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
 use super::{Share, Source, Step, Who};
-use crate::executor::Origin;
 use crate::files::{FileEvent, FileReply, FrozenAsk, StreamId};
 use crate::handler::PlainHandler;
 use crate::limits::STREAM_LOW_BYTES;
@@ -244,7 +244,7 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        let origin = Origin { connection: who.place, route: data.route };
+        let origin = compress::origin(&data, who, room);
         let mut response = None;
         let request = Request::new(data);
         let called = catch_unwind(AssertUnwindSafe(|| handler(request, &mut response)));
@@ -257,23 +257,6 @@ impl Http1 {
                 let mut response = failed(given, room);
                 self.answer(exchange, &mut response, outbox, room);
             }
-        }
-    }
-
-    /// Answers with what a handler gave.
-    #[inline]
-    fn answer_any(
-        &mut self,
-        exchange: Exchange,
-        origin: Origin,
-        response: &mut Response,
-        outbox: &mut Outbox,
-        room: &mut Room,
-    ) {
-        if response.body_stream().is_some() {
-            self.begin_stream(exchange, origin, response, outbox, room);
-        } else {
-            self.answer(exchange, response, outbox, room);
         }
     }
 

@@ -64,7 +64,7 @@ impl Shard {
         alarm.silence();
         let waker = Waker::from(Arc::clone(alarm));
         let mut context = Context::from_waker(&waker);
-        let route = waiting.origin.route;
+        let route = waiting.origin.route as usize;
         let polled = self.room.watched(route, |_| apart(|| own.as_mut().poll(&mut context)));
         drop(waker);
         match polled {

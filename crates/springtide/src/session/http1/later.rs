@@ -8,7 +8,7 @@ use http::StatusCode;
 use springtide_proto::Outbox;
 use springtide_proto::http1::Exchange;
 
-use super::{Http1, failed, said};
+use super::{Http1, compress, failed, said};
 use crate::executor::{Origin, Ring, apart};
 use crate::offload::{Detached, Job, PoolHandler};
 use crate::request::{Request, RequestData};
@@ -109,7 +109,7 @@ fn begin_future(
     room: &mut Room,
 ) -> Place {
     let shared = Rc::clone(&room.requests);
-    let origin = Origin { connection: who.place, route: data.route };
+    let origin = compress::origin(&data, who, room);
     room.executor.begin(origin, exchange, false, |alarm| {
         data.await_with(&shared, alarm);
         shared.awaited[number](Request::new(data))
@@ -125,7 +125,7 @@ fn begin_away(
     room: &mut Room,
 ) -> Option<Place> {
     let shared = Rc::clone(&room.requests);
-    let origin = Origin { connection: who.place, route: data.route };
+    let origin = compress::origin(&data, who, room);
     let detached = Detached::of(&mut data, &shared.router);
     shared.put(data);
     let place = room.executor.begin_away(origin, exchange);

@@ -10,7 +10,7 @@ use springtide_proto::{Outbox, Piece};
 use super::{Http1, head_of, said};
 use crate::executor::{Origin, apart};
 use crate::limits::{STREAM_BEHIND_BYTES, STREAM_LOW_BYTES};
-use crate::response::{Pipe, Response};
+use crate::response::{Gzip, Pipe, Response};
 use crate::room::Room;
 
 /// The reply on the wire may go on when little waits to be sent.
@@ -37,6 +37,7 @@ impl Http1 {
         exchange: Exchange,
         origin: Origin,
         response: &Response,
+        gzip: Option<Gzip>,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
@@ -49,7 +50,8 @@ impl Http1 {
         };
         let has_body = self.machine.awaits_body(exchange, response.status_code());
         room.counts.requests_total += 1;
-        let body = length.map_or(ReplyBody::Chunked, ReplyBody::Sized);
+        let on_wire = length.filter(|_| gzip.is_none());
+        let body = on_wire.map_or(ReplyBody::Chunked, ReplyBody::Sized);
         self.machine.send_reply(exchange, &head_of(response, room), body, outbox);
         if !has_body {
             self.machine.end_body(exchange, outbox);
@@ -63,7 +65,7 @@ impl Http1 {
         let credit = if is_next { STREAM_LOW_BYTES } else { STREAM_BEHIND_BYTES };
         let mut pipe = None;
         let place = room.executor.begin(origin, exchange, true, |alarm| {
-            producer.begin(pipe.insert(Pipe::new(alarm, length, credit)))
+            producer.begin(pipe.insert(Pipe::new(alarm, length, credit, gzip)))
         });
         let busy = self.busy();
         busy.waiting.push((exchange, place));
