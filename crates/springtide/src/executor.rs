@@ -46,8 +46,8 @@ pub(crate) struct Origin {
     pub(crate) connection: Place,
     /// Which route, to name it.
     pub(crate) route: u32,
-    /// The client takes gzip, and the server compresses.
-    pub(crate) takes_gzip: bool,
+    /// Whether the client takes gzip; nothing where the server does not compress.
+    pub(crate) takes_gzip: Option<bool>,
 }
 
 /// An exchange that has no reply yet, or whose reply has no end.

@@ -209,6 +209,16 @@ impl Machine {
         encode::has_body(exchange, status) && self.awaits_reply(exchange)
     }
 
+    /// Whether the reply to this exchange has begun and only the connection's end will end it: then
+    /// a clean end would say that it is complete (RFC 9112 §8).
+    #[must_use]
+    pub fn is_until_close(&self, exchange: Exchange) -> bool {
+        let held = self.held.iter().flat_map(|held| &held.replies);
+        let mut held = held.filter(|held| held.number == exchange.number).map(|held| &held.open);
+        let open = if self.is_next(exchange) { Some(&self.open) } else { held.next() };
+        open.is_some_and(|open| open.writing == Writing::UntilClose)
+    }
+
     /// How many bytes are held for exchanges whose turn has not come.
     #[must_use]
     pub fn held_bytes(&self) -> usize {

@@ -21,6 +21,7 @@ use springtide_proto::http1::{
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
 use super::{Share, Source, Step, Who};
+use crate::executor::Origin;
 use crate::files::{FileEvent, FileReply, FrozenAsk, StreamId};
 use crate::handler::PlainHandler;
 use crate::limits::STREAM_LOW_BYTES;
@@ -55,6 +56,8 @@ struct Busy {
     waiting: Vec<(Exchange, Place)>,
     /// Those of them whose bodies are being produced.
     pipes: Vec<(Exchange, Rc<Pipe>)>,
+    /// A body was cut that the end of the connection ends.
+    is_torn: bool,
 }
 
 struct Reading {
@@ -209,8 +212,9 @@ impl Http1 {
         room: &mut Room,
     ) {
         match handler {
-            Answerer::Plain(handler) if !room.watch.is_on() => {
-                self.handle(handler, exchange, data, who, outbox, room);
+            Answerer::Plain(handler) if !room.watch.is_on() && room.compressing.is_none() => {
+                let origin = compress::origin_of(&data, who, None);
+                self.handle(handler, exchange, data, origin, outbox, room);
             }
             Answerer::Plain(handler) => {
                 self.handle_watched(handler, exchange, data, who, outbox, room);
@@ -229,8 +233,9 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
+        let origin = compress::origin(&data, who, room);
         let route = data.route;
-        room.watched(route, |room| self.handle(handler, exchange, data, who, outbox, room));
+        room.watched(route, |room| self.handle(handler, exchange, data, origin, outbox, room));
     }
 
     /// Calls the handler; a panic in it is a 500 for this request.
@@ -240,11 +245,10 @@ impl Http1 {
         handler: &PlainHandler,
         exchange: Exchange,
         data: Box<RequestData>,
-        who: Who,
+        origin: Origin,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        let origin = compress::origin(&data, who, room);
         let mut response = None;
         let request = Request::new(data);
         let called = catch_unwind(AssertUnwindSafe(|| handler(request, &mut response)));
@@ -411,6 +415,10 @@ impl Http1 {
         self.machine.wants_close()
     }
 
+    pub(crate) fn wants_reset(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.is_torn)
+    }
+
     #[inline]
     pub(crate) fn is_peer_done(&self) -> bool {
         self.machine.is_peer_done()
@@ -437,8 +445,8 @@ impl Http1 {
     /// Gives the memory of a busy session back when it is busy no more.
     fn rest(&mut self) {
         self.busy.take_if(|busy| {
-            let Busy { reading, streams, is_asked: _, asks, waiting, pipes } = &**busy;
-            let is_quiet = waiting.is_empty() && pipes.is_empty();
+            let Busy { reading, streams, is_asked: _, asks, waiting, pipes, is_torn } = &**busy;
+            let is_quiet = waiting.is_empty() && pipes.is_empty() && !is_torn;
             is_quiet && reading.is_none() && streams.is_empty() && asks.is_empty()
         });
     }

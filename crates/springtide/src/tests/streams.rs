@@ -285,6 +285,29 @@ fn what_breaks_is_cut(backend: Backend) {
     assert_eq!((stage.counts().panics_total, stage.held().futures), (2, 0));
 }
 
+/// To a client of HTTP/1.0 an end would say that the body is whole: it is reset instead.
+fn what_breaks_for_http10_has_no_end(backend: Backend) {
+    let desk = Arc::<Desk>::default();
+    let own = desk.clone();
+    let server = Server::new().get("/", move || {
+        let desk = own.clone();
+        Response::stream(async move |mut sink| {
+            sink.send("tide").await?;
+            desk.wait(1).await;
+            Err(Failure::new("a storm"))
+        })
+    });
+    let mut stage = Stage::new(backend, server);
+    let mut peer = stage.connect();
+    let request = b"GET / HTTP/1.0\r\n\r\n";
+    assert_eq!(peer.write(request), request.len());
+    read_until(&mut stage, &mut peer, "\r\n\r\ntide");
+    desk.let_go(1).wake();
+    stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
+    stage.turn();
+    assert!(peer.is_reset());
+}
+
 /// A response is one reply, however often it is cloned.
 fn a_stream_is_sent_once(backend: Backend) {
     let response = Response::stream(async |mut sink| Ok(sink.send("once").await?));
@@ -354,6 +377,7 @@ over_still_backends!(
     little_is_held_behind_others,
     a_client_that_goes_ends_its_producer,
     what_breaks_is_cut,
+    what_breaks_for_http10_has_no_end,
     a_sink_may_be_lent,
     a_frozen_shard_cuts_bodies,
 );

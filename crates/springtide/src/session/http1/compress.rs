@@ -14,19 +14,20 @@ use crate::room::Room;
 use crate::session::Who;
 
 /// Where the answer to a request comes from and goes to.
-#[inline]
 pub(super) fn origin(data: &RequestData, who: Who, room: &Room) -> Origin {
-    let takes_gzip = room.compressing.is_some() && takes_gzip(data);
-    // Routes are far fewer.
+    let takes_gzip = room.compressing.is_some().then(|| {
+        let accepted = otherwise::joined(data, "accept-encoding");
+        files::takes_gzip(accepted.as_deref())
+    });
+    origin_of(data, who, takes_gzip)
+}
+
+/// The same where it is known already whether the client takes gzip.
+#[inline]
+pub(super) fn origin_of(data: &RequestData, who: Who, takes_gzip: Option<bool>) -> Origin {
     #[expect(clippy::cast_possible_truncation, reason = "a server has no 2^32 routes")]
     let route = data.route as u32;
     Origin { connection: who.place, route, takes_gzip }
-}
-
-#[inline(never)]
-fn takes_gzip(data: &RequestData) -> bool {
-    let accepted = otherwise::joined(data, "accept-encoding");
-    files::takes_gzip(accepted.as_deref())
 }
 
 impl Http1 {
@@ -40,7 +41,7 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        let may_gain = room.compressing.is_some() && response.body().len() > COMPRESS_BYTES_MIN;
+        let may_gain = origin.takes_gzip.is_some() && response.body().len() > COMPRESS_BYTES_MIN;
         if may_gain || response.body_stream().is_some() {
             self.answer_specially(exchange, origin, response, outbox, room);
         } else {
@@ -58,8 +59,8 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        let compressing = room.compressing.as_mut();
-        let gzip = compressing.and_then(|own| own.prepare(response, origin.takes_gzip));
+        let compressing = room.compressing.as_mut().zip(origin.takes_gzip);
+        let gzip = compressing.and_then(|(own, is_taken)| own.prepare(response, is_taken));
         if response.body_stream().is_some() {
             self.begin_stream(exchange, origin, response, gzip, outbox, room);
         } else {

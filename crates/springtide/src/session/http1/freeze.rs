@@ -24,6 +24,8 @@ pub(crate) struct FrozenHttp1 {
     /// Requests whose futures could not be frozen: they are answered with a 503, or cut where a
     /// body was being produced.
     refused: Vec<Exchange>,
+    /// A body was cut that the end of the connection ends.
+    is_torn: bool,
 }
 
 impl FrozenHttp1 {
@@ -58,7 +60,7 @@ impl Http1 {
     pub(crate) fn freeze(self, mut asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenHttp1 {
         let Self { machine, share: _, busy } = self;
         // What a pipe still holds is of a body that is cut.
-        let Busy { reading, streams, is_asked: _, asks: withdrawn, waiting, pipes: _ } =
+        let Busy { reading, streams, is_asked: _, asks: withdrawn, waiting, pipes: _, is_torn } =
             busy.map_or_else(Busy::default, |busy| *busy);
         asks.extend(withdrawn);
         let reading = reading.map(|Reading { exchange, mut data, body }| {
@@ -71,7 +73,7 @@ impl Http1 {
             .filter_map(|(exchange, stream)| Some((exchange, room.files.freeze_stream(stream)?)));
         let (machine, streams) = (machine.freeze(), streams.collect());
         let refused = waiting.into_iter().map(|(exchange, _)| exchange).collect();
-        FrozenHttp1 { machine, reading, streams, asks, refused }
+        FrozenHttp1 { machine, reading, streams, asks, refused, is_torn }
     }
 
     /// The session that was frozen. It asks for the next piece of a file when it is told that
@@ -82,9 +84,12 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) -> Self {
-        let FrozenHttp1 { machine, reading, streams, asks, refused } = frozen;
+        let FrozenHttp1 { machine, reading, streams, asks, refused, is_torn } = frozen;
         let asker = |exchange| Asker { connection: who.place.raw(), exchange };
         let mut own = Self { machine: Machine::thaw(machine), share: Share::default(), busy: None };
+        if is_torn {
+            own.busy().is_torn = true;
+        }
         if let Some((exchange, request, body)) = reading {
             let mut data = room.requests.take();
             data.thaw(request, who.socket);

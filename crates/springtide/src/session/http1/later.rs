@@ -73,7 +73,7 @@ impl Http1 {
         if self.machine.awaits_reply(exchange) {
             self.answer(exchange, &mut try_again(), outbox, room);
         } else {
-            self.machine.abort_reply(exchange);
+            self.tear(exchange);
         }
     }
 

@@ -96,14 +96,21 @@ impl Http1 {
         }
         if has_panicked {
             room.counts.panics_total += 1;
-            return self.machine.abort_reply(exchange);
+            return self.tear(exchange);
         }
         match pipe.close() {
             Ok(trailers) => self.machine.end_body_with(exchange, &trailers, outbox),
             Err(failure) => {
                 crate::report::error(format_args!("a body cannot be completed: {failure}"));
-                self.machine.abort_reply(exchange);
+                self.tear(exchange);
             }
         }
+    }
+
+    /// Cuts a body that is not complete, so that its client notices.
+    pub(super) fn tear(&mut self, exchange: Exchange) {
+        // Only chunks and a length tell that more was to come.
+        self.busy().is_torn |= self.machine.is_until_close(exchange);
+        self.machine.abort_reply(exchange);
     }
 }
