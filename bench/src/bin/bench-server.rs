@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use springtide::{Engine, Error, Json, Limits, Request, Server};
+use springtide::{Bytes, Engine, Error, Failure, Json, Limits, Request, Response, Server};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -33,6 +33,23 @@ struct Options {
     files: Option<PathBuf>,
 }
 
+/// What a streamed body is made of.
+static PIECE: [u8; 64 << 10] = [b'x'; 64 << 10];
+
+/// A body of so many bytes, produced in pieces of 64 KiB.
+fn stream(request: &Request) -> Result<Response, Failure> {
+    let bytes: u64 = request.param("bytes").parse()?;
+    Ok(Response::stream(async move |mut sink| {
+        let mut left = bytes;
+        while left > 0 {
+            let piece = usize::try_from(left).map_or(PIECE.len(), |left| left.min(PIECE.len()));
+            sink.send(Bytes::from_static(&PIECE[..piece])).await?;
+            left -= piece as u64;
+        }
+        Ok(())
+    }))
+}
+
 #[derive(Debug, Serialize)]
 struct Message {
     message: &'static str,
@@ -56,6 +73,7 @@ fn serve(options: Options) -> Result<(), Error> {
         .limits(limits)
         .get("/plaintext", |_: Request| "Hello, World!")
         .get("/json", |_: Request| Json(Message { message: "Hello, World!" }))
+        .get("/stream/{bytes}", |request: Request| stream(&request))
         .post("/echo", |request: Request| request.bytes().clone())
         .workers(options.workers)
         .engine(options.engine.parse::<Engine>()?)

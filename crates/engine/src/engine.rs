@@ -95,6 +95,10 @@ pub trait Handle {
     /// The socket is not connected any more.
     fn peer_address(&self, socket: Descriptor) -> Result<Address, Error>;
 
+    /// Makes the close of a TCP socket a reset, where an end of stream would say that everything was
+    /// said: what the peer has not received by then, it never does. Other sockets know no reset.
+    fn reset_on_close(&mut self, socket: Descriptor);
+
     /// Opens a directory beneath which files can be opened.
     ///
     /// # Errors
@@ -427,6 +431,10 @@ impl Handle for Engine {
 
     fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {
         self.backend.peer_address(socket)
+    }
+
+    fn reset_on_close(&mut self, socket: Descriptor) {
+        self.backend.reset_on_close(socket);
     }
 
     fn open_directory(&mut self, path: &Path) -> Result<Descriptor, Error> {

@@ -484,7 +484,11 @@ impl Connection {
 
     /// Everything was sent: ends the write half, and waits for the peer to end its own.
     fn begin_close(&mut self, room: &mut Room) {
-        if self.is_ended || (self.is_over && !self.has_excess) {
+        let is_torn = self.session.wants_reset();
+        if is_torn {
+            room.requests.engine.borrow_mut().reset_on_close(self.socket);
+        }
+        if is_torn || self.is_ended || (self.is_over && !self.has_excess) {
             return self.submit_close(room);
         }
         self.session.abandon(room);

@@ -14,6 +14,7 @@ pub(crate) use timers::Timers;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 
 use springtide_proto::http1::Exchange;
 
@@ -33,16 +34,28 @@ pub(crate) struct Executor {
     waiting: Table<Waiting>,
     /// Those whose client is gone.
     pub(crate) gone: Vec<Place>,
+    /// Producers that may go on.
+    pub(crate) granted: Vec<Waker>,
     spare: Vec<Arc<Alarm>>,
     shared: Rc<Shared>,
 }
 
-/// An exchange that has no reply yet.
-pub(crate) struct Waiting {
+/// Where an answer comes from and goes to.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin {
     pub(crate) connection: Place,
-    pub(crate) exchange: Exchange,
     /// Which route, to name it.
-    pub(crate) route: usize,
+    pub(crate) route: u32,
+    /// Whether the client takes gzip; nothing where the server does not compress.
+    pub(crate) takes_gzip: Option<bool>,
+}
+
+/// An exchange that has no reply yet, or whose reply has no end.
+pub(crate) struct Waiting {
+    pub(crate) origin: Origin,
+    pub(crate) exchange: Exchange,
+    /// It writes the body of a reply that has begun.
+    pub(crate) is_producer: bool,
     pub(crate) work: Work,
 }
 
@@ -58,8 +71,8 @@ const _: () = assert!(size_of::<Waiting>() <= 56, "thousands may wait");
 
 impl Executor {
     pub(crate) fn new(shared: Rc<Shared>) -> Self {
-        let (gone, spare) = Default::default();
-        Self { waiting: Table::new(), gone, spare, shared }
+        let (gone, granted, spare) = Default::default();
+        Self { waiting: Table::new(), gone, granted, spare, shared }
     }
 
     /// Whether there is nothing to do, at once or later. What is told of futures that have ended is
@@ -72,15 +85,16 @@ impl Executor {
     /// Whether there is something to do at once.
     #[inline]
     pub(crate) fn is_busy(&self) -> bool {
-        !self.gone.is_empty() || self.shared.has_woken()
+        !self.gone.is_empty() || !self.granted.is_empty() || self.shared.has_woken()
     }
 
-    /// Puts a future in, which is polled in this turn or the next: `make` gets its alarm.
+    /// Puts a future in, which is polled in this turn or the next: `make` gets its alarm. What a
+    /// producer gives in the end is nobody's.
     pub(crate) fn begin(
         &mut self,
-        connection: Place,
+        origin: Origin,
         exchange: Exchange,
-        route: usize,
+        is_producer: bool,
         make: impl FnOnce(Arc<Alarm>) -> Answering,
     ) -> Place {
         let mut spare = self.spare.pop();
@@ -92,21 +106,17 @@ impl Executor {
                 _ => Arc::new(Alarm::new(place, Arc::clone(bell))),
             };
             let future = Some(make(Arc::clone(&alarm)));
-            Waiting { connection, exchange, route, work: Work::Future { future, alarm } }
+            Waiting { origin, exchange, is_producer, work: Work::Future { future, alarm } }
         });
         self.shared.wake(place);
         place
     }
 
     /// An exchange begins to wait for the pool.
-    pub(crate) fn begin_away(
-        &mut self,
-        connection: Place,
-        exchange: Exchange,
-        route: usize,
-    ) -> Place {
+    pub(crate) fn begin_away(&mut self, origin: Origin, exchange: Exchange) -> Place {
         let work = Work::Away;
-        self.waiting.insert_with(|_| Waiting { connection, exchange, route, work })
+        let is_producer = false;
+        self.waiting.insert_with(|_| Waiting { origin, exchange, is_producer, work })
     }
 
     #[inline]

@@ -18,11 +18,15 @@ use crate::response::{IntoResponse, Response};
 /// The parameter `Kind` tells the shapes apart and is always inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
-    note = "a handler is `|request: Request| …`, `|| …` or `async |request: Request| …`, is `Send + \
-            Sync + 'static`, and returns something that implements `IntoResponse`",
-    note = "a closure that uses its argument needs the type written out: `|request: Request|`",
-    note = "an async closure that captures anything is `async move |request: Request| …`, and what \
-            it returns must not borrow from the request"
+    label = "this cannot answer a request",
+    note = "a handler is `|request: Request| …`, `|| …` or `async |request: Request| …`, with the type \
+            of the request written out and the request taken by value; a function of such a shape; \
+            or `offload(|request| …)` around one that takes long",
+    note = "it returns what implements `IntoResponse`: a string, bytes, a `StatusCode`, `Json(value)`, \
+            a `Response`, a pair `(StatusCode, body)`, `()`, an `Option` or a `Result` of such; for \
+            errors of any kind that is `Result<_, Failure>`",
+    note = "it is `Send + Sync + 'static`: what it captures is moved in, `move |request: Request| …` or \
+            `async move |request: Request| …`, and what it returns must not borrow from the request"
 )]
 pub trait Handler<Kind>: Send + Sync + 'static {
     /// The handler as routes keep it.

@@ -43,7 +43,9 @@ pub use limits::Limits;
 pub use metrics::{Counts, Metrics};
 pub use offload::{Offload, OnPool, offload};
 pub use request::Request;
-pub use response::{IntoResponse, Json, Response};
+pub use response::{
+    Cookie, Event, EventStream, Failure, IntoResponse, Json, Response, SameSite, Sink, StreamError,
+};
 pub use route::RouteError;
 pub use running::Running;
 pub use server::{Accepting, Engine, Server};

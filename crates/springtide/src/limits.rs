@@ -84,8 +84,19 @@ pub(crate) const BYTES_PER_TURN_MAX: usize = 128 << 10;
 /// The most bytes of one send: what a connection holds beside what waits, and for how long one
 /// connection is copied from at a time. With less, a file of 1 MB costs more than the mark allows.
 pub(crate) const SEND_BYTES_MAX: usize = 1 << 20;
-/// Below this many bytes waiting to be sent, the next piece of a streamed file is read.
+/// Below this many bytes waiting to be sent, the next piece of a streamed file is
+/// read, and the producer of a body goes on.
 pub(crate) const STREAM_LOW_BYTES: usize = 256 << 10;
+/// Bodies longer than this are compressed for clients that take it; up to [`COMPRESS_PIECE_BYTES`] at
+/// once, and longer ones piece by piece.
+pub(crate) const COMPRESS_BYTES_MIN: usize = springtide_proto::COPY_BYTES_MAX;
+/// How much of a body is compressed in a turn: a millisecond's work.
+pub(crate) const COMPRESS_PIECE_BYTES: usize = 64 << 10;
+/// So many bodies of a shard are compressed piece by piece at a time, each with a coder of some 300
+/// KB; more are sent as they are.
+pub(crate) const COMPRESSED_STREAMS_MAX: usize = 128;
+/// So much of a body that is produced may wait behind the replies before it.
+pub(crate) const STREAM_BEHIND_BYTES: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! Requests as handlers see them: views of the bytes they arrived in.
 //! Nothing is copied or decoded before it is asked for, and nothing refers to the connection.
 
+mod convert;
 mod shared;
 
 pub(crate) use shared::Shared;

@@ -1,12 +1,29 @@
 //! Responses: what a handler returns, and what may be turned into one.
 //! It encodes nothing: how a response stands on the wire is the machine's business.
 
+mod compress;
+mod cookie;
+mod events;
+mod failure;
+mod into;
+mod redirect;
+mod stream;
+
+pub(crate) use compress::{Compressing, Gzip};
+pub use cookie::{Cookie, SameSite};
+pub use events::{Event, EventStream};
+pub use failure::Failure;
+pub use into::{IntoResponse, Json};
+pub(crate) use stream::{Pipe, Stream};
+pub use stream::{Sink, StreamError};
+
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::{StatusCode, header};
 use springtide_proto::http1::MediaType;
 
-/// A reply to one request: a status, fields and a body that is in memory.
+/// A reply to one request: a status, fields and a body that is in memory, or produced piece by
+/// piece while it is sent ([`Response::stream`]).
 ///
 /// ```
 /// use springtide::{Response, StatusCode};
@@ -20,9 +37,18 @@ pub struct Response {
     status: StatusCode,
     content_type: Option<MediaType<'static>>,
     /// Boxed, as most responses have none: a response is moved and dropped at every request.
-    #[expect(clippy::box_collection, reason = "8 bytes instead of 24 in every response")]
-    fields: Option<Box<Vec<(HeaderName, HeaderValue)>>>,
+    extras: Option<Box<Extras>>,
     body: Bytes,
+}
+
+const _: () = assert!(size_of::<Response>() <= 64, "it is moved and dropped at every request");
+
+/// What few responses have.
+#[derive(Debug, Clone, Default)]
+struct Extras {
+    fields: Vec<(HeaderName, HeaderValue)>,
+    /// The body, which is empty otherwise.
+    stream: Option<Stream>,
 }
 
 /// Plain text, as strings are sent.
@@ -40,7 +66,18 @@ impl Response {
     /// A response without a body.
     #[must_use]
     pub const fn empty(status: StatusCode) -> Self {
-        Self { status, content_type: None, fields: None, body: Bytes::new() }
+        Self { status, content_type: None, extras: None, body: Bytes::new() }
+    }
+
+    /// `204 No Content`.
+    #[must_use]
+    pub const fn no_content() -> Self {
+        Self::empty(StatusCode::NO_CONTENT)
+    }
+
+    /// Plain text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::with_type(TEXT, Bytes::from(text.into()))
     }
 
     /// HTML text.
@@ -60,6 +97,64 @@ impl Response {
         }
     }
 
+    /// A `200 OK` whose body is produced while it is sent. `producer` is an async closure that puts
+    /// pieces into its [`Sink`] and returns `Ok(())` at the end; it begins when the response does,
+    /// on the shard of its connection, and waits there whenever the client is behind. What it
+    /// captures must be `Send`, its future need not be. The body is sent in chunks (RFC 9112 §7.1);
+    /// to clients of HTTP/1.0 its end is the connection's.
+    ///
+    /// A client that goes drops the producer where it waits. A producer that fails or panics cuts
+    /// the connection, so that its client notices; the reason stands on standard error. A request
+    /// by `HEAD` gets the fields, and the producer never begins. However long a producer pauses, no
+    /// deadline ends it; one that a client stalls is ended by that of sends. When its shard is
+    /// frozen, or its server stops and patience is over, the body is cut.
+    ///
+    /// ```
+    /// use springtide::{Request, Response, Server};
+    ///
+    /// let server = Server::new().get("/log/{lines}", |request: Request| {
+    ///     let lines: u32 = request.param("lines").parse().unwrap_or(0);
+    ///     Response::stream(async move |mut sink| {
+    ///         for line in 0..lines {
+    ///             sink.send(format!("{line} fathoms\n")).await?;
+    ///         }
+    ///         sink.trailer("x-lines", lines)?;
+    ///         Ok(())
+    ///     })
+    /// });
+    /// ```
+    pub fn stream<F>(producer: F) -> Self
+    where
+        F: AsyncFnOnce(Sink) -> Result<(), Failure> + Send + 'static,
+    {
+        Self::streamed(Stream::new(None, producer))
+    }
+
+    /// The same for a body of `length` bytes, which is declared (`Content-Length`). A producer that
+    /// gives more is told so by an error ([`StreamError::TooLong`]), and one that gives more or less
+    /// cuts the connection.
+    ///
+    /// ```
+    /// use springtide::Response;
+    /// let response = Response::stream_of(1 << 30, async |mut sink| {
+    ///     for _ in 0..16_384 {
+    ///         sink.send([0_u8; 65_536].as_slice()).await?;
+    ///     }
+    ///     Ok(())
+    /// });
+    /// ```
+    pub fn stream_of<F>(length: u64, producer: F) -> Self
+    where
+        F: AsyncFnOnce(Sink) -> Result<(), Failure> + Send + 'static,
+    {
+        Self::streamed(Stream::new(Some(length), producer))
+    }
+
+    fn streamed(stream: Stream) -> Self {
+        let extras = Extras { fields: Vec::new(), stream: Some(stream) };
+        Self { extras: Some(Box::new(extras)), ..Self::with_type(BYTES, Bytes::new()) }
+    }
+
     /// A body of a type known at compile time.
     ///
     /// # Panics
@@ -71,7 +166,12 @@ impl Response {
 
     #[inline]
     pub(crate) const fn with_type(content_type: MediaType<'static>, body: Bytes) -> Self {
-        Self { status: StatusCode::OK, content_type: Some(content_type), fields: None, body }
+        Self { status: StatusCode::OK, content_type: Some(content_type), extras: None, body }
+    }
+
+    const fn with_media_type(mut self, media_type: MediaType<'static>) -> Self {
+        self.content_type = Some(media_type);
+        self
     }
 
     /// The same response with another status.
@@ -97,7 +197,7 @@ impl Response {
         let (Ok(name), Ok(value)) = (name.try_into(), value.try_into()) else {
             panic!("the name or the value of a response's field has bytes that no field may have")
         };
-        let fields = self.fields.get_or_insert_default();
+        let fields = &mut self.extras.get_or_insert_default().fields;
         if name == header::CONTENT_TYPE {
             self.content_type = None;
             fields.retain(|(name, _)| *name != header::CONTENT_TYPE);
@@ -106,7 +206,7 @@ impl Response {
         self
     }
 
-    /// The body.
+    /// The body; nothing of one that is produced while it is sent.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -137,114 +237,17 @@ impl Response {
     /// The fields; a `Content-Type` only when [`header`](Self::header) gave it.
     #[must_use]
     pub fn fields(&self) -> &[(HeaderName, HeaderValue)] {
-        self.fields.as_ref().map_or(&[], |fields| fields)
+        self.extras.as_ref().map_or(&[], |extras| &extras.fields)
     }
 
     /// The body, by itself.
     pub(crate) fn take_body(&mut self) -> Bytes {
         std::mem::take(&mut self.body)
     }
-}
 
-/// What a handler may return.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be sent as a response",
-    note = "return a string, bytes, a `StatusCode`, a `Response`, `Json(value)`, or a `Result` or \
-            a pair `(StatusCode, body)` of such"
-)]
-pub trait IntoResponse {
-    /// Turns it into a response.
-    fn into_response(self) -> Response;
-}
-
-/// A value to be sent as JSON: `Json(value)`.
-#[derive(Debug, Clone, Copy)]
-pub struct Json<T>(pub T);
-
-impl<T: serde::Serialize> IntoResponse for Json<T> {
-    fn into_response(self) -> Response {
-        Response::json(&self.0)
-    }
-}
-
-impl IntoResponse for Response {
+    /// The body that is to be produced, if it is.
     #[inline]
-    fn into_response(self) -> Response {
-        self
-    }
-}
-
-impl IntoResponse for &'static str {
-    #[inline]
-    fn into_response(self) -> Response {
-        Response::with_type(TEXT, Bytes::from_static(self.as_bytes()))
-    }
-}
-
-impl IntoResponse for String {
-    fn into_response(self) -> Response {
-        Response::with_type(TEXT, Bytes::from(self))
-    }
-}
-
-impl IntoResponse for std::borrow::Cow<'static, str> {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Borrowed(text) => text.into_response(),
-            Self::Owned(text) => text.into_response(),
-        }
-    }
-}
-
-impl IntoResponse for Bytes {
-    fn into_response(self) -> Response {
-        Response::with_type(BYTES, self)
-    }
-}
-
-impl IntoResponse for Vec<u8> {
-    fn into_response(self) -> Response {
-        Bytes::from(self).into_response()
-    }
-}
-
-impl IntoResponse for &'static [u8] {
-    fn into_response(self) -> Response {
-        Bytes::from_static(self).into_response()
-    }
-}
-
-impl IntoResponse for StatusCode {
-    fn into_response(self) -> Response {
-        Response::empty(self)
-    }
-}
-
-impl IntoResponse for () {
-    /// `204 No Content`.
-    fn into_response(self) -> Response {
-        Response::empty(StatusCode::NO_CONTENT)
-    }
-}
-
-impl<R: IntoResponse> IntoResponse for (StatusCode, R) {
-    fn into_response(self) -> Response {
-        self.1.into_response().status(self.0)
-    }
-}
-
-impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
-    fn into_response(self) -> Response {
-        match self {
-            Ok(value) => value.into_response(),
-            Err(error) => error.into_response(),
-        }
-    }
-}
-
-impl<T: IntoResponse> IntoResponse for Option<T> {
-    /// Nothing is `404 Not Found`.
-    fn into_response(self) -> Response {
-        self.map_or_else(|| Response::empty(StatusCode::NOT_FOUND), T::into_response)
+    pub(crate) fn body_stream(&self) -> Option<&Stream> {
+        self.extras.as_ref().and_then(|extras| extras.stream.as_ref())
     }
 }

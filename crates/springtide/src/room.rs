@@ -15,6 +15,7 @@ use crate::limits::{Limits, SEND_BYTES_MAX};
 use crate::metrics::Counts;
 use crate::offload::Pool;
 use crate::request::Shared;
+use crate::response::Compressing;
 use crate::session::Session;
 use crate::table::Place;
 use crate::transport::Stage;
@@ -32,6 +33,8 @@ pub(crate) struct Room {
     pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) counts: Counts,
     pub(crate) watch: Watch,
+    /// Compresses bodies, where the server is told to.
+    pub(crate) compressing: Option<Box<Compressing>>,
     /// The present turn's number; it wraps.
     pub(crate) turn: u32,
     /// The present turn's time.
@@ -118,6 +121,7 @@ impl Room {
             date,
             executor,
             pool: None,
+            compressing: None,
             counts,
             watch: Watch::new(now_ms),
             turn: 0,

@@ -50,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) spin_us: u32,
     pub(crate) accepting: Accepting,
     pub(crate) limits: Limits,
+    pub(crate) compresses: bool,
     pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
     pub(crate) session: Option<fn() -> Session>,
 }
@@ -175,6 +176,24 @@ impl Server {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits;
+        self
+    }
+
+    /// Compresses bodies of text (HTML, JSON, SVG and the like) longer than 1 KiB with gzip for
+    /// clients that take it (RFC 9110 §12.5.3). Streams are compressed piece by piece, each to be
+    /// read as soon as it has come; longer bodies too, so that nobody else waits for them. Left as
+    /// they are: files, which can lie there compressed ([`Files::precompressed`]), what has a
+    /// `Content-Encoding` already, events, and responses with `Cache-Control: no-transform`. Those
+    /// that may be compressed say `Vary: Accept-Encoding`, and an entity tag becomes a weak one.
+    ///
+    /// It is off until it is asked for: it takes time of the shard that a proxy in front may spend
+    /// instead, and how short a compressed body is tells something of what is in it. Where a page
+    /// holds a secret (a token against forged requests) beside words of whoever opened it, a
+    /// listener can guess the one by varying the other, through TLS (the BREACH attack): mark such
+    /// responses `no-transform`.
+    #[must_use]
+    pub const fn compress(mut self, is_wanted: bool) -> Self {
+        self.settings.compresses = is_wanted;
         self
     }
 

@@ -105,10 +105,11 @@ impl Shard {
         let bell = Arc::new(Bell::new(standing.mailbox.clone()));
         let engine = Rc::new(RefCell::new(engine));
         let requests = Shared::new(engine, standing.router.clone(), bell);
-        let Settings { limits, stage, session, .. } = &standing.settings;
+        let Settings { limits, stage, session, compresses, .. } = &standing.settings;
         let mut room = Room::new(requests, limits.clone(), files, *stage, *session);
         room.roots = roots;
         room.pool.clone_from(&standing.pool);
+        room.compressing = compresses.then(Box::default);
         let wheel = Wheel::new(room.now_ms);
         let (listeners, completions, due, file_events) = Default::default();
         let connections = Table::new();

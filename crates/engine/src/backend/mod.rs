@@ -76,6 +76,11 @@ pub(crate) trait Backend {
         system::peer_address(socket)
     }
 
+    /// The close of a socket is to be a reset.
+    fn reset_on_close(&mut self, socket: Descriptor) {
+        system::reset_on_close(socket);
+    }
+
     /// How many bytes that were sent on a socket its peer's system has not taken yet.
     fn waiting_bytes(&self, socket: Descriptor) -> u32 {
         system::waiting_bytes(socket)

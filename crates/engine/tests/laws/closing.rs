@@ -55,6 +55,38 @@ pub(crate) fn a_close_behind_a_send_loses_nothing<S: Stage>(stage: &S) {
     assert_eq!(bytes.len(), 4 << 20);
 }
 
+/// Who cannot say all that it began to say closes without an end: its peer has what came, no more.
+pub(crate) fn a_close_may_be_a_reset<S: Stage>(stage: &S) {
+    for is_told in [false, true] {
+        let mut shard = Shard::new(stage);
+        let port = shard.listen();
+        let (socket, mut outside) = shard.meet(stage, &port);
+        let send = shard.send(socket, pattern(0, 100), 1);
+        assert!(matches!(shard.last(send), Outcome::Sent(_)));
+        let mut bytes = Vec::new();
+        let patience = Patience::until("the bytes have come");
+        while bytes.len() < 100 {
+            outside.read(&mut bytes);
+            patience.spend();
+        }
+        if is_told {
+            shard.engine.reset_on_close(socket);
+        }
+        let close = shard.close(socket, 2);
+        assert!(matches!(shard.last(close), Outcome::Done));
+        let patience = Patience::until("the peer is told");
+        loop {
+            // A system tells of a reset once: nothing else may ask before.
+            outside.read(&mut bytes);
+            if outside.is_reset() || (!is_told && outside.is_ended()) {
+                break;
+            }
+            patience.spend();
+        }
+        assert_eq!((outside.is_reset(), bytes.len()), (is_told, 100));
+    }
+}
+
 /// Closing ten connections that all receive, cancelled in the same breath.
 pub(crate) fn many_close_at_once<S: Stage>(stage: &S) {
     let mut shard = Shard::new(stage);

@@ -112,6 +112,7 @@ laws! {
             a_close_waits_for_the_last_operation
             a_close_behind_a_send_loses_nothing
             many_close_at_once
+            a_close_may_be_a_reset
             a_closed_listener_frees_its_port;
         chunks:
             over_the_budget_is_a_named_error

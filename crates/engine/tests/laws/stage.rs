@@ -58,6 +58,9 @@ pub(crate) trait Outside {
 
     /// The end of the stream was read.
     fn is_ended(&mut self) -> bool;
+
+    /// The other end has reset the connection, as a read or a write has told.
+    fn is_reset(&self) -> bool;
 }
 
 pub(crate) struct Simulated {
@@ -124,6 +127,10 @@ impl Outside for Client {
 
     fn is_ended(&mut self) -> bool {
         Self::is_ended(self)
+    }
+
+    fn is_reset(&self) -> bool {
+        Self::is_reset(self)
     }
 }
 
@@ -254,5 +261,9 @@ impl Outside for Remote {
         let mut byte = [0];
         self.ended |= matches!(self.socket.peek(&mut byte), Ok(0));
         self.ended
+    }
+
+    fn is_reset(&self) -> bool {
+        self.reset
     }
 }

@@ -350,6 +350,13 @@ pub(crate) fn body(open: &mut OpenReply, piece: Piece, outbox: &mut Outbox) {
     }
 }
 
+/// The chunk that ends a body, and the fields behind it.
+pub(crate) fn last_chunk(trailers: &[(HeaderName, HeaderValue)], tail: &mut Vec<u8>) {
+    tail.extend_from_slice(b"0\r\n");
+    given_fields(trailers, tail);
+    tail.extend_from_slice(b"\r\n");
+}
+
 fn chunk_size(size: usize, tail: &mut Vec<u8>) {
     let digits = (usize::BITS - size.leading_zeros()).div_ceil(4);
     for digit in (0..digits).rev() {

@@ -7,7 +7,7 @@ use super::machine::{Fault, Machine, Read, Reading, UNKNOWN, Write, Writing};
 use super::media_type::MediaType;
 use super::refusal::Refusal;
 use crate::{Outbox, Piece};
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 
 /// Replies that came before their turn.
 #[derive(Debug, Default)]
@@ -105,18 +105,32 @@ impl Machine {
     /// # Panics
     /// When the exchange has no such reply.
     pub fn end_body(&mut self, exchange: Exchange, outbox: &mut Outbox) {
+        self.end_body_with(exchange, &[], outbox);
+    }
+
+    /// The same, with fields behind the body (RFC 9112 §7.1.2). Only a chunked body has room for
+    /// them: of any other, and for a peer of HTTP/1.0, they are left out.
+    ///
+    /// # Panics
+    /// As [`end_body`](Self::end_body).
+    pub fn end_body_with(
+        &mut self,
+        exchange: Exchange,
+        trailers: &[(HeaderName, HeaderValue)],
+        outbox: &mut Outbox,
+    ) {
         if self.open.writing == Writing::Cut {
             return;
         }
         if exchange.number == self.owed {
-            end_open(&mut self.open, outbox);
+            end_open(&mut self.open, trailers, outbox);
             match self.open.writing {
                 Writing::Cut => self.cut(),
                 _ => self.finish_reply(outbox),
             }
         } else {
             let held = self.held_reply(exchange);
-            end_open(&mut held.open, &mut held.outbox);
+            end_open(&mut held.open, trailers, &mut held.outbox);
         }
     }
 
@@ -186,6 +200,23 @@ impl Machine {
             }
             _ => false,
         }
+    }
+
+    /// Whether a reply of this status would have its body sent, to this exchange and now: not to
+    /// `HEAD`, not behind a cut, and not when the status has none.
+    #[must_use]
+    pub fn awaits_body(&self, exchange: Exchange, status: StatusCode) -> bool {
+        encode::has_body(exchange, status) && self.awaits_reply(exchange)
+    }
+
+    /// Whether the reply to this exchange has begun and only the connection's end will end it: then
+    /// a clean end would say that it is complete (RFC 9112 §8).
+    #[must_use]
+    pub fn is_until_close(&self, exchange: Exchange) -> bool {
+        let held = self.held.iter().flat_map(|held| &held.replies);
+        let mut held = held.filter(|held| held.number == exchange.number).map(|held| &held.open);
+        let open = if self.is_next(exchange) { Some(&self.open) } else { held.next() };
+        open.is_some_and(|open| open.writing == Writing::UntilClose)
     }
 
     /// How many bytes are held for exchanges whose turn has not come.
@@ -334,10 +365,10 @@ impl Machine {
     }
 }
 
-/// Closes an open body: the last chunk, or nothing.
-fn end_open(open: &mut OpenReply, outbox: &mut Outbox) {
+/// Closes an open body: the last chunk with its trailers, or nothing.
+fn end_open(open: &mut OpenReply, trailers: &[(HeaderName, HeaderValue)], outbox: &mut Outbox) {
     if open.writing == Writing::Chunked {
-        outbox.extend(b"0\r\n\r\n");
+        encode::last_chunk(trailers, outbox.tail_mut());
     }
     let is_short = open.writing == Writing::Sized && open.left > 0;
     open.writing = open.writing.next(if is_short { Write::CutShort } else { Write::Ended });

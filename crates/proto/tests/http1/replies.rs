@@ -300,3 +300,40 @@ fn a_copied_body_waits_for_its_turn() {
     let sent = driver.sent();
     assert!(sent.find("first ").unwrap() < sent.find("second").unwrap(), "{sent}");
 }
+
+#[test]
+fn trailers_stand_behind_the_last_chunk() {
+    let trailers = [
+        (HeaderName::from_static("x-sum"), HeaderValue::from_static("7")),
+        (CONTENT_LENGTH, HeaderValue::from_static("9")),
+        (ETAG, HeaderValue::from_static("\"1\"")),
+    ];
+    let cases = [
+        ("GET / HTTP/1.1", ReplyBody::Chunked, "2\r\nab\r\n0\r\nx-sum: 7\r\netag: \"1\"\r\n\r\n"),
+        ("GET / HTTP/1.1", ReplyBody::Sized(2), "ab"),
+        ("GET / HTTP/1.0", ReplyBody::Chunked, "ab"),
+        ("HEAD / HTTP/1.1", ReplyBody::Chunked, ""),
+    ];
+    for (request, body, expected) in cases {
+        // The second is held, and its trailers with it.
+        for held in [false, true] {
+            let input = format!("{request}\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
+            let mut driver = driver_with(&input.repeat(2));
+            let exchange = driver.exchanges[usize::from(held)];
+            let shown = format!("{request:?} {body:?} {held}");
+            driver.machine.send_reply(exchange, &reply(200), body.clone(), &mut driver.outbox);
+            driver.machine.send_body(exchange, "ab".into(), &mut driver.outbox);
+            driver.machine.end_body_with(exchange, &trailers, &mut driver.outbox);
+            if held {
+                assert!(driver.outbox.is_empty(), "{shown}");
+                let first = driver.exchanges[0];
+                driver.machine.send_reply(first, &reply(204), ReplyBody::None, &mut driver.outbox);
+            }
+            let sent = driver.sent();
+            let sent_body = sent
+                .rsplit_once("chunked\r\n\r\n")
+                .unwrap_or_else(|| sent.rsplit_once("\r\n\r\n").expect("a head"));
+            assert_eq!(sent_body.1, expected, "{shown}");
+        }
+    }
+}

@@ -115,6 +115,13 @@ pub(super) fn choose(accepted: Option<&[u8]>, there: Codings) -> Option<Coding> 
     if weights.of(Coding::Identity) > best.0 { Some(Coding::Identity) } else { best.1 }
 }
 
+/// Whether a client takes gzip, and not the body as it is more gladly.
+pub(crate) fn takes_gzip(accepted: Option<&[u8]>) -> bool {
+    let mut there = Codings::default();
+    there.add(Coding::Gzip);
+    choose(accepted, there) == Some(Coding::Gzip)
+}
+
 /// What a client thinks of each form: nothing where it has not said.
 struct Weights {
     named: [Option<u32>; CODINGS],

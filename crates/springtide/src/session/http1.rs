@@ -1,9 +1,11 @@
 //! The HTTP/1.1 session: requests out of bytes, handlers called, replies into the outbox.
 //! It never touches the socket, and decides nothing that the machine decides.
 
+mod compress;
 mod freeze;
 mod later;
 mod otherwise;
+mod produce;
 
 pub(crate) use freeze::FrozenHttp1;
 
@@ -19,11 +21,12 @@ use springtide_proto::http1::{
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
 use super::{Share, Source, Step, Who};
+use crate::executor::Origin;
 use crate::files::{FileEvent, FileReply, FrozenAsk, StreamId};
 use crate::handler::PlainHandler;
 use crate::limits::STREAM_LOW_BYTES;
 use crate::request::{HeadBytes, Request, RequestData, Shared};
-use crate::response::{IntoResponse, Response};
+use crate::response::{IntoResponse, Pipe, Response};
 use crate::room::Room;
 use crate::route::{Answerer, Found, Router};
 use crate::table::Place;
@@ -49,8 +52,12 @@ struct Busy {
     is_asked: bool,
     /// What was withdrawn because the connection goes to another shard.
     asks: Vec<FrozenAsk>,
-    /// Exchanges that wait for a future or for the pool.
+    /// Exchanges that wait for a future or for the pool, also for the end of their body.
     waiting: Vec<(Exchange, Place)>,
+    /// Those of them whose bodies are being produced.
+    pipes: Vec<(Exchange, Rc<Pipe>)>,
+    /// A body was cut that the end of the connection ends.
+    is_torn: bool,
 }
 
 struct Reading {
@@ -205,10 +212,13 @@ impl Http1 {
         room: &mut Room,
     ) {
         match handler {
-            Answerer::Plain(handler) if !room.watch.is_on() => {
-                self.handle(handler, exchange, data, outbox, room);
+            Answerer::Plain(handler) if !room.watch.is_on() && room.compressing.is_none() => {
+                let origin = compress::origin_of(&data, who, None);
+                self.handle(handler, exchange, data, origin, outbox, room);
             }
-            Answerer::Plain(handler) => self.handle_watched(handler, exchange, data, outbox, room),
+            Answerer::Plain(handler) => {
+                self.handle_watched(handler, exchange, data, who, outbox, room);
+            }
             later => self.begin_later(later, exchange, data, who, outbox, room),
         }
     }
@@ -219,11 +229,13 @@ impl Http1 {
         handler: &PlainHandler,
         exchange: Exchange,
         data: Box<RequestData>,
+        who: Who,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
+        let origin = compress::origin(&data, who, room);
         let route = data.route;
-        room.watched(route, |room| self.handle(handler, exchange, data, outbox, room));
+        room.watched(route, |room| self.handle(handler, exchange, data, origin, outbox, room));
     }
 
     /// Calls the handler; a panic in it is a 500 for this request.
@@ -233,6 +245,7 @@ impl Http1 {
         handler: &PlainHandler,
         exchange: Exchange,
         data: Box<RequestData>,
+        origin: Origin,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
@@ -241,7 +254,7 @@ impl Http1 {
         let called = catch_unwind(AssertUnwindSafe(|| handler(request, &mut response)));
         match (called, &mut response) {
             (Ok(()), Some(response)) if !response.status_code().is_informational() => {
-                self.answer(exchange, response, outbox, room);
+                self.answer_any(exchange, origin, response, outbox, room);
             }
             (called, given) => {
                 let given = given.as_ref().filter(|_| called.is_ok());
@@ -349,6 +362,7 @@ impl Http1 {
     /// waits to be sent is little.
     pub(crate) fn pump(&mut self, waiting_bytes: usize, room: &mut Room) {
         let Some(busy) = &mut self.busy else { return };
+        produce::grant(&self.machine, &busy.pipes, waiting_bytes, room);
         let Some((exchange, stream)) = busy.streams.front() else { return };
         let is_next = self.machine.is_next(*exchange);
         if !busy.is_asked && is_next && waiting_bytes < STREAM_LOW_BYTES {
@@ -401,6 +415,10 @@ impl Http1 {
         self.machine.wants_close()
     }
 
+    pub(crate) fn wants_reset(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.is_torn)
+    }
+
     #[inline]
     pub(crate) fn is_peer_done(&self) -> bool {
         self.machine.is_peer_done()
@@ -427,8 +445,9 @@ impl Http1 {
     /// Gives the memory of a busy session back when it is busy no more.
     fn rest(&mut self) {
         self.busy.take_if(|busy| {
-            let Busy { reading, streams, is_asked: _, asks, waiting } = &**busy;
-            reading.is_none() && streams.is_empty() && asks.is_empty() && waiting.is_empty()
+            let Busy { reading, streams, is_asked: _, asks, waiting, pipes, is_torn } = &**busy;
+            let is_quiet = waiting.is_empty() && pipes.is_empty() && !is_torn;
+            is_quiet && reading.is_none() && streams.is_empty() && asks.is_empty()
         });
     }
 }

@@ -186,6 +186,14 @@ impl Session {
         }
     }
 
+    /// Whether an end of stream would say that a body is whole which is not.
+    pub(crate) fn wants_reset(&self) -> bool {
+        match self {
+            Self::Http1(session) => session.wants_reset(),
+            Self::Raw(_) => false,
+        }
+    }
+
     /// Whether the peer has said that it sends nothing more.
     #[inline]
     pub(crate) fn is_peer_done(&self) -> bool {

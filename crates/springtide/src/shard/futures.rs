@@ -10,7 +10,7 @@ use springtide_proto::http1::Exchange;
 
 use super::Shard;
 use crate::current;
-use crate::executor::{Answering, Ring, Waiting, Work, apart};
+use crate::executor::{Answering, Origin, Ring, Waiting, Work, apart};
 use crate::response::Response;
 use crate::room::Room;
 use crate::session::Session;
@@ -36,6 +36,9 @@ impl Shard {
     fn run_some(&mut self) {
         let current = current::enter(&self.room.requests);
         self.expire_timers();
+        for waker in std::mem::take(&mut self.room.executor.granted) {
+            apart(|| waker.wake());
+        }
         for place in std::mem::take(&mut self.room.executor.gone) {
             self.client_gone(place);
         }
@@ -61,7 +64,7 @@ impl Shard {
         alarm.silence();
         let waker = Waker::from(Arc::clone(alarm));
         let mut context = Context::from_waker(&waker);
-        let route = waiting.route;
+        let route = waiting.origin.route as usize;
         let polled = self.room.watched(route, |_| apart(|| own.as_mut().poll(&mut context)));
         drop(waker);
         match polled {
@@ -80,10 +83,15 @@ impl Shard {
     /// A future waits again, unless its client has gone.
     fn suspend(&mut self, place: Place, own: Answering) {
         let waiting = self.room.executor.get_mut(place);
-        if let Some(Waiting { work: Work::Future { future, alarm }, .. }) = waiting
+        if let Some(waiting) = waiting
+            && let Work::Future { future, alarm } = &mut waiting.work
             && !alarm.is_gone()
         {
             *future = Some(own);
+            if waiting.is_producer {
+                let (connection, exchange) = (waiting.origin.connection, waiting.exchange);
+                self.tell_http1(connection, |session, outbox, _| session.pour(exchange, outbox));
+            }
             return;
         }
         self.drop_future(own);
@@ -110,25 +118,25 @@ impl Shard {
 
     /// Answers an exchange, if its connection is still there.
     fn finish(&mut self, place: Place, response: Option<Response>) {
-        let Some((connection, exchange)) = self.take_out(place) else { return };
-        self.tell_http1(connection, |session, outbox, room| {
-            session.answer_late(exchange, response, outbox, room);
+        let Some((origin, exchange)) = self.take_out(place) else { return };
+        self.tell_http1(origin.connection, |session, outbox, room| {
+            session.answer_late(exchange, origin, response, outbox, room);
         });
     }
 
     /// An exchange has nobody any more who answers it.
     fn give_up(&mut self, place: Place) {
         self.room.counts.futures_dropped += 1;
-        let Some((connection, exchange)) = self.take_out(place) else { return };
-        self.tell_http1(connection, |session, _, _| session.give_up(exchange));
+        let Some((origin, exchange)) = self.take_out(place) else { return };
+        self.tell_http1(origin.connection, |session, _, _| session.give_up(exchange));
     }
 
-    fn take_out(&mut self, place: Place) -> Option<(Place, Exchange)> {
-        let Waiting { connection, exchange, work, .. } = self.room.executor.remove(place)?;
+    fn take_out(&mut self, place: Place) -> Option<(Origin, Exchange)> {
+        let Waiting { origin, exchange, work, .. } = self.room.executor.remove(place)?;
         if let Work::Future { alarm, .. } = work {
             self.room.executor.put_alarm(alarm);
         }
-        Some((connection, exchange))
+        Some((origin, exchange))
     }
 
     fn tell_http1(

@@ -99,6 +99,8 @@ pub struct Reply {
     status: StatusCode,
     head: String,
     body: Vec<u8>,
+    /// The fields behind the body, in the form of a head's.
+    trailers: String,
 }
 
 impl Reply {
@@ -114,22 +116,51 @@ impl Reply {
         field(&self.head, name)
     }
 
-    /// Its body.
+    /// Its body, put together of its chunks where it came in chunks.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The first reply of some bytes, if it is whole, and its length. Bodies of this server have
-    /// a length that is told.
-    fn parse(bytes: &[u8], is_to_head: bool) -> Option<(Self, usize)> {
+    /// The first field of a name behind the body, in any case.
+    #[must_use]
+    pub fn trailer(&self, name: &str) -> Option<&str> {
+        field(&self.trailers, name)
+    }
+
+    /// The first reply of some bytes, if it is whole, and its length. A body has a length that is
+    /// told, or chunks; one that the end of its connection ends is not read here.
+    pub(crate) fn parse(bytes: &[u8], is_to_head: bool) -> Option<(Self, usize)> {
         let head_end = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
         let head = String::from_utf8_lossy(&bytes[..head_end]).into_owned();
         let status = head.get(9..12).and_then(|digits| digits.parse().ok())?;
         let length = field(&head, "content-length").and_then(|length| length.parse().ok());
+        if field(&head, "transfer-encoding").is_some() && !is_to_head {
+            let (body, trailers, length) = chunks(&bytes[head_end..])?;
+            return Some((Self { status, head, body, trailers }, head_end + length));
+        }
         let end = head_end + if is_to_head { 0 } else { length.unwrap_or(0) };
         let body = bytes.get(head_end..end)?.to_vec();
-        Some((Self { status, head, body }, end))
+        Some((Self { status, head, body, trailers: String::new() }, end))
+    }
+}
+
+/// A body in chunks (RFC 9112 §7.1), if it is whole: its bytes, the fields behind it, its length.
+fn chunks(bytes: &[u8]) -> Option<(Vec<u8>, String, usize)> {
+    let (mut body, mut at) = (Vec::new(), 0);
+    loop {
+        let line_end = at + memchr::memmem::find(&bytes[at..], b"\r\n")?;
+        let size = std::str::from_utf8(&bytes[at..line_end]).ok()?;
+        let size = usize::from_str_radix(size, 16).ok()?;
+        if size == 0 {
+            // An empty line ends it, behind the fields if there are any.
+            let end = line_end + memchr::memmem::find(&bytes[line_end..], b"\r\n\r\n")? + 4;
+            let trailers = String::from_utf8_lossy(&bytes[line_end..end]).into_owned();
+            return Some((body, trailers, end));
+        }
+        at = line_end + 2 + size;
+        body.extend_from_slice(bytes.get(line_end + 2..at)?);
+        at += bytes.get(at..at + 2)?.len();
     }
 }
 

@@ -2,7 +2,7 @@
 //! Each case is bytes and an expectation.
 
 use super::{Backend, Stage, over_all_backends};
-use crate::{Limits, Request, Response, Server, StatusCode};
+use crate::{Failure, Limits, Request, Response, Server, StatusCode};
 
 fn server() -> Server {
     Server::new()
@@ -31,6 +31,19 @@ fn server() -> Server {
         .post("/echo", |request: Request| request.bytes().clone())
         .post("/text", |request: Request| request.text().map(str::to_owned))
         .any("/any", |request: Request| request.method().to_string())
+        .any("/http", |request: Request| http_of(&request))
+        .get("/failure", |request: Request| -> Result<String, Failure> {
+            Ok(request.query("depth").unwrap_or_default().parse::<u32>()?.to_string())
+        })
+        .get("/boxed", || -> Result<(), Box<dyn std::error::Error>> { Err("a secret")? })
+        .get("/never", |_: Request| panic!("on purpose"))
+}
+
+/// What is left of a request in another crate's terms.
+fn http_of(request: &Request) -> Result<String, Failure> {
+    let other = request.to_http()?;
+    let (tide, body) = (&other.headers()["x-tide"], other.body());
+    Ok(format!("{} {} {:?} {tide:?} {body:?}", other.method(), other.uri(), other.version()))
 }
 
 /// The parts of replies that cases tell apart: status, whether it closes, body.
@@ -88,11 +101,17 @@ fn requests_are_answered(backend: Backend) {
         ("GET /empty", "204 "),
         ("GET /continue", "500 Internal Server Error"),
         ("GET /switch", "500 Internal Server Error"),
+        ("GET /failure?depth=7", "200 7"),
+        ("GET /failure?depth=x", "500 Internal Server Error"),
+        ("GET /boxed", "500 Internal Server Error"),
+        ("GET /never", "500 Internal Server Error"),
     ] {
         check(backend, &request(line), &[expected]);
     }
     let headers = "GET /headers HTTP/1.1\r\nHost: a\r\nX-Tide: high\r\n\r\n";
     check(backend, headers, &["200 Some(\"high\") 2"]);
+    let all = "POST /http?a=%20b HTTP/1.1\r\nHost: a\r\nX-Tide: high\r\nContent-Length: 1\r\n\r\nx";
+    check(backend, all, &["200 POST /http?a=%20b HTTP/1.1 \"high\" b\"x\""]);
 }
 
 /// What a handler takes over from a request may hold every byte that a field may hold.

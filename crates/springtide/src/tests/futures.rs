@@ -16,7 +16,7 @@ use crate::{Request, Response, Server, StatusCode, sleep};
 
 /// Where futures wait until a test lets them go on, by a number.
 #[derive(Default)]
-struct Desk {
+pub(super) struct Desk {
     open: Mutex<HashMap<usize, bool>>,
     wakers: Mutex<HashMap<usize, Waker>>,
     polls: AtomicUsize,
@@ -24,7 +24,7 @@ struct Desk {
 }
 
 /// Counts that a future was dropped.
-struct Guest(Arc<Desk>);
+pub(super) struct Guest(pub(super) Arc<Desk>);
 
 impl Drop for Guest {
     fn drop(&mut self) {
@@ -33,7 +33,7 @@ impl Drop for Guest {
 }
 
 impl Desk {
-    async fn wait(self: &Arc<Self>, number: usize) {
+    pub(super) async fn wait(self: &Arc<Self>, number: usize) {
         let _guest = Guest(self.clone());
         std::future::poll_fn(|context| {
             self.polls.fetch_add(1, Ordering::Relaxed);
@@ -46,11 +46,11 @@ impl Desk {
         .await;
     }
 
-    fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.wakers.lock().unwrap().len()
     }
 
-    fn let_go(&self, number: usize) -> Waker {
+    pub(super) fn let_go(&self, number: usize) -> Waker {
         self.open.lock().unwrap().insert(number, true);
         self.wakers.lock().unwrap().remove(&number).unwrap()
     }
@@ -59,7 +59,7 @@ impl Desk {
         self.polls.load(Ordering::Relaxed)
     }
 
-    fn drops(&self) -> usize {
+    pub(super) fn drops(&self) -> usize {
         self.drops.load(Ordering::Relaxed)
     }
 }
@@ -105,7 +105,7 @@ fn server(desk: &Arc<Desk>) -> Server {
 }
 
 /// Is woken by itself, and goes on in the next turn.
-async fn yield_once() {
+pub(super) async fn yield_once() {
     let mut has_waited = false;
     std::future::poll_fn(|context| {
         if std::mem::replace(&mut has_waited, true) {
@@ -117,11 +117,11 @@ async fn yield_once() {
     .await;
 }
 
-fn get(path: &str) -> String {
+pub(super) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
 }
 
-fn ask(stage: &Stage, path: &str) -> Peer {
+pub(super) fn ask(stage: &Stage, path: &str) -> Peer {
     let mut peer = stage.connect();
     let request = get(path);
     assert_eq!(peer.write(request.as_bytes()), request.len());
@@ -129,12 +129,12 @@ fn ask(stage: &Stage, path: &str) -> Peer {
 }
 
 /// Turns until so many futures wait at the desk.
-fn until_waiting(stage: &mut Stage, desk: &Desk, count: usize) {
+pub(super) fn until_waiting(stage: &mut Stage, desk: &Desk, count: usize) {
     stage.until(|_| (desk.waiting() == count).then_some(()));
 }
 
 /// Turns until a reply's body has come.
-fn read_until(stage: &mut Stage, peer: &mut Peer, end: &str) -> String {
+pub(super) fn read_until(stage: &mut Stage, peer: &mut Peer, end: &str) -> String {
     let mut received = Vec::new();
     stage.until(|_| {
         peer.read(&mut received);

@@ -1,6 +1,7 @@
 //! The whole server, turn by turn on one thread, over every backend; tests are data where they can.
 //! Peers are driven between turns: no threads, no sleeps, and on the simulated backend no time.
 
+mod compress;
 mod ends;
 mod exchanges;
 mod fairness;
@@ -10,6 +11,7 @@ mod futures;
 mod memory;
 mod offload;
 mod stage;
+mod streams;
 mod time;
 mod transport;
 mod watch;

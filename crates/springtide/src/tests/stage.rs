@@ -362,6 +362,21 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// Whether the server has reset the connection.
+    pub(crate) fn is_reset(&self) -> bool {
+        let mut byte = [0];
+        match self {
+            Self::Simulated(client) => client.is_reset(),
+            Self::Tcp(stream, _) => {
+                let peeked = stream.peek(&mut byte);
+                peeked.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
+            }
+            Self::Unix(..) => panic!("a Unix socket knows no reset"),
+        }
+    }
+}
+
 /// Reads what is there; true when that was the end.
 fn read_all(stream: &mut impl Read, into: &mut Vec<u8>) -> bool {
     let mut buffer = [0; 65_536];

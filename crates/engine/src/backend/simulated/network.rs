@@ -44,6 +44,8 @@ struct Connection {
     incoming: [Stream; 2],
     addresses: [Address; 2],
     closed: [bool; 2],
+    /// Whose close is a reset.
+    resets: [bool; 2],
     reset: Option<ResetCause>,
 }
 
@@ -58,6 +60,8 @@ pub enum ResetCause {
     Unread,
     /// Its listener was closed before it was accepted.
     Backlog,
+    /// A side was closed that was told to reset it.
+    Told,
 }
 
 struct Listener {
@@ -162,6 +166,7 @@ impl Network {
             incoming: Default::default(),
             addresses: [own, address.clone()],
             closed: [false; 2],
+            resets: [false; 2],
             reset: None,
         };
         let connection = insert(&mut self.connections, fresh);
@@ -281,11 +286,18 @@ impl Network {
         self.connection_mut(end).reset.get_or_insert(cause);
     }
 
+    pub(super) fn reset_on_close(&mut self, end: End) {
+        self.connection_mut(end).resets[end.side] = true;
+    }
+
     /// Closes one side. Bytes it has not received reset the connection, as TCP does.
     pub(super) fn close(&mut self, end: End) {
         let connection = self.connection_mut(end);
         if !connection.incoming[end.side].bytes.is_empty() {
             connection.reset.get_or_insert(ResetCause::Unread);
+        }
+        if connection.resets[end.side] {
+            connection.reset.get_or_insert(ResetCause::Told);
         }
         connection.closed[end.side] = true;
         connection.incoming[1 - end.side].ended = true;

@@ -333,6 +333,13 @@ impl Backend for Simulated {
         Ok(state.network.addresses(end).1)
     }
 
+    fn reset_on_close(&mut self, socket: Descriptor) {
+        let state = &mut *self.world.state.borrow_mut();
+        if let Ok(end) = state.table.socket(socket) {
+            state.network.reset_on_close(end);
+        }
+    }
+
     fn waiting_bytes(&self, socket: Descriptor) -> u32 {
         let state = self.world.state.borrow();
         let waiting = state.table.socket(socket).map_or(0, |end| state.network.on_the_way(end));

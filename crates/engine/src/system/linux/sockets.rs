@@ -90,6 +90,14 @@ pub(crate) fn peer_address(socket: Descriptor) -> Result<Address, Error> {
     address_of(socket.0, true)
 }
 
+/// Makes the close of a socket a reset (socket(7), SO_LINGER with no time); a socket that is gone
+/// already needs none.
+pub(crate) fn reset_on_close(socket: Descriptor) {
+    // SAFETY: the descriptor is open; the socket is not dropped, so it stays open.
+    let socket = std::mem::ManuallyDrop::new(unsafe { Socket::from_raw_fd(socket.0) });
+    let _ = socket.set_linger(Some(std::time::Duration::ZERO));
+}
+
 /// A non-blocking TCP socket for [`connect`], with TCP_NODELAY.
 pub(crate) fn socket_for(address: SocketAddr) -> io::Result<OwnedFd> {
     let kind = Type::STREAM.nonblocking().cloexec();

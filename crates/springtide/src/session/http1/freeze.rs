@@ -4,7 +4,6 @@
 use springtide_proto::Outbox;
 use springtide_proto::http1::{Exchange, Frozen, Machine};
 
-use super::later::try_again;
 use super::{Busy, Http1, Reading};
 use crate::files::{Asker, FrozenAsk, FrozenStream};
 use crate::request::FrozenRequest;
@@ -22,8 +21,11 @@ pub(crate) struct FrozenHttp1 {
     streams: Vec<(Exchange, FrozenStream)>,
     /// Requests that wait for a file.
     asks: Vec<FrozenAsk>,
-    /// Requests whose futures could not be frozen: they are answered with a 503.
+    /// Requests whose futures could not be frozen: they are answered with a 503, or cut where a
+    /// body was being produced.
     refused: Vec<Exchange>,
+    /// A body was cut that the end of the connection ends.
+    is_torn: bool,
 }
 
 impl FrozenHttp1 {
@@ -57,7 +59,8 @@ impl Http1 {
     /// The session as plain data; what it waited for was withdrawn.
     pub(crate) fn freeze(self, mut asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenHttp1 {
         let Self { machine, share: _, busy } = self;
-        let Busy { reading, streams, is_asked: _, asks: withdrawn, waiting } =
+        // What a pipe still holds is of a body that is cut.
+        let Busy { reading, streams, is_asked: _, asks: withdrawn, waiting, pipes: _, is_torn } =
             busy.map_or_else(Busy::default, |busy| *busy);
         asks.extend(withdrawn);
         let reading = reading.map(|Reading { exchange, mut data, body }| {
@@ -70,7 +73,7 @@ impl Http1 {
             .filter_map(|(exchange, stream)| Some((exchange, room.files.freeze_stream(stream)?)));
         let (machine, streams) = (machine.freeze(), streams.collect());
         let refused = waiting.into_iter().map(|(exchange, _)| exchange).collect();
-        FrozenHttp1 { machine, reading, streams, asks, refused }
+        FrozenHttp1 { machine, reading, streams, asks, refused, is_torn }
     }
 
     /// The session that was frozen. It asks for the next piece of a file when it is told that
@@ -81,9 +84,12 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) -> Self {
-        let FrozenHttp1 { machine, reading, streams, asks, refused } = frozen;
+        let FrozenHttp1 { machine, reading, streams, asks, refused, is_torn } = frozen;
         let asker = |exchange| Asker { connection: who.place.raw(), exchange };
         let mut own = Self { machine: Machine::thaw(machine), share: Share::default(), busy: None };
+        if is_torn {
+            own.busy().is_torn = true;
+        }
         if let Some((exchange, request, body)) = reading {
             let mut data = room.requests.take();
             data.thaw(request, who.socket);
@@ -104,7 +110,7 @@ impl Http1 {
             }
         }
         for exchange in refused {
-            own.answer(exchange, &mut try_again(), outbox, room);
+            own.refuse_late(exchange, outbox, room);
         }
         own
     }

@@ -8,18 +8,18 @@ use http::StatusCode;
 use springtide_proto::Outbox;
 use springtide_proto::http1::Exchange;
 
-use super::{Http1, failed, said};
-use crate::executor::{Ring, apart};
+use super::{Http1, compress, failed, said};
+use crate::executor::{Origin, Ring, apart};
 use crate::offload::{Detached, Job, PoolHandler};
 use crate::request::{Request, RequestData};
-use crate::response::Response;
+use crate::response::{Pipe, Response};
 use crate::room::Room;
 use crate::route::Answerer;
 use crate::session::Who;
 use crate::table::Place;
 
 /// The reply where the server cannot answer now, and may in a moment (RFC 9110 §15.6.4).
-pub(super) fn try_again() -> Response {
+fn try_again() -> Response {
     let second = http::HeaderValue::from_static("1");
     said(StatusCode::SERVICE_UNAVAILABLE).header(http::header::RETRY_AFTER, second)
 }
@@ -51,22 +51,35 @@ impl Http1 {
     pub(crate) fn answer_late(
         &mut self,
         exchange: Exchange,
+        origin: Origin,
         response: Option<Response>,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        self.wait_no_more(exchange);
+        let pipe = self.wait_no_more(exchange);
+        if let Some(pipe) = pipe {
+            return self.end_stream(exchange, &pipe, response.is_none(), outbox, room);
+        }
         let response = match response {
             Some(response) if !response.status_code().is_informational() => response,
             other => failed(other.as_ref(), room),
         };
         let mut response = response;
-        self.answer(exchange, &mut response, outbox, room);
+        self.answer_any(exchange, origin, &mut response, outbox, room);
+    }
+
+    /// What was to answer this exchange, or to write its body, could not be frozen.
+    pub(super) fn refuse_late(&mut self, exchange: Exchange, outbox: &mut Outbox, room: &mut Room) {
+        if self.machine.awaits_reply(exchange) {
+            self.answer(exchange, &mut try_again(), outbox, room);
+        } else {
+            self.tear(exchange);
+        }
     }
 
     /// Nobody answers this exchange any more: its client is taken to be gone.
     pub(crate) fn give_up(&mut self, exchange: Exchange) {
-        self.wait_no_more(exchange);
+        drop(self.wait_no_more(exchange));
         self.machine.abort_reply(exchange);
     }
 
@@ -76,11 +89,14 @@ impl Http1 {
         room.executor.gone.extend(waiting.map(|(_, place)| *place));
     }
 
-    fn wait_no_more(&mut self, exchange: Exchange) {
-        if let Some(busy) = &mut self.busy {
-            busy.waiting.retain(|(own, _)| *own != exchange);
-        }
+    /// Gives back what its body was to be taken from.
+    fn wait_no_more(&mut self, exchange: Exchange) -> Option<Rc<Pipe>> {
+        let busy = self.busy.as_mut()?;
+        busy.waiting.retain(|(own, _)| *own != exchange);
+        let position = busy.pipes.iter().position(|(own, _)| *own == exchange);
+        let pipe = position.map(|position| busy.pipes.swap_remove(position).1);
         self.rest();
+        pipe
     }
 }
 
@@ -93,7 +109,8 @@ fn begin_future(
     room: &mut Room,
 ) -> Place {
     let shared = Rc::clone(&room.requests);
-    room.executor.begin(who.place, exchange, data.route, |alarm| {
+    let origin = compress::origin(&data, who, room);
+    room.executor.begin(origin, exchange, false, |alarm| {
         data.await_with(&shared, alarm);
         shared.awaited[number](Request::new(data))
     })
@@ -108,10 +125,10 @@ fn begin_away(
     room: &mut Room,
 ) -> Option<Place> {
     let shared = Rc::clone(&room.requests);
-    let route = data.route;
+    let origin = compress::origin(&data, who, room);
     let detached = Detached::of(&mut data, &shared.router);
     shared.put(data);
-    let place = room.executor.begin_away(who.place, exchange, route);
+    let place = room.executor.begin_away(origin, exchange);
     let (handler, bell) = (Arc::clone(handler), Arc::clone(&shared.bell));
     let job: Job = Box::new(move || {
         let response = apart(|| handler(detached.attach()));

@@ -37,7 +37,7 @@ pub(super) fn reply(
 }
 
 /// The values of all fields of a name, joined by commas (RFC 9110 §5.3).
-fn joined<'a>(data: &'a RequestData, name: &'a str) -> Option<Cow<'a, [u8]>> {
+pub(super) fn joined<'a>(data: &'a RequestData, name: &'a str) -> Option<Cow<'a, [u8]>> {
     let mut values = data.fields(name);
     let mut joined = Cow::Borrowed(values.next()?);
     for value in values {

@@ -88,6 +88,10 @@ impl Handle for Refused {
         self.engine.peer_address(socket)
     }
 
+    fn reset_on_close(&mut self, socket: Descriptor) {
+        self.engine.reset_on_close(socket);
+    }
+
     fn open_directory(&mut self, path: &Path) -> Result<Descriptor, Error> {
         self.engine.open_directory(path)
     }
