@@ -1,6 +1,10 @@
 //! Routes: which endpoint answers a method and a path.
 //! Paths are matched as they were sent; only parameters are decoded, when they are asked for.
 
+mod plain;
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -10,6 +14,7 @@ use crate::files::Files;
 use crate::handler::{AnyHandler, MakeAwaited, PlainHandler, Shape};
 use crate::offload::PoolHandler;
 use crate::request::span_number;
+use plain::PlainPaths;
 
 /// What a route leads to.
 pub(crate) enum Endpoint {
@@ -310,199 +315,10 @@ impl Route {
     }
 }
 
-/// Routes by the whole of their path: a hash table.
-///
-/// A path that is a plain pattern is answered by it whatever other patterns match, so the tree
-/// need not be asked.
-#[derive(Default)]
-struct PlainPaths {
-    /// A power of two, at least half of them free.
-    places: Vec<Option<PlainPath>>,
-    len: usize,
-}
-
-struct PlainPath {
-    ends: Ends,
-    number: usize,
-}
-
-impl PlainPaths {
-    #[inline]
-    fn find(&self, path: &[u8], routes: &[Route]) -> Option<usize> {
-        let mask = self.places.len().checked_sub(1)?;
-        let ends = Ends::of(path);
-        let place = ends.hash() & mask;
-        let PlainPath { ends: own, number } = self.places[place].as_ref()?;
-        if *own == ends && path.len() <= Ends::WHOLE_MAX {
-            return Some(*number);
-        }
-        self.find_from(place, &ends, path, routes)
-    }
-
-    #[inline(never)]
-    fn find_from(
-        &self,
-        mut place: usize,
-        ends: &Ends,
-        path: &[u8],
-        routes: &[Route],
-    ) -> Option<usize> {
-        loop {
-            // Half of the places are free, so this ends.
-            let PlainPath { ends: own, number } = self.places[place].as_ref()?;
-            if own == ends && routes[*number].pattern.as_bytes() == path {
-                return Some(*number);
-            }
-            place = (place + 1) & (self.places.len() - 1);
-        }
-    }
-
-    fn add(&mut self, number: usize, pattern: &str) {
-        self.len += 1;
-        let count = (2 * self.len).next_power_of_two();
-        let own = std::mem::take(&mut self.places);
-        self.places.resize_with(count, || None);
-        let new = PlainPath { ends: Ends::of(pattern.as_bytes()), number };
-        for path in own.into_iter().flatten().chain([new]) {
-            let mut place = path.ends.hash() & (count - 1);
-            while self.places[place].is_some() {
-                place = (place + 1) & (count - 1);
-            }
-            self.places[place] = Some(path);
-        }
-    }
-}
-
-/// Both ends and the length of a path: all of it, when it is short.
-#[derive(PartialEq, Eq)]
-struct Ends {
-    first: u64,
-    last: u64,
-    len: usize,
-}
-
-impl Ends {
-    /// The longest path that has no byte between its ends.
-    const WHOLE_MAX: usize = 16;
-
-    #[inline]
-    fn of(path: &[u8]) -> Self {
-        let (first, last) = match (path.first_chunk(), path.last_chunk()) {
-            (Some(first), Some(last)) => (u64::from_ne_bytes(*first), u64::from_ne_bytes(*last)),
-            _ => (path.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte)), 0),
-        };
-        Self { first, last, len: path.len() }
-    }
-
-    /// Only the application's own patterns are in the table, so nobody can choose colliding ones.
-    #[inline]
-    fn hash(&self) -> usize {
-        let word = self.first ^ self.last.rotate_left(29) ^ self.len as u64;
-        (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
-    }
-}
-
 /// The names in a pattern such as `/users/{id}/{*rest}`; `{{` stands for a brace.
 fn param_names(pattern: &str) -> Vec<String> {
     let plain = pattern.replace("{{", "").replace("}}", "");
     let opened = plain.split('{').skip(1);
     let names = opened.filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
     names.map(|name| name.trim_start_matches('*').to_owned()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::handler::Handler;
-
-    fn erase<Kind>(handler: impl Handler<Kind>) -> AnyHandler {
-        handler.into_any()
-    }
-
-    fn router() -> Router {
-        let mut router = Router::default();
-        router.add_files("/", Files::new("site")).unwrap();
-        for (method, pattern) in [
-            (Method::GET, "/"),
-            (Method::GET, "/users/{id}"),
-            (Method::POST, "/users/{id}"),
-            (Method::GET, "/a/{b}/c/{*d}"),
-        ] {
-            router.add(Some(method), pattern, erase(|| "here")).unwrap();
-        }
-        router
-    }
-
-    fn describe(router: &Router, method: &Method, path: &str) -> String {
-        let mut params = Vec::new();
-        let found = router.find(method, path.as_bytes(), &mut params);
-        let values: Vec<&str> =
-            params.iter().map(|range| &path[range.start as usize..range.end as usize]).collect();
-        match found {
-            Found::Handler(_, Router::FALLBACK) => "fallback".to_owned(),
-            Found::Handler(_, number) => {
-                format!("handler {:?} {values:?}", router.param_names(number))
-            }
-            Found::Files(_) => format!("files {values:?}"),
-            Found::Allow { value, is_options } => format!("{value:?} {is_options}"),
-            Found::Nothing => "nothing".to_owned(),
-        }
-    }
-
-    #[test]
-    fn requests_find_their_endpoints() {
-        let router = router();
-        for (method, path, expected) in [
-            (Method::GET, "/", "handler [] []"),
-            (Method::HEAD, "/", "handler [] []"),
-            (Method::GET, "", "handler [] []"),
-            (Method::GET, "/users/7", r#"handler ["id"] ["7"]"#),
-            (Method::DELETE, "/users/7", r#""GET, HEAD, POST, OPTIONS" false"#),
-            (Method::OPTIONS, "/users/7", r#""GET, HEAD, POST, OPTIONS" true"#),
-            (Method::GET, "/a/x/c/y/z", r#"handler ["b", "d"] ["x", "y/z"]"#),
-            (Method::GET, "/style.css", r#"files ["style.css"]"#),
-            (Method::POST, "/style.css", r#""GET, HEAD, OPTIONS" false"#),
-        ] {
-            assert_eq!(describe(&router, &method, path), expected, "{method} {path}");
-        }
-        assert_eq!(describe(&Router::default(), &Method::GET, "/"), "nothing");
-    }
-
-    #[test]
-    fn plain_paths_are_those_of_the_tree() {
-        let mut router = Router::default();
-        let plain = (0..200).map(|number| format!("/{}/{number}", "long".repeat(number % 7)));
-        let plain: Vec<String> = plain.chain(["/".into(), "/a".into(), "/z/y".into()]).collect();
-        for (number, path) in plain.iter().enumerate() {
-            router.add(Some(Method::GET), path, erase(|| "here")).unwrap();
-            if number % 3 == 0 {
-                let pattern = format!("/{{first}}/{number}");
-                router.add(Some(Method::GET), &pattern, erase(|| "there")).unwrap();
-            }
-        }
-        router.add(Some(Method::GET), "/z/{*rest}", erase(|| "rest")).unwrap();
-        router.add(Some(Method::GET), "/{{a}}", erase(|| "braces")).unwrap();
-        for path in plain.iter().map(String::as_str).chain(["/{a}", "/z/x", "/other/3"]) {
-            let mut params = Vec::new();
-            let found = router.find(&Method::GET, path.as_bytes(), &mut params);
-            let Found::Handler(_, number) = found else { panic!("{path} has a handler") };
-            assert_eq!(number, *router.tree.at(path).unwrap().value, "{path}");
-        }
-        assert_eq!(describe(&Router::default(), &Method::GET, "/a"), "nothing");
-        let mut params = Vec::new();
-        assert!(matches!(router.find(&Method::GET, b"/\xFF", &mut params), Found::Nothing));
-    }
-
-    #[test]
-    fn conflicts_are_named() {
-        let mut router = router();
-        let again = router.add(Some(Method::GET), "/", erase(|| ""));
-        assert_eq!(again.unwrap_err().reason, "it has a handler for GET already");
-        let clash = router.add(Some(Method::GET), "/users/{name}", erase(|| ""));
-        assert!(clash.unwrap_err().reason.contains("/users/{id}"));
-        let named = router.add_files("/u/{name}", Files::new("site"));
-        assert_eq!(named.unwrap_err().reason, "the prefix of a directory has no parameters");
-        let relative = router.add(Some(Method::GET), "users", erase(|| ""));
-        assert_eq!(relative.unwrap_err().reason, "a pattern begins with a slash");
-    }
 }
