@@ -18,7 +18,7 @@ use springtide_proto::http1::Head;
 
 use crate::executor::{Alarm, Closed};
 use crate::response::{IntoResponse, Response};
-use crate::route::Router;
+use crate::route::Routes;
 
 /// One request. It belongs to its shard, or to the thread of the pool that handles it (`!Send`).
 ///
@@ -63,7 +63,7 @@ enum Home {
     Awaited(Rc<Shared>, Arc<Alarm>),
     /// A thread of the pool, which asks no shard for anything.
     Pool {
-        router: Arc<Router>,
+        router: Arc<Routes>,
         peer: Option<Address>,
     },
 }
@@ -95,7 +95,7 @@ impl RequestData {
     pub(crate) fn on_pool(
         frozen: FrozenRequest,
         body: Bytes,
-        router: Arc<Router>,
+        router: Arc<Routes>,
         peer: Option<Address>,
     ) -> Self {
         let mut own = Self::new(Home::Pool { router, peer });
@@ -111,7 +111,7 @@ impl RequestData {
         self.home = Home::Awaited(Rc::clone(shared), alarm);
     }
 
-    fn router(&self) -> &Router {
+    fn router(&self) -> &Routes {
         match &self.home {
             Home::Shard(shared) | Home::Awaited(shared, _) => &shared.router,
             Home::Pool { router, .. } => router,
@@ -200,6 +200,15 @@ impl RequestData {
         split_target(self.target()).1.map(|query| std::str::from_utf8(query).unwrap_or_default())
     }
 
+    /// The host that is asked, as it was sent: of the target, or of the field (RFC 9112 §3.2.2).
+    pub(crate) fn host(&self) -> Option<&[u8]> {
+        let target = self.target();
+        match authority_of_absolute(target) {
+            Some(authority) => Some(&target[authority]),
+            None => self.field("host"),
+        }
+    }
+
     /// A parameter of the route, as it was sent.
     #[inline]
     pub(crate) fn param(&self, position: usize) -> Option<&str> {
@@ -245,10 +254,16 @@ fn split_target(target: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 /// Where the path begins behind `http://authority`; `*` is its own path.
 fn path_of_absolute(target: &[u8]) -> usize {
-    let Some(scheme) = target.windows(3).position(|three| three == b"://") else { return 0 };
-    let authority = scheme + 3;
-    let end = target[authority..].iter().position(|byte| matches!(byte, b'/' | b'?'));
-    end.map_or(target.len(), |end| authority + end)
+    authority_of_absolute(target).map_or(0, |authority| authority.end)
+}
+
+/// Where the authority of a target in absolute form lies.
+fn authority_of_absolute(target: &[u8]) -> Option<Range<usize>> {
+    let is_absolute = !matches!(target.first(), Some(b'/' | b'*'));
+    let scheme = target.windows(3).position(|three| is_absolute && three == b"://")?;
+    let start = scheme + 3;
+    let end = target[start..].iter().position(|byte| matches!(byte, b'/' | b'?'));
+    Some(start..end.map_or(target.len(), |end| start + end))
 }
 
 impl Request {

@@ -1,7 +1,10 @@
 //! Routes: which endpoint answers a method and a path.
 //! Paths are matched as they were sent; only parameters are decoded, when they are asked for.
 
+mod build;
+mod host;
 mod plain;
+mod site;
 #[cfg(test)]
 mod tests;
 
@@ -11,10 +14,10 @@ use std::ops::Range;
 use http::{HeaderValue, Method};
 
 use crate::files::Files;
-use crate::handler::{AnyHandler, MakeAwaited, PlainHandler, Shape};
+use crate::handler::{MakeAwaited, PlainHandler};
 use crate::offload::PoolHandler;
-use crate::request::span_number;
 use plain::PlainPaths;
+use site::{Scope, Site};
 
 /// What a route leads to.
 pub(crate) enum Endpoint {
@@ -37,6 +40,8 @@ pub(crate) enum Answerer {
 /// One pattern with what answers its methods.
 struct Route {
     pattern: String,
+    /// Of which host.
+    site: usize,
     param_names: Vec<String>,
     /// Apart from the others: most requests are for it, and it is found without a search.
     get: Option<Endpoint>,
@@ -47,29 +52,32 @@ struct Route {
     allow: HeaderValue,
 }
 
-/// All routes of a server.
-#[derive(Default)]
-pub(crate) struct Router {
-    tree: matchit::Router<usize>,
+/// All routes of a server, for all hosts.
+pub(crate) struct Routes {
     routes: Vec<Route>,
-    /// The routes without parameters once more: most requests are for one of them.
+    /// The routes without parameters once more, while there is one site only: most requests are for
+    /// one of them.
     plain: PlainPaths,
-    fallback: Option<Answerer>,
+    /// The first is the default one.
+    sites: Vec<Site>,
+    scopes: Vec<Scope>,
     awaited: Vec<MakeAwaited>,
     needs_pool: bool,
     directories: Vec<Files>,
 }
 
 /// What was found for a request.
-pub(crate) enum Found<'router> {
+pub(crate) enum Found<'routes> {
     /// A handler and its route's number.
-    Handler(&'router Answerer, usize),
+    Handler(&'routes Answerer, usize),
     /// A directory's number; the path within is the last parameter.
     Files(usize),
     /// `OPTIONS` on a path that exists, or a method that the path does not have.
-    Allow { value: &'router HeaderValue, is_options: bool },
+    Allow { value: &'routes HeaderValue, is_options: bool },
     /// Nothing.
     Nothing,
+    /// A host that is not served here (RFC 9110 §15.5.20).
+    Misdirected,
 }
 
 /// A route that cannot be added, and why.
@@ -89,76 +97,10 @@ impl std::fmt::Display for RouteError {
 
 impl std::error::Error for RouteError {}
 
-impl Router {
-    /// The number that stands for the fallback.
-    pub(crate) const FALLBACK: usize = usize::MAX;
+/// The numbers from here on stand for the fallbacks of routers.
+const FALLBACK: usize = usize::MAX / 2;
 
-    /// Adds a handler for a method, or for every method that has none.
-    pub(crate) fn add(
-        &mut self,
-        method: Option<Method>,
-        pattern: &str,
-        handler: AnyHandler,
-    ) -> Result<(), RouteError> {
-        let endpoint = Endpoint::Handler(self.answerer(handler));
-        let error = |reason: String| RouteError { pattern: pattern.to_owned(), reason };
-        let number = self.route(pattern).map_err(error)?;
-        let route = &mut self.routes[number];
-        let Some(method) = method else {
-            if route.any.replace(endpoint).is_some() {
-                return Err(error("it has a handler for any method already".to_owned()));
-            }
-            route.allow_again();
-            return Ok(());
-        };
-        match route.endpoint_mut(&method) {
-            // Files stand back behind a handler, whichever was named first.
-            Some(files @ Endpoint::Files(_)) => *files = endpoint,
-            Some(_) => return Err(error(format!("it has a handler for {method} already"))),
-            None if method == Method::GET => route.get = Some(endpoint),
-            None => route.others.push((method, endpoint)),
-        }
-        route.allow_again();
-        Ok(())
-    }
-
-    /// Serves a directory for everything beneath a prefix that has no handler.
-    pub(crate) fn add_files(&mut self, prefix: &str, files: Files) -> Result<(), RouteError> {
-        if prefix.contains(['{', '}']) {
-            let reason = "the prefix of a directory has no parameters".to_owned();
-            return Err(RouteError { pattern: prefix.to_owned(), reason });
-        }
-        let trimmed = prefix.trim_end_matches('/');
-        let directory = self.directories.len();
-        self.directories.push(files);
-        for pattern in [format!("{trimmed}/"), format!("{trimmed}/{{*path}}")] {
-            let error = |reason: String| RouteError { pattern: pattern.clone(), reason };
-            let number = self.route(&pattern).map_err(error)?;
-            let route = &mut self.routes[number];
-            route.get.get_or_insert(Endpoint::Files(directory));
-            route.allow_again();
-        }
-        Ok(())
-    }
-
-    pub(crate) fn set_fallback(&mut self, handler: AnyHandler) {
-        self.fallback = Some(self.answerer(handler));
-    }
-
-    fn answerer(&mut self, AnyHandler(shape): AnyHandler) -> Answerer {
-        match shape {
-            Shape::Plain(handler) => Answerer::Plain(handler),
-            Shape::Awaited(make) => {
-                self.awaited.push(make);
-                Answerer::Awaited(self.awaited.len() - 1)
-            }
-            Shape::OnPool(handler) => {
-                self.needs_pool = true;
-                Answerer::OnPool(handler)
-            }
-        }
-    }
-
+impl Routes {
     /// Whether anything of it is answered by the pool.
     pub(crate) const fn needs_pool(&self) -> bool {
         self.needs_pool
@@ -173,21 +115,24 @@ impl Router {
         &self.directories
     }
 
-    /// Finds what answers, and in which ranges of the path the parameters lie. `HEAD` is answered
-    /// by `GET` where it has no handler of its own.
+    /// Finds what answers at a host, and in which ranges of the path the parameters lie. `HEAD` is
+    /// answered by `GET` where it has no handler of its own.
     #[inline(never)]
     pub(crate) fn find(
         &self,
         method: &Method,
+        host: Option<&[u8]>,
         path: &[u8],
         params: &mut Vec<Range<u32>>,
     ) -> Found<'_> {
         params.clear();
+        let Some(number) = self.site_of(host) else { return Found::Misdirected };
         let path = if path.is_empty() { b"/" } else { path };
-        let plain = self.plain.find(path, &self.routes);
-        match plain.or_else(|| self.find_pattern(path, params)) {
-            Some(number) => self.found(method, number),
-            None => self.nothing(),
+        let site = &self.sites[number];
+        let plain = site.plain.find(path, &self.routes);
+        match plain.or_else(|| site.find_pattern(path, params)) {
+            Some(route) => self.found(method, route),
+            None => self.nothing(number, path),
         }
     }
 
@@ -208,21 +153,10 @@ impl Router {
         }
     }
 
-    /// The route whose pattern matches; a path that is not UTF-8 matches none.
-    fn find_pattern(&self, path: &[u8], params: &mut Vec<Range<u32>>) -> Option<usize> {
-        let path = std::str::from_utf8(path).ok()?;
-        let found = self.tree.at(path).ok()?;
-        params.extend(found.params.iter().map(|(_, value)| {
-            let start = span_number(value.as_ptr().addr() - path.as_ptr().addr());
-            start..start + span_number(value.len())
-        }));
-        Some(*found.value)
-    }
-
-    /// The handler that [`Router::find`] found.
+    /// The handler that [`Routes::find`] found.
     #[inline]
     pub(crate) fn handler_of(&self, method: &Method, number: usize) -> Option<&Answerer> {
-        let Some(route) = self.routes.get(number) else { return self.fallback.as_ref() };
+        let Some(route) = self.routes.get(number) else { return self.fallback_of(number) };
         match self.endpoint_of(route, method)? {
             Endpoint::Handler(handler) => Some(handler),
             Endpoint::Files(_) => None,
@@ -241,11 +175,20 @@ impl Router {
         }
     }
 
-    fn nothing(&self) -> Found<'_> {
-        match &self.fallback {
-            Some(fallback) => Found::Handler(fallback, Self::FALLBACK),
-            None => Found::Nothing,
+    fn fallback_of(&self, number: usize) -> Option<&Answerer> {
+        self.scopes.get(number.checked_sub(FALLBACK)?)?.fallback.as_ref()
+    }
+
+    fn nothing(&self, site: usize, path: &[u8]) -> Found<'_> {
+        let mut scope = Some(self.scope_of_path(site, path));
+        while let Some(number) = scope {
+            let own = &self.scopes[number];
+            if let Some(fallback) = &own.fallback {
+                return Found::Handler(fallback, FALLBACK + number);
+            }
+            scope = own.parent;
         }
+        Found::Nothing
     }
 
     /// A route by its pattern, for reports.
@@ -256,30 +199,6 @@ impl Router {
     /// The names of a route's parameters, in the order of its pattern.
     pub(crate) fn param_names(&self, route: usize) -> &[String] {
         self.routes.get(route).map_or(&[], |route| &route.param_names)
-    }
-
-    fn route(&mut self, pattern: &str) -> Result<usize, String> {
-        if !pattern.starts_with('/') {
-            return Err("a pattern begins with a slash".to_owned());
-        }
-        if let Some(number) = self.routes.iter().position(|route| route.pattern == pattern) {
-            return Ok(number);
-        }
-        let number = self.routes.len();
-        self.tree.insert(pattern, number).map_err(|error| error.to_string())?;
-        self.routes.push(Route {
-            pattern: pattern.to_owned(),
-            param_names: param_names(pattern),
-            get: None,
-            others: Vec::new(),
-            any: None,
-            allow: HeaderValue::from_static(""),
-        });
-        // A target is searched for as it stands, and a question mark there begins its query.
-        if !pattern.contains(['{', '}', '?']) {
-            self.plain.add(number, pattern);
-        }
-        Ok(number)
     }
 }
 
@@ -313,12 +232,4 @@ impl Route {
         allow.push_str(if allow.is_empty() { "OPTIONS" } else { ", OPTIONS" });
         self.allow = HeaderValue::from_str(&allow).unwrap_or(HeaderValue::from_static("OPTIONS"));
     }
-}
-
-/// The names in a pattern such as `/users/{id}/{*rest}`; `{{` stands for a brace.
-fn param_names(pattern: &str) -> Vec<String> {
-    let plain = pattern.replace("{{", "").replace("}}", "");
-    let opened = plain.split('{').skip(1);
-    let names = opened.filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
-    names.map(|name| name.trim_start_matches('*').to_owned()).collect()
 }

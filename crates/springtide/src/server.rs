@@ -5,15 +5,13 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use http::Method;
 use springtide_engine::{Address, Choice, Mechanism};
 
 use crate::error::Error;
-use crate::files::Files;
-use crate::handler::Handler;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::route::{RouteError, Router};
+use crate::route::Routes;
+use crate::router::{Router, verbs};
 use crate::running::{self, Running};
 use crate::session::Session;
 use crate::transport::Stage;
@@ -34,12 +32,13 @@ use crate::transport::Stage;
 /// ```
 #[derive(Default)]
 pub struct Server {
-    pub(crate) router: Router,
+    root: Router,
+    hosts: Vec<(String, Router)>,
+    /// What is mounted already.
+    pub(crate) routes: Routes,
     pub(crate) addresses: Vec<Address>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
-    /// The first route that could not be added; [`Server::listen`] reports it.
-    route_error: Option<RouteError>,
 }
 
 /// How shards are made.
@@ -103,71 +102,30 @@ impl Server {
         Self::default()
     }
 
-    /// Answers `GET` (and `HEAD`) on a path: `/users/{id}` has a parameter, `/docs/{*rest}` takes
-    /// everything behind.
-    #[must_use]
-    pub fn get<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
-        self.route(Method::GET, pattern, handler)
-    }
+    verbs!();
 
-    /// Answers `POST` on a path.
+    /// Serves a router to requests for a host: `example.org`, or `*.example.org` for all hosts
+    /// beneath it, of which the longest fits best. Hosts are compared regardless of case and without
+    /// their port. Routes that the server has by itself are for all other hosts; where it has none,
+    /// those are answered `421 Misdirected Request`.
+    ///
+    /// ```
+    /// use springtide::{Router, Server};
+    ///
+    /// let server = Server::new()
+    ///     .host("example.org", Router::new().get("/", || "the site"))
+    ///     .host("*.example.org", Router::new().get("/", || "one of many"))
+    ///     .get("/", || "any other host");
+    /// # let mut world = springtide::test::World::new(1);
+    /// # world.serve(server);
+    /// # let mut peer = world.connect();
+    /// # let _ = peer.write(b"GET / HTTP/1.1\r\nHost: www.Example.org:80\r\n\r\n");
+    /// # world.settle();
+    /// # assert_eq!(peer.reply().unwrap().body(), b"one of many");
+    /// ```
     #[must_use]
-    pub fn post<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
-        self.route(Method::POST, pattern, handler)
-    }
-
-    /// Answers `PUT` on a path.
-    #[must_use]
-    pub fn put<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
-        self.route(Method::PUT, pattern, handler)
-    }
-
-    /// Answers `PATCH` on a path.
-    #[must_use]
-    pub fn patch<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
-        self.route(Method::PATCH, pattern, handler)
-    }
-
-    /// Answers `DELETE` on a path.
-    #[must_use]
-    pub fn delete<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
-        self.route(Method::DELETE, pattern, handler)
-    }
-
-    /// Answers any one method on a path.
-    #[must_use]
-    pub fn route<Kind>(
-        mut self,
-        method: Method,
-        pattern: &str,
-        handler: impl Handler<Kind>,
-    ) -> Self {
-        let added = self.router.add(Some(method), pattern, handler.into_any());
-        self.remember(added);
-        self
-    }
-
-    /// Answers every method on a path that has no handler of its own.
-    #[must_use]
-    pub fn any<Kind>(mut self, pattern: &str, handler: impl Handler<Kind>) -> Self {
-        let added = self.router.add(None, pattern, handler.into_any());
-        self.remember(added);
-        self
-    }
-
-    /// Answers what no route matches.
-    #[must_use]
-    pub fn fallback<Kind>(mut self, handler: impl Handler<Kind>) -> Self {
-        self.router.set_fallback(handler.into_any());
-        self
-    }
-
-    /// Serves the files of a directory beneath a path, where no handler answers. A path is enough;
-    /// [`Files`] says more.
-    #[must_use]
-    pub fn files(mut self, prefix: &str, files: impl Into<Files>) -> Self {
-        let added = self.router.add_files(prefix, files.into());
-        self.remember(added);
+    pub fn host(mut self, host: &str, router: Router) -> Self {
+        self.hosts.push((host.to_owned(), router));
         self
     }
 
@@ -268,19 +226,17 @@ impl Server {
         self
     }
 
-    /// Whether every route could be added.
+    /// Mounts what was added; whether everything fits.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
-        self.route_error.take().map_or(Ok(()), |error| Err(Error::Route(error)))
+        self.routes.absorb(&mut self.root, &mut self.hosts).map_err(Error::Route)
     }
 
-    fn remember(&mut self, added: Result<(), RouteError>) {
-        if let Err(error) = added {
-            self.route_error.get_or_insert(error);
-        }
+    const fn root(&mut self) -> &mut Router {
+        &mut self.root
     }
 
-    pub(crate) fn take_router(&mut self) -> Arc<Router> {
-        Arc::new(std::mem::take(&mut self.router))
+    pub(crate) fn take_routes(&mut self) -> Arc<Routes> {
+        Arc::new(std::mem::take(&mut self.routes))
     }
 }
 

@@ -7,19 +7,19 @@ use bytes::Bytes;
 use springtide_engine::Address;
 
 use crate::request::{FrozenRequest, Request, RequestData};
-use crate::route::Router;
+use crate::route::Routes;
 
 /// A request with all that a handler can ask of it.
 pub(crate) struct Detached {
     request: FrozenRequest,
     body: Bytes,
-    router: Arc<Router>,
+    router: Arc<Routes>,
     peer: Option<Address>,
 }
 
 impl Detached {
     /// A copy of the head, and the body itself; the parts can be put back.
-    pub(crate) fn of(data: &mut RequestData, router: &Arc<Router>) -> Self {
+    pub(crate) fn of(data: &mut RequestData, router: &Arc<Routes>) -> Self {
         let (request, body) = (data.freeze(), std::mem::take(&mut data.body));
         // Later its descriptor may be another connection's.
         Self { request, body, router: Arc::clone(router), peer: data.peer_address() }

@@ -11,14 +11,14 @@ use springtide_engine::Handle;
 use super::{HeadBytes, Home, RequestData};
 use crate::executor::{Bell, Timers};
 use crate::handler::AwaitedHandler;
-use crate::route::Router;
+use crate::route::Routes;
 use crate::table::Place;
 
 /// What all requests of a shard share.
 pub(crate) struct Shared {
     pub(crate) engine: SharedEngine,
     /// Behind the shard's own count: the `Arc`'s would bounce between cores at every request.
-    pub(crate) router: Arc<Router>,
+    pub(crate) router: Arc<Routes>,
     /// The async handlers of the router, each the shard's own.
     pub(crate) awaited: Vec<AwaitedHandler>,
     /// Where other threads tell of futures and offloaded work.
@@ -44,7 +44,7 @@ const POOLED_MAX: usize = 64;
 const WOKEN_MAX: usize = 1024;
 
 impl Shared {
-    pub(crate) fn new(engine: SharedEngine, router: Arc<Router>, bell: Arc<Bell>) -> Rc<Self> {
+    pub(crate) fn new(engine: SharedEngine, router: Arc<Routes>, bell: Arc<Bell>) -> Rc<Self> {
         let timers = Timers::new(engine.borrow().now().milliseconds());
         let (timers, pooled_max) = (RefCell::new(timers), Cell::new(POOLED_MAX));
         let awaited = router.awaited().iter().map(|make| make()).collect();

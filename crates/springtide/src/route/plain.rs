@@ -7,13 +7,14 @@ use super::Route;
 ///
 /// A path that is a plain pattern is answered by it whatever other patterns match, so the tree
 /// need not be asked.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct PlainPaths {
     /// A power of two, at least half of them free.
     places: Vec<Option<PlainPath>>,
     len: usize,
 }
 
+#[derive(Clone)]
 struct PlainPath {
     ends: Ends,
     number: usize,
@@ -67,7 +68,7 @@ impl PlainPaths {
 }
 
 /// Both ends and the length of a path: all of it, when it is short.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Ends {
     first: u64,
     last: u64,

@@ -25,7 +25,7 @@ use crate::limits::STREAM_LOW_BYTES;
 use crate::request::{HeadBytes, Request, RequestData, Shared};
 use crate::response::{IntoResponse, Response};
 use crate::room::Room;
-use crate::route::{Answerer, Found, Router};
+use crate::route::{Answerer, Found, Routes};
 use crate::table::Place;
 
 /// Room for a body is taken as the body comes, at first for this much at most.
@@ -444,10 +444,10 @@ fn head_of<'a>(response: &'a Response, room: &'a Room) -> Reply<'a> {
     }
 }
 
-/// Finds what answers by path, and keeps the parameters.
-fn find<'router>(router: &'router Router, data: &mut RequestData) -> Found<'router> {
+/// Finds what answers by host and path, and keeps the parameters.
+fn find<'routes>(routes: &'routes Routes, data: &mut RequestData) -> Found<'routes> {
     let mut params = std::mem::take(&mut data.params);
-    let found = router.find(&data.head.method, data.path_bytes(), &mut params);
+    let found = routes.find(&data.head.method, data.host(), data.path_bytes(), &mut params);
     data.params = params;
     found
 }

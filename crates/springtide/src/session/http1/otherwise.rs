@@ -31,6 +31,7 @@ pub(super) fn reply(
         Found::Allow { value, is_options: false } => {
             said(StatusCode::METHOD_NOT_ALLOWED).header(http::header::ALLOW, (*value).clone())
         }
+        Found::Misdirected => said(StatusCode::MISDIRECTED_REQUEST),
         _ => said(StatusCode::NOT_FOUND),
     };
     Some(FileReply::Whole(response))
