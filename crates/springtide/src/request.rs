@@ -348,12 +348,17 @@ impl Request {
         self.data().peer_address()
     }
 
-    /// A future that ends when the client has gone: its end of the stream has come, or the
-    /// connection is closed. It can be kept beside the request, and also on other threads.
+    /// A future that ends when the client has gone: the connection was reset, could not be sent to,
+    /// or was closed from here. It can be kept beside the request, and also on other threads.
     ///
-    /// An async handler that suspends itself is dropped then anyway; one that waits for this has
-    /// one more poll, to finish what it would not leave behind. Handlers of other shapes wait for
-    /// nothing, and there it never ends.
+    /// A client that only ends its side of the stream is not gone: it may wait for its reply (RFC
+    /// 9112 §9.6). One that closes the whole connection while nothing is sent to it looks the same,
+    /// to any server: that it has gone is known when something was sent to it, as the system tells
+    /// it then. What is to wait for long sets itself a time with [`sleep`](crate::sleep()).
+    ///
+    /// An async handler that suspends itself is dropped when its client has gone; one that waits
+    /// for this has one more poll, to finish what it would not leave behind. Handlers of other shapes
+    /// wait for nothing, and there it never ends.
     ///
     /// ```
     /// use std::pin::pin;

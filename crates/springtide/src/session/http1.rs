@@ -358,9 +358,8 @@ impl Http1 {
         }
     }
 
-    pub(crate) fn end_of_stream(&mut self, room: &mut Room) {
+    pub(crate) fn end_of_stream(&mut self) {
         self.machine.end_of_stream();
-        self.client_gone(room);
         if let Some(busy) = &mut self.busy
             && let Some(reading) = busy.reading.take()
         {

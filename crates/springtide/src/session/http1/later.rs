@@ -71,7 +71,7 @@ impl Http1 {
     }
 
     /// Tells all that wait that their client is gone.
-    pub(in crate::session) fn client_gone(&self, room: &mut Room) {
+    pub(super) fn client_gone(&self, room: &mut Room) {
         let waiting = self.busy.iter().flat_map(|busy| &busy.waiting);
         room.executor.gone.extend(waiting.map(|(_, place)| *place));
     }
