@@ -272,6 +272,11 @@ impl Request {
         Self { data: Some(data) }
     }
 
+    /// Its parts, which are its own no more.
+    pub(crate) fn into_data(mut self) -> Box<RequestData> {
+        self.data.take().expect("taken by drop only")
+    }
+
     #[inline]
     fn data(&self) -> &RequestData {
         self.data.as_ref().expect("taken by drop only")

@@ -10,11 +10,13 @@ mod tests;
 
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::sync::Arc;
 
 use http::{HeaderValue, Method};
 
 use crate::files::Files;
 use crate::handler::{MakeAwaited, PlainHandler};
+use crate::middleware::Middleware;
 use crate::offload::PoolHandler;
 use plain::PlainPaths;
 use site::{Scope, Site};
@@ -23,8 +25,10 @@ use site::{Scope, Site};
 pub(crate) enum Endpoint {
     /// A function of the application.
     Handler(Answerer),
-    /// A directory, by its number; the last parameter is the path within.
-    Files(usize),
+    /// The same with middleware around it: that of a scope.
+    Around(Answerer, usize),
+    /// A directory, by its number; the last parameter is the path within. Of a scope.
+    Files(usize, usize),
 }
 
 /// A function of the application that answers requests.
@@ -42,6 +46,8 @@ struct Route {
     pattern: String,
     /// Of which host.
     site: usize,
+    /// That of the router which named it first.
+    scope: usize,
     param_names: Vec<String>,
     /// Apart from the others: most requests are for it, and it is found without a search.
     get: Option<Endpoint>,
@@ -70,14 +76,29 @@ pub(crate) struct Routes {
 pub(crate) enum Found<'routes> {
     /// A handler and its route's number.
     Handler(&'routes Answerer, usize),
-    /// A directory's number; the path within is the last parameter.
-    Files(usize),
+    /// The same with middleware around it: that of a scope.
+    Around(&'routes Answerer, usize, usize),
+    /// A directory's number, and a scope; the path within is the last parameter.
+    Files(usize, usize),
     /// `OPTIONS` on a path that exists, or a method that the path does not have.
-    Allow { value: &'routes HeaderValue, is_options: bool },
-    /// Nothing.
-    Nothing,
+    Allow { value: &'routes HeaderValue, is_options: bool, scope: usize },
+    /// Nothing, in a scope.
+    Nothing(usize),
     /// A host that is not served here (RFC 9110 §15.5.20).
     Misdirected,
+}
+
+impl Found<'_> {
+    /// Whose middleware stands around it.
+    pub(crate) const fn scope(&self) -> usize {
+        match self {
+            Self::Around(_, _, scope)
+            | Self::Files(_, scope)
+            | Self::Allow { scope, .. }
+            | Self::Nothing(scope) => *scope,
+            Self::Handler(..) | Self::Misdirected => 0,
+        }
+    }
 }
 
 /// A route that cannot be added, and why.
@@ -148,8 +169,12 @@ impl Routes {
         let route = &self.routes[number];
         match self.endpoint_of(route, method) {
             Some(Endpoint::Handler(handler)) => Found::Handler(handler, number),
-            Some(Endpoint::Files(directory)) => Found::Files(*directory),
-            None => Found::Allow { value: &route.allow, is_options: method == Method::OPTIONS },
+            Some(Endpoint::Around(handler, scope)) => Found::Around(handler, number, *scope),
+            Some(Endpoint::Files(directory, scope)) => Found::Files(*directory, *scope),
+            None => {
+                let (is_options, scope) = (method == Method::OPTIONS, route.scope);
+                Found::Allow { value: &route.allow, is_options, scope }
+            }
         }
     }
 
@@ -158,8 +183,8 @@ impl Routes {
     pub(crate) fn handler_of(&self, method: &Method, number: usize) -> Option<&Answerer> {
         let Some(route) = self.routes.get(number) else { return self.fallback_of(number) };
         match self.endpoint_of(route, method)? {
-            Endpoint::Handler(handler) => Some(handler),
-            Endpoint::Files(_) => None,
+            Endpoint::Handler(handler) | Endpoint::Around(handler, _) => Some(handler),
+            Endpoint::Files(..) => None,
         }
     }
 
@@ -180,15 +205,23 @@ impl Routes {
     }
 
     fn nothing(&self, site: usize, path: &[u8]) -> Found<'_> {
-        let mut scope = Some(self.scope_of_path(site, path));
+        let innermost = self.scope_of_path(site, path);
+        let is_bare = self.middleware(innermost).is_empty();
+        let mut scope = Some(innermost);
         while let Some(number) = scope {
             let own = &self.scopes[number];
-            if let Some(fallback) = &own.fallback {
-                return Found::Handler(fallback, FALLBACK + number);
+            match &own.fallback {
+                Some(fallback) if is_bare => return Found::Handler(fallback, FALLBACK + number),
+                Some(fallback) => return Found::Around(fallback, FALLBACK + number, innermost),
+                None => scope = own.parent,
             }
-            scope = own.parent;
         }
-        Found::Nothing
+        Found::Nothing(innermost)
+    }
+
+    /// What stands around everything of a scope, the outermost first.
+    pub(crate) fn middleware(&self, scope: usize) -> &[Arc<dyn Middleware>] {
+        &self.scopes[scope].middleware
     }
 
     /// A route by its pattern, for reports.

@@ -9,6 +9,7 @@ use http::Method;
 
 use crate::files::Files;
 use crate::handler::{AnyHandler, Handler};
+use crate::middleware::AnyWrap;
 
 /// Routes that belong together. A router is mounted beneath a path ([`Router::nest`]) or for a
 /// host ([`Server::host`](crate::Server::host)).
@@ -35,6 +36,8 @@ pub struct Router {
     /// What was added and is not mounted yet.
     pub(crate) entries: Vec<Entry>,
     pub(crate) fallback: Option<AnyHandler>,
+    /// The outermost first.
+    pub(crate) wraps: Vec<AnyWrap>,
 }
 
 /// One thing that was added to a router.

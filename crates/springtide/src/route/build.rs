@@ -8,6 +8,7 @@ use super::site::{Scope, Site};
 use super::{Answerer, Endpoint, PlainPaths, Route, RouteError, Routes};
 use crate::files::Files;
 use crate::handler::{AnyHandler, Shape};
+use crate::middleware::{AnyShape, AnyWrap};
 use crate::router::{Entry, Router};
 
 /// Where a router is mounted.
@@ -22,7 +23,7 @@ impl Default for Routes {
     /// The default site, with nothing in it.
     fn default() -> Self {
         let (routes, plain, awaited, needs_pool, directories) = Default::default();
-        let (sites, scopes) = (vec![Site::of(None, 0)], vec![Scope::of(0, "", None)]);
+        let (sites, scopes) = (vec![Site::of(None, 0)], vec![Scope::of(0)]);
         Self { routes, plain, sites, scopes, awaited, needs_pool, directories }
     }
 }
@@ -57,14 +58,22 @@ impl Routes {
         }
         let (site, scope) = (self.sites.len(), self.scopes.len());
         self.sites.push(Site::of(Some(pattern), scope));
-        self.scopes.push(Scope::of(site, "", None));
+        self.scopes.push(self.scopes[0].within(site));
         Ok(Mount { prefix: "", site, scope })
     }
 
     fn mount(&mut self, router: &mut Router, mount: Mount<'_>) -> Result<(), RouteError> {
-        let Router { entries, fallback } = router;
+        let Router { entries, fallback, wraps } = router;
+        let scope = &mut self.scopes[mount.scope];
+        for AnyWrap(shape) in std::mem::take(wraps) {
+            match shape {
+                AnyShape::Early(middleware) => scope.middleware.push(middleware),
+                AnyShape::Around(around) => scope.around.push(around),
+            }
+        }
         if let Some(handler) = fallback.take() {
-            self.scopes[mount.scope].fallback = Some(self.answerer(handler));
+            let pattern = format!("{}/…", mount.prefix);
+            self.scopes[mount.scope].fallback = Some(self.answerer(mount, &pattern, handler)?);
         }
         for entry in std::mem::take(entries) {
             match entry {
@@ -75,7 +84,7 @@ impl Routes {
                 Entry::Nest { prefix, mut router } => {
                     let prefix = nested_prefix(mount.prefix, &prefix)?;
                     let scope = self.scopes.len();
-                    self.scopes.push(Scope::of(mount.site, &prefix, Some(mount.scope)));
+                    self.scopes.push(self.scopes[mount.scope].nested(mount.scope, &prefix));
                     self.mount(&mut router, Mount { prefix: &prefix, scope, ..mount })?;
                 }
             }
@@ -92,7 +101,11 @@ impl Routes {
         handler: AnyHandler,
     ) -> Result<(), RouteError> {
         let pattern = joined(mount.prefix, pattern)?;
-        let endpoint = Endpoint::Handler(self.answerer(handler));
+        let answerer = self.answerer(mount, &pattern, handler)?;
+        let endpoint = match self.middleware(mount.scope).is_empty() {
+            true => Endpoint::Handler(answerer),
+            false => Endpoint::Around(answerer, mount.scope),
+        };
         let error = |reason: String| RouteError { pattern: pattern.clone(), reason };
         let number = self.route(mount, &pattern).map_err(error)?;
         let route = &mut self.routes[number];
@@ -105,7 +118,7 @@ impl Routes {
         };
         match route.endpoint_mut(&method) {
             // Files stand back behind a handler, whichever was named first.
-            Some(files @ Endpoint::Files(_)) => *files = endpoint,
+            Some(files @ Endpoint::Files(..)) => *files = endpoint,
             Some(_) => return Err(error(format!("it has a handler for {method} already"))),
             None if method == Method::GET => route.get = Some(endpoint),
             None => route.others.push((method, endpoint)),
@@ -133,14 +146,24 @@ impl Routes {
             let error = |reason: String| RouteError { pattern: pattern.clone(), reason };
             let number = self.route(mount, &pattern).map_err(error)?;
             let route = &mut self.routes[number];
-            route.get.get_or_insert(Endpoint::Files(directory));
+            route.get.get_or_insert(Endpoint::Files(directory, mount.scope));
             route.allow_again();
         }
         Ok(())
     }
 
-    fn answerer(&mut self, AnyHandler(shape): AnyHandler) -> Answerer {
-        match shape {
+    fn answerer(
+        &mut self,
+        mount: Mount<'_>,
+        pattern: &str,
+        handler: AnyHandler,
+    ) -> Result<Answerer, RouteError> {
+        let mut around = self.scopes[mount.scope].around.iter().rev();
+        let wrapped = around.try_fold(handler, |inner, own| own.put_around(inner));
+        let error =
+            |reason: &str| RouteError { pattern: pattern.to_owned(), reason: reason.to_owned() };
+        let AnyHandler(shape) = wrapped.map_err(error)?;
+        Ok(match shape {
             Shape::Plain(handler) => Answerer::Plain(handler),
             Shape::Awaited(make) => {
                 self.awaited.push(make);
@@ -150,11 +173,11 @@ impl Routes {
                 self.needs_pool = true;
                 Answerer::OnPool(handler)
             }
-        }
+        })
     }
 
     fn route(&mut self, mount: Mount<'_>, pattern: &str) -> Result<usize, String> {
-        let site = mount.site;
+        let Mount { site, scope, .. } = mount;
         let known = |route: &Route| route.site == site && route.pattern == pattern;
         if let Some(number) = self.routes.iter().position(known) {
             return Ok(number);
@@ -164,6 +187,7 @@ impl Routes {
         self.routes.push(Route {
             pattern: pattern.to_owned(),
             site,
+            scope,
             param_names: param_names(pattern),
             get: None,
             others: Vec::new(),

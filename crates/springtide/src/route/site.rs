@@ -2,10 +2,12 @@
 //! Neither knows what answers a route.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::host::{self, HostPattern};
 use super::plain::PlainPaths;
 use super::{Answerer, Routes};
+use crate::middleware::{Around, Middleware};
 use crate::request::span_number;
 
 /// The routes of one host.
@@ -27,6 +29,10 @@ pub(super) struct Scope {
     /// The router around it.
     pub(super) parent: Option<usize>,
     pub(super) fallback: Option<Answerer>,
+    /// What stands around everything of it, that of the routers around it first.
+    pub(super) middleware: Vec<Arc<dyn Middleware>>,
+    /// What stands around its handlers, within the middleware; the outermost first.
+    pub(super) around: Vec<Around>,
 }
 
 impl Site {
@@ -56,8 +62,22 @@ impl Site {
 }
 
 impl Scope {
-    pub(super) fn of(site: usize, prefix: &str, parent: Option<usize>) -> Self {
-        Self { site, prefix: prefix.to_owned(), parent, fallback: None }
+    /// That of a site's outermost router.
+    pub(super) fn of(site: usize) -> Self {
+        let (prefix, middleware, around) = Default::default();
+        Self { site, prefix, parent: None, fallback: None, middleware, around }
+    }
+
+    /// That of a router which is mounted in this one.
+    pub(super) fn nested(&self, number: usize, prefix: &str) -> Self {
+        let (prefix, parent) = (prefix.to_owned(), Some(number));
+        Self { prefix, parent, ..self.within(self.site) }
+    }
+
+    /// That of another site's outermost router, with the same around it.
+    pub(super) fn within(&self, site: usize) -> Self {
+        let (middleware, around) = (self.middleware.clone(), self.around.clone());
+        Self { middleware, around, ..Self::of(site) }
     }
 
     /// Whether a path lies beneath it. A segment with a parameter is any that is not empty.

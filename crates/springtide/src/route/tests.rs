@@ -35,15 +35,16 @@ fn describe_at(routes: &Routes, host: Option<&str>, method: &Method, path: &str)
     let values: Vec<&str> =
         params.iter().map(|range| &path[range.start as usize..range.end as usize]).collect();
     match found {
+        Found::Around(_, number, scope) => format!("around {number} of {scope}"),
         Found::Handler(_, number) if number >= FALLBACK => {
             format!("fallback {}", number - FALLBACK)
         }
         Found::Handler(_, number) => {
             format!("{} {:?} {values:?}", routes.pattern(number), routes.param_names(number))
         }
-        Found::Files(number) => format!("files {number} {values:?}"),
-        Found::Allow { value, is_options } => format!("{value:?} {is_options}"),
-        Found::Nothing => "nothing".to_owned(),
+        Found::Files(number, _) => format!("files {number} {values:?}"),
+        Found::Allow { value, is_options, .. } => format!("{value:?} {is_options}"),
+        Found::Nothing(_) => "nothing".to_owned(),
         Found::Misdirected => "misdirected".to_owned(),
     }
 }
@@ -90,7 +91,7 @@ fn plain_paths_are_those_of_the_tree() {
     }
     assert_eq!(describe(&Routes::default(), &Method::GET, "/a"), "nothing");
     let mut params = Vec::new();
-    assert!(matches!(routes.find(&Method::GET, None, b"/\xFF", &mut params), Found::Nothing));
+    assert!(matches!(routes.find(&Method::GET, None, b"/\xFF", &mut params), Found::Nothing(_)));
 }
 
 fn plain_at(routes: &Routes, number: usize) -> bool {

@@ -1,6 +1,7 @@
 //! The HTTP/1.1 session: requests out of bytes, handlers called, replies into the outbox.
 //! It never touches the socket, and decides nothing that the machine decides.
 
+mod around;
 mod freeze;
 mod later;
 mod otherwise;
@@ -19,6 +20,7 @@ use springtide_proto::http1::{
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
 use super::{Share, Source, Step, Who};
+use crate::executor::apart;
 use crate::files::{FileEvent, FileReply, FrozenAsk, StreamId};
 use crate::handler::PlainHandler;
 use crate::limits::STREAM_LOW_BYTES;
@@ -27,6 +29,7 @@ use crate::response::{IntoResponse, Response};
 use crate::room::Room;
 use crate::route::{Answerer, Found, Routes};
 use crate::table::Place;
+use around::Finishes;
 
 /// Room for a body is taken as the body comes, at first for this much at most.
 const BODY_FIRST_BYTES_MAX: u64 = 64 << 10;
@@ -51,6 +54,8 @@ struct Busy {
     asks: Vec<FrozenAsk>,
     /// Exchanges that wait for a future or for the pool.
     waiting: Vec<(Exchange, Place)>,
+    /// Exchanges whose replies middleware wants to see.
+    finishes: Vec<(Exchange, Finishes)>,
 }
 
 struct Reading {
@@ -136,26 +141,17 @@ impl Http1 {
     ) {
         let found = shared.router.find_plain(&data.head.method, data.target());
         let found = found.unwrap_or_else(|| find(&shared.router, &mut data));
-        let has_body = data.head.body != BodyLength::None;
         match found {
             Found::Handler(handler, route) => {
                 data.route = route;
-                if has_body {
+                if data.head.body != BodyLength::None {
                     self.read_body(exchange, data, outbox);
                 } else {
                     self.call(handler, exchange, data, who, outbox, room);
                 }
             }
             found => {
-                let reply = otherwise::reply(&found, exchange, &data, who, room);
-                shared.put(data);
-                if has_body {
-                    self.machine.discard_body(exchange, &room.limits.http1);
-                }
-                if let Some(reply) = reply {
-                    self.file_reply(exchange, reply, outbox, room);
-                    self.pump(outbox.len(), room);
-                }
+                self.begin_otherwise(&found, exchange, data, who, outbox, room);
             }
         }
     }
@@ -186,7 +182,7 @@ impl Http1 {
         let Some(Reading { exchange, mut data, body }) = reading else { return };
         data.body = Bytes::from(body);
         if let Some(handler) = shared.router.handler_of(&data.head.method, data.route) {
-            self.call(handler, exchange, data, who, outbox, room);
+            self.call_around(handler, exchange, data, who, outbox, room);
         } else {
             shared.put(data);
             self.answer(exchange, &mut said(StatusCode::NOT_FOUND), outbox, room);
@@ -272,8 +268,10 @@ impl Http1 {
     #[inline(never)]
     fn refuse(&mut self, refusal: Refusal, outbox: &mut Outbox, room: &mut Room) {
         room.counts.refusals_total += 1;
-        if let Some(busy) = &mut self.busy {
-            busy.reading = None;
+        if let Some(busy) = &mut self.busy
+            && let Some(reading) = busy.reading.take()
+        {
+            self.forget_finishes(reading.exchange);
         }
         self.machine.refuse(refusal, room.date.opening(), outbox);
     }
@@ -314,7 +312,7 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        match reply {
+        match self.seen_file(exchange, reply, room) {
             FileReply::Whole(mut response) => {
                 self.answer(exchange, &mut response, outbox, room);
             }
@@ -365,6 +363,7 @@ impl Http1 {
         {
             // Nobody will hear a reply to half a request.
             self.machine.abort_reply(reading.exchange);
+            self.forget_finishes(reading.exchange);
         }
     }
 
@@ -413,8 +412,10 @@ impl Http1 {
     pub(crate) fn abandon(&mut self, room: &mut Room) {
         self.client_gone(room);
         let Some(busy) = self.busy.take() else { return };
+        let Busy { streams, finishes, .. } = *busy;
+        apart(|| drop(finishes));
         let mut engine = room.requests.engine.borrow_mut();
-        for (_, stream) in busy.streams {
+        for (_, stream) in streams {
             room.files.abandon(&mut **engine, stream);
         }
     }
@@ -426,8 +427,9 @@ impl Http1 {
     /// Gives the memory of a busy session back when it is busy no more.
     fn rest(&mut self) {
         self.busy.take_if(|busy| {
-            let Busy { reading, streams, is_asked: _, asks, waiting } = &**busy;
-            reading.is_none() && streams.is_empty() && asks.is_empty() && waiting.is_empty()
+            let Busy { reading, streams, is_asked: _, asks, waiting, finishes } = &**busy;
+            let is_reading = reading.is_some() || !(streams.is_empty() && asks.is_empty());
+            !is_reading && waiting.is_empty() && finishes.is_empty()
         });
     }
 }

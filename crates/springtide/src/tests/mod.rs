@@ -8,6 +8,7 @@ mod files;
 mod freeze;
 mod futures;
 mod memory;
+mod middleware;
 mod offload;
 mod stage;
 mod time;

@@ -8,7 +8,7 @@ use http::StatusCode;
 use springtide_proto::Outbox;
 use springtide_proto::http1::Exchange;
 
-use super::{Http1, failed, said};
+use super::{Http1, said};
 use crate::executor::{Ring, apart};
 use crate::offload::{Detached, Job, PoolHandler};
 use crate::request::{Request, RequestData};
@@ -43,7 +43,7 @@ impl Http1 {
         };
         match begun {
             Some(place) => self.busy().waiting.push((exchange, place)),
-            None => self.answer(exchange, &mut try_again(), outbox, room),
+            None => self.answer_around(exchange, Some(try_again()), outbox, room),
         }
     }
 
@@ -56,17 +56,13 @@ impl Http1 {
         room: &mut Room,
     ) {
         self.wait_no_more(exchange);
-        let response = match response {
-            Some(response) if !response.status_code().is_informational() => response,
-            other => failed(other.as_ref(), room),
-        };
-        let mut response = response;
-        self.answer(exchange, &mut response, outbox, room);
+        self.answer_around(exchange, response, outbox, room);
     }
 
     /// Nobody answers this exchange any more: its client is taken to be gone.
     pub(crate) fn give_up(&mut self, exchange: Exchange) {
         self.wait_no_more(exchange);
+        self.forget_finishes(exchange);
         self.machine.abort_reply(exchange);
     }
 
