@@ -1,11 +1,14 @@
 //! Requests as handlers see them: views of the bytes they arrived in.
 //! Nothing is copied or decoded before it is asked for, and nothing refers to the connection.
 
+mod origin;
 mod shared;
 
+pub(crate) use origin::Names;
 pub(crate) use shared::Shared;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
@@ -53,6 +56,8 @@ pub(crate) struct RequestData {
     pub(crate) route: usize,
     pub(crate) body: Bytes,
     pub(crate) socket: Option<Descriptor>,
+    /// What names this request, once it has been asked for.
+    number: Cell<u64>,
     home: Home,
 }
 
@@ -65,6 +70,7 @@ enum Home {
     Pool {
         router: Arc<Routes>,
         peer: Option<Address>,
+        name: String,
     },
 }
 
@@ -87,6 +93,7 @@ impl RequestData {
             route: 0,
             body: Bytes::new(),
             socket: None,
+            number: Cell::new(0),
             home,
         }
     }
@@ -97,8 +104,9 @@ impl RequestData {
         body: Bytes,
         router: Arc<Routes>,
         peer: Option<Address>,
+        name: String,
     ) -> Self {
-        let mut own = Self::new(Home::Pool { router, peer });
+        let mut own = Self::new(Home::Pool { router, peer, name });
         own.put_frozen(frozen);
         own.body = body;
         own
@@ -137,6 +145,7 @@ impl RequestData {
         }
         self.bytes = bytes;
         self.params.clear();
+        self.number.set(0);
     }
 
     /// Copies the head out of the chunk, which is needed no more.
@@ -152,7 +161,8 @@ impl RequestData {
     pub(crate) fn freeze(&mut self) -> FrozenRequest {
         self.detach();
         // The body is with whoever reads it, and comes into the parts when it is whole.
-        let Self { head, bytes: _, copied, params, route, body: _, socket: _, home: _ } = self;
+        let Self { head, bytes: _, copied, params, route, body: _, socket: _, number: _, home: _ } =
+            self;
         FrozenRequest {
             head: std::mem::take(head),
             bytes: std::mem::take(copied),
@@ -198,15 +208,6 @@ impl RequestData {
 
     fn query(&self) -> Option<&str> {
         split_target(self.target()).1.map(|query| std::str::from_utf8(query).unwrap_or_default())
-    }
-
-    /// The host that is asked, as it was sent: of the target, or of the field (RFC 9112 §3.2.2).
-    pub(crate) fn host(&self) -> Option<&[u8]> {
-        let target = self.target();
-        match authority_of_absolute(target) {
-            Some(authority) => Some(&target[authority]),
-            None => self.field("host"),
-        }
     }
 
     /// A parameter of the route, as it was sent.

@@ -18,6 +18,7 @@ use crate::files::Files;
 use crate::handler::{MakeAwaited, PlainHandler};
 use crate::middleware::Middleware;
 use crate::offload::PoolHandler;
+use crate::proxies::Proxies;
 use plain::PlainPaths;
 use site::{Scope, Site};
 
@@ -70,6 +71,7 @@ pub(crate) struct Routes {
     awaited: Vec<MakeAwaited>,
     needs_pool: bool,
     directories: Vec<Files>,
+    pub(crate) proxies: Proxies,
 }
 
 /// What was found for a request.

@@ -10,6 +10,7 @@ use springtide_engine::{Address, Choice, Mechanism};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::proxies::ProxyFields;
 use crate::route::Routes;
 use crate::router::{Router, verbs};
 use crate::running::{self, Running};
@@ -34,6 +35,8 @@ use crate::transport::Stage;
 pub struct Server {
     root: Router,
     hosts: Vec<(String, Router)>,
+    /// The first trusted proxy that is none; [`Server::listen`] reports it.
+    no_network: Option<String>,
     /// What is mounted already.
     pub(crate) routes: Routes,
     pub(crate) addresses: Vec<Address>,
@@ -126,6 +129,45 @@ impl Server {
     #[must_use]
     pub fn host(mut self, host: &str, router: Router) -> Self {
         self.hosts.push((host.to_owned(), router));
+        self
+    }
+
+    /// Believes proxies what they say of where requests came from: `X-Forwarded-For`, `-Proto` and
+    /// `-Host`, or `Forwarded` when [`proxy_fields`](Self::proxy_fields) says so. Each is a network
+    /// (`192.0.2.0/24`), an address, or `unix` for who comes over a Unix socket. The fields are read
+    /// from the right, over trusted addresses only, so that nobody can write an address of choice
+    /// into them; a trusted proxy writes or removes all of them, as what it hands through is believed.
+    /// [`Request::client_address`](crate::Request::client_address),
+    /// [`scheme`](crate::Request::scheme), [`host`](crate::Request::host) and
+    /// [`id`](crate::Request::id) tell what came of it.
+    ///
+    /// ```
+    /// use springtide::{Request, Server};
+    ///
+    /// let server = Server::new()
+    ///     .trusted_proxies(["127.0.0.0/8", "192.0.2.0/24"])
+    ///     .get("/", |request: Request| format!("{:?}", request.client_address()));
+    /// # let mut world = springtide::test::World::new(1);
+    /// # world.serve(server);
+    /// # let mut peer = world.connect();
+    /// # let _ = peer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6, 203.0.113.7, 192.0.2.9\r\n\r\n");
+    /// # world.settle();
+    /// # assert_eq!(peer.reply().unwrap().body(), b"Some(203.0.113.7)");
+    /// ```
+    #[must_use]
+    pub fn trusted_proxies<T: AsRef<str>>(mut self, networks: impl IntoIterator<Item = T>) -> Self {
+        for network in networks {
+            if !self.routes.proxies.add(network.as_ref()) {
+                self.no_network.get_or_insert_with(|| network.as_ref().to_owned());
+            }
+        }
+        self
+    }
+
+    /// Which fields trusted proxies write.
+    #[must_use]
+    pub const fn proxy_fields(mut self, fields: ProxyFields) -> Self {
+        self.routes.proxies.fields = fields;
         self
     }
 
@@ -228,6 +270,9 @@ impl Server {
 
     /// Mounts what was added; whether everything fits.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
+        if let Some(network) = self.no_network.take() {
+            return Err(Error::Network(network));
+        }
         self.routes.absorb(&mut self.root, &mut self.hosts).map_err(Error::Route)
     }
 

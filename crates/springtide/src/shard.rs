@@ -104,7 +104,7 @@ impl Shard {
         standing.counts.run_on(engine.name());
         let bell = Arc::new(Bell::new(standing.mailbox.clone()));
         let engine = Rc::new(RefCell::new(engine));
-        let requests = Shared::new(engine, standing.router.clone(), bell);
+        let requests = Shared::new(engine, standing.router.clone(), bell, standing.number);
         let Settings { limits, stage, session, .. } = &standing.settings;
         let mut room = Room::new(requests, limits.clone(), files, *stage, *session);
         room.roots = roots;

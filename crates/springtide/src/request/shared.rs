@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use springtide_engine::Handle;
 
-use super::{HeadBytes, Home, RequestData};
+use super::{HeadBytes, Home, Names, RequestData};
 use crate::executor::{Bell, Timers};
 use crate::handler::AwaitedHandler;
 use crate::route::Routes;
@@ -23,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) awaited: Vec<AwaitedHandler>,
     /// Where other threads tell of futures and offloaded work.
     pub(crate) bell: Arc<Bell>,
+    pub(super) names: Names,
     /// Futures to be polled.
     woken: RefCell<Vec<Place>>,
     pub(crate) timers: RefCell<Timers>,
@@ -44,12 +45,29 @@ const POOLED_MAX: usize = 64;
 const WOKEN_MAX: usize = 1024;
 
 impl Shared {
-    pub(crate) fn new(engine: SharedEngine, router: Arc<Routes>, bell: Arc<Bell>) -> Rc<Self> {
+    pub(crate) fn new(
+        engine: SharedEngine,
+        router: Arc<Routes>,
+        bell: Arc<Bell>,
+        shard: usize,
+    ) -> Rc<Self> {
+        let names = Names::of(&**engine.borrow(), shard);
         let timers = Timers::new(engine.borrow().now().milliseconds());
         let (timers, pooled_max) = (RefCell::new(timers), Cell::new(POOLED_MAX));
         let awaited = router.awaited().iter().map(|make| make()).collect();
         let (woken, spare, pool) = Default::default();
-        Rc::new(Self { engine, router, awaited, bell, woken, timers, spare, pool, pooled_max })
+        Rc::new(Self {
+            engine,
+            router,
+            awaited,
+            bell,
+            names,
+            woken,
+            timers,
+            spare,
+            pool,
+            pooled_max,
+        })
     }
 
     /// A future is to be polled.

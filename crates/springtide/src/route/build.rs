@@ -22,9 +22,9 @@ struct Mount<'a> {
 impl Default for Routes {
     /// The default site, with nothing in it.
     fn default() -> Self {
-        let (routes, plain, awaited, needs_pool, directories) = Default::default();
+        let (routes, plain, awaited, needs_pool, directories, proxies) = Default::default();
         let (sites, scopes) = (vec![Site::of(None, 0)], vec![Scope::of(0)]);
-        Self { routes, plain, sites, scopes, awaited, needs_pool, directories }
+        Self { routes, plain, sites, scopes, awaited, needs_pool, directories, proxies }
     }
 }
 
@@ -45,8 +45,8 @@ impl Routes {
                 .map_err(|error| RouteError { pattern: host + &error.pattern, ..error })?;
         }
         // With several hosts a target alone says nothing.
-        let is_one = self.sites.len() == 1;
-        self.plain = if is_one { self.sites[0].plain.clone() } else { PlainPaths::default() };
+        let asks_host = self.asks_host();
+        self.plain = if asks_host { PlainPaths::default() } else { self.sites[0].plain.clone() };
         Ok(())
     }
 

@@ -93,9 +93,14 @@ impl Scope {
 }
 
 impl Routes {
+    /// Whether it matters which host is asked.
+    pub(crate) const fn asks_host(&self) -> bool {
+        self.sites.len() > 1
+    }
+
     /// The site of a host; none when it is unknown and there is no default site.
     pub(super) fn site_of(&self, host: Option<&[u8]>) -> Option<usize> {
-        if self.sites.len() == 1 {
+        if !self.asks_host() {
             return Some(0);
         }
         let normal = host.and_then(host::normal);

@@ -448,7 +448,9 @@ fn head_of<'a>(response: &'a Response, room: &'a Room) -> Reply<'a> {
 /// Finds what answers by host and path, and keeps the parameters.
 fn find<'routes>(routes: &'routes Routes, data: &mut RequestData) -> Found<'routes> {
     let mut params = std::mem::take(&mut data.params);
-    let found = routes.find(&data.head.method, data.host(), data.path_bytes(), &mut params);
+    let host = if routes.asks_host() { data.host() } else { None };
+    let found = routes.find(&data.head.method, host.as_deref(), data.path_bytes(), &mut params);
+    drop(host);
     data.params = params;
     found
 }
