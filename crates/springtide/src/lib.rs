@@ -44,7 +44,10 @@ pub use handler::{Awaited, AwaitedNoArgument, Handler, NoArgument, Plain};
 pub use http::{HeaderName, HeaderValue, Method, StatusCode};
 pub use limits::Limits;
 pub use metrics::{Counts, Metrics};
-pub use middleware::{AsyncNext, Early, Finish, Middleware, Next, Outcome, Wrap};
+pub use middleware::{
+    AsyncNext, BasicAuth, Cors, Early, Finish, Logged, Middleware, Next, Outcome, RateLimit,
+    RequestIds, RequestLog, SecurityHeaders, Wrap,
+};
 pub use offload::{Offload, OnPool, offload};
 pub use proxies::ProxyFields;
 pub use request::Request;

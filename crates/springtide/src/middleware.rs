@@ -1,9 +1,19 @@
 //! Middleware: what stands around the handlers of a router.
 //! A route without any pays nothing for it: what stands around it is put together at the start.
 
+mod basic_auth;
+mod cors;
 mod next;
+mod rate_limit;
+mod request_log;
+mod security_headers;
 
+pub use basic_auth::BasicAuth;
+pub use cors::Cors;
 pub use next::{AsyncNext, Next};
+pub use rate_limit::RateLimit;
+pub use request_log::{Logged, RequestIds, RequestLog};
+pub use security_headers::SecurityHeaders;
 
 use std::rc::Rc;
 use std::sync::Arc;

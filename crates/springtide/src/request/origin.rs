@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::IpAddr;
+use std::rc::Rc;
 
-use springtide_engine::{Address, Handle};
+use springtide_engine::{Address, Handle, Moment};
 
 use super::{Home, Request, RequestData};
 use crate::proxies::{Fields, Origin, ProxyFields};
@@ -106,6 +107,20 @@ impl RequestData {
 }
 
 impl Request {
+    /// The turn's time; none on the pool, where no middleware runs.
+    pub(crate) fn now(&self) -> Moment {
+        (self.clock())()
+    }
+
+    /// What tells the turn's time, also later.
+    pub(crate) fn clock(&self) -> impl Fn() -> Moment + 'static {
+        let shared = match &self.data().home {
+            Home::Shard(shared) | Home::Awaited(shared, _) => Some(Rc::clone(shared)),
+            Home::Pool { .. } => None,
+        };
+        move || shared.as_ref().map_or(Moment::ZERO, |shared| shared.engine.borrow().now())
+    }
+
     /// What this request is called in logs, to bring together what is said of it: the `X-Request-Id`
     /// of a trusted proxy ([`Server::trusted_proxies`](crate::Server::trusted_proxies)), when it is
     /// up to 128 visible ASCII letters, or a name of our own. The same each time it is asked for.

@@ -1,6 +1,8 @@
 //! Middleware over every backend: its order, what it sees, and what it may not do.
 //! Who was there is written into a field of the reply, never told by a clock.
 
+mod ready;
+
 use super::{Backend, Stage, over_still_backends};
 use crate::{
     AsyncNext, IntoResponse, Middleware, Next, Outcome, Request, Response, Router, Server,
