@@ -29,6 +29,7 @@ mod running;
 mod server;
 mod session;
 mod shard;
+mod state;
 mod table;
 pub mod test;
 #[cfg(test)]

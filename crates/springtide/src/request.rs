@@ -22,6 +22,7 @@ use springtide_proto::http1::Head;
 use crate::executor::{Alarm, Closed};
 use crate::response::{IntoResponse, Response};
 use crate::route::Routes;
+use crate::state::{ShardStates, States};
 
 /// One request. It belongs to its shard, or to the thread of the pool that handles it (`!Send`).
 ///
@@ -281,6 +282,18 @@ impl Request {
     #[inline]
     fn data(&self) -> &RequestData {
         self.data.as_ref().expect("taken by drop only")
+    }
+
+    pub(crate) fn states(&self) -> &States {
+        &self.data().router().states
+    }
+
+    /// Those of its shard, if it is on one.
+    pub(crate) fn shard_states(&self) -> Option<&ShardStates> {
+        match &self.data().home {
+            Home::Shard(shared) | Home::Awaited(shared, _) => Some(&shared.states),
+            Home::Pool { .. } => None,
+        }
     }
 
     /// The method (RFC 9110 §9).

@@ -19,6 +19,7 @@ use crate::handler::{MakeAwaited, PlainHandler};
 use crate::middleware::Middleware;
 use crate::offload::PoolHandler;
 use crate::proxies::Proxies;
+use crate::state::States;
 use plain::PlainPaths;
 use site::{Scope, Site};
 
@@ -72,6 +73,7 @@ pub(crate) struct Routes {
     needs_pool: bool,
     directories: Vec<Files>,
     pub(crate) proxies: Proxies,
+    pub(crate) states: States,
 }
 
 /// What was found for a request.

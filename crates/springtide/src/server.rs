@@ -37,6 +37,8 @@ pub struct Server {
     hosts: Vec<(String, Router)>,
     /// The first trusted proxy that is none; [`Server::listen`] reports it.
     no_network: Option<String>,
+    /// The first type of which two values were given.
+    state_twice: Option<&'static str>,
     /// What is mounted already.
     pub(crate) routes: Routes,
     pub(crate) addresses: Vec<Address>,
@@ -129,6 +131,68 @@ impl Server {
     #[must_use]
     pub fn host(mut self, host: &str, router: Router) -> Self {
         self.hosts.push((host.to_owned(), router));
+        self
+    }
+
+    /// Keeps a value for handlers, which ask for it by its type ([`Request::state`]): one for all
+    /// shards and for the pool. A second one of the same type is an error of `listen`.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use springtide::{Request, Server};
+    ///
+    /// struct Visits(AtomicU64);
+    ///
+    /// let server = Server::new().state(Visits(AtomicU64::new(0))).get("/", |request: Request| {
+    ///     let before = request.state::<Visits>().0.fetch_add(1, Ordering::Relaxed);
+    ///     format!("{before} were here before")
+    /// });
+    /// # let mut world = springtide::test::World::new(1);
+    /// # world.serve(server);
+    /// # let mut peer = world.connect();
+    /// # let _ = peer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # world.settle();
+    /// # assert_eq!(peer.reply().unwrap().body(), b"0 were here before");
+    /// ```
+    ///
+    /// [`Request::state`]: crate::Request::state
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        if !self.routes.states.add(value) {
+            self.state_twice.get_or_insert_with(std::any::type_name::<T>);
+        }
+        self
+    }
+
+    /// Has each shard make a value for itself, on its own thread: it need not be `Send`, and is
+    /// shared with no other shard. Handlers on shards ask for it by its type
+    /// ([`Request::shard_state`](crate::Request::shard_state)). A shard that goes on over another
+    /// engine, as io_uring was refused to it, makes a new one.
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use springtide::{Request, Server};
+    ///
+    /// let server = Server::new().with_shard_state(|| Cell::new(0)).get("/", |request: Request| {
+    ///     let visits = request.shard_state::<Cell<i32>>();
+    ///     visits.set(visits.get() + 1);
+    ///     visits.get().to_string()
+    /// });
+    /// # let mut world = springtide::test::World::new(1);
+    /// # world.serve(server);
+    /// # let mut peer = world.connect();
+    /// # let _ = peer.write(&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2));
+    /// # world.settle();
+    /// # assert_eq!([0; 2].map(|_| peer.reply().unwrap().body()[0]), *b"12");
+    /// ```
+    #[must_use]
+    pub fn with_shard_state<T: 'static>(
+        mut self,
+        make: impl Fn() -> T + Send + Sync + 'static,
+    ) -> Self {
+        if !self.routes.states.add_maker(make) {
+            self.state_twice.get_or_insert_with(std::any::type_name::<T>);
+        }
         self
     }
 
@@ -272,6 +336,9 @@ impl Server {
     pub(crate) fn check(&mut self) -> Result<(), Error> {
         if let Some(network) = self.no_network.take() {
             return Err(Error::Network(network));
+        }
+        if let Some(name) = self.state_twice {
+            return Err(Error::StateTwice(name));
         }
         self.routes.absorb(&mut self.root, &mut self.hosts).map_err(Error::Route)
     }

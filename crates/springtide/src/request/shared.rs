@@ -12,6 +12,7 @@ use super::{HeadBytes, Home, Names, RequestData};
 use crate::executor::{Bell, Timers};
 use crate::handler::AwaitedHandler;
 use crate::route::Routes;
+use crate::state::ShardStates;
 use crate::table::Place;
 
 /// What all requests of a shard share.
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     /// Where other threads tell of futures and offloaded work.
     pub(crate) bell: Arc<Bell>,
     pub(super) names: Names,
+    /// What the application has made for this shard.
+    pub(super) states: ShardStates,
     /// Futures to be polled.
     woken: RefCell<Vec<Place>>,
     pub(crate) timers: RefCell<Timers>,
@@ -51,6 +54,7 @@ impl Shared {
         bell: Arc<Bell>,
         shard: usize,
     ) -> Rc<Self> {
+        let states = router.states.make();
         let names = Names::of(&**engine.borrow(), shard);
         let timers = Timers::new(engine.borrow().now().milliseconds());
         let (timers, pooled_max) = (RefCell::new(timers), Cell::new(POOLED_MAX));
@@ -62,6 +66,7 @@ impl Shared {
             awaited,
             bell,
             names,
+            states,
             woken,
             timers,
             spare,

@@ -11,6 +11,7 @@ mod memory;
 mod middleware;
 mod offload;
 mod stage;
+mod state;
 mod time;
 mod transport;
 mod watch;
