@@ -18,6 +18,7 @@ mod metrics;
 mod middleware;
 mod offload;
 mod peer;
+mod problem;
 mod proxies;
 mod report;
 mod request;
@@ -50,6 +51,7 @@ pub use middleware::{
     RequestIds, RequestLog, SecurityHeaders, Wrap,
 };
 pub use offload::{Offload, OnPool, offload};
+pub use problem::ServerError;
 pub use proxies::ProxyFields;
 pub use request::Request;
 pub use response::{IntoResponse, Json, Response};

@@ -20,6 +20,7 @@ use springtide_engine::{Address, Chunk, Descriptor};
 use springtide_proto::http1::Head;
 
 use crate::executor::{Alarm, Closed};
+use crate::problem::Form;
 use crate::response::{IntoResponse, Response};
 use crate::route::Routes;
 use crate::state::{ShardStates, States};
@@ -227,6 +228,11 @@ impl RequestData {
         named.map(move |field| field.value.of(message))
     }
 
+    /// How an error is to be said.
+    pub(crate) fn form(&self) -> Form {
+        Form::of(self.fields("accept"))
+    }
+
     /// The value of the field of a name, when there is one and only one.
     pub(crate) fn only_field<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
         let mut values = self.fields(name);
@@ -282,6 +288,10 @@ impl Request {
     #[inline]
     fn data(&self) -> &RequestData {
         self.data.as_ref().expect("taken by drop only")
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        self.data().form()
     }
 
     pub(crate) fn states(&self) -> &States {
@@ -442,6 +452,9 @@ impl Drop for Request {
     #[inline]
     fn drop(&mut self) {
         let Some(data) = self.data.take() else { return };
+        if std::thread::panicking() {
+            data.panicked();
+        }
         if let Home::Shard(shared) = &data.home {
             let shared = Rc::clone(shared);
             shared.put(data);

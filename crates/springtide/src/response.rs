@@ -18,6 +18,8 @@ use springtide_proto::http1::MediaType;
 #[derive(Debug, Clone)]
 pub struct Response {
     status: StatusCode,
+    /// The server says it by itself, of an error.
+    is_own: bool,
     content_type: Option<MediaType<'static>>,
     /// Boxed, as most responses have none: a response is moved and dropped at every request.
     #[expect(clippy::box_collection, reason = "8 bytes instead of 24 in every response")]
@@ -26,7 +28,7 @@ pub struct Response {
 }
 
 /// Plain text, as strings are sent.
-pub(crate) const TEXT: MediaType<'_> = MediaType::new("text/plain; charset=utf-8");
+const TEXT: MediaType<'_> = MediaType::new("text/plain; charset=utf-8");
 const HTML: MediaType<'_> = MediaType::new("text/html; charset=utf-8");
 const JSON: MediaType<'_> = MediaType::new("application/json");
 const BYTES: MediaType<'_> = MediaType::new("application/octet-stream");
@@ -40,7 +42,7 @@ impl Response {
     /// A response without a body.
     #[must_use]
     pub const fn empty(status: StatusCode) -> Self {
-        Self { status, content_type: None, fields: None, body: Bytes::new() }
+        Self { status, is_own: false, content_type: None, fields: None, body: Bytes::new() }
     }
 
     /// HTML text.
@@ -71,7 +73,25 @@ impl Response {
 
     #[inline]
     pub(crate) const fn with_type(content_type: MediaType<'static>, body: Bytes) -> Self {
-        Self { status: StatusCode::OK, content_type: Some(content_type), fields: None, body }
+        let (status, content_type) = (StatusCode::OK, Some(content_type));
+        Self { status, is_own: false, content_type, fields: None, body }
+    }
+
+    /// An error of the server itself, as text: its detail, or the name of its status.
+    pub(crate) fn said(status: StatusCode, detail: Option<&'static str>) -> Self {
+        let text = detail.or_else(|| status.canonical_reason()).unwrap_or_default();
+        text.into_response().status(status).owned(true)
+    }
+
+    /// The same response as the server's own, or as the application's.
+    pub(crate) const fn owned(mut self, is_own: bool) -> Self {
+        self.is_own = is_own;
+        self
+    }
+
+    /// Whether it is an error of the server itself.
+    pub(crate) const fn is_own(&self) -> bool {
+        self.is_own && self.status.as_u16() >= 400
     }
 
     /// The same response with another status.

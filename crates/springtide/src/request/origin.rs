@@ -54,6 +54,19 @@ impl RequestData {
         }
     }
 
+    /// The handler that has this request panics.
+    #[cold]
+    pub(super) fn panicked(&self) {
+        let (method, route, name) =
+            (&self.head.method, self.router().pattern(self.route), self.name());
+        crate::report::error(format_args!(
+            "the handler of {method} {route} panicked at the request {name}, which is answered 500"
+        ));
+        if let Home::Shard(shared) = &self.home {
+            shared.form_of_panic.set(self.form());
+        }
+    }
+
     fn name_by_proxy(&self) -> Option<&str> {
         let is_trusted = self.router().proxies.is_any()
             && self.peer().is_some_and(|peer| self.router().proxies.trusts(&peer));

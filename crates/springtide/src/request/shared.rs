@@ -11,6 +11,7 @@ use springtide_engine::Handle;
 use super::{HeadBytes, Home, Names, RequestData};
 use crate::executor::{Bell, Timers};
 use crate::handler::AwaitedHandler;
+use crate::problem::Form;
 use crate::route::Routes;
 use crate::state::ShardStates;
 use crate::table::Place;
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     pub(super) names: Names,
     /// What the application has made for this shard.
     pub(super) states: ShardStates,
+    /// How the request whose handler has just panicked wants to be told.
+    pub(crate) form_of_panic: Cell<Form>,
     /// Futures to be polled.
     woken: RefCell<Vec<Place>>,
     pub(crate) timers: RefCell<Timers>,
@@ -59,7 +62,7 @@ impl Shared {
         let timers = Timers::new(engine.borrow().now().milliseconds());
         let (timers, pooled_max) = (RefCell::new(timers), Cell::new(POOLED_MAX));
         let awaited = router.awaited().iter().map(|make| make()).collect();
-        let (woken, spare, pool) = Default::default();
+        let (form_of_panic, woken, spare, pool) = Default::default();
         Rc::new(Self {
             engine,
             router,
@@ -67,6 +70,7 @@ impl Shared {
             bell,
             names,
             states,
+            form_of_panic,
             woken,
             timers,
             spare,

@@ -89,6 +89,39 @@ macro_rules! verbs {
             self.root().wraps.push(wrap.into_any());
             self
         }
+
+        /// Says errors that the server answers by itself beneath this router in the application's
+        /// words: `404`, `405`, `413`, `421`, `500` after a panic, `503` without room, and what files
+        /// are refused with; not what handlers and middleware answer. The router nested deepest
+        /// decides. A page of status 200 gets that of the error, and the fields that belong to it,
+        /// such as `Allow`.
+        ///
+        /// Without an error page such an error is HTML or problem details (RFC 9457) for clients
+        /// whose `Accept` prefers `text/html`, or `application/json` or `application/problem+json`,
+        /// and text for all others. What is no request yet (most `400`, `431`) is always text.
+        ///
+        /// ```
+        /// use springtide::{Response, Server, ServerError};
+        ///
+        /// let server = Server::new().error_page(|error: &ServerError| match error.prefers_html() {
+        ///     true => Response::html(format!("<h1>Low tide</h1><p>{}</p>", error.status())),
+        ///     false => error.default_reply(),
+        /// });
+        /// # let mut world = springtide::test::World::new(1);
+        /// # world.serve(server);
+        /// # let mut peer = world.connect();
+        /// # let _ = peer.write(b"GET / HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n");
+        /// # world.settle();
+        /// # let reply = peer.reply().unwrap();
+        /// # assert_eq!((reply.status().as_u16(), &reply.body()[..17]), (404, &b"<h1>Low tide</h1>"[..]));
+        /// ```
+        #[must_use]
+        pub fn error_page<R: crate::IntoResponse>(
+            self,
+            page: impl Fn(&crate::ServerError) -> R + Send + Sync + 'static,
+        ) -> Self {
+            self.wrap(crate::problem::ErrorPage::new(page))
+        }
     };
 }
 

@@ -24,8 +24,9 @@ use crate::executor::apart;
 use crate::files::{FileEvent, FileReply, FrozenAsk, StreamId};
 use crate::handler::PlainHandler;
 use crate::limits::STREAM_LOW_BYTES;
+use crate::problem::Form;
 use crate::request::{HeadBytes, Request, RequestData, Shared};
-use crate::response::{IntoResponse, Response};
+use crate::response::Response;
 use crate::room::Room;
 use crate::route::{Answerer, Found, Routes};
 use crate::table::Place;
@@ -56,6 +57,8 @@ struct Busy {
     waiting: Vec<(Exchange, Place)>,
     /// Exchanges whose replies middleware wants to see.
     finishes: Vec<(Exchange, Finishes)>,
+    /// Exchanges whose errors are not said as text.
+    forms: Vec<(Exchange, Form)>,
 }
 
 struct Reading {
@@ -241,7 +244,8 @@ impl Http1 {
             }
             (called, given) => {
                 let given = given.as_ref().filter(|_| called.is_ok());
-                let mut response = failed(given, room);
+                let form = room.requests.form_of_panic.take();
+                let mut response = form.put_on(failed(given, room));
                 self.answer(exchange, &mut response, outbox, room);
             }
         }
@@ -268,12 +272,10 @@ impl Http1 {
     #[inline(never)]
     fn refuse(&mut self, refusal: Refusal, outbox: &mut Outbox, room: &mut Room) {
         room.counts.refusals_total += 1;
-        if let Some(busy) = &mut self.busy
-            && let Some(reading) = busy.reading.take()
-        {
-            self.forget_finishes(reading.exchange);
+        match self.busy.as_mut().and_then(|busy| busy.reading.take()) {
+            Some(reading) => self.refuse_body(reading, refusal, outbox, room),
+            None => self.machine.refuse(refusal, room.date.opening(), outbox),
         }
-        self.machine.refuse(refusal, room.date.opening(), outbox);
     }
 
     /// What the file service has for this connection. The next piece is asked for by
@@ -427,9 +429,9 @@ impl Http1 {
     /// Gives the memory of a busy session back when it is busy no more.
     fn rest(&mut self) {
         self.busy.take_if(|busy| {
-            let Busy { reading, streams, is_asked: _, asks, waiting, finishes } = &**busy;
+            let Busy { reading, streams, is_asked: _, asks, waiting, finishes, forms } = &**busy;
             let is_reading = reading.is_some() || !(streams.is_empty() && asks.is_empty());
-            !is_reading && waiting.is_empty() && finishes.is_empty()
+            !is_reading && waiting.is_empty() && finishes.is_empty() && forms.is_empty()
         });
     }
 }
@@ -469,7 +471,7 @@ fn failed(given: Option<&Response>, room: &mut Room) -> Response {
     said(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// A status that says its own name, for a person at the other end.
+/// An error of the server itself.
 fn said(status: StatusCode) -> Response {
-    (status, status.canonical_reason().unwrap_or_default()).into_response()
+    Response::said(status, None)
 }

@@ -2,6 +2,7 @@
 //! Peers are driven between turns: no threads, no sleeps, and on the simulated backend no time.
 
 mod ends;
+mod errors;
 mod exchanges;
 mod fairness;
 mod files;

@@ -3,13 +3,14 @@
 
 use std::rc::Rc;
 
-use springtide_proto::Outbox;
-use springtide_proto::http1::{BodyLength, Exchange};
+use springtide_proto::http1::{BodyLength, Exchange, Refusal, ReplyBody};
+use springtide_proto::{Outbox, Piece};
 
-use super::{Http1, failed, otherwise};
+use super::{Http1, Reading, failed, head_of, otherwise};
 use crate::executor::apart;
 use crate::files::FileReply;
 use crate::middleware::{Finish, Outcome};
+use crate::problem::Form;
 use crate::request::{Request, RequestData, Shared};
 use crate::response::Response;
 use crate::room::Room;
@@ -46,6 +47,9 @@ impl Http1 {
                 return self.answer(exchange, &mut response, outbox, room);
             }
         };
+        if !matches!(found, Found::Around(..)) {
+            self.note_form(exchange, &data);
+        }
         if let Found::Around(handler, ..) = found {
             return match has_body {
                 true => self.read_body(exchange, data, outbox),
@@ -86,10 +90,15 @@ impl Http1 {
                     continue;
                 }
                 Some(Outcome::Answer(response)) => response,
-                None => failed(None, room),
+                None => {
+                    let path = request.path().escape_debug();
+                    crate::report::error(format_args!("the middleware around {path} panicked"));
+                    failed(None, room)
+                }
             };
+            let form = request.form();
             drop(request);
-            return Err(finished(finishes, answer, room));
+            return Err(form.put_on(finished(finishes, answer, room)));
         }
         if !finishes.is_empty() {
             self.busy().finishes.push((exchange, finishes));
@@ -110,6 +119,7 @@ impl Http1 {
         let Answerer::Plain(handler) = handler else {
             return self.begin_later(handler, exchange, data, who, outbox, room);
         };
+        self.note_form(exchange, &data);
         let (route, mut response) = (data.route, None);
         let request = Request::new(data);
         let called = room.watched(route, |_| apart(|| handler(request, &mut response)));
@@ -132,12 +142,10 @@ impl Http1 {
         self.answer(exchange, &mut response, outbox, room);
     }
 
-    /// The reply as middleware leaves it.
+    /// The reply as middleware leaves it, errors in the form that the client prefers.
     fn seen(&mut self, exchange: Exchange, response: Response, room: &mut Room) -> Response {
-        match self.take_finishes(exchange) {
-            Some(finishes) => finished(finishes, response, room),
-            None => response,
-        }
+        let finishes = self.take_finishes(exchange).unwrap_or_default();
+        self.take_form(exchange).put_on(finished(finishes, response, room))
     }
 
     /// The same for a reply of the file service.
@@ -147,16 +155,53 @@ impl Http1 {
         reply: FileReply,
         room: &mut Room,
     ) -> FileReply {
-        let Some(finishes) = self.take_finishes(exchange) else { return reply };
+        if self.busy.is_none() {
+            return reply;
+        }
         match reply {
-            FileReply::Whole(response) => FileReply::Whole(finished(finishes, response, room)),
+            FileReply::Whole(response) => FileReply::Whole(self.seen(exchange, response, room)),
             FileReply::Parts { response, pieces } => {
-                FileReply::Parts { response: finished(finishes, response, room), pieces }
+                FileReply::Parts { response: self.seen(exchange, response, room), pieces }
             }
             FileReply::Streamed { response, length, stream } => {
-                let response = finished(finishes, response, room);
+                let response = self.seen(exchange, response, room);
                 FileReply::Streamed { response, length, stream }
             }
+        }
+    }
+
+    /// Remembers how an error is to be said, unless it is text.
+    pub(super) fn note_form(&mut self, exchange: Exchange, data: &RequestData) {
+        let form = data.form();
+        if form != Form::Text {
+            self.busy().forms.push((exchange, form));
+        }
+    }
+
+    fn take_form(&mut self, exchange: Exchange) -> Form {
+        let Some(busy) = &mut self.busy else { return Form::Text };
+        let position = busy.forms.iter().position(|(own, _)| *own == exchange);
+        let form = position.map(|position| busy.forms.swap_remove(position).1);
+        self.rest();
+        form.unwrap_or_default()
+    }
+
+    /// A request was refused in the middle of its body: its head is known, and so is the form.
+    #[cold]
+    pub(super) fn refuse_body(
+        &mut self,
+        reading: Reading,
+        refusal: Refusal,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        self.note_form(reading.exchange, &reading.data);
+        let reply = Response::said(refusal.status(), Some(refusal.reason()));
+        let mut reply = self.seen(reading.exchange, reply, room);
+        room.requests.put(reading.data);
+        if let Some(exchange) = self.machine.refused() {
+            let body = ReplyBody::Full(Piece::Shared(reply.take_body()));
+            self.machine.send_reply(exchange, &head_of(&reply, room), body, outbox);
         }
     }
 
@@ -171,6 +216,7 @@ impl Http1 {
     /// Nobody sees a reply to this exchange.
     pub(super) fn forget_finishes(&mut self, exchange: Exchange) {
         let finishes = self.take_finishes(exchange);
+        self.take_form(exchange);
         apart(|| drop(finishes));
     }
 }

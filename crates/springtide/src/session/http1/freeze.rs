@@ -60,7 +60,7 @@ impl Http1 {
     /// The session as plain data; what it waited for was withdrawn.
     pub(crate) fn freeze(self, mut asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenHttp1 {
         let Self { machine, share: _, busy } = self;
-        let Busy { reading, streams, is_asked: _, asks: withdrawn, waiting, finishes } =
+        let Busy { reading, streams, is_asked: _, asks: withdrawn, waiting, finishes, forms: _ } =
             busy.map_or_else(Busy::default, |busy| *busy);
         apart(|| drop(finishes));
         asks.extend(withdrawn);

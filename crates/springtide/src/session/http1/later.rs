@@ -36,6 +36,7 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
+        self.note_form(exchange, &data);
         let begun = match handler {
             Answerer::Awaited(number) => Some(begin_future(*number, exchange, data, who, room)),
             Answerer::OnPool(handler) => begin_away(handler, exchange, data, who, room),
