@@ -176,8 +176,8 @@ impl Connection {
         if step == Step::More && !self.is_ready {
             self.is_ready = true;
             room.ready.push(self.place);
-        } else if self.is_ended {
-            self.session.step_at_the_end(step, room);
+        } else if self.is_ended && step == Step::NeedBytes {
+            self.session.end_of_stream();
         }
         self.balance(room);
         self.mark_dirty(room);
@@ -322,7 +322,7 @@ impl Connection {
                 if waits || self.is_ready {
                     self.handle_inbox(room);
                 } else {
-                    self.session.end_of_stream(room);
+                    self.session.end_of_stream();
                 }
                 self.mark_dirty(room);
             }

@@ -13,6 +13,10 @@ use crate::route::RouteError;
 pub enum Error {
     /// A route cannot be added.
     Route(RouteError),
+    /// Two values of this type were given as state.
+    StateTwice(&'static str),
+    /// A trusted proxy is neither a network nor an address.
+    Network(String),
     /// An address names nothing that can be listened on.
     Address {
         /// As it was given.
@@ -55,6 +59,15 @@ impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Route(error) => error.fmt(f),
+            Self::StateTwice(name) => {
+                write!(
+                    f,
+                    "two values of the type {name} were given as state: wrap one in a type of its own"
+                )
+            }
+            Self::Network(text) => {
+                write!(f, "{text:?} is no network: write ADDRESS, ADDRESS/BITS or unix")
+            }
             Self::Address { address, reason } => {
                 write!(f, "cannot listen on {address:?}: {reason}")
             }

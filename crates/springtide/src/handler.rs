@@ -13,7 +13,8 @@ use crate::response::{IntoResponse, Response};
 /// either, where `R` can be sent.
 ///
 /// An async handler's future stays on the shard that received the request, so it need not be
-/// `Send`. It is dropped at its next suspension when its client goes.
+/// `Send`. It is dropped at its next suspension when its client has gone; see
+/// [`Request::closed`] for what that is.
 ///
 /// The parameter `Kind` tells the shapes apart and is always inferred.
 #[diagnostic::on_unimplemented(

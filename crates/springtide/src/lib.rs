@@ -15,17 +15,22 @@ mod limits;
 mod listener;
 mod mailbox;
 mod metrics;
+mod middleware;
 mod offload;
 mod peer;
+mod problem;
+mod proxies;
 mod report;
 mod request;
 mod response;
 mod room;
 mod route;
+mod router;
 mod running;
 mod server;
 mod session;
 mod shard;
+mod state;
 mod table;
 pub mod test;
 #[cfg(test)]
@@ -41,12 +46,19 @@ pub use handler::{Awaited, AwaitedNoArgument, Handler, NoArgument, Plain};
 pub use http::{HeaderName, HeaderValue, Method, StatusCode};
 pub use limits::Limits;
 pub use metrics::{Counts, Metrics};
+pub use middleware::{
+    AsyncNext, BasicAuth, Cors, Early, Finish, Logged, Middleware, Next, Outcome, RateLimit,
+    RequestIds, RequestLog, SecurityHeaders, Wrap,
+};
 pub use offload::{Offload, OnPool, offload};
+pub use problem::ServerError;
+pub use proxies::ProxyFields;
 pub use request::Request;
 pub use response::{
     Cookie, Event, EventStream, Failure, IntoResponse, Json, Response, SameSite, Sink, StreamError,
 };
 pub use route::RouteError;
+pub use router::Router;
 pub use running::Running;
 pub use server::{Accepting, Engine, Server};
 pub use springtide_engine::{Address, Error as EngineError};

@@ -2,11 +2,14 @@
 //! Nothing is copied or decoded before it is asked for, and nothing refers to the connection.
 
 mod convert;
+mod origin;
 mod shared;
 
+pub(crate) use origin::Names;
 pub(crate) use shared::Shared;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
@@ -18,8 +21,10 @@ use springtide_engine::{Address, Chunk, Descriptor};
 use springtide_proto::http1::Head;
 
 use crate::executor::{Alarm, Closed};
+use crate::problem::Form;
 use crate::response::{IntoResponse, Response};
-use crate::route::Router;
+use crate::route::Routes;
+use crate::state::{ShardStates, States};
 
 /// One request. It belongs to its shard, or to the thread of the pool that handles it (`!Send`).
 ///
@@ -54,6 +59,8 @@ pub(crate) struct RequestData {
     pub(crate) route: usize,
     pub(crate) body: Bytes,
     pub(crate) socket: Option<Descriptor>,
+    /// What names this request, once it has been asked for.
+    number: Cell<u64>,
     home: Home,
 }
 
@@ -64,8 +71,9 @@ enum Home {
     Awaited(Rc<Shared>, Arc<Alarm>),
     /// A thread of the pool, which asks no shard for anything.
     Pool {
-        router: Arc<Router>,
+        router: Arc<Routes>,
         peer: Option<Address>,
+        name: String,
     },
 }
 
@@ -88,6 +96,7 @@ impl RequestData {
             route: 0,
             body: Bytes::new(),
             socket: None,
+            number: Cell::new(0),
             home,
         }
     }
@@ -96,10 +105,11 @@ impl RequestData {
     pub(crate) fn on_pool(
         frozen: FrozenRequest,
         body: Bytes,
-        router: Arc<Router>,
+        router: Arc<Routes>,
         peer: Option<Address>,
+        name: String,
     ) -> Self {
-        let mut own = Self::new(Home::Pool { router, peer });
+        let mut own = Self::new(Home::Pool { router, peer, name });
         own.put_frozen(frozen);
         own.body = body;
         own
@@ -112,7 +122,7 @@ impl RequestData {
         self.home = Home::Awaited(Rc::clone(shared), alarm);
     }
 
-    fn router(&self) -> &Router {
+    fn router(&self) -> &Routes {
         match &self.home {
             Home::Shard(shared) | Home::Awaited(shared, _) => &shared.router,
             Home::Pool { router, .. } => router,
@@ -138,6 +148,7 @@ impl RequestData {
         }
         self.bytes = bytes;
         self.params.clear();
+        self.number.set(0);
     }
 
     /// Copies the head out of the chunk, which is needed no more.
@@ -153,7 +164,8 @@ impl RequestData {
     pub(crate) fn freeze(&mut self) -> FrozenRequest {
         self.detach();
         // The body is with whoever reads it, and comes into the parts when it is whole.
-        let Self { head, bytes: _, copied, params, route, body: _, socket: _, home: _ } = self;
+        let Self { head, bytes: _, copied, params, route, body: _, socket: _, number: _, home: _ } =
+            self;
         FrozenRequest {
             head: std::mem::take(head),
             bytes: std::mem::take(copied),
@@ -217,6 +229,11 @@ impl RequestData {
         named.map(move |field| field.value.of(message))
     }
 
+    /// How an error is to be said.
+    pub(crate) fn form(&self) -> Form {
+        Form::of(self.fields("accept"))
+    }
+
     /// The value of the field of a name, when there is one and only one.
     pub(crate) fn only_field<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
         let mut values = self.fields(name);
@@ -246,10 +263,16 @@ fn split_target(target: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 /// Where the path begins behind `http://authority`; `*` is its own path.
 fn path_of_absolute(target: &[u8]) -> usize {
-    let Some(scheme) = target.windows(3).position(|three| three == b"://") else { return 0 };
-    let authority = scheme + 3;
-    let end = target[authority..].iter().position(|byte| matches!(byte, b'/' | b'?'));
-    end.map_or(target.len(), |end| authority + end)
+    authority_of_absolute(target).map_or(0, |authority| authority.end)
+}
+
+/// Where the authority of a target in absolute form lies.
+fn authority_of_absolute(target: &[u8]) -> Option<Range<usize>> {
+    let is_absolute = !matches!(target.first(), Some(b'/' | b'*'));
+    let scheme = target.windows(3).position(|three| is_absolute && three == b"://")?;
+    let start = scheme + 3;
+    let end = target[start..].iter().position(|byte| matches!(byte, b'/' | b'?'));
+    Some(start..end.map_or(target.len(), |end| start + end))
 }
 
 impl Request {
@@ -258,9 +281,30 @@ impl Request {
         Self { data: Some(data) }
     }
 
+    /// Its parts, which are its own no more.
+    pub(crate) fn into_data(mut self) -> Box<RequestData> {
+        self.data.take().expect("taken by drop only")
+    }
+
     #[inline]
     fn data(&self) -> &RequestData {
         self.data.as_ref().expect("taken by drop only")
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        self.data().form()
+    }
+
+    pub(crate) fn states(&self) -> &States {
+        &self.data().router().states
+    }
+
+    /// Those of its shard, if it is on one.
+    pub(crate) fn shard_states(&self) -> Option<&ShardStates> {
+        match &self.data().home {
+            Home::Shard(shared) | Home::Awaited(shared, _) => Some(&shared.states),
+            Home::Pool { .. } => None,
+        }
     }
 
     /// The method (RFC 9110 §9).
@@ -334,12 +378,17 @@ impl Request {
         self.data().peer_address()
     }
 
-    /// A future that ends when the client has gone: its end of the stream has come, or the
-    /// connection is closed. It can be kept beside the request, and also on other threads.
+    /// A future that ends when the client has gone: the connection was reset, could not be sent to,
+    /// or was closed from here. It can be kept beside the request, and also on other threads.
     ///
-    /// An async handler that suspends itself is dropped then anyway; one that waits for this has
-    /// one more poll, to finish what it would not leave behind. Handlers of other shapes wait for
-    /// nothing, and there it never ends.
+    /// A client that only ends its side of the stream is not gone: it may wait for its reply (RFC
+    /// 9112 §9.6). One that closes the whole connection while nothing is sent to it looks the same,
+    /// to any server: that it has gone is known when something was sent to it, as the system tells
+    /// it then. What is to wait for long sets itself a time with [`sleep`](crate::sleep()).
+    ///
+    /// An async handler that suspends itself is dropped when its client has gone; one that waits
+    /// for this has one more poll, to finish what it would not leave behind. Handlers of other shapes
+    /// wait for nothing, and there it never ends.
     ///
     /// ```
     /// use std::pin::pin;
@@ -404,6 +453,9 @@ impl Drop for Request {
     #[inline]
     fn drop(&mut self) {
         let Some(data) = self.data.take() else { return };
+        if std::thread::panicking() {
+            data.panicked();
+        }
         if let Home::Shard(shared) = &data.home {
             let shared = Rc::clone(shared);
             shared.put(data);

@@ -35,6 +35,8 @@ use springtide_proto::http1::MediaType;
 #[derive(Debug, Clone)]
 pub struct Response {
     status: StatusCode,
+    /// The server says it by itself, of an error.
+    is_own: bool,
     content_type: Option<MediaType<'static>>,
     /// Boxed, as most responses have none: a response is moved and dropped at every request.
     extras: Option<Box<Extras>>,
@@ -52,7 +54,7 @@ struct Extras {
 }
 
 /// Plain text, as strings are sent.
-pub(crate) const TEXT: MediaType<'_> = MediaType::new("text/plain; charset=utf-8");
+const TEXT: MediaType<'_> = MediaType::new("text/plain; charset=utf-8");
 const HTML: MediaType<'_> = MediaType::new("text/html; charset=utf-8");
 const JSON: MediaType<'_> = MediaType::new("application/json");
 const BYTES: MediaType<'_> = MediaType::new("application/octet-stream");
@@ -66,7 +68,7 @@ impl Response {
     /// A response without a body.
     #[must_use]
     pub const fn empty(status: StatusCode) -> Self {
-        Self { status, content_type: None, extras: None, body: Bytes::new() }
+        Self { status, is_own: false, content_type: None, extras: None, body: Bytes::new() }
     }
 
     /// `204 No Content`.
@@ -166,12 +168,30 @@ impl Response {
 
     #[inline]
     pub(crate) const fn with_type(content_type: MediaType<'static>, body: Bytes) -> Self {
-        Self { status: StatusCode::OK, content_type: Some(content_type), extras: None, body }
+        let (status, content_type) = (StatusCode::OK, Some(content_type));
+        Self { status, is_own: false, content_type, extras: None, body }
     }
 
     const fn with_media_type(mut self, media_type: MediaType<'static>) -> Self {
         self.content_type = Some(media_type);
         self
+    }
+
+    /// An error of the server itself, as text: its detail, or the name of its status.
+    pub(crate) fn said(status: StatusCode, detail: Option<&'static str>) -> Self {
+        let text = detail.or_else(|| status.canonical_reason()).unwrap_or_default();
+        text.into_response().status(status).owned(true)
+    }
+
+    /// The same response as the server's own, or as the application's.
+    pub(crate) const fn owned(mut self, is_own: bool) -> Self {
+        self.is_own = is_own;
+        self
+    }
+
+    /// Whether it is an error of the server itself.
+    pub(crate) const fn is_own(&self) -> bool {
+        self.is_own && self.status.as_u16() >= 400
     }
 
     /// The same response with another status.

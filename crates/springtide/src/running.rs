@@ -20,7 +20,7 @@ use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::{Metrics, ShardCounts};
 use crate::offload::Pool;
 use crate::peer::PeerIds;
-use crate::route::Router;
+use crate::route::Routes;
 use crate::server::{Accepting, Server, Settings};
 use crate::shard::{FILES_TOKEN, Shard, Standing};
 use thread::{Context, ShardThread};
@@ -64,7 +64,7 @@ impl std::fmt::Debug for RunningShard {
 /// What every shard is made with.
 #[derive(Clone)]
 pub(crate) struct Plan {
-    router: Arc<Router>,
+    router: Arc<Routes>,
     pool: Option<Arc<Pool>>,
     settings: Settings,
     open: Arc<AtomicUsize>,
@@ -82,11 +82,11 @@ impl Plan {
         pool: impl FnOnce(&Limits) -> io::Result<Pool>,
     ) -> Result<Self, Error> {
         let limits = &server.settings.limits;
-        let pool = server.router.needs_pool().then(|| pool(limits)).transpose();
+        let pool = server.routes.needs_pool().then(|| pool(limits)).transpose();
         let pool = pool.map_err(Error::Thread)?.map(Arc::new);
         let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
         Ok(Self {
-            router: server.take_router(),
+            router: server.take_routes(),
             pool,
             settings: server.settings.clone(),
             open: Arc::default(),

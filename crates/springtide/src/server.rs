@@ -5,15 +5,14 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use http::Method;
 use springtide_engine::{Address, Choice, Mechanism};
 
 use crate::error::Error;
-use crate::files::Files;
-use crate::handler::Handler;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::route::{RouteError, Router};
+use crate::proxies::ProxyFields;
+use crate::route::Routes;
+use crate::router::{Router, verbs};
 use crate::running::{self, Running};
 use crate::session::Session;
 use crate::transport::Stage;
@@ -34,12 +33,17 @@ use crate::transport::Stage;
 /// ```
 #[derive(Default)]
 pub struct Server {
-    pub(crate) router: Router,
+    root: Router,
+    hosts: Vec<(String, Router)>,
+    /// The first trusted proxy that is none; [`Server::listen`] reports it.
+    no_network: Option<String>,
+    /// The first type of which two values were given.
+    state_twice: Option<&'static str>,
+    /// What is mounted already.
+    pub(crate) routes: Routes,
     pub(crate) addresses: Vec<Address>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
-    /// The first route that could not be added; [`Server::listen`] reports it.
-    route_error: Option<RouteError>,
 }
 
 /// How shards are made.
@@ -104,71 +108,131 @@ impl Server {
         Self::default()
     }
 
-    /// Answers `GET` (and `HEAD`) on a path: `/users/{id}` has a parameter, `/docs/{*rest}` takes
-    /// everything behind.
+    verbs!();
+
+    /// Serves a router to requests for a host: `example.org`, or `*.example.org` for all hosts
+    /// beneath it, of which the longest fits best. Hosts are compared regardless of case and without
+    /// their port. Routes that the server has by itself are for all other hosts; where it has none,
+    /// those are answered `421 Misdirected Request`.
+    ///
+    /// ```
+    /// use springtide::{Router, Server};
+    ///
+    /// let server = Server::new()
+    ///     .host("example.org", Router::new().get("/", || "the site"))
+    ///     .host("*.example.org", Router::new().get("/", || "one of many"))
+    ///     .get("/", || "any other host");
+    /// # let mut world = springtide::test::World::new(1);
+    /// # world.serve(server);
+    /// # let mut peer = world.connect();
+    /// # let _ = peer.write(b"GET / HTTP/1.1\r\nHost: www.Example.org:80\r\n\r\n");
+    /// # world.settle();
+    /// # assert_eq!(peer.reply().unwrap().body(), b"one of many");
+    /// ```
     #[must_use]
-    pub fn get<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
-        self.route(Method::GET, pattern, handler)
+    pub fn host(mut self, host: &str, router: Router) -> Self {
+        self.hosts.push((host.to_owned(), router));
+        self
     }
 
-    /// Answers `POST` on a path.
+    /// Keeps a value for handlers, which ask for it by its type ([`Request::state`]): one for all
+    /// shards and for the pool. A second one of the same type is an error of `listen`.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use springtide::{Request, Server};
+    ///
+    /// struct Visits(AtomicU64);
+    ///
+    /// let server = Server::new().state(Visits(AtomicU64::new(0))).get("/", |request: Request| {
+    ///     let before = request.state::<Visits>().0.fetch_add(1, Ordering::Relaxed);
+    ///     format!("{before} were here before")
+    /// });
+    /// # let mut world = springtide::test::World::new(1);
+    /// # world.serve(server);
+    /// # let mut peer = world.connect();
+    /// # let _ = peer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # world.settle();
+    /// # assert_eq!(peer.reply().unwrap().body(), b"0 were here before");
+    /// ```
+    ///
+    /// [`Request::state`]: crate::Request::state
     #[must_use]
-    pub fn post<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
-        self.route(Method::POST, pattern, handler)
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        if !self.routes.states.add(value) {
+            self.state_twice.get_or_insert_with(std::any::type_name::<T>);
+        }
+        self
     }
 
-    /// Answers `PUT` on a path.
+    /// Has each shard make a value for itself, on its own thread: it need not be `Send`, and is
+    /// shared with no other shard. Handlers on shards ask for it by its type
+    /// ([`Request::shard_state`](crate::Request::shard_state)). A shard that goes on over another
+    /// engine, as io_uring was refused to it, makes a new one.
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use springtide::{Request, Server};
+    ///
+    /// let server = Server::new().with_shard_state(|| Cell::new(0)).get("/", |request: Request| {
+    ///     let visits = request.shard_state::<Cell<i32>>();
+    ///     visits.set(visits.get() + 1);
+    ///     visits.get().to_string()
+    /// });
+    /// # let mut world = springtide::test::World::new(1);
+    /// # world.serve(server);
+    /// # let mut peer = world.connect();
+    /// # let _ = peer.write(&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2));
+    /// # world.settle();
+    /// # assert_eq!([0; 2].map(|_| peer.reply().unwrap().body()[0]), *b"12");
+    /// ```
     #[must_use]
-    pub fn put<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
-        self.route(Method::PUT, pattern, handler)
-    }
-
-    /// Answers `PATCH` on a path.
-    #[must_use]
-    pub fn patch<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
-        self.route(Method::PATCH, pattern, handler)
-    }
-
-    /// Answers `DELETE` on a path.
-    #[must_use]
-    pub fn delete<Kind>(self, pattern: &str, handler: impl Handler<Kind>) -> Self {
-        self.route(Method::DELETE, pattern, handler)
-    }
-
-    /// Answers any one method on a path.
-    #[must_use]
-    pub fn route<Kind>(
+    pub fn with_shard_state<T: 'static>(
         mut self,
-        method: Method,
-        pattern: &str,
-        handler: impl Handler<Kind>,
+        make: impl Fn() -> T + Send + Sync + 'static,
     ) -> Self {
-        let added = self.router.add(Some(method), pattern, handler.into_any());
-        self.remember(added);
+        if !self.routes.states.add_maker(make) {
+            self.state_twice.get_or_insert_with(std::any::type_name::<T>);
+        }
         self
     }
 
-    /// Answers every method on a path that has no handler of its own.
+    /// Believes proxies what they say of where requests came from: `X-Forwarded-For`, `-Proto` and
+    /// `-Host`, or `Forwarded` when [`proxy_fields`](Self::proxy_fields) says so. Each is a network
+    /// (`192.0.2.0/24`), an address, or `unix` for who comes over a Unix socket. The fields are read
+    /// from the right, over trusted addresses only, so that nobody can write an address of choice
+    /// into them; a trusted proxy writes or removes all of them, as what it hands through is believed.
+    /// [`Request::client_address`](crate::Request::client_address),
+    /// [`scheme`](crate::Request::scheme), [`host`](crate::Request::host) and
+    /// [`id`](crate::Request::id) tell what came of it.
+    ///
+    /// ```
+    /// use springtide::{Request, Server};
+    ///
+    /// let server = Server::new()
+    ///     .trusted_proxies(["127.0.0.0/8", "192.0.2.0/24"])
+    ///     .get("/", |request: Request| format!("{:?}", request.client_address()));
+    /// # let mut world = springtide::test::World::new(1);
+    /// # world.serve(server);
+    /// # let mut peer = world.connect();
+    /// # let _ = peer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6, 203.0.113.7, 192.0.2.9\r\n\r\n");
+    /// # world.settle();
+    /// # assert_eq!(peer.reply().unwrap().body(), b"Some(203.0.113.7)");
+    /// ```
     #[must_use]
-    pub fn any<Kind>(mut self, pattern: &str, handler: impl Handler<Kind>) -> Self {
-        let added = self.router.add(None, pattern, handler.into_any());
-        self.remember(added);
+    pub fn trusted_proxies<T: AsRef<str>>(mut self, networks: impl IntoIterator<Item = T>) -> Self {
+        for network in networks {
+            if !self.routes.proxies.add(network.as_ref()) {
+                self.no_network.get_or_insert_with(|| network.as_ref().to_owned());
+            }
+        }
         self
     }
 
-    /// Answers what no route matches.
+    /// Which fields trusted proxies write.
     #[must_use]
-    pub fn fallback<Kind>(mut self, handler: impl Handler<Kind>) -> Self {
-        self.router.set_fallback(handler.into_any());
-        self
-    }
-
-    /// Serves the files of a directory beneath a path, where no handler answers. A path is enough;
-    /// [`Files`] says more.
-    #[must_use]
-    pub fn files(mut self, prefix: &str, files: impl Into<Files>) -> Self {
-        let added = self.router.add_files(prefix, files.into());
-        self.remember(added);
+    pub const fn proxy_fields(mut self, fields: ProxyFields) -> Self {
+        self.routes.proxies.fields = fields;
         self
     }
 
@@ -287,19 +351,23 @@ impl Server {
         self
     }
 
-    /// Whether every route could be added.
+    /// Mounts what was added; whether everything fits.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
-        self.route_error.take().map_or(Ok(()), |error| Err(Error::Route(error)))
-    }
-
-    fn remember(&mut self, added: Result<(), RouteError>) {
-        if let Err(error) = added {
-            self.route_error.get_or_insert(error);
+        if let Some(network) = self.no_network.take() {
+            return Err(Error::Network(network));
         }
+        if let Some(name) = self.state_twice {
+            return Err(Error::StateTwice(name));
+        }
+        self.routes.absorb(&mut self.root, &mut self.hosts).map_err(Error::Route)
     }
 
-    pub(crate) fn take_router(&mut self) -> Arc<Router> {
-        Arc::new(std::mem::take(&mut self.router))
+    const fn root(&mut self) -> &mut Router {
+        &mut self.root
+    }
+
+    pub(crate) fn take_routes(&mut self) -> Arc<Routes> {
+        Arc::new(std::mem::take(&mut self.routes))
     }
 }
 

@@ -23,7 +23,7 @@ use crate::offload::Pool;
 use crate::peer::PeerIds;
 use crate::request::Shared;
 use crate::room::Room;
-use crate::route::Router;
+use crate::route::Routes;
 use crate::server::Settings;
 use crate::session::Session;
 use crate::session::http1::Http1;
@@ -63,7 +63,7 @@ pub(crate) struct Standing {
     pub(crate) counts: Arc<ShardCounts>,
     /// Open connections of the whole server.
     pub(crate) open: Arc<AtomicUsize>,
-    pub(crate) router: Arc<Router>,
+    pub(crate) router: Arc<Routes>,
     pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) settings: Settings,
     pub(crate) neighbours: Vec<Neighbour>,
@@ -104,7 +104,7 @@ impl Shard {
         standing.counts.run_on(engine.name());
         let bell = Arc::new(Bell::new(standing.mailbox.clone()));
         let engine = Rc::new(RefCell::new(engine));
-        let requests = Shared::new(engine, standing.router.clone(), bell);
+        let requests = Shared::new(engine, standing.router.clone(), bell, standing.number);
         let Settings { limits, stage, session, compresses, .. } = &standing.settings;
         let mut room = Room::new(requests, limits.clone(), files, *stage, *session);
         room.roots = roots;

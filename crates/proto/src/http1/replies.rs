@@ -165,6 +165,20 @@ impl Machine {
     /// # Panics
     /// When no refusal was reported.
     pub fn refuse(&mut self, refusal: Refusal, opening: &Opening, outbox: &mut Outbox) {
+        let Some(exchange) = self.refused() else { return };
+        let text = Piece::from(refusal.reason());
+        const TEXT: MediaType<'_> = MediaType::new("text/plain; charset=utf-8");
+        let content_type = Some(TEXT);
+        let reply = Reply { status: refusal.status(), content_type, fields: &[], opening };
+        self.send_reply(exchange, &reply, ReplyBody::Full(text), outbox);
+    }
+
+    /// The same where the caller gives the reply: to the exchange that was refused, if it still
+    /// awaits one.
+    ///
+    /// # Panics
+    /// When no refusal was reported.
+    pub fn refused(&mut self) -> Option<Exchange> {
         let exchange = match std::mem::replace(&mut self.fault, Fault::None) {
             Fault::None => panic!("refuse follows a refusal that the machine reported"),
             Fault::Head => {
@@ -173,17 +187,13 @@ impl Machine {
             }
             Fault::Body => Exchange { number: self.next - 1, flags: self.newest_flags },
         };
-        if !self.awaits_reply(exchange) {
-            if exchange.number == self.owed {
-                self.cut();
-            }
-            return;
+        if self.awaits_reply(exchange) {
+            return Some(exchange);
         }
-        let text = Piece::from(refusal.reason());
-        const TEXT: MediaType<'_> = MediaType::new("text/plain; charset=utf-8");
-        let content_type = Some(TEXT);
-        let reply = Reply { status: refusal.status(), content_type, fields: &[], opening };
-        self.send_reply(exchange, &reply, ReplyBody::Full(text), outbox);
+        if exchange.number == self.owed {
+            self.cut();
+        }
+        None
     }
 
     /// Whether no reply to this exchange has begun. After a refusal in a body the refusal may be

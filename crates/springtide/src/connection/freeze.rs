@@ -294,7 +294,7 @@ impl Connection {
         self.receive_again(room);
         self.session.sent(unsent, room);
         if self.is_ended && unread == 0 {
-            self.session.end_of_stream(room);
+            self.session.end_of_stream();
         }
     }
 

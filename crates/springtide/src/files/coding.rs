@@ -159,7 +159,7 @@ impl Weights {
 const ONE: u32 = 10_000;
 
 /// A weight (§12.4.2): `q=0` to `q=1`, with three decimals at most.
-pub(super) fn weight_of(parameter: &[u8]) -> Option<u32> {
+pub(crate) fn weight_of(parameter: &[u8]) -> Option<u32> {
     let [b'q' | b'Q', b'=', whole @ (b'0' | b'1'), decimals @ ..] = parameter else { return None };
     let decimals = match decimals {
         [] => decimals,

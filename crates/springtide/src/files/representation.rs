@@ -14,7 +14,7 @@ use super::condition::{self, Decision, Validators};
 use super::outline::{Multipart, Outline};
 use super::query::FileQuery;
 use super::{Files, media_type};
-use crate::response::{Response, TEXT};
+use crate::response::Response;
 
 /// What a version is of.
 #[derive(Debug, Clone, Copy)]
@@ -238,8 +238,7 @@ impl Representation {
 
 /// A short reply of a status, for people.
 pub(super) fn plain(status: StatusCode) -> Response {
-    let text = status.canonical_reason().unwrap_or_default();
-    Response::with_type(TEXT, Bytes::from_static(text.as_bytes())).status(status)
+    Response::said(status, None)
 }
 
 /// `406`: the file is there, but in no form that the client takes.

@@ -7,27 +7,29 @@ use bytes::Bytes;
 use springtide_engine::Address;
 
 use crate::request::{FrozenRequest, Request, RequestData};
-use crate::route::Router;
+use crate::route::Routes;
 
 /// A request with all that a handler can ask of it.
 pub(crate) struct Detached {
     request: FrozenRequest,
     body: Bytes,
-    router: Arc<Router>,
+    router: Arc<Routes>,
     peer: Option<Address>,
+    name: String,
 }
 
 impl Detached {
     /// A copy of the head, and the body itself; the parts can be put back.
-    pub(crate) fn of(data: &mut RequestData, router: &Arc<Router>) -> Self {
-        let (request, body) = (data.freeze(), std::mem::take(&mut data.body));
+    pub(crate) fn of(data: &mut RequestData, router: &Arc<Routes>) -> Self {
         // Later its descriptor may be another connection's.
-        Self { request, body, router: Arc::clone(router), peer: data.peer_address() }
+        let (peer, name) = (data.peer_address(), data.name().into_owned());
+        let (request, body) = (data.freeze(), std::mem::take(&mut data.body));
+        Self { request, body, router: Arc::clone(router), peer, name }
     }
 
     /// The request on the thread that handles it.
     pub(crate) fn attach(self) -> Request {
-        let Self { request, body, router, peer } = self;
-        Request::new(Box::new(RequestData::on_pool(request, body, router, peer)))
+        let Self { request, body, router, peer, name } = self;
+        Request::new(Box::new(RequestData::on_pool(request, body, router, peer, name)))
     }
 }

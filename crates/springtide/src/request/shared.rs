@@ -8,21 +8,28 @@ use std::sync::Arc;
 use bytes::Bytes;
 use springtide_engine::Handle;
 
-use super::{HeadBytes, Home, RequestData};
+use super::{HeadBytes, Home, Names, RequestData};
 use crate::executor::{Bell, Timers};
 use crate::handler::AwaitedHandler;
-use crate::route::Router;
+use crate::problem::Form;
+use crate::route::Routes;
+use crate::state::ShardStates;
 use crate::table::Place;
 
 /// What all requests of a shard share.
 pub(crate) struct Shared {
     pub(crate) engine: SharedEngine,
     /// Behind the shard's own count: the `Arc`'s would bounce between cores at every request.
-    pub(crate) router: Arc<Router>,
+    pub(crate) router: Arc<Routes>,
     /// The async handlers of the router, each the shard's own.
     pub(crate) awaited: Vec<AwaitedHandler>,
     /// Where other threads tell of futures and offloaded work.
     pub(crate) bell: Arc<Bell>,
+    pub(super) names: Names,
+    /// What the application has made for this shard.
+    pub(super) states: ShardStates,
+    /// How the request whose handler has just panicked wants to be told.
+    pub(crate) form_of_panic: Cell<Form>,
     /// Futures to be polled.
     woken: RefCell<Vec<Place>>,
     pub(crate) timers: RefCell<Timers>,
@@ -44,12 +51,32 @@ const POOLED_MAX: usize = 64;
 const WOKEN_MAX: usize = 1024;
 
 impl Shared {
-    pub(crate) fn new(engine: SharedEngine, router: Arc<Router>, bell: Arc<Bell>) -> Rc<Self> {
+    pub(crate) fn new(
+        engine: SharedEngine,
+        router: Arc<Routes>,
+        bell: Arc<Bell>,
+        shard: usize,
+    ) -> Rc<Self> {
+        let states = router.states.make();
+        let names = Names::of(&**engine.borrow(), shard);
         let timers = Timers::new(engine.borrow().now().milliseconds());
         let (timers, pooled_max) = (RefCell::new(timers), Cell::new(POOLED_MAX));
         let awaited = router.awaited().iter().map(|make| make()).collect();
-        let (woken, spare, pool) = Default::default();
-        Rc::new(Self { engine, router, awaited, bell, woken, timers, spare, pool, pooled_max })
+        let (form_of_panic, woken, spare, pool) = Default::default();
+        Rc::new(Self {
+            engine,
+            router,
+            awaited,
+            bell,
+            names,
+            states,
+            form_of_panic,
+            woken,
+            timers,
+            spare,
+            pool,
+            pooled_max,
+        })
     }
 
     /// A future is to be polled.

@@ -1,6 +1,7 @@
 //! The HTTP/1.1 session: requests out of bytes, handlers called, replies into the outbox.
 //! It never touches the socket, and decides nothing that the machine decides.
 
+mod around;
 mod compress;
 mod freeze;
 mod later;
@@ -21,15 +22,17 @@ use springtide_proto::http1::{
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
 use super::{Share, Source, Step, Who};
-use crate::executor::Origin;
+use crate::executor::{Origin, apart};
 use crate::files::{FileEvent, FileReply, FrozenAsk, StreamId};
 use crate::handler::PlainHandler;
 use crate::limits::STREAM_LOW_BYTES;
+use crate::problem::Form;
 use crate::request::{HeadBytes, Request, RequestData, Shared};
-use crate::response::{IntoResponse, Pipe, Response};
+use crate::response::{Pipe, Response};
 use crate::room::Room;
-use crate::route::{Answerer, Found, Router};
+use crate::route::{Answerer, Found, Routes};
 use crate::table::Place;
+use around::Finishes;
 
 /// Room for a body is taken as the body comes, at first for this much at most.
 const BODY_FIRST_BYTES_MAX: u64 = 64 << 10;
@@ -58,6 +61,10 @@ struct Busy {
     pipes: Vec<(Exchange, Rc<Pipe>)>,
     /// A body was cut that the end of the connection ends.
     is_torn: bool,
+    /// Exchanges whose replies middleware wants to see.
+    finishes: Vec<(Exchange, Finishes)>,
+    /// Exchanges whose errors are not said as text.
+    forms: Vec<(Exchange, Form)>,
 }
 
 struct Reading {
@@ -143,26 +150,17 @@ impl Http1 {
     ) {
         let found = shared.router.find_plain(&data.head.method, data.target());
         let found = found.unwrap_or_else(|| find(&shared.router, &mut data));
-        let has_body = data.head.body != BodyLength::None;
         match found {
             Found::Handler(handler, route) => {
                 data.route = route;
-                if has_body {
+                if data.head.body != BodyLength::None {
                     self.read_body(exchange, data, outbox);
                 } else {
                     self.call(handler, exchange, data, who, outbox, room);
                 }
             }
             found => {
-                let reply = otherwise::reply(&found, exchange, &data, who, room);
-                shared.put(data);
-                if has_body {
-                    self.machine.discard_body(exchange, &room.limits.http1);
-                }
-                if let Some(reply) = reply {
-                    self.file_reply(exchange, reply, outbox, room);
-                    self.pump(outbox.len(), room);
-                }
+                self.begin_otherwise(&found, exchange, data, who, outbox, room);
             }
         }
     }
@@ -193,7 +191,7 @@ impl Http1 {
         let Some(Reading { exchange, mut data, body }) = reading else { return };
         data.body = Bytes::from(body);
         if let Some(handler) = shared.router.handler_of(&data.head.method, data.route) {
-            self.call(handler, exchange, data, who, outbox, room);
+            self.call_around(handler, exchange, data, who, outbox, room);
         } else {
             shared.put(data);
             self.answer(exchange, &mut said(StatusCode::NOT_FOUND), outbox, room);
@@ -258,7 +256,8 @@ impl Http1 {
             }
             (called, given) => {
                 let given = given.as_ref().filter(|_| called.is_ok());
-                let mut response = failed(given, room);
+                let form = room.requests.form_of_panic.take();
+                let mut response = form.put_on(failed(given, room));
                 self.answer(exchange, &mut response, outbox, room);
             }
         }
@@ -285,10 +284,10 @@ impl Http1 {
     #[inline(never)]
     fn refuse(&mut self, refusal: Refusal, outbox: &mut Outbox, room: &mut Room) {
         room.counts.refusals_total += 1;
-        if let Some(busy) = &mut self.busy {
-            busy.reading = None;
+        match self.busy.as_mut().and_then(|busy| busy.reading.take()) {
+            Some(reading) => self.refuse_body(reading, refusal, outbox, room),
+            None => self.machine.refuse(refusal, room.date.opening(), outbox),
         }
-        self.machine.refuse(refusal, room.date.opening(), outbox);
     }
 
     /// What the file service has for this connection. The next piece is asked for by
@@ -327,7 +326,7 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        match reply {
+        match self.seen_file(exchange, reply, room) {
             FileReply::Whole(mut response) => {
                 self.answer(exchange, &mut response, outbox, room);
             }
@@ -372,14 +371,14 @@ impl Http1 {
         }
     }
 
-    pub(crate) fn end_of_stream(&mut self, room: &mut Room) {
+    pub(crate) fn end_of_stream(&mut self) {
         self.machine.end_of_stream();
-        self.client_gone(room);
         if let Some(busy) = &mut self.busy
             && let Some(reading) = busy.reading.take()
         {
             // Nobody will hear a reply to half a request.
             self.machine.abort_reply(reading.exchange);
+            self.forget_finishes(reading.exchange);
         }
     }
 
@@ -432,8 +431,10 @@ impl Http1 {
     pub(crate) fn abandon(&mut self, room: &mut Room) {
         self.client_gone(room);
         let Some(busy) = self.busy.take() else { return };
+        let Busy { streams, finishes, .. } = *busy;
+        apart(|| drop(finishes));
         let mut engine = room.requests.engine.borrow_mut();
-        for (_, stream) in busy.streams {
+        for (_, stream) in streams {
             room.files.abandon(&mut **engine, stream);
         }
     }
@@ -445,9 +446,20 @@ impl Http1 {
     /// Gives the memory of a busy session back when it is busy no more.
     fn rest(&mut self) {
         self.busy.take_if(|busy| {
-            let Busy { reading, streams, is_asked: _, asks, waiting, pipes, is_torn } = &**busy;
-            let is_quiet = waiting.is_empty() && pipes.is_empty() && !is_torn;
-            is_quiet && reading.is_none() && streams.is_empty() && asks.is_empty()
+            let Busy {
+                reading,
+                streams,
+                is_asked: _,
+                asks,
+                waiting,
+                pipes,
+                is_torn,
+                finishes,
+                forms,
+            } = &**busy;
+            let is_reading = reading.is_some() || !(streams.is_empty() && asks.is_empty());
+            let is_late = !(waiting.is_empty() && pipes.is_empty());
+            !is_reading && !is_late && !is_torn && finishes.is_empty() && forms.is_empty()
         });
     }
 }
@@ -463,10 +475,12 @@ fn head_of<'a>(response: &'a Response, room: &'a Room) -> Reply<'a> {
     }
 }
 
-/// Finds what answers by path, and keeps the parameters.
-fn find<'router>(router: &'router Router, data: &mut RequestData) -> Found<'router> {
+/// Finds what answers by host and path, and keeps the parameters.
+fn find<'routes>(routes: &'routes Routes, data: &mut RequestData) -> Found<'routes> {
     let mut params = std::mem::take(&mut data.params);
-    let found = router.find(&data.head.method, data.path_bytes(), &mut params);
+    let host = if routes.asks_host() { data.host() } else { None };
+    let found = routes.find(&data.head.method, host.as_deref(), data.path_bytes(), &mut params);
+    drop(host);
     data.params = params;
     found
 }
@@ -485,7 +499,7 @@ fn failed(given: Option<&Response>, room: &mut Room) -> Response {
     said(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// A status that says its own name, for a person at the other end.
+/// An error of the server itself.
 fn said(status: StatusCode) -> Response {
-    (status, status.canonical_reason().unwrap_or_default()).into_response()
+    Response::said(status, None)
 }

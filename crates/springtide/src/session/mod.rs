@@ -116,22 +116,11 @@ impl Session {
         }
     }
 
-    /// The peer has ended its stream.
-    pub(crate) fn end_of_stream(&mut self, room: &mut Room) {
+    /// The peer has ended its stream, which is not its going: what it has asked for is answered.
+    pub(crate) fn end_of_stream(&mut self) {
         match self {
-            Self::Http1(session) => session.end_of_stream(room),
+            Self::Http1(session) => session.end_of_stream(),
             Self::Raw(session) => session.end_of_stream(),
-        }
-    }
-
-    /// How far it came with what was left when the peer had ended its stream. One that reads nothing
-    /// more without a reply may never get that: who would give it need not wait for anything else.
-    #[cold]
-    pub(crate) fn step_at_the_end(&mut self, step: Step, room: &mut Room) {
-        match (step, self) {
-            (Step::NeedBytes, own) => own.end_of_stream(room),
-            (Step::Paused | Step::Closed, Self::Http1(session)) => session.client_gone(room),
-            (Step::Paused | Step::Closed, Self::Raw(_)) | (Step::More, _) => {}
         }
     }
 

@@ -275,7 +275,7 @@ fn who_wakes_itself_starves_nobody(backend: Backend) {
     const SPINNING: usize = 50;
     let desk = Arc::<Desk>::default();
     let mut stage = Stage::at_once(backend, server(&desk));
-    let mut spinning: Vec<Peer> = (0..SPINNING).map(|_| ask(&stage, "/spin")).collect();
+    let _spinning: Vec<Peer> = (0..SPINNING).map(|_| ask(&stage, "/spin")).collect();
     stage.until(|stage| (stage.counts().connections_open == SPINNING as u64).then_some(()));
     for _ in 0..5 {
         stage.turn();
@@ -287,9 +287,8 @@ fn who_wakes_itself_starves_nobody(backend: Backend) {
     assert!(turns <= 3, "it took {turns} turns on {backend:?}");
     let polls = desk.polls() - polls;
     assert_eq!(polls as u64, turns * SPINNING as u64, "each is polled once a turn");
-    spinning.clear();
-    stage.until(|_| (desk.drops() == SPINNING).then_some(()));
-    stage.until(|stage| (stage.counts().connections_open == 1).then_some(()));
+    drop(stage);
+    assert_eq!(desk.drops(), SPINNING, "they end with their shard");
 }
 
 fn a_client_that_goes_drops_its_futures_once(backend: Backend) {
@@ -301,7 +300,7 @@ fn a_client_that_goes_drops_its_futures_once(backend: Backend) {
     until_waiting(&mut stage, &desk, 5);
     let polls = desk.polls();
     let late = desk.let_go(3);
-    drop(peer);
+    peer.reset();
     stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
     late.wake();
     for _ in 0..5 {
@@ -312,24 +311,39 @@ fn a_client_that_goes_drops_its_futures_once(backend: Backend) {
     assert_eq!(stage.counts().requests_total, 0);
 }
 
-/// Who only ends its side reads what is ready, and what a future says that listens.
-fn a_future_can_listen_for_the_end(backend: Backend) {
+/// Who only ends its side waits for what it has asked (RFC 9112 §9.6), and gets all of it.
+fn who_ends_its_side_is_answered(backend: Backend) {
     let desk = Arc::<Desk>::default();
     let mut stage = Stage::new(backend, server(&desk));
     let mut peer = stage.connect();
-    let requests = get("/now") + &get("/listen");
+    let requests = get("/wait/1") + &get("/now") + &get("/listen");
     assert_eq!(peer.write(requests.as_bytes()), requests.len());
+    peer.shutdown();
+    until_waiting(&mut stage, &desk, 2);
+    for _ in 0..10 {
+        stage.turn();
+    }
+    assert_eq!((desk.waiting(), desk.drops()), (2, 0), "all wait on");
+    desk.let_go(0).wake();
+    stage.turn();
+    desk.let_go(1).wake();
+    let replies = stage.talk_to_end(&mut peer, b"");
+    assert_eq!(replies.matches("200 OK").count(), 3, "{replies}");
+    assert!(replies.ends_with("~here"), "{replies}");
+    assert_eq!((desk.drops(), stage.counts().futures_dropped), (2, 0));
+}
+
+/// Who has gone is told to a future that listens, which has one more poll.
+fn a_future_can_listen_for_the_end(backend: Backend) {
+    let desk = Arc::<Desk>::default();
+    let mut stage = Stage::new(backend, server(&desk));
+    let peer = ask(&stage, "/listen");
     until_waiting(&mut stage, &desk, 1);
-    peer.shutdown();
-    let replies = stage.talk_to_end(&mut peer, b"");
-    assert!(replies.ends_with("~gone"), "{replies}");
-    assert_eq!((desk.drops(), stage.counts().futures_dropped), (1, 0));
-    // One that has not begun when the end comes still has its first poll.
-    let mut peer = stage.connect();
-    assert_eq!(peer.write(get("/now").as_bytes()), get("/now").len());
-    peer.shutdown();
-    let replies = stage.talk_to_end(&mut peer, b"");
-    assert!(replies.ends_with("now"), "{replies}");
+    let polls = desk.polls();
+    peer.reset();
+    stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
+    stage.until(|_| (desk.drops() == 1).then_some(()));
+    assert_eq!((desk.polls(), stage.counts().futures_dropped), (polls, 0), "it said ~gone");
 }
 
 fn what_futures_took_goes_back(backend: Backend) {
@@ -347,7 +361,7 @@ fn what_futures_took_goes_back(backend: Backend) {
     until_waiting(&mut stage, &desk, CONNECTIONS);
     let busy = stage.held();
     assert!(busy.future_pages > 3 && busy.timer_pages > 3, "{busy:?}");
-    peers.clear();
+    peers.drain(..).for_each(Peer::reset);
     stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
     stage.turn();
     let rest = stage.held();
@@ -355,20 +369,25 @@ fn what_futures_took_goes_back(backend: Backend) {
     assert_eq!(desk.drops(), CONNECTIONS);
 }
 
-/// Who has gone is noticed also while more of its requests wait than may be in flight.
-fn who_goes_may_have_asked_for_more(backend: Backend) {
+/// Who has ended its side is answered also while more of its requests wait than may be in flight.
+fn who_ends_its_side_may_have_asked_for_more(backend: Backend) {
     let desk = Arc::<Desk>::default();
     let mut limits = crate::Limits::default();
     limits.http1.exchanges_max = 4;
-    for first in ["", "/plain"] {
+    for first in [0, 32] {
         let mut stage = Stage::new(backend, server(&desk).limits(limits.clone()));
         let mut peer = stage.connect();
-        let mut requests = if first.is_empty() { String::new() } else { get(first).repeat(32) };
-        (0..10).for_each(|number| requests.push_str(&get(&format!("/wait/{number}"))));
+        let mut requests = get("/plain").repeat(first);
+        let numbers = first..first + 10;
+        numbers.clone().for_each(|number| requests.push_str(&get(&format!("/wait/{number}"))));
         assert_eq!(peer.write(requests.as_bytes()), requests.len());
         peer.shutdown();
+        for number in numbers {
+            stage.until(|_| desk.wakers.lock().unwrap().contains_key(&number).then_some(()));
+            desk.let_go(number).wake();
+        }
         let replies = stage.talk_to_end(&mut peer, b"");
-        assert_eq!(replies.matches("200 OK").count(), if first.is_empty() { 0 } else { 32 });
+        assert_eq!(replies.matches("200 OK").count(), first + 10, "{replies}");
         stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
     }
 }
@@ -400,7 +419,7 @@ fn captures_may_do_anything_when_dropped(backend: Backend) {
     until_waiting(&mut stage, &desk, 1);
     let loud = ask(&stage, "/loud");
     stage.until(|stage| (stage.held().futures == 2).then_some(()));
-    drop(loud);
+    loud.reset();
     read_until(&mut stage, &mut waits, "~7");
     assert_eq!((desk.drops(), stage.counts().panics_total), (2, 1));
     assert_eq!(stage.held().futures, 0);
@@ -512,7 +531,8 @@ over_still_backends!(
     a_client_that_goes_drops_its_futures_once,
     a_future_can_listen_for_the_end,
     what_futures_took_goes_back,
-    who_goes_may_have_asked_for_more,
+    who_ends_its_side_is_answered,
+    who_ends_its_side_may_have_asked_for_more,
     captures_may_do_anything_when_dropped,
     a_frozen_shard_answers_what_waits,
 );

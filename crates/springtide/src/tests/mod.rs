@@ -3,14 +3,17 @@
 
 mod compress;
 mod ends;
+mod errors;
 mod exchanges;
 mod fairness;
 mod files;
 mod freeze;
 mod futures;
 mod memory;
+mod middleware;
 mod offload;
 mod stage;
+mod state;
 mod streams;
 mod time;
 mod transport;

@@ -353,6 +353,17 @@ impl Peer {
         }
     }
 
+    /// Resets the connection.
+    pub(crate) fn reset(self) {
+        match self {
+            Self::Simulated(client) => client.reset(),
+            Self::Tcp(stream, _) => {
+                socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+            }
+            Self::Unix(..) => panic!("a Unix stream knows no reset"),
+        }
+    }
+
     /// Whether the server has ended its side, or the connection is gone.
     pub(crate) fn is_ended(&self) -> bool {
         match self {

@@ -5,6 +5,7 @@ use springtide_proto::Outbox;
 use springtide_proto::http1::{Exchange, Frozen, Machine};
 
 use super::{Busy, Http1, Reading};
+use crate::executor::apart;
 use crate::files::{Asker, FrozenAsk, FrozenStream};
 use crate::request::FrozenRequest;
 use crate::room::Room;
@@ -36,11 +37,13 @@ impl FrozenHttp1 {
 
 impl Http1 {
     /// Whether everything it is made of can go to another shard: not while a file is sent that
-    /// other connections read from too, nor while a future or the pool makes a reply.
+    /// other connections read from too, nor while a future or the pool makes a reply, or middleware
+    /// waits for one.
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
         let Some(busy) = &self.busy else { return true };
         let mut streams = busy.streams.iter();
-        busy.waiting.is_empty() && streams.all(|(_, stream)| room.files.is_sole(*stream))
+        let is_unseen = busy.finishes.is_empty() && busy.waiting.is_empty();
+        is_unseen && streams.all(|(_, stream)| room.files.is_sole(*stream))
     }
 
     /// Withdraws what it waits for: an answer could be a file that others are sent too.
@@ -60,8 +63,18 @@ impl Http1 {
     pub(crate) fn freeze(self, mut asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenHttp1 {
         let Self { machine, share: _, busy } = self;
         // What a pipe still holds is of a body that is cut.
-        let Busy { reading, streams, is_asked: _, asks: withdrawn, waiting, pipes: _, is_torn } =
-            busy.map_or_else(Busy::default, |busy| *busy);
+        let Busy {
+            reading,
+            streams,
+            is_asked: _,
+            asks: withdrawn,
+            waiting,
+            pipes: _,
+            is_torn,
+            finishes,
+            forms: _,
+        } = busy.map_or_else(Busy::default, |busy| *busy);
+        apart(|| drop(finishes));
         asks.extend(withdrawn);
         let reading = reading.map(|Reading { exchange, mut data, body }| {
             let request = data.freeze();

@@ -8,7 +8,7 @@ use http::StatusCode;
 use springtide_proto::Outbox;
 use springtide_proto::http1::Exchange;
 
-use super::{Http1, compress, failed, said};
+use super::{Http1, compress, said};
 use crate::executor::{Origin, Ring, apart};
 use crate::offload::{Detached, Job, PoolHandler};
 use crate::request::{Request, RequestData};
@@ -36,6 +36,8 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
+        self.note_form(exchange, &data);
+        let origin = compress::origin_of(&data, who, None);
         let begun = match handler {
             Answerer::Awaited(number) => Some(begin_future(*number, exchange, data, who, room)),
             Answerer::OnPool(handler) => begin_away(handler, exchange, data, who, room),
@@ -43,7 +45,7 @@ impl Http1 {
         };
         match begun {
             Some(place) => self.busy().waiting.push((exchange, place)),
-            None => self.answer(exchange, &mut try_again(), outbox, room),
+            None => self.answer_around(exchange, origin, Some(try_again()), outbox, room),
         }
     }
 
@@ -60,12 +62,7 @@ impl Http1 {
         if let Some(pipe) = pipe {
             return self.end_stream(exchange, &pipe, response.is_none(), outbox, room);
         }
-        let response = match response {
-            Some(response) if !response.status_code().is_informational() => response,
-            other => failed(other.as_ref(), room),
-        };
-        let mut response = response;
-        self.answer_any(exchange, origin, &mut response, outbox, room);
+        self.answer_around(exchange, origin, response, outbox, room);
     }
 
     /// What was to answer this exchange, or to write its body, could not be frozen.
@@ -80,11 +77,12 @@ impl Http1 {
     /// Nobody answers this exchange any more: its client is taken to be gone.
     pub(crate) fn give_up(&mut self, exchange: Exchange) {
         drop(self.wait_no_more(exchange));
+        self.forget_finishes(exchange);
         self.machine.abort_reply(exchange);
     }
 
     /// Tells all that wait that their client is gone.
-    pub(in crate::session) fn client_gone(&self, room: &mut Room) {
+    pub(super) fn client_gone(&self, room: &mut Room) {
         let waiting = self.busy.iter().flat_map(|busy| &busy.waiting);
         room.executor.gone.extend(waiting.map(|(_, place)| *place));
     }

@@ -24,13 +24,14 @@ pub(super) fn reply(
     room: &mut Room,
 ) -> Option<FileReply> {
     let response = match found {
-        Found::Files(directory) => return ask_files(*directory, exchange, data, who, room),
-        Found::Allow { value, is_options: true } => {
+        Found::Files(directory, _) => return ask_files(*directory, exchange, data, who, room),
+        Found::Allow { value, is_options: true, .. } => {
             StatusCode::NO_CONTENT.into_response().header(http::header::ALLOW, (*value).clone())
         }
-        Found::Allow { value, is_options: false } => {
+        Found::Allow { value, is_options: false, .. } => {
             said(StatusCode::METHOD_NOT_ALLOWED).header(http::header::ALLOW, (*value).clone())
         }
+        Found::Misdirected => said(StatusCode::MISDIRECTED_REQUEST),
         _ => said(StatusCode::NOT_FOUND),
     };
     Some(FileReply::Whole(response))

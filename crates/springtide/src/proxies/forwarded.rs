@@ -1,0 +1,111 @@
+//! What proxies write of where a request came from, read from the right: the nearest first.
+//! It judges nobody; what cannot be read ends the list.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// The fields of a request, each with all its lines joined.
+pub(crate) enum Fields<'a> {
+    X { chain: &'a str, scheme: &'a str, host: &'a str },
+    Standard(&'a str),
+}
+
+/// What one proxy says of whom it had the request from.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hop {
+    /// None where it hides that.
+    pub(crate) address: Option<IpAddr>,
+    /// In small letters.
+    pub(crate) scheme: Option<String>,
+    pub(crate) host: Option<String>,
+}
+
+/// The hops, the nearest first.
+pub(crate) fn hops(fields: &Fields<'_>) -> Vec<Hop> {
+    match fields {
+        Fields::Standard(value) => {
+            let elements = split_quoted(value, b',').unwrap_or_default();
+            // An empty element is none (RFC 9110 §5.6.1).
+            let elements = elements.into_iter().rev().filter(|own| !own.trim().is_empty());
+            elements.map_while(hop_of_element).collect()
+        }
+        Fields::X { chain, scheme, host } => hops_of_lists(chain, scheme, host),
+    }
+}
+
+/// The lists go side by side from the right. Where one is shorter, some proxy has replaced it by
+/// what it knew itself, and its first element stands for what lies further out.
+fn hops_of_lists(chain: &str, scheme: &str, host: &str) -> Vec<Hop> {
+    let list = |value: &str| -> Vec<String> {
+        let elements = value.split(',').map(str::trim).filter(|element| !element.is_empty());
+        elements.rev().map(str::to_owned).collect()
+    };
+    let (chain, schemes, hosts) = (list(chain), list(scheme), list(host));
+    let at = |list: &[String], number: usize| list.get(number).or_else(|| list.last()).cloned();
+    let hops = (0..chain.len().max(1)).map(|number| Hop {
+        address: chain.get(number).and_then(|text| address_of(text)),
+        scheme: at(&schemes, number).and_then(|text| scheme_of(&text)),
+        host: at(&hosts, number),
+    });
+    hops.collect()
+}
+
+/// One element of `Forwarded` (RFC 7239 §4); none when it is malformed.
+fn hop_of_element(element: &str) -> Option<Hop> {
+    let mut hop = Hop::default();
+    for pair in split_quoted(element, b';')? {
+        let (name, value) = pair.split_once('=')?;
+        let value = unquoted(value.trim())?;
+        match name.trim().to_ascii_lowercase().as_str() {
+            "for" => hop.address = address_of(&value),
+            "proto" => hop.scheme = scheme_of(&value),
+            "host" => hop.host = Some(value).filter(|host| !host.is_empty()),
+            _ => {}
+        }
+    }
+    Some(hop)
+}
+
+/// Cuts at a separator that stands in no quotes; none when a quote is left open.
+fn split_quoted(text: &str, separator: u8) -> Option<Vec<&str>> {
+    let (mut parts, mut start) = (Vec::new(), 0);
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_quoted => is_escaped = true,
+            b'"' => is_quoted = !is_quoted,
+            _ if byte == separator && !is_quoted => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    (!is_quoted).then_some(parts)
+}
+
+/// A token, or what a quoted string says (RFC 9110 §5.6.4).
+fn unquoted(value: &str) -> Option<String> {
+    let Some(rest) = value.strip_prefix('"') else { return Some(value.to_owned()) };
+    let mut said = String::with_capacity(rest.len());
+    let mut letters = rest.strip_suffix('"')?.chars();
+    while let Some(letter) = letters.next() {
+        said.push(if letter == '\\' { letters.next()? } else { letter });
+    }
+    Some(said)
+}
+
+/// An address, with a port or without, IPv6 in brackets or bare.
+fn address_of(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let alone = bare.parse::<IpAddr>().ok();
+    let address = alone.or_else(|| text.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()));
+    address.map(|address| address.to_canonical())
+}
+
+/// A scheme's name in small letters (RFC 3986 §3.1).
+fn scheme_of(text: &str) -> Option<String> {
+    let is_valid = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    (is_valid && !text.is_empty()).then(|| text.to_ascii_lowercase())
+}

@@ -1,0 +1,233 @@
+//! Requests of routers with middleware: seen when their heads have come, and again as replies.
+//! It decides nothing of routes, and a panic of the application ends one request only.
+
+use std::rc::Rc;
+
+use springtide_proto::http1::{BodyLength, Exchange, Refusal, ReplyBody};
+use springtide_proto::{Outbox, Piece};
+
+use super::{Http1, Reading, compress, failed, head_of, otherwise};
+use crate::executor::{Origin, apart};
+use crate::files::FileReply;
+use crate::middleware::{Finish, Outcome};
+use crate::problem::Form;
+use crate::request::{Request, RequestData, Shared};
+use crate::response::Response;
+use crate::room::Room;
+use crate::route::{Answerer, Found};
+use crate::session::Who;
+
+/// What sees an exchange's reply, the outermost first.
+pub(super) type Finishes = Vec<Finish>;
+
+impl Http1 {
+    /// Begins what no handler answers by itself: middleware comes first, then the handler, a file,
+    /// or the reason why nothing is found.
+    #[inline(never)]
+    pub(super) fn begin_otherwise(
+        &mut self,
+        found: &Found<'_>,
+        exchange: Exchange,
+        mut data: Box<RequestData>,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        let shared = Rc::clone(&room.requests);
+        let has_body = data.head.body != BodyLength::None;
+        if let Found::Around(_, route, _) = found {
+            data.route = *route;
+        }
+        data = match self.see(found.scope(), exchange, data, &shared, room) {
+            Ok(data) => data,
+            Err(mut response) => {
+                if has_body {
+                    self.machine.discard_body(exchange, &room.limits.http1);
+                }
+                return self.answer(exchange, &mut response, outbox, room);
+            }
+        };
+        if !matches!(found, Found::Around(..)) {
+            self.note_form(exchange, &data);
+        }
+        if let Found::Around(handler, ..) = found {
+            return match has_body {
+                true => self.read_body(exchange, data, outbox),
+                false => self.call_around(handler, exchange, data, who, outbox, room),
+            };
+        }
+        let reply = otherwise::reply(found, exchange, &data, who, room);
+        shared.put(data);
+        if has_body {
+            self.machine.discard_body(exchange, &room.limits.http1);
+        }
+        if let Some(reply) = reply {
+            self.file_reply(exchange, reply, outbox, room);
+            self.pump(outbox.len(), room);
+        }
+    }
+
+    /// Shows a request to the middleware of its router; an answer is shown to those further out.
+    fn see(
+        &mut self,
+        scope: usize,
+        exchange: Exchange,
+        data: Box<RequestData>,
+        shared: &Shared,
+        room: &mut Room,
+    ) -> Result<Box<RequestData>, Response> {
+        let middleware = shared.router.middleware(scope);
+        if middleware.is_empty() {
+            return Ok(data);
+        }
+        let request = Request::new(data);
+        let mut finishes = Finishes::new();
+        for own in middleware {
+            let answer = match apart(|| own.begin(&request)) {
+                Some(Outcome::Pass) => continue,
+                Some(Outcome::PassThen(finish)) => {
+                    finishes.push(finish);
+                    continue;
+                }
+                Some(Outcome::Answer(response)) => response,
+                None => {
+                    let path = request.path().escape_debug();
+                    crate::report::error(format_args!("the middleware around {path} panicked"));
+                    failed(None, room)
+                }
+            };
+            let form = request.form();
+            drop(request);
+            return Err(form.put_on(finished(finishes, answer, room)));
+        }
+        if !finishes.is_empty() {
+            self.busy().finishes.push((exchange, finishes));
+        }
+        Ok(request.into_data())
+    }
+
+    /// Calls a handler whose reply middleware may want to see.
+    pub(super) fn call_around(
+        &mut self,
+        handler: &Answerer,
+        exchange: Exchange,
+        data: Box<RequestData>,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        let Answerer::Plain(handler) = handler else {
+            return self.begin_later(handler, exchange, data, who, outbox, room);
+        };
+        self.note_form(exchange, &data);
+        let origin = compress::origin(&data, who, room);
+        let (route, mut response) = (data.route, None);
+        let request = Request::new(data);
+        let called = room.watched(route, |_| apart(|| handler(request, &mut response)));
+        let response = response.filter(|_| called.is_some());
+        self.answer_around(exchange, origin, response, outbox, room);
+    }
+
+    /// A reply that middleware may want to see; none when its handler panicked.
+    pub(super) fn answer_around(
+        &mut self,
+        exchange: Exchange,
+        origin: Origin,
+        response: Option<Response>,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        let response = match response {
+            Some(response) if !response.status_code().is_informational() => response,
+            other => failed(other.as_ref(), room),
+        };
+        let mut response = self.seen(exchange, response, room);
+        self.answer_any(exchange, origin, &mut response, outbox, room);
+    }
+
+    /// The reply as middleware leaves it, errors in the form that the client prefers.
+    fn seen(&mut self, exchange: Exchange, response: Response, room: &mut Room) -> Response {
+        let finishes = self.take_finishes(exchange).unwrap_or_default();
+        self.take_form(exchange).put_on(finished(finishes, response, room))
+    }
+
+    /// The same for a reply of the file service.
+    pub(super) fn seen_file(
+        &mut self,
+        exchange: Exchange,
+        reply: FileReply,
+        room: &mut Room,
+    ) -> FileReply {
+        if self.busy.is_none() {
+            return reply;
+        }
+        match reply {
+            FileReply::Whole(response) => FileReply::Whole(self.seen(exchange, response, room)),
+            FileReply::Parts { response, pieces } => {
+                FileReply::Parts { response: self.seen(exchange, response, room), pieces }
+            }
+            FileReply::Streamed { response, length, stream } => {
+                let response = self.seen(exchange, response, room);
+                FileReply::Streamed { response, length, stream }
+            }
+        }
+    }
+
+    /// Remembers how an error is to be said, unless it is text.
+    pub(super) fn note_form(&mut self, exchange: Exchange, data: &RequestData) {
+        let form = data.form();
+        if form != Form::Text {
+            self.busy().forms.push((exchange, form));
+        }
+    }
+
+    fn take_form(&mut self, exchange: Exchange) -> Form {
+        let Some(busy) = &mut self.busy else { return Form::Text };
+        let position = busy.forms.iter().position(|(own, _)| *own == exchange);
+        let form = position.map(|position| busy.forms.swap_remove(position).1);
+        self.rest();
+        form.unwrap_or_default()
+    }
+
+    /// A request was refused in the middle of its body: its head is known, and so is the form.
+    #[cold]
+    pub(super) fn refuse_body(
+        &mut self,
+        reading: Reading,
+        refusal: Refusal,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        self.note_form(reading.exchange, &reading.data);
+        let reply = Response::said(refusal.status(), Some(refusal.reason()));
+        let mut reply = self.seen(reading.exchange, reply, room);
+        room.requests.put(reading.data);
+        if let Some(exchange) = self.machine.refused() {
+            let body = ReplyBody::Full(Piece::Shared(reply.take_body()));
+            self.machine.send_reply(exchange, &head_of(&reply, room), body, outbox);
+        }
+    }
+
+    fn take_finishes(&mut self, exchange: Exchange) -> Option<Finishes> {
+        let busy = self.busy.as_mut()?;
+        let position = busy.finishes.iter().position(|(own, _)| *own == exchange)?;
+        let (_, finishes) = busy.finishes.swap_remove(position);
+        self.rest();
+        Some(finishes)
+    }
+
+    /// Nobody sees a reply to this exchange.
+    pub(super) fn forget_finishes(&mut self, exchange: Exchange) {
+        let finishes = self.take_finishes(exchange);
+        self.take_form(exchange);
+        apart(|| drop(finishes));
+    }
+}
+
+/// Shows a reply to middleware, the innermost first.
+fn finished(finishes: Finishes, response: Response, room: &mut Room) -> Response {
+    finishes.into_iter().rev().fold(response, |response, finish| {
+        let seen = apart(|| finish(response)).filter(|own| !own.status_code().is_informational());
+        seen.unwrap_or_else(|| failed(None, room))
+    })
+}

@@ -1,0 +1,209 @@
+//! Middleware over every backend: its order, what it sees, and what it may not do.
+//! Who was there is written into a field of the reply, never told by a clock.
+
+mod ready;
+
+use super::{Backend, Stage, over_still_backends};
+use crate::{
+    AsyncNext, IntoResponse, Middleware, Next, Outcome, Request, Response, Router, Server,
+    StatusCode, offload,
+};
+
+/// Writes its name into replies, and answers by itself where it is asked to.
+struct Mark(&'static str);
+
+impl Middleware for Mark {
+    fn begin(&self, request: &Request) -> Outcome {
+        let name = self.0;
+        match request.query("stop") {
+            Some(stop) if stop == name => {
+                Outcome::Answer(format!("stopped by {name}").into_response())
+            }
+            Some(stop) if stop == "panic" => panic!("on purpose"),
+            Some(stop) if stop == "late-panic" && name == "b" => {
+                Outcome::then(|_| panic!("on purpose"))
+            }
+            _ => Outcome::then(move |response| response.header("x-by", name)),
+        }
+    }
+}
+
+/// A directory with this file in it, on every backend.
+const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests");
+
+fn stage(backend: Backend) -> Stage {
+    Stage::with_world(backend, server(), |world| {
+        world.write_file(format!("{FILES}/middleware.rs"), b"a file");
+    })
+}
+
+fn inner() -> Router {
+    Router::new()
+        .wrap(Mark("c"))
+        .get("/now", || "now")
+        .get("/later", async |_: Request| "later")
+        .get("/away", offload(|_| "away"))
+        .post("/echo", |request: Request| request.bytes().clone())
+        .get("/panic", || -> &'static str { panic!("on purpose") })
+        .get("/later-panic", async || -> &'static str { panic!("on purpose") })
+        .files("/files", FILES)
+}
+
+fn server() -> Server {
+    Server::new().wrap(Mark("a")).wrap(Mark("b")).get("/", || "root").nest("/in", inner())
+}
+
+fn ask(stage: &mut Stage, request: &str) -> String {
+    let mut peer = stage.connect();
+    stage.talk_to_end(
+        &mut peer,
+        request.replace("\r\n\r\n", "\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes(),
+    )
+}
+
+fn get(stage: &mut Stage, path: &str) -> String {
+    ask(stage, &format!("GET {path} HTTP/1.1\r\n\r\n"))
+}
+
+/// The status, and who has seen the reply, in that order.
+fn seen(reply: &str) -> (&str, String) {
+    let by = reply.lines().filter_map(|line| line.strip_prefix("x-by: "));
+    (&reply[9..12], by.collect())
+}
+
+/// Every kind of reply is seen, by the innermost first.
+fn everything_of_a_router_is_seen(backend: Backend) {
+    let mut stage = stage(backend);
+    for (path, expected) in [
+        ("/", ("200", "ba")),
+        ("/in/now", ("200", "cba")),
+        ("/in/later", ("200", "cba")),
+        ("/in/away", ("200", "cba")),
+        ("/in/panic", ("500", "cba")),
+        ("/in/later-panic", ("500", "cba")),
+        ("/in/files/middleware.rs", ("200", "cba")),
+        ("/in/files/none", ("404", "cba")),
+        ("/in/none", ("404", "cba")),
+        ("/none", ("404", "ba")),
+        ("/in/echo", ("405", "cba")),
+        ("/in/now?stop=a", ("200", "")),
+        ("/in/now?stop=b", ("200", "a")),
+        ("/in/later?stop=c", ("200", "ba")),
+        ("/in/now?stop=panic", ("500", "")),
+        ("/in/now?stop=late-panic", ("500", "a")),
+    ] {
+        let reply = get(&mut stage, path);
+        let (status, by) = seen(&reply);
+        assert_eq!((status, &*by), expected, "{path}: {reply}");
+    }
+    let reply = ask(&mut stage, "OPTIONS /in/now HTTP/1.1\r\n\r\n");
+    assert_eq!(seen(&reply), ("204", "cba".to_owned()));
+    assert_eq!(stage.counts().panics_total, 4);
+}
+
+/// A body is read when everybody lets it pass, and thrown away otherwise.
+fn bodies_wait_for_middleware(backend: Backend) {
+    let mut stage = stage(backend);
+    let post = |query: &str, rest: &str| {
+        let head = format!("POST /in/echo{query} HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n");
+        format!("{head}{rest}\r\n\r\ntide")
+    };
+    let requests = post("", "X: y") + &post("?stop=c", "X: y") + &post("", "Connection: close");
+    let mut peer = stage.connect();
+    let replies = stage.talk_to_end(&mut peer, requests.as_bytes());
+    let by: String = replies.lines().filter_map(|line| line.strip_prefix("x-by: ")).collect();
+    assert_eq!(by, "cbabacba", "{replies}");
+    assert_eq!(replies.matches("\r\n\r\ntide").count(), 2, "{replies}");
+    assert!(replies.contains("stopped by c") && replies.ends_with("tide"), "{replies}");
+    // Who waits for `100 Continue` is not asked for a body that nobody wants.
+    let mut peer = stage.connect();
+    let request = post("?stop=b", "Expect: 100-continue").replace("tide", "");
+    let reply = stage.talk(&mut peer, request.as_bytes(), 60);
+    assert!(reply.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&reply));
+}
+
+fn around(name: &'static str) -> impl Fn(Request, Next<'_>) -> Response + Send + Sync {
+    move |request: Request, next: Next<'_>| {
+        if request.query("stop").is_some_and(|stop| stop == name) {
+            return (StatusCode::FORBIDDEN, name).into_response();
+        }
+        next.run(request).header("x-by", name)
+    }
+}
+
+/// Functions stand within all middleware, the first one named outside.
+fn functions_stand_around_handlers(backend: Backend) {
+    let late = Router::new()
+        .wrap(async |request: Request, next: AsyncNext| {
+            let response = next.run(request).await;
+            response.header("x-by", "1")
+        })
+        .wrap(async |_: Request, _: AsyncNext| ("x".repeat(3)).into_response())
+        .get("/skipped", || "never");
+    let awaited = Router::new()
+        .wrap(async |request: Request, next: AsyncNext| next.run(request).await.header("x-by", "1"))
+        .wrap(async |request: Request, next: AsyncNext| next.run(request).await.header("x-by", "2"))
+        .get("/now", || "now")
+        .get("/later", async |request: Request| request.path().to_owned());
+    let plain = Router::new()
+        .wrap(around("1"))
+        .wrap(around("2"))
+        .wrap(Mark("m"))
+        .get("/now", || "now")
+        .get("/away", offload(|_| "away"))
+        .nest("/in", Router::new().wrap(around("3")).get("/", || "in").fallback(|| "none"));
+    let server = Server::new().nest("/plain", plain).nest("/async", awaited).nest("/late", late);
+    let mut stage = Stage::new(backend, server);
+    for (path, expected) in [
+        ("/plain/now", ("200", "21m")),
+        ("/plain/away", ("200", "21m")),
+        ("/plain/now?stop=2", ("403", "1m")),
+        ("/plain/in", ("200", "321m")),
+        ("/plain/in/x", ("200", "321m")),
+        ("/plain/x", ("404", "m")),
+        ("/async/now", ("200", "21")),
+        ("/async/later", ("200", "21")),
+        ("/late/skipped", ("200", "1")),
+    ] {
+        let reply = get(&mut stage, path);
+        let (status, by) = seen(&reply);
+        assert_eq!((status, &*by), expected, "{path}: {reply}");
+    }
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_reported() {
+    let refused = |router: Router| {
+        let server = Server::new().nest("/in", router);
+        server.listen("127.0.0.1:0").expect_err("it does not fit").to_string()
+    };
+    let later = refused(Router::new().wrap(around("1")).get("/x", async || "later"));
+    assert!(later.contains("/in/x") && later.contains("async |request: Request"), "{later}");
+    let away = Router::new()
+        .wrap(async |request: Request, next: AsyncNext| next.run(request).await)
+        .fallback(offload(|_| "away"));
+    let away = refused(away);
+    assert!(away.contains("/in/…") && away.contains("runs on the pool"), "{away}");
+}
+
+/// A frozen shard answers what waits, as if nobody stood around it; its connection stays meanwhile.
+fn what_waits_is_answered_by_a_frozen_shard(backend: Backend) {
+    let mut stage = stage(backend);
+    let mut peer = stage.connect();
+    let head =
+        "POST /in/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nConnection: close\r\n\r\nti";
+    assert_eq!(peer.write(head.as_bytes()), head.len());
+    for _ in 0..5 {
+        stage.turn();
+    }
+    stage.move_to(backend);
+    let reply = stage.talk_to_end(&mut peer, b"de");
+    assert!(reply.starts_with("HTTP/1.1 200 ") && reply.ends_with("tide"), "{reply}");
+}
+
+over_still_backends!(
+    everything_of_a_router_is_seen,
+    bodies_wait_for_middleware,
+    functions_stand_around_handlers,
+    what_waits_is_answered_by_a_frozen_shard,
+);
