@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::limits::{LIMITS_COUNT, Limit, Limits};
+
 /// What a server has done since it started, summed over its shards.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
@@ -101,10 +103,22 @@ impl Counts {
     }
 }
 
+/// A count for each limit of the table.
+#[derive(Debug)]
+struct LimitCounts([AtomicU64; LIMITS_COUNT]);
+
+impl Default for LimitCounts {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; LIMITS_COUNT])
+    }
+}
+
 /// One shard's counts, where other threads read them.
 #[derive(Debug, Default)]
 pub(crate) struct ShardCounts {
     values: [AtomicU64; Counts::FIELDS],
+    /// How often each limit was met: seldom, so it is counted here at once.
+    limits: LimitCounts,
     has_ended: AtomicBool,
     engine: Mutex<&'static str>,
 }
@@ -116,6 +130,11 @@ impl ShardCounts {
         for (value, own) in self.values.iter().zip(counts.to_array()) {
             value.store(own, Ordering::Relaxed);
         }
+    }
+
+    /// A limit was met, by its place in the table.
+    pub(crate) fn meet(&self, place: usize) {
+        self.limits.0[place].fetch_add(1, Ordering::Relaxed);
     }
 
     /// The shard takes no more messages.
@@ -173,6 +192,23 @@ impl Metrics {
             }
         }
         Counts::from_array(sums)
+    }
+
+    /// How often each limit was met, in the order of the table: what it says happens beyond it has
+    /// happened so often. Limits that only say how something is done are never met.
+    ///
+    /// ```
+    /// let metrics = springtide::Server::new().metrics();
+    /// assert!(metrics.limits_met().all(|(_, count)| count == 0));
+    /// ```
+    pub fn limits_met(&self) -> impl Iterator<Item = (Limit, u64)> {
+        let mut sums = [0; LIMITS_COUNT];
+        for shard in self.shards.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for (sum, count) in sums.iter_mut().zip(&shard.limits.0) {
+                *sum += count.load(Ordering::Relaxed);
+            }
+        }
+        Limits::table().zip(sums)
     }
 
     pub(crate) fn add_shard(&self) -> Arc<ShardCounts> {

@@ -11,7 +11,7 @@ use crate::connection::Patience;
 use crate::date::Date;
 use crate::executor::Executor;
 use crate::files::{FileService, RootId};
-use crate::limits::{Limits, SEND_BYTES_MAX};
+use crate::limits::{Limits, Met, SEND_BYTES_MAX};
 use crate::metrics::Counts;
 use crate::offload::Pool;
 use crate::request::Shared;
@@ -31,6 +31,7 @@ pub(crate) struct Room {
     /// The server's pool, where a route needs it.
     pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) counts: Counts,
+    pub(crate) met: Met,
     pub(crate) watch: Watch,
     /// The present turn's number; it wraps.
     pub(crate) turn: u32,
@@ -99,6 +100,7 @@ impl Room {
     pub(crate) fn new(
         requests: Rc<Shared>,
         limits: Limits,
+        met: Met,
         files: FileService,
         stage: Option<fn() -> Box<dyn Stage>>,
         session: Option<fn() -> Session>,
@@ -119,6 +121,7 @@ impl Room {
             executor,
             pool: None,
             counts,
+            met,
             watch: Watch::new(now_ms),
             turn: 0,
             now_ms,

@@ -25,8 +25,6 @@ use crate::server::{Accepting, Server, Settings};
 use crate::shard::{FILES_TOKEN, Shard, Standing};
 use thread::{Context, ShardThread};
 
-/// How many connections may wait to be accepted on each listener.
-const BACKLOG: i32 = 4096;
 const WORKERS_MAX: usize = springtide_engine::SHARDS_MAX as usize - 1;
 /// How often a busy address is tried again: the system frees the listener of an io_uring that has
 /// just ended some milliseconds after its process.
@@ -40,6 +38,7 @@ pub struct Running {
     choice: Choice,
     metrics: Metrics,
     connections_max: usize,
+    drain_timeout: Duration,
     began: Moment,
     shards: Vec<RunningShard>,
     /// Held while one shard is stopped, so that two calls cannot stop the last two, and nothing
@@ -123,6 +122,7 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
     let limits = &mut server.settings.limits;
     limits.connections_max = limits.connections_max.min(limit).min(CONNECTIONS_MAX);
     let connections_max = limits.connections_max;
+    let drain_timeout = Duration::from_millis(limits.drain_timeout_ms);
     let workers = server.settings.workers.unwrap_or_else(|| processors().min(WORKERS_MAX));
     if workers == 0 || workers > WORKERS_MAX {
         return Err(Error::Workers(workers));
@@ -132,6 +132,7 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
         choice,
         metrics: server.metrics(),
         connections_max,
+        drain_timeout,
         began: system_now(),
         shards: Vec::new(),
         stopping: Mutex::new(()),
@@ -260,6 +261,11 @@ impl Running {
         }
     }
 
+    /// Stops, with the patience that [`Limits::drain_timeout_ms`] says.
+    pub fn drain(&self) {
+        self.stop(self.drain_timeout);
+    }
+
     /// Stops one shard. Another one takes its listeners over, so that no connection that waits to
     /// be accepted is lost, and its connections with whatever they are in the middle of: peers
     /// notice nothing. Waits for its end.
@@ -312,10 +318,11 @@ pub(crate) fn set_up(
         })?;
         roots.push(root);
     }
+    let backlog_max = plan.settings.limits.backlog_max;
     let mut listeners = Vec::new();
     let mut addresses = Vec::new();
     for address in plan.addresses.iter().filter(|_| plan.listens) {
-        let listener = listen(&mut *engine, address, plan.number > 0)?;
+        let listener = listen(&mut *engine, address, backlog_max, plan.number > 0)?;
         addresses.push(engine.local_address(listener).unwrap_or_else(|_| address.clone()));
         listeners.push(listener);
     }
@@ -341,9 +348,11 @@ pub(crate) fn set_up(
 fn listen(
     engine: &mut dyn Handle,
     address: &Address,
+    backlog_max: u32,
     joining: bool,
 ) -> Result<springtide_engine::Descriptor, Error> {
-    let options = ListenOptions { address, backlog: BACKLOG, joining };
+    let backlog = i32::try_from(backlog_max).unwrap_or(i32::MAX);
+    let options = ListenOptions { address, backlog, joining };
     let mut tries = 0;
     loop {
         match engine.listen(&options) {

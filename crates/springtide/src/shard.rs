@@ -16,6 +16,7 @@ use crate::connection::{CLOSED_TOKEN, Connection, FrozenConnection};
 use crate::executor::Bell;
 use crate::files::{FileEvent, FileReply, FileService, RootId};
 use crate::freeze::Handoff;
+use crate::limits::{Met, place_of};
 use crate::listener::{Accepted, LISTENER_TOKEN, Listeners, RESUME_TOKEN};
 use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::ShardCounts;
@@ -106,7 +107,8 @@ impl Shard {
         let engine = Rc::new(RefCell::new(engine));
         let requests = Shared::new(engine, standing.router.clone(), bell);
         let Settings { limits, stage, session, .. } = &standing.settings;
-        let mut room = Room::new(requests, limits.clone(), files, *stage, *session);
+        let met = Met::new(standing.counts.clone());
+        let mut room = Room::new(requests, limits.clone(), met, files, *stage, *session);
         room.roots = roots;
         room.pool.clone_from(&standing.pool);
         let wheel = Wheel::new(room.now_ms);
@@ -278,6 +280,11 @@ impl Shard {
         if self.is_full() {
             // One accept may bring more connections than there is room for before it pauses.
             self.room.counts.connections_refused += 1;
+            self.room.tell_limit(
+                const { place_of("connections_max") },
+                socket,
+                format_args!("closed at once, because as many connections are open as may be"),
+            );
             self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
             return self.listeners.pause(&mut self.room);
         }
@@ -298,16 +305,23 @@ impl Shard {
             Connection::open(place, id, socket, session, room)
         });
         self.file(place);
-        if self.is_full() {
+        self.pause_when_full();
+    }
+
+    /// Accepts no more while as many connections are open as may be.
+    fn pause_when_full(&mut self) {
+        if self.is_full() && !self.listeners.is_paused() {
+            let place = const { place_of("connections_max") };
+            self.room
+                .tell_load(place, format_args!("accepting pauses: enough connections are open"));
             self.listeners.pause(&mut self.room);
         }
     }
 
     /// Asks the wheel for a connection's deadline, when it is earlier than what was asked before.
-    #[inline]
     fn file(&mut self, place: Place) {
         if let Some(connection) = self.connections.get_mut(place)
-            && let Some(at_ms) = connection.take_deadline_to_file(&self.room)
+            && let Some(at_ms) = connection.take_next_to_file(&self.room)
         {
             self.wheel.schedule(place.index(), at_ms);
         }
@@ -366,9 +380,14 @@ impl Shard {
             .as_ref()
             .is_some_and(|stopping| self.room.now_ms >= stopping.until_ms);
         if patience_is_over {
-            for place in self.connections.places() {
-                self.with(place, Connection::give_up);
-            }
+            self.cut_all();
+        }
+    }
+
+    /// Patience with what had begun when the shard was told to stop is over.
+    fn cut_all(&mut self) {
+        for place in self.connections.places() {
+            self.with(place, Connection::cut);
         }
     }
 
@@ -477,6 +496,12 @@ impl Shard {
             future_pages: self.room.executor.pages_held(),
             timer_pages: self.room.requests.timers.borrow().pages_held(),
         }
+    }
+
+    /// What was told of limits that were met.
+    #[cfg(test)]
+    pub(crate) fn told(&self) -> &[String] {
+        &self.room.met.lines
     }
 
     /// The counts of the engine, and its operations in flight.

@@ -31,6 +31,7 @@ pub(crate) struct FrozenConnection {
     /// When the send began or was looked at last, or when the lingering began: their deadlines go
     /// on. The session has its own.
     since_ms: u64,
+    born_ms: u64,
     patience: Patience,
     session: FrozenSession,
 }
@@ -181,6 +182,7 @@ impl Connection {
             send: _,
             filed_ms: _,
             since_ms,
+            born_ms,
             traffic,
             stage,
             state,
@@ -214,6 +216,7 @@ impl Connection {
             has_excess,
             needs_bytes,
             since_ms,
+            born_ms,
             patience,
             session: session.freeze(asks, room),
         }
@@ -239,6 +242,7 @@ impl Connection {
             has_excess,
             needs_bytes,
             since_ms,
+            born_ms,
             patience,
             session,
         } = frozen;
@@ -250,13 +254,14 @@ impl Connection {
         let session = Session::thaw(session, who, &mut traffic.outbox, room);
         let mut own = Self::at_rest(place, id, socket, session);
         own.traffic = Some(traffic);
-        own.stage = room.stage.map(|make| make());
+        own.stage = room.stage.map(|make| Box::new(make()));
         if let (Some(stage), Some(frozen)) = (&mut own.stage, &stage) {
             stage.thaw(frozen);
         }
         (own.is_ended, own.is_over) = (is_ended, is_over);
         (own.has_excess, own.needs_bytes) = (has_excess, needs_bytes);
         (own.since_ms, own.state) = (since_ms, state);
+        own.born_ms = born_ms;
         if !sending.is_empty() {
             own.send = room.submit(Op::Send { socket, pieces: sending }, place.raw());
         }
@@ -313,6 +318,7 @@ impl Connection {
             send: Key::NONE,
             filed_ms: NEVER,
             since_ms: 0,
+            born_ms: 0,
             traffic: None,
             stage: None,
             state: State::Open,

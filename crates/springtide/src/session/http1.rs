@@ -3,6 +3,7 @@
 
 mod freeze;
 mod later;
+mod limited;
 mod otherwise;
 
 pub(crate) use freeze::FrozenHttp1;
@@ -14,7 +15,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::StatusCode;
 use springtide_proto::http1::{
-    self, BodyLength, Deadline, Exchange, Machine, Received, Refusal, Reply, ReplyBody, Span,
+    self, BodyLength, Exchange, Machine, Received, Reply, ReplyBody, Span,
 };
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
@@ -111,9 +112,12 @@ impl Http1 {
                     self.body_complete(who, &shared, outbox, room);
                 }
                 Ok(Received::Skipped { consumed: length }) => consumed += length,
-                Ok(Received::Paused) => break Step::Paused,
+                Ok(Received::Paused) => {
+                    self.paused(room);
+                    break Step::Paused;
+                }
                 Ok(Received::Switched | Received::Closed) => break Step::Closed,
-                Err(refusal) => self.refuse(refusal, outbox, room),
+                Err(refusal) => self.refuse(refusal, who, outbox, room),
             }
         };
         if let Some(data) = spare {
@@ -269,15 +273,6 @@ impl Http1 {
         }
     }
 
-    #[inline(never)]
-    fn refuse(&mut self, refusal: Refusal, outbox: &mut Outbox, room: &mut Room) {
-        room.counts.refusals_total += 1;
-        if let Some(busy) = &mut self.busy {
-            busy.reading = None;
-        }
-        self.machine.refuse(refusal, room.date.opening(), outbox);
-    }
-
     /// What the file service has for this connection. The next piece is asked for by
     /// [`Self::pump`].
     pub(crate) fn file_event(&mut self, event: FileEvent, outbox: &mut Outbox, room: &mut Room) {
@@ -372,17 +367,6 @@ impl Http1 {
     #[inline]
     pub(crate) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
         self.machine.next_deadline_ms(&room.limits.http1)
-    }
-
-    pub(crate) fn on_deadline(&mut self, outbox: &mut Outbox, room: &mut Room) {
-        match self.machine.on_deadline(room.now_ms, &room.limits.http1) {
-            Deadline::None => {}
-            Deadline::CloseIdle => room.counts.deadlines_total += 1,
-            Deadline::Refuse(refusal) => {
-                room.counts.deadlines_total += 1;
-                self.refuse(refusal, outbox, room);
-            }
-        }
     }
 
     pub(crate) fn drain(&mut self) {

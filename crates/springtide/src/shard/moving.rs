@@ -76,8 +76,8 @@ impl Shard {
         // Its deadline may be now, and the wheel knows only what is ahead.
         self.due.push(place.index());
         self.end_thaw();
-        if self.standing.stopping.is_none() && self.is_full() {
-            self.listeners.pause(&mut self.room);
+        if self.standing.stopping.is_none() {
+            self.pause_when_full();
         }
         place
     }

@@ -7,6 +7,7 @@ mod fairness;
 mod files;
 mod freeze;
 mod futures;
+mod limits;
 mod memory;
 mod offload;
 mod stage;
