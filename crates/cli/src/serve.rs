@@ -3,11 +3,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use springtide::{Address, Error, Limits, Running, Server};
+use springtide::{Address, Error, Running, Server};
 
 use crate::arguments::Serve;
 use crate::site::{self, Bundle};
@@ -48,7 +47,7 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     let mut server = Server::new()
         .engine(options.engine.into())
         .latency(options.latency)
-        .limits(Limits::default());
+        .limits(options.limits.limits());
     if let Some(count) = options.workers {
         server = server.workers(usize::from(count));
     }
@@ -66,9 +65,8 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     let running = Arc::new(server.start()?);
     started.get_or_init(|| Arc::downgrade(&running));
     greet(&running, options);
-    let patience = Duration::from_secs(options.grace);
     let (own, handle) = (running.clone(), signals.handle());
-    let watcher = std::thread::spawn(move || stop_on_signal(&mut signals, &own, patience));
+    let watcher = std::thread::spawn(move || stop_on_signal(&mut signals, &own));
     let ended = running.join();
     handle.close();
     // The watcher has nothing left to wait for.
@@ -78,7 +76,7 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     Ok(())
 }
 
-fn stop_on_signal(signals: &mut Signals, running: &Running, patience: Duration) {
+fn stop_on_signal(signals: &mut Signals, running: &Running) {
     let mut pending = signals.forever();
     if pending.next().is_none() {
         return;
@@ -87,9 +85,9 @@ fn stop_on_signal(signals: &mut Signals, running: &Running, patience: Duration) 
     println!(
         "stopping: {open} connections are open; requests that have begun get {} s (again to stop \
          at once)",
-        patience.as_secs()
+        running.drain_timeout().as_secs()
     );
-    running.stop(patience);
+    running.drain();
     if pending.next().is_some() {
         std::process::exit(EXIT_AT_ONCE);
     }
@@ -105,7 +103,7 @@ fn greet(running: &Running, options: &Serve) {
             other => println!("  {other}"),
         }
     }
-    let limits = Limits::default().http1;
+    let limits = options.limits.limits().http1;
     println!("  engine   {} ({})", running.engine(), running.engine_reason());
     println!("  workers  {}", running.workers());
     println!(

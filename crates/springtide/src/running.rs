@@ -261,6 +261,12 @@ impl Running {
         }
     }
 
+    /// How long requests that have begun may take when the server is drained.
+    #[must_use]
+    pub const fn drain_timeout(&self) -> Duration {
+        self.drain_timeout
+    }
+
     /// Stops, with the patience that [`Limits::drain_timeout_ms`] says.
     pub fn drain(&self) {
         self.stop(self.drain_timeout);
