@@ -98,6 +98,15 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "PATTERN=VALUE", value_parser = cache_control)]
     pub(crate) cache_control: Vec<CacheControl>,
 
+    /// Where a line for each request goes: a file, to which it is appended and which SIGUSR1 opens
+    /// anew, or - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) access_log: Option<PathBuf>,
+
+    /// How the lines of the access log look
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = FormatName::Pretty)]
+    pub(crate) log_format: FormatName,
+
     /// A file with settings; see docs/reference.md
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -182,6 +191,26 @@ pub(crate) enum EngineName {
     Epoll,
     /// poll: works everywhere, costs more the more connections are open
     Poll,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FormatName {
+    /// For eyes
+    Pretty,
+    /// The Common Log Format
+    Common,
+    /// A JSON object a line
+    Json,
+}
+
+impl From<FormatName> for springtide::LogFormat {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Pretty => Self::Pretty,
+            FormatName::Common => Self::Common,
+            FormatName::Json => Self::Json,
+        }
+    }
 }
 
 impl From<EngineName> for springtide::Engine {

@@ -5,6 +5,7 @@
 mod arguments;
 mod config;
 mod limit_flags;
+mod log;
 #[cfg(test)]
 mod reference;
 mod serve;

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod access;
 mod connection;
 mod current;
 mod date;
@@ -33,6 +34,7 @@ mod tests;
 mod transport;
 mod watch;
 
+pub use access::{AccessLog, LogFormat};
 pub use bytes::Bytes;
 pub use error::Error;
 pub use executor::{Closed, Sleep, sleep};

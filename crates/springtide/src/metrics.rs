@@ -40,10 +40,12 @@ pub struct Counts {
     /// Callbacks that held up their shard for 50 ms or more. They are timed on a shard that sleeps now
     /// and then, or was late lately: of a busy shard's the first may be missing.
     pub callbacks_slow: u64,
+    /// Lines of the access log that were dropped because it was not written fast enough.
+    pub log_lines_dropped: u64,
 }
 
 impl Counts {
-    const FIELDS: usize = 15;
+    const FIELDS: usize = 16;
 
     const fn to_array(self) -> [u64; Self::FIELDS] {
         [
@@ -62,6 +64,7 @@ impl Counts {
             self.futures_dropped,
             self.offloads_refused,
             self.callbacks_slow,
+            self.log_lines_dropped,
         ]
     }
 
@@ -82,6 +85,7 @@ impl Counts {
             futures_dropped,
             offloads_refused,
             callbacks_slow,
+            log_lines_dropped,
         ] = values;
         Self {
             connections_open,
@@ -99,6 +103,7 @@ impl Counts {
             futures_dropped,
             offloads_refused,
             callbacks_slow,
+            log_lines_dropped,
         }
     }
 }

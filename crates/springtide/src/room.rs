@@ -7,6 +7,7 @@ use std::sync::Arc;
 use springtide_engine::{Op, PIECES_MAX, Piece};
 use springtide_proto::{Inbox, Outbox};
 
+use crate::access::ShardLog;
 use crate::connection::Patience;
 use crate::date::Date;
 use crate::executor::Executor;
@@ -32,6 +33,8 @@ pub(crate) struct Room {
     pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) counts: Counts,
     pub(crate) met: Met,
+    /// The access log, where there is one.
+    pub(crate) log: Option<Box<ShardLog>>,
     pub(crate) watch: Watch,
     /// The present turn's number; it wraps.
     pub(crate) turn: u32,
@@ -122,6 +125,7 @@ impl Room {
             pool: None,
             counts,
             met,
+            log: None,
             watch: Watch::new(now_ms),
             turn: 0,
             now_ms,

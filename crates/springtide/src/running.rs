@@ -13,6 +13,7 @@ use springtide_engine::{
     Address, Choice, Handle, ListenOptions, Moment, descriptors_max_raise, processors, system_now,
 };
 
+use crate::access::Sink;
 use crate::error::Error;
 use crate::files::FileService;
 use crate::limits::{CONNECTIONS_MAX, Limits, operations_max};
@@ -41,6 +42,7 @@ pub struct Running {
     drain_timeout: Duration,
     began: Moment,
     shards: Vec<RunningShard>,
+    sink: Option<Arc<Sink>>,
     /// Held while one shard is stopped, so that two calls cannot stop the last two, and nothing
     /// is moved to a shard that is about to end.
     stopping: Mutex<()>,
@@ -65,6 +67,7 @@ impl std::fmt::Debug for RunningShard {
 pub(crate) struct Plan {
     router: Arc<Router>,
     pool: Option<Arc<Pool>>,
+    sink: Option<Arc<Sink>>,
     settings: Settings,
     open: Arc<AtomicUsize>,
     /// Where to listen; the first shard's real addresses for the others.
@@ -84,7 +87,9 @@ impl Plan {
         let pool = server.router.needs_pool().then(|| pool(limits)).transpose();
         let pool = pool.map_err(Error::Thread)?.map(Arc::new);
         let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
+        let sink = server.access_log.take().map(Sink::without_thread).map(Arc::new);
         Ok(Self {
+            sink,
             router: server.take_router(),
             pool,
             settings: server.settings.clone(),
@@ -135,10 +140,14 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
         drain_timeout,
         began: system_now(),
         shards: Vec::new(),
+        sink: None,
         stopping: Mutex::new(()),
         failure: Failure::default(),
     };
+    let sink = server.access_log.take().map(Sink::start).transpose().map_err(Error::Thread)?;
     let mut plan = Plan::of(&mut server, Pool::start)?;
+    running.sink = sink.map(Arc::new);
+    plan.sink.clone_from(&running.sink);
     for number in 0..workers {
         if let Err(error) = running.start_shard(&mut plan, number) {
             running.stop(Duration::ZERO);
@@ -303,6 +312,9 @@ impl Running {
                 let _ = thread.join();
             }
         }
+        if let Some(sink) = &self.sink {
+            sink.close();
+        }
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.map_or(Ok(()), |error| Err(Error::Shard(error)))
     }
@@ -340,6 +352,7 @@ pub(crate) fn set_up(
         open: plan.open,
         router: plan.router,
         pool: plan.pool,
+        sink: plan.sink,
         settings: plan.settings,
         neighbours: Vec::new(),
         dealt: Vec::new(),

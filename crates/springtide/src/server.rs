@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::Method;
 use springtide_engine::{Address, Choice, Mechanism};
 
+use crate::access::AccessLog;
 use crate::error::Error;
 use crate::files::Files;
 use crate::handler::Handler;
@@ -38,6 +39,7 @@ pub struct Server {
     pub(crate) addresses: Vec<Address>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
+    pub(crate) access_log: Option<AccessLog>,
     /// The first route that could not be added; [`Server::listen`] reports it.
     route_error: Option<RouteError>,
 }
@@ -175,6 +177,13 @@ impl Server {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits;
+        self
+    }
+
+    /// Keeps an access log: a line for each request that was answered. There is none by default.
+    #[must_use]
+    pub fn access_log(mut self, log: AccessLog) -> Self {
+        self.access_log = Some(log);
         self
     }
 

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Op, Outcome, Wheel};
 
+use crate::access::{ShardLog, Sink};
 use crate::connection::{CLOSED_TOKEN, Connection, FrozenConnection};
 use crate::executor::Bell;
 use crate::files::{FileEvent, FileReply, FileService, RootId};
@@ -66,6 +67,8 @@ pub(crate) struct Standing {
     pub(crate) open: Arc<AtomicUsize>,
     pub(crate) router: Arc<Router>,
     pub(crate) pool: Option<Arc<Pool>>,
+    /// Where the lines of the access log go, if there is one.
+    pub(crate) sink: Option<Arc<Sink>>,
     pub(crate) settings: Settings,
     pub(crate) neighbours: Vec<Neighbour>,
     /// How many connections were dealt to each neighbour.
@@ -110,6 +113,7 @@ impl Shard {
         let met = Met::new(standing.counts.clone());
         let mut room = Room::new(requests, limits.clone(), met, files, *stage, *session);
         room.roots = roots;
+        room.log = standing.sink.clone().map(|sink| Box::new(ShardLog::new(sink)));
         room.pool.clone_from(&standing.pool);
         let wheel = Wheel::new(room.now_ms);
         let (listeners, completions, due, file_events) = Default::default();
@@ -142,7 +146,8 @@ impl Shard {
     }
 
     /// A frozen shard gives up its thread.
-    pub(crate) fn leave(self) -> Standing {
+    pub(crate) fn leave(mut self) -> Standing {
+        self.flush_log();
         self.standing
     }
 
@@ -171,6 +176,9 @@ impl Shard {
         self.expire();
         self.run_futures();
         self.flush();
+        if let Some(log) = &mut self.room.log {
+            self.room.counts.log_lines_dropped += log.end_turn(self.room.now_ms);
+        }
         self.room.counts.turns_total += 1;
         self.publish();
         if self.standing.stopping.is_some() && self.connections.len() == 0 {
@@ -190,7 +198,8 @@ impl Shard {
         let stop = self.standing.stopping.as_ref().map(|stopping| stopping.until_ms);
         let stop = stop.filter(|until_ms| *until_ms > room.now_ms);
         let timer = room.requests.timers.borrow().next_ms();
-        let next = self.wheel.next_ms().into_iter().chain(stop).chain(timer).min();
+        let log = room.log.as_ref().and_then(|log| log.due_ms());
+        let next = self.wheel.next_ms().into_iter().chain(stop).chain(timer).chain(log).min();
         next.map(Moment::from_milliseconds)
     }
 

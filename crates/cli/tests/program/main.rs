@@ -266,6 +266,37 @@ fn mistakes_in_a_file_are_named_with_their_lines() {
     }
 }
 
+/// The log has what curl asked, and goes on in a new file when the old one was moved away.
+#[test]
+fn the_access_log_is_opened_anew() {
+    let site = Site::new("log", &[("index.html", "here")]);
+    let (log, moved) = (format!("{}/log", site.path()), format!("{}/log.1", site.path()));
+    let program = Program::serve(&[site.path(), "--access-log", &log, "--log-format", "common"]);
+    let wait_for = |path: &str, count: usize| {
+        let read = || std::fs::read_to_string(path).unwrap_or_default();
+        let lines = || read().lines().count();
+        while lines() < count {
+            std::thread::yield_now();
+        }
+        read()
+    };
+    curl(&[&format!("{}/", program.url)]);
+    let first = wait_for(&log, 1);
+    assert!(first.starts_with("127.0.0.1 - - ["), "{first}");
+    assert!(first.ends_with("\"GET / HTTP/1.1\" 200 4\n"), "{first}");
+    std::fs::rename(&log, &moved).unwrap();
+    program.signal("USR1");
+    while !std::path::Path::new(&log).exists() {
+        curl(&[&format!("{}/nothing", program.url)]);
+    }
+    assert!(wait_for(&log, 1).contains("\"GET /nothing HTTP/1.1\" 404 "));
+    program.signal("TERM");
+    let (code, said) = program.end();
+    assert_eq!(code, Some(0), "{said}");
+    let lines = [&moved, &log].map(|path| wait_for(path, 0).lines().count()).iter().sum::<usize>();
+    assert!(said.contains(&format!("stopped: {lines} requests answered")), "{lines}: {said}");
+}
+
 #[test]
 fn help_tells_how_to_use_it() {
     let help = String::from_utf8(run(&["serve", "--help"]).stdout).unwrap();

@@ -4,6 +4,7 @@
 mod freeze;
 mod later;
 mod limited;
+mod logged;
 mod otherwise;
 
 pub(crate) use freeze::FrozenHttp1;
@@ -20,6 +21,7 @@ use springtide_proto::http1::{
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
 use super::{Share, Source, Step, Who};
+use crate::access::Begun;
 use crate::files::{FileEvent, FileReply, FrozenAsk, StreamId};
 use crate::handler::PlainHandler;
 use crate::limits::STREAM_LOW_BYTES;
@@ -52,6 +54,8 @@ struct Busy {
     asks: Vec<FrozenAsk>,
     /// Exchanges that wait for a future or for the pool.
     waiting: Vec<(Exchange, Place)>,
+    /// Lines of the access log whose end is not known yet.
+    logged: Vec<Begun>,
 }
 
 struct Reading {
@@ -101,7 +105,10 @@ impl Http1 {
                     data.socket = Some(who.socket);
                     consumed += length;
                     self.share.add_exchange();
-                    self.begin(exchange, data, who, &shared, outbox, room);
+                    match room.log {
+                        None => self.begin(exchange, data, who, &shared, outbox, room),
+                        Some(_) => self.begin_logged(exchange, data, who, &shared, outbox, room),
+                    }
                 }
                 Ok(Received::Body { consumed: length, data: span }) => {
                     self.keep(span, rest);
@@ -264,6 +271,10 @@ impl Http1 {
         room: &mut Room,
     ) {
         room.counts.requests_total += 1;
+        if room.log.is_some() {
+            let bytes = response.body().len() as u64;
+            self.log(exchange, response.status_code().as_u16(), bytes, room);
+        }
         if response.body().len() <= COPY_BYTES_MAX {
             let reply = head_of(response, room);
             self.machine.send_copied(exchange, &reply, response.body(), outbox);
@@ -315,7 +326,9 @@ impl Http1 {
             }
             FileReply::Parts { response, pieces } => {
                 room.counts.requests_total += 1;
-                let body = ReplyBody::Sized(pieces.iter().map(|piece| piece.len() as u64).sum());
+                let length = pieces.iter().map(|piece| piece.len() as u64).sum();
+                self.log(exchange, response.status_code().as_u16(), length, room);
+                let body = ReplyBody::Sized(length);
                 self.machine.send_reply(exchange, &head_of(&response, room), body, outbox);
                 for piece in pieces {
                     self.machine.send_body(exchange, Piece::Shared(piece), outbox);
@@ -324,6 +337,7 @@ impl Http1 {
             }
             FileReply::Streamed { response, length, stream } => {
                 room.counts.requests_total += 1;
+                self.log(exchange, response.status_code().as_u16(), length, room);
                 let body = ReplyBody::Sized(length);
                 self.machine.send_reply(exchange, &head_of(&response, room), body, outbox);
                 let Some(stream) = stream else {
@@ -397,6 +411,7 @@ impl Http1 {
 
     pub(crate) fn abandon(&mut self, room: &mut Room) {
         self.client_gone(room);
+        self.log_rest(room);
         let Some(busy) = self.busy.take() else { return };
         let mut engine = room.requests.engine.borrow_mut();
         for (_, stream) in busy.streams {
@@ -411,8 +426,12 @@ impl Http1 {
     /// Gives the memory of a busy session back when it is busy no more.
     fn rest(&mut self) {
         self.busy.take_if(|busy| {
-            let Busy { reading, streams, is_asked: _, asks, waiting } = &**busy;
-            reading.is_none() && streams.is_empty() && asks.is_empty() && waiting.is_empty()
+            let Busy { reading, streams, is_asked: _, asks, waiting, logged } = &**busy;
+            reading.is_none()
+                && streams.is_empty()
+                && asks.is_empty()
+                && waiting.is_empty()
+                && logged.is_empty()
         });
     }
 }

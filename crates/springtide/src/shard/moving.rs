@@ -136,8 +136,17 @@ impl Shard {
         others.find(|(_, other)| !other.counts.has_ended()).map(|(_, other)| other)
     }
 
+    /// Hands over what the access log has.
+    pub(crate) fn flush_log(&mut self) {
+        if let Some(log) = &mut self.room.log {
+            self.room.counts.log_lines_dropped += log.flush();
+            self.standing.counts.publish(&self.room.counts);
+        }
+    }
+
     /// What was sent to a shard that has ended goes on to another or is closed.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(&mut self) {
+        self.flush_log();
         self.standing.counts.end();
         while let Some(message) = self.standing.mailbox.next() {
             if let Some(message) = self.offer(message) {

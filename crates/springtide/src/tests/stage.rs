@@ -303,6 +303,11 @@ impl Stage {
         self.backend.is_moving()
     }
 
+    /// Hands over what the access log has, without waiting for its time.
+    pub(crate) fn flush_log(&mut self) {
+        self.shard().flush_log();
+    }
+
     /// How often a limit was met.
     pub(crate) fn met(&self, name: &str) -> u64 {
         let mut met = self.metrics.limits_met();

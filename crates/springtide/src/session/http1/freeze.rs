@@ -6,6 +6,7 @@ use springtide_proto::http1::{Exchange, Frozen, Machine};
 
 use super::later::try_again;
 use super::{Busy, Http1, Reading};
+use crate::access::Begun;
 use crate::files::{Asker, FrozenAsk, FrozenStream};
 use crate::request::FrozenRequest;
 use crate::room::Room;
@@ -24,6 +25,8 @@ pub(crate) struct FrozenHttp1 {
     asks: Vec<FrozenAsk>,
     /// Requests whose futures could not be frozen: they are answered with a 503.
     refused: Vec<Exchange>,
+    /// Lines of the access log that are not complete.
+    logged: Vec<Begun>,
 }
 
 impl FrozenHttp1 {
@@ -57,7 +60,7 @@ impl Http1 {
     /// The session as plain data; what it waited for was withdrawn.
     pub(crate) fn freeze(self, mut asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenHttp1 {
         let Self { machine, share: _, busy } = self;
-        let Busy { reading, streams, is_asked: _, asks: withdrawn, waiting } =
+        let Busy { reading, streams, is_asked: _, asks: withdrawn, waiting, logged } =
             busy.map_or_else(Busy::default, |busy| *busy);
         asks.extend(withdrawn);
         let reading = reading.map(|Reading { exchange, mut data, body }| {
@@ -70,7 +73,7 @@ impl Http1 {
             .filter_map(|(exchange, stream)| Some((exchange, room.files.freeze_stream(stream)?)));
         let (machine, streams) = (machine.freeze(), streams.collect());
         let refused = waiting.into_iter().map(|(exchange, _)| exchange).collect();
-        FrozenHttp1 { machine, reading, streams, asks, refused }
+        FrozenHttp1 { machine, reading, streams, asks, refused, logged }
     }
 
     /// The session that was frozen. It asks for the next piece of a file when it is told that
@@ -81,9 +84,12 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) -> Self {
-        let FrozenHttp1 { machine, reading, streams, asks, refused } = frozen;
+        let FrozenHttp1 { machine, reading, streams, asks, refused, logged } = frozen;
         let asker = |exchange| Asker { connection: who.place.raw(), exchange };
         let mut own = Self { machine: Machine::thaw(machine), share: Share::default(), busy: None };
+        if !logged.is_empty() {
+            own.busy().logged = logged;
+        }
         if let Some((exchange, request, body)) = reading {
             let mut data = room.requests.take();
             data.thaw(request, who.socket);

@@ -25,8 +25,10 @@ impl Http1 {
             let what = format_args!("answered {status}, because {}", refusal.reason());
             room.tell_limit(place_of(limit), who.socket, what);
         }
-        if let Some(busy) = &mut self.busy {
-            busy.reading = None;
+        let reading = self.busy.as_mut().and_then(|busy| busy.reading.take());
+        match reading {
+            Some(reading) => self.log(reading.exchange, refusal.status().as_u16(), 0, room),
+            None => room.log_refusal(who.socket, refusal.status().as_u16()),
         }
         self.machine.refuse(refusal, room.date.opening(), outbox);
     }
