@@ -98,6 +98,11 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "PATTERN=VALUE", value_parser = cache_control)]
     pub(crate) cache_control: Vec<CacheControl>,
 
+    /// Where the server tells of itself: /metrics for Prometheus, /healthz, /connections; not for
+    /// the open internet. As --listen; may be given several times
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub(crate) admin: Vec<String>,
+
     /// Where a line for each request goes: a file, to which it is appended and which SIGUSR1 opens
     /// anew, or - for standard output
     #[arg(long, value_name = "FILE")]

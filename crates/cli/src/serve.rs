@@ -66,6 +66,9 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     for address in &options.listen {
         server = server.listen(address)?;
     }
+    for address in &options.admin {
+        server = server.admin(address)?;
+    }
     let reopen = Reopen::default();
     if let Some(path) = &options.access_log {
         let log = access_log(path, reopen.clone())?;
@@ -125,6 +128,9 @@ fn greet(running: &Running, options: &Serve) {
             Address::Internet(address) => println!("  http://{address}"),
             other => println!("  {other}"),
         }
+    }
+    for address in running.admin_addresses() {
+        println!("  admin    {address}");
     }
     let limits = options.limits.limits().http1;
     println!("  engine   {} ({})", running.engine(), running.engine_reason());

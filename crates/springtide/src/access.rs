@@ -82,6 +82,8 @@ pub(crate) struct ShardLog {
     /// When the buffer is handed over at the latest; never, while it is empty.
     due_ms: u64,
     clock: Clock,
+    /// When the calendar is asked again.
+    stale_ms: u64,
     /// The names of peers, by the index of their place.
     names: Vec<(u64, Name)>,
     /// The line whose end is still to be written, from here in the buffer.
@@ -114,19 +116,11 @@ impl ShardLog {
     pub(crate) fn new(sink: Arc<Sink>) -> Self {
         let clock = Clock::new(sink.format());
         let (buffer, names) = Default::default();
-        Self { sink, buffer, lines: 0, due_ms: u64::MAX, clock, names, open: None }
+        Self { sink, buffer, lines: 0, due_ms: u64::MAX, clock, stale_ms: 0, names, open: None }
     }
 
     /// A request has come: writes the part of its line that is known.
-    pub(crate) fn begin(
-        &mut self,
-        exchange: u32,
-        data: &RequestData,
-        place: Place,
-        now: (u64, u64),
-    ) {
-        let (now_ms, unix_seconds) = now;
-        self.clock.set(unix_seconds);
+    pub(crate) fn begin(&mut self, exchange: u32, data: &RequestData, place: Place, now_ms: u64) {
         let at = place.index() as usize;
         let is_known = self.names.get(at).is_some_and(|(own, _)| *own == place.raw());
         if !is_known {
@@ -173,9 +167,7 @@ impl ShardLog {
     }
 
     /// What was no request was answered.
-    pub(crate) fn refused(&mut self, peer: Option<Address>, status: u16, now: (u64, u64)) {
-        let (now_ms, unix_seconds) = now;
-        self.clock.set(unix_seconds);
+    pub(crate) fn refused(&mut self, peer: Option<Address>, status: u16, now_ms: u64) {
         let name = Name::of(peer);
         line::nothing(&mut self.buffer, self.sink.format(), self.clock.text(), name.as_bytes());
         self.end_line(Draft { exchange: 0, is_head: false, began_ms: now_ms }, status, 0, now_ms);
@@ -205,18 +197,26 @@ impl ShardLog {
 }
 
 impl crate::room::Room {
-    /// The time of the turn and that of the calendar, as lines need them.
-    pub(crate) fn times(&self) -> (u64, u64) {
-        (self.now_ms, self.requests.engine.borrow().unix_seconds())
+    /// The log with its clock set. A tenth of a second is how late that may be.
+    #[inline]
+    pub(crate) fn log_now(&mut self) -> Option<&mut ShardLog> {
+        let log = self.log.as_deref_mut()?;
+        if self.now_ms >= log.stale_ms {
+            log.clock.set(self.requests.engine.borrow().unix_seconds());
+            log.stale_ms = self.now_ms + LATE_MS;
+        }
+        Some(log)
     }
 
     /// What was refused on this connection is a line too.
     #[cold]
     pub(crate) fn log_refusal(&mut self, socket: Descriptor, status: u16) {
-        let now = self.times();
-        if let Some(log) = &mut self.log {
+        if self.log.is_some() {
             let peer = self.requests.engine.borrow().peer_address(socket).ok();
-            log.refused(peer, status, now);
+            let now_ms = self.now_ms;
+            if let Some(log) = self.log_now() {
+                log.refused(peer, status, now_ms);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 mod closing;
 mod freeze;
 mod patience;
+mod seen;
 mod times;
 
 use closing::CLOSE_AGAIN_MS;
@@ -214,10 +215,7 @@ impl Connection {
             if !self.is_paused && self.receive != Key::NONE {
                 self.is_paused = true;
                 room.requests.engine.borrow_mut().cancel(self.receive);
-                room.met.count(match inbox > limits.inbox_bytes_max {
-                    true => const { place_of("inbox_bytes_max") },
-                    false => const { place_of("outbox_bytes_max") },
-                });
+                note_pause(inbox > limits.inbox_bytes_max, room);
             }
         } else if self.is_paused
             && inbox <= limits.inbox_bytes_max / 2
@@ -523,4 +521,13 @@ impl Connection {
         }
         self.rest(room);
     }
+}
+
+/// Counts a pause of receiving by what it is for.
+#[cold]
+fn note_pause(is_for_inbox: bool, room: &Room) {
+    room.met.count(match is_for_inbox {
+        true => const { place_of("inbox_bytes_max") },
+        false => const { place_of("outbox_bytes_max") },
+    });
 }

@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 mod access;
+mod admin;
 mod connection;
 mod current;
 mod date;
@@ -35,6 +36,7 @@ mod transport;
 mod watch;
 
 pub use access::{AccessLog, LogFormat};
+pub use admin::{ConnectionStatus, OpenConnection};
 pub use bytes::Bytes;
 pub use error::Error;
 pub use executor::{Closed, Sleep, sleep};

@@ -1,6 +1,10 @@
 //! Counts of what a server does: plain numbers on each shard, published once a turn.
 //! Reading them never slows a shard down.
 
+mod text;
+
+pub(crate) use text::MEDIA_TYPE;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,12 +44,10 @@ pub struct Counts {
     /// Callbacks that held up their shard for 50 ms or more. They are timed on a shard that sleeps now
     /// and then, or was late lately: of a busy shard's the first may be missing.
     pub callbacks_slow: u64,
-    /// Lines of the access log that were dropped because it was not written fast enough.
-    pub log_lines_dropped: u64,
 }
 
 impl Counts {
-    const FIELDS: usize = 16;
+    const FIELDS: usize = 15;
 
     const fn to_array(self) -> [u64; Self::FIELDS] {
         [
@@ -64,7 +66,6 @@ impl Counts {
             self.futures_dropped,
             self.offloads_refused,
             self.callbacks_slow,
-            self.log_lines_dropped,
         ]
     }
 
@@ -85,7 +86,6 @@ impl Counts {
             futures_dropped,
             offloads_refused,
             callbacks_slow,
-            log_lines_dropped,
         ] = values;
         Self {
             connections_open,
@@ -103,7 +103,6 @@ impl Counts {
             futures_dropped,
             offloads_refused,
             callbacks_slow,
-            log_lines_dropped,
         }
     }
 }
@@ -124,6 +123,7 @@ pub(crate) struct ShardCounts {
     values: [AtomicU64; Counts::FIELDS],
     /// How often each limit was met: seldom, so it is counted here at once.
     limits: LimitCounts,
+    log_lines_dropped: AtomicU64,
     has_ended: AtomicBool,
     engine: Mutex<&'static str>,
 }
@@ -140,6 +140,11 @@ impl ShardCounts {
     /// A limit was met, by its place in the table.
     pub(crate) fn meet(&self, place: usize) {
         self.limits.0[place].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Lines of the access log found no room.
+    pub(crate) fn drop_log_lines(&self, count: u64) {
+        self.log_lines_dropped.fetch_add(count, Ordering::Relaxed);
     }
 
     /// The shard takes no more messages.
@@ -214,6 +219,13 @@ impl Metrics {
             }
         }
         Limits::table().zip(sums)
+    }
+
+    /// Lines of the access log that were dropped because it was not written fast enough.
+    #[must_use]
+    pub fn log_lines_dropped(&self) -> u64 {
+        let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        shards.iter().map(|shard| shard.log_lines_dropped.load(Ordering::Relaxed)).sum()
     }
 
     pub(crate) fn add_shard(&self) -> Arc<ShardCounts> {

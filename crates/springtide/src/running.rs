@@ -5,15 +5,17 @@ mod balance;
 mod thread;
 
 use std::io;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use springtide_engine::{
-    Address, Choice, Handle, ListenOptions, Moment, descriptors_max_raise, processors, system_now,
+    Address, Choice, Handle, ListenOptions, Mechanism, Moment, descriptors_max_raise, processors,
+    system_now,
 };
 
 use crate::access::Sink;
+use crate::admin::{self, OpenConnection, Status};
 use crate::error::Error;
 use crate::files::FileService;
 use crate::limits::{CONNECTIONS_MAX, Limits, operations_max};
@@ -43,6 +45,9 @@ pub struct Running {
     began: Moment,
     shards: Vec<RunningShard>,
     sink: Option<Arc<Sink>>,
+    status: Arc<Status>,
+    /// What serves the admin addresses.
+    admin: Option<Box<Running>>,
     /// Held while one shard is stopped, so that two calls cannot stop the last two, and nothing
     /// is moved to a shard that is about to end.
     stopping: Mutex<()>,
@@ -141,6 +146,8 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
         began: system_now(),
         shards: Vec::new(),
         sink: None,
+        status: Arc::default(),
+        admin: None,
         stopping: Mutex::new(()),
         failure: Failure::default(),
     };
@@ -156,6 +163,16 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
         }
     }
     running.introduce();
+    if !server.admin.is_empty() {
+        match running.start_admin(server.admin) {
+            Ok(admin) => running.admin = Some(Box::new(admin)),
+            Err(error) => {
+                running.stop(Duration::ZERO);
+                let _ = running.join();
+                return Err(error);
+            }
+        }
+    }
     Ok(running)
 }
 
@@ -189,8 +206,19 @@ impl Running {
         Ok(())
     }
 
+    /// Starts what serves the admin addresses: never over a ring, which takes locked memory.
+    fn start_admin(&self, addresses: Vec<Address>) -> Result<Self, Error> {
+        let mut server = admin::server(&self.status, self.metrics());
+        server.addresses = addresses;
+        let choice = Choice::probe(Some(Mechanism::Epoll));
+        let choice = choice.or_else(|_| Choice::probe(Some(Mechanism::Poll)));
+        start(server, choice.map_err(Error::Engine)?)
+    }
+
     fn introduce(&self) {
         let all: Vec<Neighbour> = self.shards.iter().map(|shard| shard.neighbour.clone()).collect();
+        // It is set once: a server is introduced once.
+        let _ = self.status.shards.set(all.clone());
         for shard in &self.shards {
             shard.neighbour.mailbox.send(Message::Peers(all.clone()));
         }
@@ -200,6 +228,30 @@ impl Running {
     #[must_use]
     pub fn addresses(&self) -> &[Address] {
         &self.addresses
+    }
+
+    /// Where it tells of itself, with the real ports; see [`Server::admin`].
+    #[must_use]
+    pub fn admin_addresses(&self) -> &[Address] {
+        self.admin.as_ref().map_or(&[], |admin| &admin.addresses)
+    }
+
+    /// Every open connection, as its shard has it between two turns. From any thread but those of
+    /// its own shards, which cannot answer while they wait: a shard that does not answer within a
+    /// second is left out.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), springtide::Error> {
+    /// let running = springtide::Server::new().listen("127.0.0.1:0")?.start()?;
+    /// for connection in running.connections() {
+    ///     println!("{} {:?} {} B", connection.id, connection.status, connection.bytes_held);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn connections(&self) -> Vec<OpenConnection> {
+        self.status.connections()
     }
 
     /// The mechanism that the server was started with; [`Running::engines`] tells what shards run
@@ -264,6 +316,7 @@ impl Running {
     /// to come are answered, and what is left after `patience` is cut. Returns at once;
     /// [`Running::join`] waits. A second call with less patience shortens it.
     pub fn stop(&self, patience: Duration) {
+        self.status.is_draining.store(true, Ordering::Relaxed);
         let within_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
         for shard in &self.shards {
             shard.neighbour.mailbox.send(Message::Drain { within_ms });
@@ -314,6 +367,10 @@ impl Running {
         }
         if let Some(sink) = &self.sink {
             sink.close();
+        }
+        if let Some(admin) = &self.admin {
+            admin.stop(Duration::ZERO);
+            admin.join()?;
         }
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.map_or(Ok(()), |error| Err(Error::Shard(error)))

@@ -177,7 +177,8 @@ impl Shard {
         self.run_futures();
         self.flush();
         if let Some(log) = &mut self.room.log {
-            self.room.counts.log_lines_dropped += log.end_turn(self.room.now_ms);
+            let dropped = log.end_turn(self.room.now_ms);
+            self.standing.counts.drop_log_lines(dropped);
         }
         self.room.counts.turns_total += 1;
         self.publish();
@@ -198,8 +199,10 @@ impl Shard {
         let stop = self.standing.stopping.as_ref().map(|stopping| stopping.until_ms);
         let stop = stop.filter(|until_ms| *until_ms > room.now_ms);
         let timer = room.requests.timers.borrow().next_ms();
-        let log = room.log.as_ref().and_then(|log| log.due_ms());
-        let next = self.wheel.next_ms().into_iter().chain(stop).chain(timer).chain(log).min();
+        let mut next = self.wheel.next_ms().into_iter().chain(stop).chain(timer).min();
+        if let Some(log) = &room.log {
+            next = next.into_iter().chain(log.due_ms()).min();
+        }
         next.map(Moment::from_milliseconds)
     }
 
@@ -466,6 +469,12 @@ impl Shard {
             }
             Message::TakeListener(listener) => self.listeners.add(listener, &self.room),
             Message::Share { target, count } => self.share(target, count),
+            Message::Look(sender) => {
+                let (room, number) = (&self.room, self.standing.number);
+                let seen = self.connections.iter().map(|own| own.seen(number, room)).collect();
+                // Who asked may have given up.
+                let _ = sender.send(seen);
+            }
             Message::Retire { within_ms } => self.stop(within_ms, true),
             Message::Drain { within_ms } => self.stop(within_ms, false),
         }

@@ -266,6 +266,28 @@ fn mistakes_in_a_file_are_named_with_their_lines() {
     }
 }
 
+/// The admin address tells of the server, and of its end as long as that takes.
+#[test]
+fn the_admin_address_tells_of_the_server() {
+    use std::io::Write;
+    let program = Program::serve(&["--workers", "2", "--admin", "127.0.0.1:0"]);
+    let admin = program.greeting.lines().find_map(|line| line.strip_prefix("  admin    ")).unwrap();
+    let address = program.url.strip_prefix("http://").unwrap();
+    let mut slow = std::net::TcpStream::connect(address).unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    curl(&[&program.url]);
+    let get = |path: &str| curl(&[&format!("http://{admin}{path}")]);
+    let metrics = get("/metrics");
+    assert!(metrics.contains("\nhttp_server_requests_total 1\n"), "{metrics}");
+    assert_eq!(get("/healthz"), "serving\n");
+    while !get("/connections").contains("\"status\":\"reading\"") {}
+    program.signal("TERM");
+    while get("/healthz") != "draining\n" {}
+    slow.write_all(b"Host: a\r\n\r\n").unwrap();
+    let (code, said) = program.end();
+    assert_eq!(code, Some(0), "{said}");
+}
+
 /// The log has what curl asked, and goes on in a new file when the old one was moved away.
 #[test]
 fn the_access_log_is_opened_anew() {

@@ -135,7 +135,7 @@ impl Http1 {
     }
 
     /// A head is there: finds its route, and answers at once if nothing more is needed.
-    #[inline]
+    #[inline(always)]
     fn begin(
         &mut self,
         exchange: Exchange,

@@ -228,6 +228,22 @@ impl Session {
         }
     }
 
+    /// What is spoken.
+    pub(crate) const fn protocol(&self) -> &'static str {
+        match self {
+            Self::Http1(_) => "http/1.1",
+            Self::Raw(_) => "raw",
+        }
+    }
+
+    /// Bytes that it holds itself: of a body that is coming, and of replies before their turn.
+    pub(crate) fn bytes_held(&self) -> usize {
+        match self {
+            Self::Http1(session) => session.bytes_held(),
+            Self::Raw(_) => 0,
+        }
+    }
+
     /// The states of the machine and its exchanges in flight, for a simulator.
     pub(crate) const fn states(&self) -> (Reading, Writing, u32) {
         match self {

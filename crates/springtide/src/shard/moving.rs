@@ -139,8 +139,7 @@ impl Shard {
     /// Hands over what the access log has.
     pub(crate) fn flush_log(&mut self) {
         if let Some(log) = &mut self.room.log {
-            self.room.counts.log_lines_dropped += log.flush();
-            self.standing.counts.publish(&self.room.counts);
+            self.standing.counts.drop_log_lines(log.flush());
         }
     }
 

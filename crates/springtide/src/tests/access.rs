@@ -86,7 +86,6 @@ fn each_request_has_its_line(backend: Backend) {
         assert!(found.ends_with(line), "{found} is not {line}");
         assert!(found.contains(" - - ["), "{found}");
     }
-    assert_eq!(stage.counts().log_lines_dropped, 0);
 }
 
 /// Replies that come later than their request have their lines when they come.

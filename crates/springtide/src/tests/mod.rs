@@ -2,6 +2,7 @@
 //! Peers are driven between turns: no threads, no sleeps, and on the simulated backend no time.
 
 mod access;
+mod admin;
 mod ends;
 mod exchanges;
 mod fairness;

@@ -4,6 +4,7 @@
 use super::{Limits, Machine, Reading, UNKNOWN};
 
 impl Machine {
+    #[cold]
     pub(super) fn body_deadline_ms(&self, limits: &Limits) -> u64 {
         if self.since_ms == UNKNOWN {
             return 0;

@@ -55,6 +55,11 @@ impl Http1 {
         }
     }
 
+    pub(crate) fn bytes_held(&self) -> usize {
+        let reading = self.busy.as_ref().and_then(|busy| busy.reading.as_ref());
+        self.machine.held_bytes() + reading.map_or(0, |reading| reading.body.capacity())
+    }
+
     pub(crate) fn resume(&mut self, now_ms: u64) {
         self.machine.resume(now_ms);
     }

@@ -26,9 +26,9 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        let now = room.times();
-        if let Some(log) = &mut room.log {
-            log.begin(exchange.number(), &data, who.place, now);
+        let now_ms = room.now_ms;
+        if let Some(log) = room.log_now() {
+            log.begin(exchange.number(), &data, who.place, now_ms);
         }
         self.begin(exchange, data, who, shared, outbox, room);
         if let Some(begun) = room.log.as_mut().and_then(|log| log.take_open()) {
