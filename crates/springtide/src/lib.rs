@@ -5,6 +5,7 @@
 
 mod access;
 mod admin;
+mod caps;
 mod connection;
 mod current;
 mod date;

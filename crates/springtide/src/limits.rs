@@ -50,6 +50,16 @@ pub struct Limits {
     /// already is closed. It is at most nine tenths of RLIMIT_NOFILE, which is raised as far as the
     /// system lets it, and 8,388,607.
     connections_max: usize = usize::MAX, Count, 1;
+    /// Open connections of one address, or of one /64 of IPv6; one more is closed at once. None by
+    /// default, because behind a proxy or a large network many clients have one address.
+    connections_per_address_max: usize = usize::MAX, Count, 1;
+    /// Requests in a second of one address, or of one /64 of IPv6; what comes beyond it is answered
+    /// 429 with `Retry-After` (RFC 6585 §4). None by default, as above.
+    requests_per_address_rate: u32 = u32::MAX, PerSecond, 1;
+    /// Requests that one address may save up and send at once.
+    requests_per_address_burst: u32 = 100, Count, 1;
+    /// Addresses that are counted at a time; where there are more, further ones pass uncounted.
+    addresses_max: usize = 65_536, Count, 1;
     /// Connections that may wait to be accepted on each listener (listen(2)); the system may allow
     /// fewer (net.core.somaxconn).
     backlog_max: u32 = 4096, Count, 1;

@@ -8,6 +8,7 @@ use springtide_engine::{Op, PIECES_MAX, Piece};
 use springtide_proto::{Inbox, Outbox};
 
 use crate::access::ShardLog;
+use crate::caps::ShardCaps;
 use crate::connection::Patience;
 use crate::date::Date;
 use crate::executor::Executor;
@@ -35,6 +36,10 @@ pub(crate) struct Room {
     pub(crate) met: Met,
     /// The access log, where there is one.
     pub(crate) log: Option<Box<ShardLog>>,
+    /// What one address may have, where that has a limit.
+    pub(crate) caps: Option<Box<ShardCaps>>,
+    /// There is one or the other: every request is looked at.
+    pub(crate) is_watching: bool,
     pub(crate) watch: Watch,
     /// The present turn's number; it wraps.
     pub(crate) turn: u32,
@@ -126,6 +131,8 @@ impl Room {
             counts,
             met,
             log: None,
+            caps: None,
+            is_watching: false,
             watch: Watch::new(now_ms),
             turn: 0,
             now_ms,

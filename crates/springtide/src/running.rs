@@ -16,6 +16,7 @@ use springtide_engine::{
 
 use crate::access::Sink;
 use crate::admin::{self, OpenConnection, Status};
+use crate::caps::Caps;
 use crate::error::Error;
 use crate::files::FileService;
 use crate::limits::{CONNECTIONS_MAX, Limits, operations_max};
@@ -73,6 +74,7 @@ pub(crate) struct Plan {
     router: Arc<Router>,
     pool: Option<Arc<Pool>>,
     sink: Option<Arc<Sink>>,
+    caps: Option<Arc<Caps>>,
     settings: Settings,
     open: Arc<AtomicUsize>,
     /// Where to listen; the first shard's real addresses for the others.
@@ -93,8 +95,10 @@ impl Plan {
         let pool = pool.map_err(Error::Thread)?.map(Arc::new);
         let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
         let sink = server.access_log.take().map(Sink::without_thread).map(Arc::new);
+        let caps = Caps::of(&server.settings.limits).map(Arc::new);
         Ok(Self {
             sink,
+            caps,
             router: server.take_router(),
             pool,
             settings: server.settings.clone(),
@@ -410,6 +414,7 @@ pub(crate) fn set_up(
         router: plan.router,
         pool: plan.pool,
         sink: plan.sink,
+        caps: plan.caps,
         settings: plan.settings,
         neighbours: Vec::new(),
         dealt: Vec::new(),

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Op, Outcome, Wheel};
 
 use crate::access::{ShardLog, Sink};
+use crate::caps::{Caps, ShardCaps};
 use crate::connection::{CLOSED_TOKEN, Connection, FrozenConnection};
 use crate::executor::Bell;
 use crate::files::{FileEvent, FileReply, FileService, RootId};
@@ -22,7 +23,7 @@ use crate::listener::{Accepted, LISTENER_TOKEN, Listeners, RESUME_TOKEN};
 use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::ShardCounts;
 use crate::offload::Pool;
-use crate::peer::PeerIds;
+use crate::peer::{PeerId, PeerIds};
 use crate::request::Shared;
 use crate::room::Room;
 use crate::route::Router;
@@ -69,6 +70,8 @@ pub(crate) struct Standing {
     pub(crate) pool: Option<Arc<Pool>>,
     /// Where the lines of the access log go, if there is one.
     pub(crate) sink: Option<Arc<Sink>>,
+    /// What one address may have, if that has a limit.
+    pub(crate) caps: Option<Arc<Caps>>,
     pub(crate) settings: Settings,
     pub(crate) neighbours: Vec<Neighbour>,
     /// How many connections were dealt to each neighbour.
@@ -114,6 +117,8 @@ impl Shard {
         let mut room = Room::new(requests, limits.clone(), met, files, *stage, *session);
         room.roots = roots;
         room.log = standing.sink.clone().map(|sink| Box::new(ShardLog::new(sink)));
+        room.caps = standing.caps.clone().map(|caps| Box::new(ShardCaps::new(caps)));
+        room.is_watching = room.log.is_some() || room.caps.is_some();
         room.pool.clone_from(&standing.pool);
         let wheel = Wheel::new(room.now_ms);
         let (listeners, completions, due, file_events) = Default::default();
@@ -300,8 +305,14 @@ impl Shard {
             self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
             return self.listeners.pause(&mut self.room);
         }
+        let id = self.standing.peers.next();
+        if !self.room.admits(id, socket) {
+            self.room.counts.connections_refused += 1;
+            self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
+            return;
+        }
         self.standing.open.fetch_add(1, Ordering::Relaxed);
-        self.open(socket);
+        self.open(id, socket);
     }
 
     fn is_full(&self) -> bool {
@@ -309,8 +320,8 @@ impl Shard {
     }
 
     /// A connection that is counted as open begins here.
-    fn open(&mut self, socket: Descriptor) {
-        let (room, id) = (&mut self.room, self.standing.peers.next());
+    fn open(&mut self, id: PeerId, socket: Descriptor) {
+        let room = &mut self.room;
         let place = self.connections.insert_with(|place| {
             let session =
                 room.session.map_or_else(|| Session::Http1(Http1::new(room)), |make| make());
@@ -434,8 +445,10 @@ impl Shard {
     }
 
     fn forget(&mut self, place: Place) -> bool {
-        let is_known = self.connections.remove(place).is_some();
-        if is_known {
+        let connection = self.connections.remove(place);
+        let is_known = connection.is_some();
+        if let Some(connection) = connection {
+            self.room.dismiss(connection.id());
             self.wheel.remove(place.index());
             self.standing.open.fetch_sub(1, Ordering::Relaxed);
         }

@@ -37,6 +37,10 @@ pub(crate) struct FrozenConnection {
 }
 
 impl FrozenConnection {
+    pub(crate) const fn id(&self) -> PeerId {
+        self.id
+    }
+
     /// Everything open that belongs to it.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = Descriptor> {
         let files = self.session.streams().map(crate::files::FrozenStream::file);
@@ -160,7 +164,6 @@ impl Connection {
         self.state == State::Open && !self.is_leaving && self.session.is_movable(room)
     }
 
-    #[cfg(test)]
     pub(crate) const fn id(&self) -> PeerId {
         self.id
     }

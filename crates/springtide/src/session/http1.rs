@@ -105,9 +105,9 @@ impl Http1 {
                     data.socket = Some(who.socket);
                     consumed += length;
                     self.share.add_exchange();
-                    match room.log {
-                        None => self.begin(exchange, data, who, &shared, outbox, room),
-                        Some(_) => self.begin_logged(exchange, data, who, &shared, outbox, room),
+                    match room.is_watching {
+                        false => self.begin(exchange, data, who, &shared, outbox, room),
+                        true => self.begin_watched(exchange, data, who, &shared, outbox, room),
                     }
                 }
                 Ok(Received::Body { consumed: length, data: span }) => {
@@ -271,7 +271,7 @@ impl Http1 {
         room: &mut Room,
     ) {
         room.counts.requests_total += 1;
-        if room.log.is_some() {
+        if room.is_watching {
             let bytes = response.body().len() as u64;
             self.log(exchange, response.status_code().as_u16(), bytes, room);
         }

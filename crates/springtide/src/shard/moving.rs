@@ -119,7 +119,8 @@ impl Shard {
     }
 
     fn close(&self, message: &Message) {
-        if let Message::Move(_) = message {
+        if let Message::Move(connection) = message {
+            self.room.dismiss(connection.id());
             self.standing.open.fetch_sub(1, Ordering::Relaxed);
         }
         for descriptor in message.descriptors() {

@@ -167,6 +167,45 @@ fn connections(backend: Backend) {
     drop(peers);
 }
 
+/// One more connection of an address is closed at once, and one that ends makes room.
+fn connections_of_an_address(backend: Backend) {
+    let name = "connections_per_address_max";
+    let mut stage = stage(backend, &[(name, "2")]);
+    let mut peers: Vec<Peer> = (0..2).map(|_| stage.connect()).collect();
+    stage.advance(Duration::ZERO);
+    expect_met(&mut stage, name, 0, true);
+    let third = stage.connect();
+    stage.advance(Duration::ZERO);
+    assert!(third.is_ended());
+    expect_met(&mut stage, name, 1, true);
+    assert_eq!((stage.counts().connections_open, stage.counts().connections_refused), (2, 1));
+    peers.pop();
+    stage.advance(Duration::ZERO);
+    let mut fourth = stage.connect();
+    assert!(stage.talk(&mut fourth, GET.as_bytes(), 15).starts_with(b"HTTP/1.1 200 "));
+}
+
+/// Requests of an address come at their rate behind a burst, on however many connections.
+fn requests_of_an_address(backend: Backend) {
+    let name = "requests_per_address_rate";
+    let mut stage = stage(backend, &[(name, "1"), ("requests_per_address_burst", "2")]);
+    let ask = |stage: &mut Stage, request: &str| {
+        let mut peer = stage.connect();
+        String::from_utf8(stage.talk(&mut peer, request.as_bytes(), 60)).unwrap()
+    };
+    for _ in 0..2 {
+        assert!(ask(&mut stage, GET).starts_with("HTTP/1.1 200 "));
+    }
+    expect_met(&mut stage, name, 0, true);
+    let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
+    let refused = ask(&mut stage, post);
+    assert!(refused.starts_with("HTTP/1.1 429 Too Many Requests\r\n"), "{refused}");
+    assert!(refused.contains("retry-after: 1\r\n"), "{refused}");
+    expect_met(&mut stage, name, 1, true);
+    stage.advance(SECOND);
+    assert!(ask(&mut stage, post).starts_with("HTTP/1.1 200 "));
+}
+
 /// How long a pipeline of requests may become, and what waits to be sent, are pauses: counted only.
 fn pauses(backend: Backend) {
     let mut stage = stage(backend, &[("outbox_bytes_max", "100KiB")]);
@@ -237,6 +276,8 @@ over_simulated_backends!(
     requests_of_a_connection,
     age,
     connections,
+    connections_of_an_address,
+    requests_of_an_address,
     pauses,
     discarded_bodies,
     drains,

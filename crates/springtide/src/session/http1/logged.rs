@@ -1,12 +1,13 @@
-//! Exchanges of a server that keeps an access log: a line each, however late it is answered.
-//! Nothing here runs without a log.
+//! Exchanges of a server that keeps an access log, or counts what an address asks for: a line each,
+//! however late it is answered. Nothing here runs without one or the other.
 
 use std::rc::Rc;
 
+use http::StatusCode;
 use springtide_proto::Outbox;
-use springtide_proto::http1::Exchange;
+use springtide_proto::http1::{BodyLength, Exchange};
 
-use super::Http1;
+use super::{Http1, said};
 use crate::request::{RequestData, Shared};
 use crate::room::Room;
 use crate::session::Who;
@@ -15,9 +16,9 @@ use crate::session::Who;
 const NOBODY: u16 = 499;
 
 impl Http1 {
-    /// As [`Self::begin`], with a line in the log.
+    /// As [`Self::begin`], with a line in the log, and unless its address asks for too much.
     #[inline(never)]
-    pub(super) fn begin_logged(
+    pub(super) fn begin_watched(
         &mut self,
         exchange: Exchange,
         data: Box<RequestData>,
@@ -30,7 +31,18 @@ impl Http1 {
         if let Some(log) = room.log_now() {
             log.begin(exchange.number(), &data, who.place, now_ms);
         }
-        self.begin(exchange, data, who, shared, outbox, room);
+        match room.takes_request(who.place, who.socket) {
+            Ok(()) => self.begin(exchange, data, who, shared, outbox, room),
+            Err(seconds) => {
+                if data.head.body != BodyLength::None {
+                    self.machine.discard_body(exchange, &room.limits.http1);
+                }
+                shared.put(data);
+                let reply = said(StatusCode::TOO_MANY_REQUESTS);
+                let mut reply = reply.header(http::header::RETRY_AFTER, seconds.to_string());
+                self.answer(exchange, &mut reply, outbox, room);
+            }
+        }
         if let Some(begun) = room.log.as_mut().and_then(|log| log.take_open()) {
             self.busy().logged.push(begun);
         }
