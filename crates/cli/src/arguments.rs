@@ -3,8 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use springtide::Files;
+
+use crate::limit_flags::LimitFlags;
 
 /// A web server that is simple and fast.
 ///
@@ -19,20 +21,33 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve a directory, or the site that comes with the program
-    Serve(Serve),
+    Serve(Box<Serve>),
+    /// Check a configuration file, or show what is in effect
+    #[command(subcommand)]
+    Config(Config),
 }
 
-impl Default for Command {
-    fn default() -> Self {
-        Self::Serve(Serve::default())
-    }
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Check a configuration file without serving anything
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// Show what `serve` with these flags has in effect, and where each value comes from, as a
+    /// configuration file
+    Show(Box<Serve>),
 }
 
 /// Serves a directory: index.html for directories, entity tags, ranges, files from memory, and
 /// NAME.br, NAME.zst or NAME.gz in place of NAME for who takes them.
 ///
 /// Ctrl-C or SIGTERM stops it: no connection is accepted any more, requests that have begun are
-/// answered, and what is left after --grace is cut. A second one stops it at once.
+/// answered, and what is left after --drain-timeout is cut. A second one stops it at once.
+///
+/// Every flag is also a variable (--idle-timeout is SPRINGTIDE_IDLE_TIMEOUT) and a key of the file
+/// that --config names (idle_timeout in [limits]). A flag goes before a variable, a variable before
+/// the file.
 ///
 /// Examples:
 ///   springtide serve public
@@ -48,7 +63,7 @@ pub(crate) struct Serve {
 
     /// Where to listen: HOST:PORT (port 0 takes a free one) or unix:PATH; may be given several
     /// times
-    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
+    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS, value_delimiter = ',')]
     pub(crate) listen: Vec<String>,
 
     /// How many shards, each a thread with its own connections [default: one per processor]
@@ -83,28 +98,47 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "PATTERN=VALUE", value_parser = cache_control)]
     pub(crate) cache_control: Vec<CacheControl>,
 
-    /// How many seconds requests may take to finish when the server is stopped
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    pub(crate) grace: u64,
+    /// Where the server tells of itself: /metrics for Prometheus, /healthz, /connections; not for
+    /// the open internet. As --listen; may be given several times
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub(crate) admin: Vec<String>,
+
+    /// Where a line for each request goes: a file, to which it is appended and which SIGUSR1 opens
+    /// anew, or - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) access_log: Option<PathBuf>,
+
+    /// How the lines of the access log look
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = FormatName::Pretty)]
+    pub(crate) log_format: FormatName,
+
+    /// A file with settings; see docs/reference.md
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitFlags,
 }
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
 
-impl Default for Serve {
-    fn default() -> Self {
-        Self {
-            directory: None,
-            listen: vec![DEFAULT_ADDRESS.to_owned()],
-            workers: None,
-            engine: EngineName::Auto,
-            latency: false,
-            hidden: false,
-            list: false,
-            spa: None,
-            cache_control: Vec::new(),
-            grace: 30,
-        }
+/// The program's command line; with its variables, unless the environment is not to count.
+pub(crate) fn command(with_variables: bool) -> clap::Command {
+    let command = Arguments::command();
+    if !with_variables {
+        return command;
     }
+    let named = |serve: clap::Command| {
+        serve.mut_args(|arg| match arg.get_id().as_str() {
+            "help" | "version" => arg,
+            id => {
+                let variable = format!("SPRINGTIDE_{}", id.to_uppercase());
+                arg.env(variable).hide_env(true)
+            }
+        })
+    };
+    let command = command.mut_subcommand("serve", named);
+    command.mut_subcommand("config", |config| config.mut_subcommand("show", named))
 }
 
 impl Serve {
@@ -164,6 +198,26 @@ pub(crate) enum EngineName {
     Poll,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FormatName {
+    /// For eyes
+    Pretty,
+    /// The Common Log Format
+    Common,
+    /// A JSON object a line
+    Json,
+}
+
+impl From<FormatName> for springtide::LogFormat {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Pretty => Self::Pretty,
+            FormatName::Common => Self::Common,
+            FormatName::Json => Self::Json,
+        }
+    }
+}
+
 impl From<EngineName> for springtide::Engine {
     fn from(name: EngineName) -> Self {
         match name {
@@ -178,15 +232,22 @@ impl From<EngineName> for springtide::Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+    use clap::FromArgMatches;
 
     #[test]
-    fn the_flags_are_consistent_with_the_defaults() {
-        Arguments::command().debug_assert();
-        let Some(Command::Serve(given)) = Arguments::parse_from(["springtide", "serve"]).command
-        else {
-            panic!("serve is a command")
-        };
-        assert_eq!(format!("{given:?}"), format!("{:?}", Serve::default()));
+    fn the_flags_are_consistent() {
+        command(true).debug_assert();
+    }
+
+    /// Every limit is a flag, and what the flag says is the limit.
+    #[test]
+    fn limits_are_flags() {
+        let words = ["springtide", "serve", "--head-bytes-max", "32KiB", "--connections-max=7"];
+        let matches = command(false).try_get_matches_from(words).unwrap();
+        let parsed = Arguments::from_arg_matches(&matches).unwrap();
+        let Some(Command::Serve(serve)) = parsed.command else { panic!("serve is a command") };
+        let limits = serve.limits.limits();
+        assert_eq!((limits.http1.head_bytes_max, limits.connections_max), (32 << 10, 7));
+        assert_eq!(limits.backlog_max, springtide::Limits::default().backlog_max);
     }
 }

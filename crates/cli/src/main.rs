@@ -3,24 +3,41 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod config;
+mod limit_flags;
+mod log;
+#[cfg(test)]
+mod reference;
 mod serve;
+mod settings;
 mod site;
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
-use clap::Parser;
+use arguments::Command;
+use settings::{Settings, SettingsError};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = arguments::Arguments::parse();
-    let arguments::Command::Serve(options) = arguments.command.unwrap_or_default();
-    match serve::serve(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("springtide: {error}");
-            ExitCode::FAILURE
+    let settings = match Settings::read(std::env::args_os()) {
+        Ok(settings) => settings,
+        // It says what is wrong, or the help, and ends with the code that fits.
+        Err(SettingsError::Flags(error)) => error.exit(),
+        Err(SettingsError::File(error)) => return failed(&error),
+    };
+    let done = match &settings.command {
+        Command::Serve(options) => serve::serve(options).map_err(|error| failed(&error)),
+        Command::Config(asked) => {
+            settings::config(asked, &settings).map_err(|error| failed(&error))
         }
-    }
+    };
+    done.err().unwrap_or(ExitCode::SUCCESS)
+}
+
+fn failed(error: &dyn Display) -> ExitCode {
+    eprintln!("springtide: {error}");
+    ExitCode::FAILURE
 }

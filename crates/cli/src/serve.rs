@@ -1,15 +1,15 @@
 //! `springtide serve`: starts a server, says what it does, and stops it when told to.
 //! Signals are the program's choice; the library never touches them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
-use springtide::{Address, Error, Limits, Running, Server};
+use springtide::{AccessLog, Address, Error, Running, Server};
 
 use crate::arguments::Serve;
+use crate::log::{LogFile, Reopen};
 use crate::site::{self, Bundle};
 
 /// What a process ends with when a second signal stops it at once.
@@ -21,6 +21,7 @@ pub(crate) enum Failure {
     Server(Error),
     Signals(std::io::Error),
     NoBundle,
+    Log(PathBuf, std::io::Error),
 }
 
 impl std::fmt::Display for Failure {
@@ -28,6 +29,9 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Server(error) => error.fmt(f),
             Self::Signals(error) => write!(f, "cannot wait for signals: {error}"),
+            Self::Log(path, error) => {
+                write!(f, "cannot open the access log {}: {error}", path.display())
+            }
             Self::NoBundle => f.write_str(
                 "the bundled site is not where the program was built; name a directory: \
                  springtide serve DIRECTORY",
@@ -48,7 +52,7 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     let mut server = Server::new()
         .engine(options.engine.into())
         .latency(options.latency)
-        .limits(Limits::default());
+        .limits(options.limits.limits());
     if let Some(count) = options.workers {
         server = server.workers(usize::from(count));
     }
@@ -62,13 +66,20 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     for address in &options.listen {
         server = server.listen(address)?;
     }
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::Signals)?;
+    for address in &options.admin {
+        server = server.admin(address)?;
+    }
+    let reopen = Reopen::default();
+    if let Some(path) = &options.access_log {
+        let log = access_log(path, reopen.clone())?;
+        server = server.access_log(log.format(options.log_format.into()));
+    }
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).map_err(Failure::Signals)?;
     let running = Arc::new(server.start()?);
     started.get_or_init(|| Arc::downgrade(&running));
     greet(&running, options);
-    let patience = Duration::from_secs(options.grace);
     let (own, handle) = (running.clone(), signals.handle());
-    let watcher = std::thread::spawn(move || stop_on_signal(&mut signals, &own, patience));
+    let watcher = std::thread::spawn(move || heed_signals(&mut signals, &own, &reopen));
     let ended = running.join();
     handle.close();
     // The watcher has nothing left to wait for.
@@ -78,19 +89,32 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     Ok(())
 }
 
-fn stop_on_signal(signals: &mut Signals, running: &Running, patience: Duration) {
-    let mut pending = signals.forever();
-    if pending.next().is_none() {
+fn access_log(path: &Path, reopen: Reopen) -> Result<AccessLog, Failure> {
+    if path == Path::new("-") {
+        return Ok(AccessLog::new(std::io::stdout()));
+    }
+    let file = LogFile::open(path, reopen);
+    file.map(AccessLog::new).map_err(|error| Failure::Log(path.to_owned(), error))
+}
+
+fn heed_signals(signals: &mut Signals, running: &Running, reopen: &Reopen) {
+    let mut stops = signals.forever().filter(|signal| {
+        if *signal == SIGUSR1 {
+            reopen.ask();
+        }
+        *signal != SIGUSR1
+    });
+    if stops.next().is_none() {
         return;
     }
     let open = running.metrics().counts().connections_open;
     println!(
         "stopping: {open} connections are open; requests that have begun get {} s (again to stop \
          at once)",
-        patience.as_secs()
+        running.drain_timeout().as_secs()
     );
-    running.stop(patience);
-    if pending.next().is_some() {
+    running.drain();
+    if stops.next().is_some() {
         std::process::exit(EXIT_AT_ONCE);
     }
 }
@@ -105,7 +129,10 @@ fn greet(running: &Running, options: &Serve) {
             other => println!("  {other}"),
         }
     }
-    let limits = Limits::default().http1;
+    for address in running.admin_addresses() {
+        println!("  admin    {address}");
+    }
+    let limits = options.limits.limits().http1;
     println!("  engine   {} ({})", running.engine(), running.engine_reason());
     println!("  workers  {}", running.workers());
     println!(

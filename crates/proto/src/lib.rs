@@ -11,7 +11,11 @@
 
 pub mod http1;
 mod inbox;
+mod limit;
 mod outbox;
 
 pub use inbox::Inbox;
+#[doc(hidden)]
+pub use limit::Number;
+pub use limit::{Limit, Unit};
 pub use outbox::{COPY_BYTES_MAX, Outbox, Piece};

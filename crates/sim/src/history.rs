@@ -239,6 +239,8 @@ fn draw_limits(chance: &mut Chance, peers: usize) -> Limits {
     limits.http1.request_line_bytes_max = 512;
     limits.http1.head_bytes_max = 2 << 10;
     limits.http1.fields_max = 24;
+    // Peers that stop in the middle of a body are to wait for the one deadline, not for the other.
+    limits.http1.body_rate_min = 0;
     if chance.percent(25) {
         limits.outbox_bytes_max = chance.between(1 << 10, 64 << 10);
     }

@@ -4,6 +4,8 @@
 mod closing;
 mod freeze;
 mod patience;
+mod seen;
+mod times;
 
 use closing::CLOSE_AGAIN_MS;
 pub(crate) use freeze::FrozenConnection;
@@ -11,6 +13,7 @@ pub(crate) use patience::Patience;
 
 use springtide_engine::{Chunk, Completion, Descriptor, Key, Memory, Op, Outcome, Piece};
 
+use crate::limits::place_of;
 use crate::peer::PeerId;
 use crate::room::{Room, Traffic};
 use crate::session::{Session, Source, Step, Who};
@@ -35,8 +38,11 @@ pub(crate) struct Connection {
     filed_ms: u64,
     /// When the send in flight began or was looked at last, or when the lingering began.
     since_ms: u64,
+    /// When it was accepted.
+    born_ms: u64,
     traffic: Option<Box<Traffic>>,
-    stage: Option<Box<dyn Stage>>,
+    /// Boxed twice: every plain connection holds the room for it.
+    stage: Option<Box<Box<dyn Stage>>>,
     state: State,
     /// The receive was cancelled because too much waits.
     is_paused: bool,
@@ -88,7 +94,8 @@ impl Connection {
         let mut own = Self::at_rest(place, id, socket, session);
         own.receive = room.submit(Op::Receive { socket }, place.raw());
         own.since_ms = room.now_ms;
-        own.stage = room.stage.map(|make| make());
+        own.born_ms = room.now_ms;
+        own.stage = room.stage.map(|make| Box::new(make()));
         own
     }
 
@@ -208,12 +215,14 @@ impl Connection {
             if !self.is_paused && self.receive != Key::NONE {
                 self.is_paused = true;
                 room.requests.engine.borrow_mut().cancel(self.receive);
+                note_pause(inbox > limits.inbox_bytes_max, room);
             }
         } else if self.is_paused
             && inbox <= limits.inbox_bytes_max / 2
             && outbox <= limits.outbox_bytes_max / 2
         {
             self.is_paused = false;
+            self.session.resume(room);
             self.receive_again(room);
         }
     }
@@ -369,30 +378,27 @@ impl Connection {
     /// The session's answer to a deadline, or the end of patience with a peer.
     pub(crate) fn on_due(&mut self, room: &mut Room) {
         self.filed_ms = NEVER;
-        if self.deadline_ms(room) > room.now_ms || self.is_held {
+        if self.is_held {
+            return;
+        }
+        self.grow_old(room);
+        if self.deadline_ms(room) > room.now_ms {
             return;
         }
         match self.state {
             State::Open if self.send != Key::NONE => self.look_at_send(room),
             State::Open => {
+                let who = Who { place: self.place, socket: self.socket };
                 let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
-                self.session.on_deadline(&mut traffic.outbox, room);
+                self.session.on_deadline(who, &mut traffic.outbox, room);
                 self.mark_dirty(room);
             }
-            State::Lingering | State::Broken => self.submit_close(room),
+            State::Lingering => {
+                room.met.count(const { place_of("linger_timeout_ms") });
+                self.submit_close(room);
+            }
+            State::Broken => self.submit_close(room),
             State::Closing => {}
-        }
-    }
-
-    /// Looks whether the peer takes what is sent to it.
-    fn look_at_send(&mut self, room: &mut Room) {
-        self.since_ms = room.now_ms;
-        let taken = room.requests.engine.borrow_mut().send_progress(self.send);
-        let Some(taken) = taken else { return };
-        let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
-        if traffic.patience.is_over(taken, Patience::least(&room.limits)) {
-            room.counts.deadlines_total += 1;
-            self.give_up(room);
         }
     }
 
@@ -491,6 +497,7 @@ impl Connection {
         if is_torn || self.is_ended || (self.is_over && !self.has_excess) {
             return self.submit_close(room);
         }
+        self.session.ends(room);
         self.session.abandon(room);
         self.is_over = false;
         self.state = State::Lingering;
@@ -501,6 +508,9 @@ impl Connection {
     }
 
     fn submit_close(&mut self, room: &mut Room) {
+        if self.state == State::Open {
+            self.session.ends(room);
+        }
         self.session.abandon(room);
         self.state = State::Closing;
         if let Some(traffic) = &mut self.traffic {
@@ -515,4 +525,13 @@ impl Connection {
         }
         self.rest(room);
     }
+}
+
+/// Counts a pause of receiving by what it is for.
+#[cold]
+fn note_pause(is_for_inbox: bool, room: &Room) {
+    room.met.count(match is_for_inbox {
+        true => const { place_of("inbox_bytes_max") },
+        false => const { place_of("outbox_bytes_max") },
+    });
 }

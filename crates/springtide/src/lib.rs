@@ -3,6 +3,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod access;
+mod admin;
+mod caps;
 mod connection;
 mod current;
 mod date;
@@ -38,13 +41,15 @@ mod tests;
 mod transport;
 mod watch;
 
+pub use access::{AccessLog, LogFormat};
+pub use admin::{ConnectionStatus, OpenConnection};
 pub use bytes::Bytes;
 pub use error::Error;
 pub use executor::{Closed, Sleep, sleep};
 pub use files::Files;
 pub use handler::{Awaited, AwaitedNoArgument, Handler, NoArgument, Plain};
 pub use http::{HeaderName, HeaderValue, Method, StatusCode};
-pub use limits::Limits;
+pub use limits::{Limit, LimitError, Limits};
 pub use metrics::{Counts, Metrics};
 pub use middleware::{
     AsyncNext, BasicAuth, Cors, Early, Finish, Logged, Middleware, Next, Outcome, RateLimit,
@@ -62,3 +67,4 @@ pub use router::Router;
 pub use running::Running;
 pub use server::{Accepting, Engine, Server};
 pub use springtide_engine::{Address, Error as EngineError};
+pub use springtide_proto::Unit;

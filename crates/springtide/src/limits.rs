@@ -1,8 +1,17 @@
 //! The limits of a server: one table, on by default.
 //! No queue or buffer of this crate grows beyond what stands here.
 
+mod met;
+mod table;
+mod text;
+
 use springtide_proto::http1;
 
+pub(crate) use met::Met;
+pub(crate) use table::{LIMITS_COUNT, place_of};
+pub use table::{Limit, LimitError};
+
+springtide_proto::limits! {
 /// What a server allows. The default protects a server on the open internet.
 ///
 /// ```
@@ -11,54 +20,59 @@ use springtide_proto::http1;
 /// limits.http1.body_bytes_max = 16 * 1024 * 1024;
 /// let server = Server::new().limits(limits);
 /// ```
+///
+/// [`Limits::table`] lists them all, with what sets them by name and in words.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    part
     /// Limits of HTTP/1.1: heads, bodies, deadlines, exchanges in flight.
-    pub http1: http1::Limits,
+    http1: http1::Limits;
+
     /// Bytes that wait to be sent on one connection, above which nothing more is received and no
     /// further request is handled; it goes on at half of it. One reply may exceed it; what is being
-    /// sent already, 1 MiB at most, does not count. Default 1 MiB.
-    pub outbox_bytes_max: usize,
+    /// sent already, 1 MiB at most, does not count.
+    outbox_bytes_max: usize = 1 << 20, Bytes, 1;
     /// Bytes received on one connection and not handled yet, above which nothing more is received;
-    /// it goes on at half of it. A pause takes effect up to 33 chunks (132 KiB) later. Default
-    /// 64 KiB.
-    pub inbox_bytes_max: usize,
-    /// How long a peer may take nothing of what is sent to it, or less than
-    /// [`send_rate_min`](Self::send_rate_min), before its connection is closed; up to an eighth
-    /// more, because that is how often it is looked at. Default 30 s.
-    pub send_timeout_ms: u64,
-    /// What a peer has to take of what is sent to it, in bytes a second and in the mean over
-    /// [`send_timeout_ms`](Self::send_timeout_ms). Nothing is asked of it while nothing waits for
-    /// it. At 0 a byte within that time is enough. Default 1 KiB.
-    pub send_rate_min: u64,
-    /// How long a connection that was closed from here may take to end its side. Default 2 s.
-    pub linger_timeout_ms: u64,
+    /// it goes on at half of it. A pause takes effect up to 33 chunks (132 KiB) later.
+    inbox_bytes_max: usize = 64 << 10, Bytes, 1;
+    /// How long a peer may take nothing of what is sent to it, or less than `send_rate_min`, before
+    /// its connection is closed; up to an eighth more, because that is how often it is looked at.
+    send_timeout_ms: u64 = 30_000, Milliseconds, 1;
+    /// What a peer has to take of what is sent to it, in the mean over `send_timeout`. Nothing is
+    /// asked of it while nothing waits for it. At 0 a byte within that time is enough.
+    send_rate_min: u64 = 1 << 10, BytesPerSecond, 0;
+    /// How long a connection that was closed from here may take to end its side (RFC 9112 §9.6).
+    linger_timeout_ms: u64 = 2_000, Milliseconds, 0;
+    /// How old a connection becomes: the first request behind that is its last one, whose reply
+    /// says `Connection: close` (RFC 9112 §9.6).
+    connection_age_max_ms: u64 = 3_600_000, Milliseconds, 1;
     /// Open connections of the whole server, beyond which accepting pauses, and what was accepted
-    /// already is closed. Default: what the system allows in descriptors, less a tenth, and 8,388,607
-    /// at most.
-    pub connections_max: usize,
-    /// Threads of the pool that [`offload`](crate::offload()) gives work to, for all shards; none are
-    /// started when no route needs them. One at least. Default 16.
-    pub offload_threads: usize,
+    /// already is closed. It is at most nine tenths of RLIMIT_NOFILE, which is raised as far as the
+    /// system lets it, and 8,388,607.
+    connections_max: usize = usize::MAX, Count, 1;
+    /// Open connections of one address, or of one /64 of IPv6; one more is closed at once. None by
+    /// default, because behind a proxy or a large network many clients have one address.
+    connections_per_address_max: usize = usize::MAX, Count, 1;
+    /// Requests in a second of one address, or of one /64 of IPv6; what comes beyond it is answered
+    /// 429 with `Retry-After` (RFC 6585 §4). None by default, as above.
+    requests_per_address_rate: u32 = u32::MAX, PerSecond, 1;
+    /// Requests that one address may save up and send at once.
+    requests_per_address_burst: u32 = 100, Count, 1;
+    /// Addresses that are counted at a time; where there are more, further ones pass uncounted.
+    addresses_max: usize = 65_536, Count, 1;
+    /// Connections that may wait to be accepted on each listener (listen(2)); the system may allow
+    /// fewer (net.core.somaxconn).
+    backlog_max: u32 = 4096, Count, 1;
+    /// How long requests that have begun may take when the server is drained; what is left then is
+    /// cut.
+    drain_timeout_ms: u64 = 30_000, Milliseconds, 0;
+    /// Threads of the pool that `offload` gives work to, for all shards; none are started when no
+    /// route needs them.
+    offload_threads: usize = 16, Count, 1;
     /// Requests that may wait for a thread of the pool, beyond which a request for it is answered
-    /// 503 with `Retry-After`. Default 256.
-    pub offload_waiting_max: usize,
+    /// 503 with `Retry-After` (RFC 9110 §15.6.4).
+    offload_waiting_max: usize = 256, Count, 0;
 }
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            http1: http1::Limits::default(),
-            outbox_bytes_max: 1 << 20,
-            inbox_bytes_max: 64 << 10,
-            send_timeout_ms: 30_000,
-            send_rate_min: 1 << 10,
-            linger_timeout_ms: 2_000,
-            connections_max: usize::MAX,
-            offload_threads: 16,
-            offload_waiting_max: 256,
-        }
-    }
 }
 
 /// Operations of one connection in flight at most: a receive, a send or shutdown, a read of a file,

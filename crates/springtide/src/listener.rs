@@ -177,6 +177,10 @@ impl Listeners {
         free
     }
 
+    pub(crate) const fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
     pub(crate) fn is_accepting(&self) -> bool {
         self.all.iter().any(|listener| listener.accept.is_some())
     }

@@ -1,11 +1,12 @@
 //! Mailboxes: what other threads ask of a shard.
 //! A message is plain data; it is handled between two turns and never where it is sent.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crossbeam_queue::SegQueue;
 use springtide_engine::{Descriptor, Waker};
 
+use crate::admin::OpenConnection;
 use crate::connection::FrozenConnection;
 use crate::metrics::ShardCounts;
 
@@ -19,6 +20,8 @@ pub(crate) enum Message {
     Move(Box<FrozenConnection>),
     /// Give so many connections to a shard.
     Share { target: u16, count: usize },
+    /// Tell how the connections stand.
+    Look(mpsc::Sender<Vec<OpenConnection>>),
     /// A listener of a shard that stops.
     TakeListener(Descriptor),
     /// Hand the listeners to another shard, finish what has begun, and stop within so many
@@ -34,9 +37,11 @@ impl Message {
         match self {
             Self::Adopt(descriptor) | Self::TakeListener(descriptor) => vec![*descriptor],
             Self::Move(connection) => connection.descriptors().collect(),
-            Self::Peers(_) | Self::Share { .. } | Self::Retire { .. } | Self::Drain { .. } => {
-                Vec::new()
-            }
+            Self::Peers(_)
+            | Self::Look(_)
+            | Self::Share { .. }
+            | Self::Retire { .. }
+            | Self::Drain { .. } => Vec::new(),
         }
     }
 }

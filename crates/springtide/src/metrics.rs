@@ -1,8 +1,14 @@
 //! Counts of what a server does: plain numbers on each shard, published once a turn.
 //! Reading them never slows a shard down.
 
+mod text;
+
+pub(crate) use text::MEDIA_TYPE;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::limits::{LIMITS_COUNT, Limit, Limits};
 
 /// What a server has done since it started, summed over its shards.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -101,10 +107,23 @@ impl Counts {
     }
 }
 
+/// A count for each limit of the table.
+#[derive(Debug)]
+struct LimitCounts([AtomicU64; LIMITS_COUNT]);
+
+impl Default for LimitCounts {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; LIMITS_COUNT])
+    }
+}
+
 /// One shard's counts, where other threads read them.
 #[derive(Debug, Default)]
 pub(crate) struct ShardCounts {
     values: [AtomicU64; Counts::FIELDS],
+    /// How often each limit was met: seldom, so it is counted here at once.
+    limits: LimitCounts,
+    log_lines_dropped: AtomicU64,
     has_ended: AtomicBool,
     engine: Mutex<&'static str>,
 }
@@ -116,6 +135,16 @@ impl ShardCounts {
         for (value, own) in self.values.iter().zip(counts.to_array()) {
             value.store(own, Ordering::Relaxed);
         }
+    }
+
+    /// A limit was met, by its place in the table.
+    pub(crate) fn meet(&self, place: usize) {
+        self.limits.0[place].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Lines of the access log found no room.
+    pub(crate) fn drop_log_lines(&self, count: u64) {
+        self.log_lines_dropped.fetch_add(count, Ordering::Relaxed);
     }
 
     /// The shard takes no more messages.
@@ -173,6 +202,30 @@ impl Metrics {
             }
         }
         Counts::from_array(sums)
+    }
+
+    /// How often each limit was met, in the order of the table: what it says happens beyond it has
+    /// happened so often. Limits that only say how something is done are never met.
+    ///
+    /// ```
+    /// let metrics = springtide::Server::new().metrics();
+    /// assert!(metrics.limits_met().all(|(_, count)| count == 0));
+    /// ```
+    pub fn limits_met(&self) -> impl Iterator<Item = (Limit, u64)> {
+        let mut sums = [0; LIMITS_COUNT];
+        for shard in self.shards.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for (sum, count) in sums.iter_mut().zip(&shard.limits.0) {
+                *sum += count.load(Ordering::Relaxed);
+            }
+        }
+        Limits::table().zip(sums)
+    }
+
+    /// Lines of the access log that were dropped because it was not written fast enough.
+    #[must_use]
+    pub fn log_lines_dropped(&self) -> u64 {
+        let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        shards.iter().map(|shard| shard.log_lines_dropped.load(Ordering::Relaxed)).sum()
     }
 
     pub(crate) fn add_shard(&self) -> Arc<ShardCounts> {

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use springtide_engine::{Op, PIECES_MAX, Piece};
 use springtide_proto::{Inbox, Outbox};
 
+use crate::access::ShardLog;
+use crate::caps::ShardCaps;
 use crate::connection::Patience;
 use crate::date::Date;
 use crate::executor::Executor;
 use crate::files::{FileService, RootId};
-use crate::limits::{Limits, SEND_BYTES_MAX};
+use crate::limits::{Limits, Met, SEND_BYTES_MAX};
 use crate::metrics::Counts;
 use crate::offload::Pool;
 use crate::request::Shared;
@@ -32,6 +34,13 @@ pub(crate) struct Room {
     /// The server's pool, where a route needs it.
     pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) counts: Counts,
+    pub(crate) met: Met,
+    /// The access log, where there is one.
+    pub(crate) log: Option<Box<ShardLog>>,
+    /// What one address may have, where that has a limit.
+    pub(crate) caps: Option<Box<ShardCaps>>,
+    /// There is one or the other: every request is looked at.
+    pub(crate) is_watching: bool,
     pub(crate) watch: Watch,
     /// Compresses bodies, where the server is told to.
     pub(crate) compressing: Option<Box<Compressing>>,
@@ -102,6 +111,7 @@ impl Room {
     pub(crate) fn new(
         requests: Rc<Shared>,
         limits: Limits,
+        met: Met,
         files: FileService,
         stage: Option<fn() -> Box<dyn Stage>>,
         session: Option<fn() -> Session>,
@@ -123,6 +133,10 @@ impl Room {
             pool: None,
             compressing: None,
             counts,
+            met,
+            log: None,
+            caps: None,
+            is_watching: false,
             watch: Watch::new(now_ms),
             turn: 0,
             now_ms,

@@ -5,14 +5,18 @@ mod balance;
 mod thread;
 
 use std::io;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use springtide_engine::{
-    Address, Choice, Handle, ListenOptions, Moment, descriptors_max_raise, processors, system_now,
+    Address, Choice, Handle, ListenOptions, Mechanism, Moment, descriptors_max_raise, processors,
+    system_now,
 };
 
+use crate::access::Sink;
+use crate::admin::{self, OpenConnection, Status};
+use crate::caps::Caps;
 use crate::error::Error;
 use crate::files::FileService;
 use crate::limits::{CONNECTIONS_MAX, Limits, operations_max};
@@ -25,8 +29,6 @@ use crate::server::{Accepting, Server, Settings};
 use crate::shard::{FILES_TOKEN, Shard, Standing};
 use thread::{Context, ShardThread};
 
-/// How many connections may wait to be accepted on each listener.
-const BACKLOG: i32 = 4096;
 const WORKERS_MAX: usize = springtide_engine::SHARDS_MAX as usize - 1;
 /// How often a busy address is tried again: the system frees the listener of an io_uring that has
 /// just ended some milliseconds after its process.
@@ -40,8 +42,13 @@ pub struct Running {
     choice: Choice,
     metrics: Metrics,
     connections_max: usize,
+    drain_timeout: Duration,
     began: Moment,
     shards: Vec<RunningShard>,
+    sink: Option<Arc<Sink>>,
+    status: Arc<Status>,
+    /// What serves the admin addresses.
+    admin: Option<Box<Running>>,
     /// Held while one shard is stopped, so that two calls cannot stop the last two, and nothing
     /// is moved to a shard that is about to end.
     stopping: Mutex<()>,
@@ -66,6 +73,8 @@ impl std::fmt::Debug for RunningShard {
 pub(crate) struct Plan {
     router: Arc<Routes>,
     pool: Option<Arc<Pool>>,
+    sink: Option<Arc<Sink>>,
+    caps: Option<Arc<Caps>>,
     settings: Settings,
     open: Arc<AtomicUsize>,
     /// Where to listen; the first shard's real addresses for the others.
@@ -85,7 +94,11 @@ impl Plan {
         let pool = server.routes.needs_pool().then(|| pool(limits)).transpose();
         let pool = pool.map_err(Error::Thread)?.map(Arc::new);
         let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
+        let sink = server.access_log.take().map(Sink::without_thread).map(Arc::new);
+        let caps = Caps::of(&server.settings.limits).map(Arc::new);
         Ok(Self {
+            sink,
+            caps,
             router: server.take_routes(),
             pool,
             settings: server.settings.clone(),
@@ -123,6 +136,7 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
     let limits = &mut server.settings.limits;
     limits.connections_max = limits.connections_max.min(limit).min(CONNECTIONS_MAX);
     let connections_max = limits.connections_max;
+    let drain_timeout = Duration::from_millis(limits.drain_timeout_ms);
     let workers = server.settings.workers.unwrap_or_else(|| processors().min(WORKERS_MAX));
     if workers == 0 || workers > WORKERS_MAX {
         return Err(Error::Workers(workers));
@@ -132,12 +146,19 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
         choice,
         metrics: server.metrics(),
         connections_max,
+        drain_timeout,
         began: system_now(),
         shards: Vec::new(),
+        sink: None,
+        status: Arc::default(),
+        admin: None,
         stopping: Mutex::new(()),
         failure: Failure::default(),
     };
+    let sink = server.access_log.take().map(Sink::start).transpose().map_err(Error::Thread)?;
     let mut plan = Plan::of(&mut server, Pool::start)?;
+    running.sink = sink.map(Arc::new);
+    plan.sink.clone_from(&running.sink);
     for number in 0..workers {
         if let Err(error) = running.start_shard(&mut plan, number) {
             running.stop(Duration::ZERO);
@@ -146,6 +167,16 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
         }
     }
     running.introduce();
+    if !server.admin.is_empty() {
+        match running.start_admin(server.admin) {
+            Ok(admin) => running.admin = Some(Box::new(admin)),
+            Err(error) => {
+                running.stop(Duration::ZERO);
+                let _ = running.join();
+                return Err(error);
+            }
+        }
+    }
     Ok(running)
 }
 
@@ -179,8 +210,19 @@ impl Running {
         Ok(())
     }
 
+    /// Starts what serves the admin addresses: never over a ring, which takes locked memory.
+    fn start_admin(&self, addresses: Vec<Address>) -> Result<Self, Error> {
+        let mut server = admin::server(&self.status, self.metrics());
+        server.addresses = addresses;
+        let choice = Choice::probe(Some(Mechanism::Epoll));
+        let choice = choice.or_else(|_| Choice::probe(Some(Mechanism::Poll)));
+        start(server, choice.map_err(Error::Engine)?)
+    }
+
     fn introduce(&self) {
         let all: Vec<Neighbour> = self.shards.iter().map(|shard| shard.neighbour.clone()).collect();
+        // It is set once: a server is introduced once.
+        let _ = self.status.shards.set(all.clone());
         for shard in &self.shards {
             shard.neighbour.mailbox.send(Message::Peers(all.clone()));
         }
@@ -190,6 +232,30 @@ impl Running {
     #[must_use]
     pub fn addresses(&self) -> &[Address] {
         &self.addresses
+    }
+
+    /// Where it tells of itself, with the real ports; see [`Server::admin`].
+    #[must_use]
+    pub fn admin_addresses(&self) -> &[Address] {
+        self.admin.as_ref().map_or(&[], |admin| &admin.addresses)
+    }
+
+    /// Every open connection, as its shard has it between two turns. From any thread but those of
+    /// its own shards, which cannot answer while they wait: a shard that does not answer within a
+    /// second is left out.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), springtide::Error> {
+    /// let running = springtide::Server::new().listen("127.0.0.1:0")?.start()?;
+    /// for connection in running.connections() {
+    ///     println!("{} {:?} {} B", connection.id, connection.status, connection.bytes_held);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn connections(&self) -> Vec<OpenConnection> {
+        self.status.connections()
     }
 
     /// The mechanism that the server was started with; [`Running::engines`] tells what shards run
@@ -254,10 +320,22 @@ impl Running {
     /// to come are answered, and what is left after `patience` is cut. Returns at once;
     /// [`Running::join`] waits. A second call with less patience shortens it.
     pub fn stop(&self, patience: Duration) {
+        self.status.is_draining.store(true, Ordering::Relaxed);
         let within_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
         for shard in &self.shards {
             shard.neighbour.mailbox.send(Message::Drain { within_ms });
         }
+    }
+
+    /// How long requests that have begun may take when the server is drained.
+    #[must_use]
+    pub const fn drain_timeout(&self) -> Duration {
+        self.drain_timeout
+    }
+
+    /// Stops, with the patience that [`Limits::drain_timeout_ms`] says.
+    pub fn drain(&self) {
+        self.stop(self.drain_timeout);
     }
 
     /// Stops one shard. Another one takes its listeners over, so that no connection that waits to
@@ -291,6 +369,13 @@ impl Running {
                 let _ = thread.join();
             }
         }
+        if let Some(sink) = &self.sink {
+            sink.close();
+        }
+        if let Some(admin) = &self.admin {
+            admin.stop(Duration::ZERO);
+            admin.join()?;
+        }
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.map_or(Ok(()), |error| Err(Error::Shard(error)))
     }
@@ -312,10 +397,11 @@ pub(crate) fn set_up(
         })?;
         roots.push(root);
     }
+    let backlog_max = plan.settings.limits.backlog_max;
     let mut listeners = Vec::new();
     let mut addresses = Vec::new();
     for address in plan.addresses.iter().filter(|_| plan.listens) {
-        let listener = listen(&mut *engine, address, plan.number > 0)?;
+        let listener = listen(&mut *engine, address, backlog_max, plan.number > 0)?;
         addresses.push(engine.local_address(listener).unwrap_or_else(|_| address.clone()));
         listeners.push(listener);
     }
@@ -327,6 +413,8 @@ pub(crate) fn set_up(
         open: plan.open,
         router: plan.router,
         pool: plan.pool,
+        sink: plan.sink,
+        caps: plan.caps,
         settings: plan.settings,
         neighbours: Vec::new(),
         dealt: Vec::new(),
@@ -341,9 +429,11 @@ pub(crate) fn set_up(
 fn listen(
     engine: &mut dyn Handle,
     address: &Address,
+    backlog_max: u32,
     joining: bool,
 ) -> Result<springtide_engine::Descriptor, Error> {
-    let options = ListenOptions { address, backlog: BACKLOG, joining };
+    let backlog = i32::try_from(backlog_max).unwrap_or(i32::MAX);
+    let options = ListenOptions { address, backlog, joining };
     let mut tries = 0;
     loop {
         match engine.listen(&options) {

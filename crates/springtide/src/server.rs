@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use springtide_engine::{Address, Choice, Mechanism};
 
+use crate::access::AccessLog;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -44,6 +45,8 @@ pub struct Server {
     pub(crate) addresses: Vec<Address>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
+    pub(crate) admin: Vec<Address>,
+    pub(crate) access_log: Option<AccessLog>,
 }
 
 /// How shards are made.
@@ -261,6 +264,32 @@ impl Server {
         self
     }
 
+    /// Adds an address, as [`listen`](Self::listen) takes it, at which the server tells of itself:
+    /// `/metrics` for Prometheus, `/healthz` (200, and 503 once it drains), `/connections` as JSON.
+    /// It has a thread of its own and goes on until the last shard has ended. Whoever reaches it
+    /// sees addresses of clients: do not put it on the open internet.
+    ///
+    /// # Errors
+    /// The address names nothing.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), springtide::Error> {
+    /// let server = springtide::Server::new().listen("0.0.0.0:8080")?.admin("127.0.0.1:9090")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn admin(mut self, address: &str) -> Result<Self, Error> {
+        self.admin.extend(addresses(address)?);
+        Ok(self)
+    }
+
+    /// Keeps an access log: a line for each request that was answered. There is none by default.
+    #[must_use]
+    pub fn access_log(mut self, log: AccessLog) -> Self {
+        self.access_log = Some(log);
+        self
+    }
+
     /// How many shards, each a thread; by default one per processor that the process may use.
     #[must_use]
     pub const fn workers(mut self, count: usize) -> Self {
@@ -308,12 +337,7 @@ impl Server {
     /// The address names nothing, or a route given before cannot be added.
     pub fn listen(mut self, address: &str) -> Result<Self, Error> {
         self.check()?;
-        if let Some(path) = address.strip_prefix("unix:") {
-            self.addresses.push(Address::Unix(Some(PathBuf::from(path))));
-            return Ok(self);
-        }
-        let resolved = resolve(address)?;
-        self.addresses.extend(resolved.map(Address::Internet));
+        self.addresses.extend(addresses(address)?);
         Ok(self)
     }
 
@@ -374,6 +398,14 @@ impl Server {
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+/// The addresses a text stands for.
+fn addresses(address: &str) -> Result<Vec<Address>, Error> {
+    match address.strip_prefix("unix:") {
+        Some(path) => Ok(vec![Address::Unix(Some(PathBuf::from(path)))]),
+        None => Ok(resolve(address)?.map(Address::Internet).collect()),
     }
 }
 

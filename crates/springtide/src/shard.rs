@@ -12,15 +12,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Op, Outcome, Wheel};
 
+use crate::access::{ShardLog, Sink};
+use crate::caps::{Caps, ShardCaps};
 use crate::connection::{CLOSED_TOKEN, Connection, FrozenConnection};
 use crate::executor::Bell;
 use crate::files::{FileEvent, FileReply, FileService, RootId};
 use crate::freeze::Handoff;
+use crate::limits::{Met, place_of};
 use crate::listener::{Accepted, LISTENER_TOKEN, Listeners, RESUME_TOKEN};
 use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::ShardCounts;
 use crate::offload::Pool;
-use crate::peer::PeerIds;
+use crate::peer::{PeerId, PeerIds};
 use crate::request::Shared;
 use crate::room::Room;
 use crate::route::Routes;
@@ -65,6 +68,10 @@ pub(crate) struct Standing {
     pub(crate) open: Arc<AtomicUsize>,
     pub(crate) router: Arc<Routes>,
     pub(crate) pool: Option<Arc<Pool>>,
+    /// Where the lines of the access log go, if there is one.
+    pub(crate) sink: Option<Arc<Sink>>,
+    /// What one address may have, if that has a limit.
+    pub(crate) caps: Option<Arc<Caps>>,
     pub(crate) settings: Settings,
     pub(crate) neighbours: Vec<Neighbour>,
     /// How many connections were dealt to each neighbour.
@@ -106,8 +113,12 @@ impl Shard {
         let engine = Rc::new(RefCell::new(engine));
         let requests = Shared::new(engine, standing.router.clone(), bell, standing.number);
         let Settings { limits, stage, session, compresses, .. } = &standing.settings;
-        let mut room = Room::new(requests, limits.clone(), files, *stage, *session);
+        let met = Met::new(standing.counts.clone());
+        let mut room = Room::new(requests, limits.clone(), met, files, *stage, *session);
         room.roots = roots;
+        room.log = standing.sink.clone().map(|sink| Box::new(ShardLog::new(sink)));
+        room.caps = standing.caps.clone().map(|caps| Box::new(ShardCaps::new(caps)));
+        room.is_watching = room.log.is_some() || room.caps.is_some();
         room.pool.clone_from(&standing.pool);
         room.compressing = compresses.then(Box::default);
         let wheel = Wheel::new(room.now_ms);
@@ -141,7 +152,8 @@ impl Shard {
     }
 
     /// A frozen shard gives up its thread.
-    pub(crate) fn leave(self) -> Standing {
+    pub(crate) fn leave(mut self) -> Standing {
+        self.flush_log();
         self.standing
     }
 
@@ -170,6 +182,10 @@ impl Shard {
         self.expire();
         self.run_futures();
         self.flush();
+        if let Some(log) = &mut self.room.log {
+            let dropped = log.end_turn(self.room.now_ms);
+            self.standing.counts.drop_log_lines(dropped);
+        }
         self.room.counts.turns_total += 1;
         self.publish();
         if self.standing.stopping.is_some() && self.connections.len() == 0 {
@@ -196,7 +212,10 @@ impl Shard {
         let stop = self.standing.stopping.as_ref().map(|stopping| stopping.until_ms);
         let stop = stop.filter(|until_ms| *until_ms > room.now_ms);
         let timer = room.requests.timers.borrow().next_ms();
-        let next = self.wheel.next_ms().into_iter().chain(stop).chain(timer).min();
+        let mut next = self.wheel.next_ms().into_iter().chain(stop).chain(timer).min();
+        if let Some(log) = &room.log {
+            next = next.into_iter().chain(log.due_ms()).min();
+        }
         next.map(Moment::from_milliseconds)
     }
 
@@ -286,11 +305,22 @@ impl Shard {
         if self.is_full() {
             // One accept may bring more connections than there is room for before it pauses.
             self.room.counts.connections_refused += 1;
+            self.room.tell_limit(
+                const { place_of("connections_max") },
+                socket,
+                format_args!("closed at once, because as many connections are open as may be"),
+            );
             self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
             return self.listeners.pause(&mut self.room);
         }
+        let id = self.standing.peers.next();
+        if !self.room.admits(id, socket) {
+            self.room.counts.connections_refused += 1;
+            self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
+            return;
+        }
         self.standing.open.fetch_add(1, Ordering::Relaxed);
-        self.open(socket);
+        self.open(id, socket);
     }
 
     fn is_full(&self) -> bool {
@@ -298,24 +328,31 @@ impl Shard {
     }
 
     /// A connection that is counted as open begins here.
-    fn open(&mut self, socket: Descriptor) {
-        let (room, id) = (&mut self.room, self.standing.peers.next());
+    fn open(&mut self, id: PeerId, socket: Descriptor) {
+        let room = &mut self.room;
         let place = self.connections.insert_with(|place| {
             let session =
                 room.session.map_or_else(|| Session::Http1(Http1::new(room)), |make| make());
             Connection::open(place, id, socket, session, room)
         });
         self.file(place);
-        if self.is_full() {
+        self.pause_when_full();
+    }
+
+    /// Accepts no more while as many connections are open as may be.
+    fn pause_when_full(&mut self) {
+        if self.is_full() && !self.listeners.is_paused() {
+            let place = const { place_of("connections_max") };
+            self.room
+                .tell_load(place, format_args!("accepting pauses: enough connections are open"));
             self.listeners.pause(&mut self.room);
         }
     }
 
     /// Asks the wheel for a connection's deadline, when it is earlier than what was asked before.
-    #[inline]
     fn file(&mut self, place: Place) {
         if let Some(connection) = self.connections.get_mut(place)
-            && let Some(at_ms) = connection.take_deadline_to_file(&self.room)
+            && let Some(at_ms) = connection.take_next_to_file(&self.room)
         {
             self.wheel.schedule(place.index(), at_ms);
         }
@@ -367,9 +404,7 @@ impl Shard {
         if let Some(stopping) = &self.standing.stopping
             && self.room.now_ms >= stopping.until_ms
         {
-            for place in self.connections.places() {
-                self.with(place, Connection::give_up);
-            }
+            self.cut_all();
         }
     }
 
@@ -382,6 +417,13 @@ impl Shard {
             }
         }
         self.due = due;
+    }
+
+    /// Patience with what had begun when the shard was told to stop is over.
+    fn cut_all(&mut self) {
+        for place in self.connections.places() {
+            self.with(place, Connection::cut);
+        }
     }
 
     /// The end of the turn: one send per connection that has something to send.
@@ -415,8 +457,10 @@ impl Shard {
     }
 
     fn forget(&mut self, place: Place) -> bool {
-        let is_known = self.connections.remove(place).is_some();
-        if is_known {
+        let connection = self.connections.remove(place);
+        let is_known = connection.is_some();
+        if let Some(connection) = connection {
+            self.room.dismiss(connection.id());
             self.wheel.remove(place.index());
             self.standing.open.fetch_sub(1, Ordering::Relaxed);
         }
@@ -450,6 +494,12 @@ impl Shard {
             }
             Message::TakeListener(listener) => self.listeners.add(listener, &self.room),
             Message::Share { target, count } => self.share(target, count),
+            Message::Look(sender) => {
+                let (room, number) = (&self.room, self.standing.number);
+                let seen = self.connections.iter().map(|own| own.seen(number, room)).collect();
+                // Who asked may have given up.
+                let _ = sender.send(seen);
+            }
             Message::Retire { within_ms } => self.stop(within_ms, true),
             Message::Drain { within_ms } => self.stop(within_ms, false),
         }
@@ -489,6 +539,12 @@ impl Shard {
             future_pages: self.room.executor.pages_held(),
             timer_pages: self.room.requests.timers.borrow().pages_held(),
         }
+    }
+
+    /// What was told of limits that were met.
+    #[cfg(test)]
+    pub(crate) fn told(&self) -> &[String] {
+        &self.room.met.lines
     }
 
     /// The counts of the engine, and its operations in flight.

@@ -142,7 +142,7 @@ fn curl_asks_for_several_ranges() {
 #[test]
 fn signals_stop_it() {
     for engine in ENGINES {
-        let program = Program::serve(&["--engine", engine, "--grace", "5"]);
+        let program = Program::serve(&["--engine", engine, "--drain-timeout", "5s"]);
         program.signal("TERM");
         let (code, said) = program.end();
         assert_eq!(code, Some(0), "{said}");
@@ -201,6 +201,16 @@ fn mistakes_get_one_clear_line() {
         ),
         (&["serve", "--cache-control", "=x"], 2, "error: invalid value '=x' for '--cache-control"),
         (&["serve", "--cache-control", "*=\u{7f}"], 2, "error: invalid value '*="),
+        (
+            &["serve", "--head-timeout", "9"],
+            2,
+            "error: invalid value '9' for '--head-timeout <TIME>': it is a time",
+        ),
+        (
+            &["serve", "--config", "no/such.toml"],
+            1,
+            "springtide: cannot read no/such.toml: No such",
+        ),
         (&["serve", "--wrong"], 2, "error: unexpected argument '--wrong'"),
     ] {
         let output = run(arguments);
@@ -212,11 +222,109 @@ fn mistakes_get_one_clear_line() {
     }
 }
 
+/// A flag goes before a variable, a variable before the file, the file before the default.
+#[test]
+fn settings_come_from_four_places() {
+    let text = "workers = 1\nlist = true\n\n[limits]\nhead_timeout = \"1s\"\nidle_timeout = \"2s\"\n\
+                body_timeout = \"3s\"\n";
+    let site = Site::new("settings", &[("springtide.toml", text)]);
+    let file = format!("{}/springtide.toml", site.path());
+    let mut show = process::command(&["config", "show", "--config", &file, "--head-timeout", "7s"]);
+    show.env("SPRINGTIDE_HEAD_TIMEOUT", "8s").env("SPRINGTIDE_IDLE_TIMEOUT", "9s");
+    let output = show.output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        &format!("workers = 1  # {file}:1"),
+        &format!("list = true  # {file}:2"),
+        "latency = false  # default",
+        "head_timeout = \"7s\"  # flag",
+        "idle_timeout = \"9s\"  # variable SPRINGTIDE_IDLE_TIMEOUT",
+        &format!("body_timeout = \"3s\"  # {file}:7"),
+        "head_bytes_max = \"16KiB\"  # default",
+    ] {
+        assert!(shown.lines().any(|own| own == line), "{line} is missing:\n{shown}");
+    }
+    // What is shown is a file that says the same.
+    std::fs::write(&file, &shown).unwrap();
+    let checked = String::from_utf8(run(&["config", "check", &file]).stdout).unwrap();
+    assert!(checked.contains("all as they may be"), "{checked}");
+}
+
+#[test]
+fn mistakes_in_a_file_are_named_with_their_lines() {
+    let text = "engine = \"magic\"\n[limits]\nhead_byte_max = \"1KiB\"\n";
+    let site = Site::new("mistakes", &[("springtide.toml", text)]);
+    let file = format!("{}/springtide.toml", site.path());
+    let said = format!(
+        "springtide: {file}:1: engine = \"magic\": it is one of auto, uring, epoll, poll\n\
+         {file}:3: there is no key limits.head_byte_max; the nearest is limits.head_bytes_max\n"
+    );
+    for arguments in [&["config", "check", &file][..], &["serve", "--config", &file]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), said);
+    }
+}
+
+/// The admin address tells of the server, and of its end as long as that takes.
+#[test]
+fn the_admin_address_tells_of_the_server() {
+    use std::io::Write;
+    let program = Program::serve(&["--workers", "2", "--admin", "127.0.0.1:0"]);
+    let admin = program.greeting.lines().find_map(|line| line.strip_prefix("  admin    ")).unwrap();
+    let address = program.url.strip_prefix("http://").unwrap();
+    let mut slow = std::net::TcpStream::connect(address).unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    curl(&[&program.url]);
+    let get = |path: &str| curl(&[&format!("http://{admin}{path}")]);
+    let metrics = get("/metrics");
+    assert!(metrics.contains("\nhttp_server_requests_total 1\n"), "{metrics}");
+    assert_eq!(get("/healthz"), "serving\n");
+    while !get("/connections").contains("\"status\":\"reading\"") {}
+    program.signal("TERM");
+    while get("/healthz") != "draining\n" {}
+    slow.write_all(b"Host: a\r\n\r\n").unwrap();
+    let (code, said) = program.end();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+/// The log has what curl asked, and goes on in a new file when the old one was moved away.
+#[test]
+fn the_access_log_is_opened_anew() {
+    let site = Site::new("log", &[("index.html", "here")]);
+    let (log, moved) = (format!("{}/log", site.path()), format!("{}/log.1", site.path()));
+    let program = Program::serve(&[site.path(), "--access-log", &log, "--log-format", "common"]);
+    let wait_for = |path: &str, count: usize| {
+        let read = || std::fs::read_to_string(path).unwrap_or_default();
+        let lines = || read().lines().count();
+        while lines() < count {
+            std::thread::yield_now();
+        }
+        read()
+    };
+    curl(&[&format!("{}/", program.url)]);
+    let first = wait_for(&log, 1);
+    assert!(first.starts_with("127.0.0.1 - - ["), "{first}");
+    assert!(first.ends_with("\"GET / HTTP/1.1\" 200 4\n"), "{first}");
+    std::fs::rename(&log, &moved).unwrap();
+    program.signal("USR1");
+    while !std::path::Path::new(&log).exists() {
+        curl(&[&format!("{}/nothing", program.url)]);
+    }
+    assert!(wait_for(&log, 1).contains("\"GET /nothing HTTP/1.1\" 404 "));
+    program.signal("TERM");
+    let (code, said) = program.end();
+    assert_eq!(code, Some(0), "{said}");
+    let lines = [&moved, &log].map(|path| wait_for(path, 0).lines().count()).iter().sum::<usize>();
+    assert!(said.contains(&format!("stopped: {lines} requests answered")), "{lines}: {said}");
+}
+
 #[test]
 fn help_tells_how_to_use_it() {
     let help = String::from_utf8(run(&["serve", "--help"]).stdout).unwrap();
-    let words = ["--listen", "--workers", "--engine", "--latency", "--hidden", "--grace", "unix:"];
-    for word in words.into_iter().chain(["--list", "--spa", "--cache-control"]) {
+    let words = ["--listen", "--workers", "--engine", "--latency", "--hidden", "unix:"];
+    let more = ["--list", "--spa", "--cache-control", "--drain-timeout", "--head-bytes-max"];
+    for word in words.into_iter().chain(more) {
         assert!(help.contains(word), "{word} is missing");
     }
     let version = String::from_utf8(run(&["--version"]).stdout).unwrap();

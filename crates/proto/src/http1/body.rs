@@ -4,6 +4,7 @@
 use super::chunked::{Amount, Chunked, Step};
 use super::head::BodyLength;
 use super::limits::Limits;
+use super::pace::Pace;
 use super::refusal::Refusal;
 use super::scan::HeadScan;
 
@@ -13,6 +14,8 @@ pub(crate) struct Body {
     amount: Amount,
     chunked: Chunked,
     is_discarded: bool,
+    /// How much of it came lately.
+    pub(crate) pace: Pace,
 }
 
 impl Body {
@@ -21,7 +24,7 @@ impl Body {
     pub(crate) fn begin(&mut self, length: BodyLength, bytes_max: u64) {
         let left = if let BodyLength::Sized(len) = length { len } else { 0 };
         let amount = Amount { left, room: bytes_max };
-        *self = Self { amount, chunked: Chunked::default(), is_discarded: false };
+        *self = Self { amount, ..Self::default() };
     }
 
     /// Whether nobody wants this body.

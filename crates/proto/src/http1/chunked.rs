@@ -18,6 +18,19 @@ pub(crate) enum Step {
     End { consumed: usize },
 }
 
+impl Step {
+    /// How many bytes it consumed.
+    #[inline]
+    pub(crate) const fn consumed(self) -> usize {
+        match self {
+            Self::NeedBytes => 0,
+            Self::Skipped { consumed } | Self::Data { consumed, .. } | Self::End { consumed } => {
+                consumed
+            }
+        }
+    }
+}
+
 /// Where in a chunk the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Place {

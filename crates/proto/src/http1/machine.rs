@@ -2,6 +2,7 @@
 //! It must never read a clock or a socket, and never read a request behind one it has refused.
 
 mod freeze;
+mod last;
 
 pub use freeze::Frozen;
 
@@ -11,6 +12,7 @@ use super::encode::OpenReply;
 use super::event::{Deadline, Exchange, Received, StreamEnd};
 use super::head::{self, BodyLength, Head, Progress, Span, Version};
 use super::limits::Limits;
+use super::pace::Began;
 use super::refusal::Refusal;
 use super::replies::Held;
 use super::scan::HeadScan;
@@ -187,6 +189,8 @@ pub struct Machine {
     /// The handler wants that body as soon as its turn has come on the wire.
     pub(crate) wants_body: bool,
     is_draining: bool,
+    /// When the window began in which the body's pace is looked at.
+    window: Began,
 }
 
 const _: () = assert!(size_of::<Machine>() <= 96);
@@ -215,6 +219,7 @@ impl Machine {
             owes_continue: false,
             wants_body: false,
             is_draining: false,
+            window: Began::default(),
         }
     }
 
@@ -327,6 +332,9 @@ impl Machine {
             Reading::SizedBody => self.body.step_sized(input),
             _ => self.body.step_chunked(input, &mut self.scan, limits),
         };
+        if let Ok(step) = &step {
+            self.body.pace.note(step.consumed(), now_ms, &mut self.window);
+        }
         match step {
             Ok(Step::NeedBytes) => Ok(Received::NeedBytes),
             Ok(Step::Skipped { consumed }) => Ok(Received::Skipped { consumed }),
@@ -432,7 +440,9 @@ impl Machine {
             Reading::Idle if self.exchanges_in_flight() > 0 => return None,
             Reading::Idle => limits.idle_timeout_ms,
             Reading::Head => limits.head_timeout_ms,
-            Reading::SizedBody | Reading::ChunkedBody => limits.body_timeout_ms,
+            Reading::SizedBody | Reading::ChunkedBody => {
+                return Some(self.body_deadline_ms(limits));
+            }
             Reading::Undecided | Reading::Switched | Reading::Closed => return None,
         };
         if self.since_ms == UNKNOWN { Some(0) } else { self.since_ms.checked_add(timeout_ms) }
@@ -450,10 +460,16 @@ impl Machine {
             Some(deadline_ms) if now_ms < deadline_ms => return Deadline::None,
             Some(_) => {}
         }
+        let is_body = matches!(self.reading, Reading::SizedBody | Reading::ChunkedBody);
+        if is_body && self.body_is_fast(now_ms, limits) {
+            return Deadline::None;
+        }
         match self.reading {
             Reading::Head => Deadline::Refuse(self.blame(Fault::Head, Refusal::HeadTimeout)),
             Reading::SizedBody | Reading::ChunkedBody if !self.body.is_discarded() => {
-                Deadline::Refuse(self.blame(Fault::Body, Refusal::BodyTimeout))
+                let is_idle = now_ms >= self.since_ms.saturating_add(limits.body_timeout_ms);
+                let refusal = if is_idle { Refusal::BodyTimeout } else { Refusal::BodyTooSlow };
+                Deadline::Refuse(self.blame(Fault::Body, refusal))
             }
             _ => {
                 self.read(Read::Ended);

@@ -11,6 +11,7 @@ mod limits;
 mod machine;
 mod marks;
 mod media_type;
+mod pace;
 mod plain;
 mod refusal;
 mod replies;

@@ -51,6 +51,8 @@ pub enum Refusal {
     HeadTimeout,
     /// The body stopped coming (RFC 9110 §15.5.9).
     BodyTimeout,
+    /// The body came more slowly than the limit (RFC 9110 §15.5.9).
+    BodyTooSlow,
     /// The body is longer than the limit (RFC 9110 §15.5.14).
     BodyTooLong,
     /// The request line is longer than the limit (RFC 9110 §15.5.15).
@@ -92,7 +94,9 @@ impl Refusal {
             | Self::Chunk
             | Self::ChunkExtensionTooLong
             | Self::Trailer => StatusCode::BAD_REQUEST,
-            Self::HeadTimeout | Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow => {
+                StatusCode::REQUEST_TIMEOUT
+            }
             Self::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestLineTooLong => StatusCode::URI_TOO_LONG,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
@@ -102,6 +106,24 @@ impl Refusal {
             Self::Connect | Self::TransferEncodingUnknown => StatusCode::NOT_IMPLEMENTED,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         }
+    }
+
+    /// The limit that was broken, by the name of its field in [`Limits`](super::Limits); none where
+    /// the protocol's own rules were.
+    #[must_use]
+    pub const fn limit(self) -> Option<&'static str> {
+        Some(match self {
+            Self::ChunkExtensionTooLong => "chunk_extension_bytes_max",
+            Self::HeadTimeout => "head_timeout_ms",
+            Self::BodyTimeout => "body_timeout_ms",
+            Self::BodyTooSlow => "body_rate_min",
+            Self::BodyTooLong => "body_bytes_max",
+            Self::RequestLineTooLong => "request_line_bytes_max",
+            Self::HeadTooLong => "head_bytes_max",
+            Self::TooManyFields => "fields_max",
+            Self::TrailerTooLong => "trailer_bytes_max",
+            _ => return None,
+        })
     }
 
     /// What the peer did wrong, as a clause without a full stop.
@@ -128,6 +150,7 @@ impl Refusal {
             Self::Trailer => "a trailer field is malformed or not allowed in a trailer",
             Self::HeadTimeout => "the head did not come in time",
             Self::BodyTimeout => "the body did not come in time",
+            Self::BodyTooSlow => "the body came too slowly",
             Self::BodyTooLong => "the body is longer than allowed here",
             Self::RequestLineTooLong => "the request line is longer than allowed",
             Self::Expectation => "the only expectation known is 100-continue",

@@ -76,7 +76,7 @@ fn empty_lines_begin_no_head() {
 
 #[test]
 fn a_body_must_keep_coming() {
-    let mut driver = driver();
+    let mut driver = Driver::new(Limits { body_rate_min: 0, ..Limits::default() });
     feed_at(&mut driver, 1000, POST);
     feed_at(&mut driver, 2000, b"a");
     feed_at(&mut driver, 25_000, b"b");
@@ -84,6 +84,76 @@ fn a_body_must_keep_coming() {
     expect_deadline(&mut driver, 55_000, Deadline::Refuse(Refusal::BodyTimeout));
     driver.machine.refuse(Refusal::BodyTimeout, opening(b""), &mut driver.outbox);
     assert!(driver.sent().starts_with("HTTP/1.1 408 Request Timeout\r\n"));
+    assert!(driver.machine.wants_close());
+}
+
+/// A body of this many bytes, framed in one way or the other.
+fn head_of(length: usize, is_chunked: bool) -> Vec<u8> {
+    match is_chunked {
+        true => b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
+        false => format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n").into(),
+    }
+}
+
+/// In each ten seconds 10,240 bytes must come, framing counted; one less is too slow. The window
+/// begins with the first bytes.
+#[test]
+fn a_body_must_come_fast_enough() {
+    for is_chunked in [false, true] {
+        let mut driver = driver();
+        feed_at(&mut driver, 1000, &head_of(100_000, is_chunked));
+        let framed = |length: usize| {
+            let framing = if length < 1000 { 6 } else { 8 };
+            let data = vec![b'x'; length - framing];
+            let size = format!("{:x}\r\n", data.len()).into_bytes();
+            if is_chunked { [&size, &data, &b"\r\n"[..]].concat() } else { vec![b'x'; length] }
+        };
+        for window in 0..3 {
+            let began_ms = 5000 + window * 10_000;
+            feed_at(&mut driver, began_ms + u64::from(window > 0), &framed(240));
+            feed_at(&mut driver, began_ms + 5000, &framed(10_000));
+            let end_ms = began_ms + 10_000;
+            assert_eq!(driver.machine.next_deadline_ms(&driver.limits), Some(end_ms));
+            assert_eq!(driver.machine.on_deadline(end_ms - 1, &driver.limits), Deadline::None);
+            assert_eq!(driver.machine.on_deadline(end_ms, &driver.limits), Deadline::None);
+        }
+        feed_at(&mut driver, 36_000, &framed(10_238));
+        expect_deadline(&mut driver, 45_000, Deadline::Refuse(Refusal::BodyTooSlow));
+        driver.machine.refuse(Refusal::BodyTooSlow, opening(b""), &mut driver.outbox);
+        assert!(driver.sent().starts_with("HTTP/1.1 408 Request Timeout\r\n"));
+    }
+}
+
+/// A peer that sends one byte of a chunk at a time is cut as one that sends nothing.
+#[test]
+fn one_byte_chunks_are_too_slow() {
+    let mut driver = driver();
+    feed_at(&mut driver, 0, &head_of(0, true));
+    for second in 0..10 {
+        feed_at(&mut driver, second * 1000, b"1\r\nx\r\n");
+    }
+    expect_deadline(&mut driver, 10_000, Deadline::Refuse(Refusal::BodyTooSlow));
+}
+
+/// The time in which the server itself did not receive is not the peer's.
+#[test]
+fn a_pause_is_not_the_peers() {
+    let mut driver = driver();
+    feed_at(&mut driver, 0, &head_of(100_000, false));
+    feed_at(&mut driver, 1000, b"x");
+    driver.machine.resume(100_000);
+    expect_deadline(&mut driver, 110_000, Deadline::Refuse(Refusal::BodyTooSlow));
+}
+
+/// A connection that is to end with its next request waits for it.
+#[test]
+fn the_next_request_may_be_the_last() {
+    let mut driver = driver();
+    driver.machine.end_with_next();
+    assert!(!driver.machine.wants_close());
+    driver.feed(GET);
+    answer(&mut driver, 0);
+    assert!(driver.sent().contains("Connection: close"), "it says so");
     assert!(driver.machine.wants_close());
 }
 

@@ -31,11 +31,16 @@ pub(crate) struct FrozenConnection {
     /// When the send began or was looked at last, or when the lingering began: their deadlines go
     /// on. The session has its own.
     since_ms: u64,
+    born_ms: u64,
     patience: Patience,
     session: FrozenSession,
 }
 
 impl FrozenConnection {
+    pub(crate) const fn id(&self) -> PeerId {
+        self.id
+    }
+
     /// Everything open that belongs to it.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = Descriptor> {
         let files = self.session.streams().map(crate::files::FrozenStream::file);
@@ -159,7 +164,6 @@ impl Connection {
         self.state == State::Open && !self.is_leaving && self.session.is_movable(room)
     }
 
-    #[cfg(test)]
     pub(crate) const fn id(&self) -> PeerId {
         self.id
     }
@@ -181,6 +185,7 @@ impl Connection {
             send: _,
             filed_ms: _,
             since_ms,
+            born_ms,
             traffic,
             stage,
             state,
@@ -214,6 +219,7 @@ impl Connection {
             has_excess,
             needs_bytes,
             since_ms,
+            born_ms,
             patience,
             session: session.freeze(asks, room),
         }
@@ -239,6 +245,7 @@ impl Connection {
             has_excess,
             needs_bytes,
             since_ms,
+            born_ms,
             patience,
             session,
         } = frozen;
@@ -250,13 +257,14 @@ impl Connection {
         let session = Session::thaw(session, who, &mut traffic.outbox, room);
         let mut own = Self::at_rest(place, id, socket, session);
         own.traffic = Some(traffic);
-        own.stage = room.stage.map(|make| make());
+        own.stage = room.stage.map(|make| Box::new(make()));
         if let (Some(stage), Some(frozen)) = (&mut own.stage, &stage) {
             stage.thaw(frozen);
         }
         (own.is_ended, own.is_over) = (is_ended, is_over);
         (own.has_excess, own.needs_bytes) = (has_excess, needs_bytes);
         (own.since_ms, own.state) = (since_ms, state);
+        own.born_ms = born_ms;
         if !sending.is_empty() {
             own.send = room.submit(Op::Send { socket, pieces: sending }, place.raw());
         }
@@ -313,6 +321,7 @@ impl Connection {
             send: Key::NONE,
             filed_ms: NEVER,
             since_ms: 0,
+            born_ms: 0,
             traffic: None,
             stage: None,
             state: State::Open,

@@ -38,6 +38,11 @@ impl Patience {
         self.looks > LOOKS
     }
 
+    /// Whether no more was taken than at the first of the looks in a row.
+    pub(crate) const fn has_seen(&self, taken: i64) -> bool {
+        self.taken == taken
+    }
+
     /// Whether the send in flight was looked at.
     pub(crate) const fn has_begun(&self) -> bool {
         self.looks > 0

@@ -5,6 +5,8 @@ mod around;
 mod compress;
 mod freeze;
 mod later;
+mod limited;
+mod logged;
 mod otherwise;
 mod produce;
 
@@ -17,11 +19,12 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::StatusCode;
 use springtide_proto::http1::{
-    self, BodyLength, Deadline, Exchange, Machine, Received, Refusal, Reply, ReplyBody, Span,
+    self, BodyLength, Exchange, Machine, Received, Reply, ReplyBody, Span,
 };
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
 use super::{Share, Source, Step, Who};
+use crate::access::Begun;
 use crate::executor::{Origin, apart};
 use crate::files::{FileEvent, FileReply, FrozenAsk, StreamId};
 use crate::handler::PlainHandler;
@@ -65,6 +68,8 @@ struct Busy {
     finishes: Vec<(Exchange, Finishes)>,
     /// Exchanges whose errors are not said as text.
     forms: Vec<(Exchange, Form)>,
+    /// Lines of the access log whose end is not known yet.
+    logged: Vec<Begun>,
 }
 
 struct Reading {
@@ -114,7 +119,10 @@ impl Http1 {
                     data.socket = Some(who.socket);
                     consumed += length;
                     self.share.add_exchange();
-                    self.begin(exchange, data, who, &shared, outbox, room);
+                    match room.is_watching {
+                        false => self.begin(exchange, data, who, &shared, outbox, room),
+                        true => self.begin_watched(exchange, data, who, &shared, outbox, room),
+                    }
                 }
                 Ok(Received::Body { consumed: length, data: span }) => {
                     self.keep(span, rest);
@@ -125,9 +133,12 @@ impl Http1 {
                     self.body_complete(who, &shared, outbox, room);
                 }
                 Ok(Received::Skipped { consumed: length }) => consumed += length,
-                Ok(Received::Paused) => break Step::Paused,
+                Ok(Received::Paused) => {
+                    self.paused(room);
+                    break Step::Paused;
+                }
                 Ok(Received::Switched | Received::Closed) => break Step::Closed,
-                Err(refusal) => self.refuse(refusal, outbox, room),
+                Err(refusal) => self.refuse(refusal, who, outbox, room),
             }
         };
         if let Some(data) = spare {
@@ -138,7 +149,7 @@ impl Http1 {
     }
 
     /// A head is there: finds its route, and answers at once if nothing more is needed.
-    #[inline]
+    #[inline(always)]
     fn begin(
         &mut self,
         exchange: Exchange,
@@ -272,21 +283,16 @@ impl Http1 {
         room: &mut Room,
     ) {
         room.counts.requests_total += 1;
+        if room.is_watching {
+            let bytes = response.body().len() as u64;
+            self.log(exchange, response.status_code().as_u16(), bytes, room);
+        }
         if response.body().len() <= COPY_BYTES_MAX {
             let reply = head_of(response, room);
             self.machine.send_copied(exchange, &reply, response.body(), outbox);
         } else {
             let body = ReplyBody::Full(Piece::Shared(response.take_body()));
             self.machine.send_reply(exchange, &head_of(response, room), body, outbox);
-        }
-    }
-
-    #[inline(never)]
-    fn refuse(&mut self, refusal: Refusal, outbox: &mut Outbox, room: &mut Room) {
-        room.counts.refusals_total += 1;
-        match self.busy.as_mut().and_then(|busy| busy.reading.take()) {
-            Some(reading) => self.refuse_body(reading, refusal, outbox, room),
-            None => self.machine.refuse(refusal, room.date.opening(), outbox),
         }
     }
 
@@ -332,7 +338,9 @@ impl Http1 {
             }
             FileReply::Parts { response, pieces } => {
                 room.counts.requests_total += 1;
-                let body = ReplyBody::Sized(pieces.iter().map(|piece| piece.len() as u64).sum());
+                let length = pieces.iter().map(|piece| piece.len() as u64).sum();
+                self.log(exchange, response.status_code().as_u16(), length, room);
+                let body = ReplyBody::Sized(length);
                 self.machine.send_reply(exchange, &head_of(&response, room), body, outbox);
                 for piece in pieces {
                     self.machine.send_body(exchange, Piece::Shared(piece), outbox);
@@ -341,6 +349,7 @@ impl Http1 {
             }
             FileReply::Streamed { response, length, stream } => {
                 room.counts.requests_total += 1;
+                self.log(exchange, response.status_code().as_u16(), length, room);
                 let body = ReplyBody::Sized(length);
                 self.machine.send_reply(exchange, &head_of(&response, room), body, outbox);
                 let Some(stream) = stream else {
@@ -387,17 +396,6 @@ impl Http1 {
         self.machine.next_deadline_ms(&room.limits.http1)
     }
 
-    pub(crate) fn on_deadline(&mut self, outbox: &mut Outbox, room: &mut Room) {
-        match self.machine.on_deadline(room.now_ms, &room.limits.http1) {
-            Deadline::None => {}
-            Deadline::CloseIdle => room.counts.deadlines_total += 1,
-            Deadline::Refuse(refusal) => {
-                room.counts.deadlines_total += 1;
-                self.refuse(refusal, outbox, room);
-            }
-        }
-    }
-
     pub(crate) fn drain(&mut self) {
         self.machine.drain();
     }
@@ -430,6 +428,7 @@ impl Http1 {
 
     pub(crate) fn abandon(&mut self, room: &mut Room) {
         self.client_gone(room);
+        self.log_rest(room);
         let Some(busy) = self.busy.take() else { return };
         let Busy { streams, finishes, .. } = *busy;
         apart(|| drop(finishes));
@@ -456,10 +455,12 @@ impl Http1 {
                 is_torn,
                 finishes,
                 forms,
+                logged,
             } = &**busy;
             let is_reading = reading.is_some() || !(streams.is_empty() && asks.is_empty());
             let is_late = !(waiting.is_empty() && pipes.is_empty());
-            !is_reading && !is_late && !is_torn && finishes.is_empty() && forms.is_empty()
+            let is_seen = !(finishes.is_empty() && forms.is_empty() && logged.is_empty());
+            !is_reading && !is_late && !is_torn && !is_seen
         });
     }
 }

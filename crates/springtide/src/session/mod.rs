@@ -151,9 +151,42 @@ impl Session {
         }
     }
 
-    pub(crate) fn on_deadline(&mut self, outbox: &mut Outbox, room: &mut Room) {
+    pub(crate) fn on_deadline(&mut self, who: Who, outbox: &mut Outbox, room: &mut Room) {
         match self {
-            Self::Http1(session) => session.on_deadline(outbox, room),
+            Self::Http1(session) => session.on_deadline(who, outbox, room),
+            Self::Raw(_) => {}
+        }
+    }
+
+    /// What the peer sends is received again, after a while in which it was not.
+    #[cold]
+    pub(crate) fn resume(&mut self, room: &Room) {
+        match self {
+            Self::Http1(session) => session.resume(room.now_ms),
+            Self::Raw(_) => {}
+        }
+    }
+
+    /// Takes one more request at most.
+    pub(crate) const fn end_with_next(&mut self) {
+        match self {
+            Self::Http1(session) => session.end_with_next(),
+            Self::Raw(_) => {}
+        }
+    }
+
+    /// Whether it takes one more request at most already.
+    pub(crate) const fn ends_with_next(&self) -> bool {
+        match self {
+            Self::Http1(session) => session.ends_with_next(),
+            Self::Raw(_) => true,
+        }
+    }
+
+    /// The connection ends: counts the limits that have ended it.
+    pub(crate) fn ends(&self, room: &Room) {
+        match self {
+            Self::Http1(session) => session.ends(room),
             Self::Raw(_) => {}
         }
     }
@@ -189,6 +222,22 @@ impl Session {
         match self {
             Self::Http1(session) => session.is_peer_done(),
             Self::Raw(_) => false,
+        }
+    }
+
+    /// What is spoken.
+    pub(crate) const fn protocol(&self) -> &'static str {
+        match self {
+            Self::Http1(_) => "http/1.1",
+            Self::Raw(_) => "raw",
+        }
+    }
+
+    /// Bytes that it holds itself: of a body that is coming, and of replies before their turn.
+    pub(crate) fn bytes_held(&self) -> usize {
+        match self {
+            Self::Http1(session) => session.bytes_held(),
+            Self::Raw(_) => 0,
         }
     }
 

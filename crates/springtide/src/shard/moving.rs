@@ -76,8 +76,8 @@ impl Shard {
         // Its deadline may be now, and the wheel knows only what is ahead.
         self.due.push(place.index());
         self.end_thaw();
-        if self.standing.stopping.is_none() && self.is_full() {
-            self.listeners.pause(&mut self.room);
+        if self.standing.stopping.is_none() {
+            self.pause_when_full();
         }
         place
     }
@@ -119,7 +119,8 @@ impl Shard {
     }
 
     fn close(&self, message: &Message) {
-        if let Message::Move(_) = message {
+        if let Message::Move(connection) = message {
+            self.room.dismiss(connection.id());
             self.standing.open.fetch_sub(1, Ordering::Relaxed);
         }
         for descriptor in message.descriptors() {
@@ -136,8 +137,16 @@ impl Shard {
         others.find(|(_, other)| !other.counts.has_ended()).map(|(_, other)| other)
     }
 
+    /// Hands over what the access log has.
+    pub(crate) fn flush_log(&mut self) {
+        if let Some(log) = &mut self.room.log {
+            self.standing.counts.drop_log_lines(log.flush());
+        }
+    }
+
     /// What was sent to a shard that has ended goes on to another or is closed.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(&mut self) {
+        self.flush_log();
         self.standing.counts.end();
         while let Some(message) = self.standing.mailbox.next() {
             if let Some(message) = self.offer(message) {

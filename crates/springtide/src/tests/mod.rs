@@ -1,6 +1,8 @@
 //! The whole server, turn by turn on one thread, over every backend; tests are data where they can.
 //! Peers are driven between turns: no threads, no sleeps, and on the simulated backend no time.
 
+mod access;
+mod admin;
 mod compress;
 mod ends;
 mod errors;
@@ -9,6 +11,7 @@ mod fairness;
 mod files;
 mod freeze;
 mod futures;
+mod limits;
 mod memory;
 mod middleware;
 mod offload;

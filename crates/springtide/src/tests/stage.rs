@@ -298,6 +298,27 @@ impl Stage {
         self.metrics.counts()
     }
 
+    /// Whether its shard gets another engine all the time.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.backend.is_moving()
+    }
+
+    /// Hands over what the access log has, without waiting for its time.
+    pub(crate) fn flush_log(&mut self) {
+        self.shard().flush_log();
+    }
+
+    /// How often a limit was met.
+    pub(crate) fn met(&self, name: &str) -> u64 {
+        let mut met = self.metrics.limits_met();
+        met.find(|(limit, _)| limit.name() == name).expect("there is such a limit").1
+    }
+
+    /// What was told of limits that were met.
+    pub(crate) fn told(&mut self) -> &[String] {
+        self.shard().told()
+    }
+
     pub(crate) fn held(&mut self) -> Held {
         self.shard().held()
     }

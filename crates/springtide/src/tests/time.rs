@@ -63,7 +63,9 @@ fn a_silent_connection_is_closed(backend: Backend) {
 
 /// A body that stops coming is refused; requests in between move the deadline.
 fn a_stalled_body_is_refused(backend: Backend) {
-    let mut stage = stage(backend);
+    let mut limits = Limits::default();
+    limits.http1.body_rate_min = 0;
+    let mut stage = Stage::new(backend, Server::new().post("/", || "posted").limits(limits));
     let mut peer = stage.connect();
     let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n";
     assert_eq!(peer.write(head), head.len());

@@ -3,6 +3,7 @@
 
 use super::super::body::Body;
 use super::super::encode::OpenReply;
+use super::super::pace::Began;
 use super::super::replies::{Held, HeldReply};
 use super::super::scan::HeadScan;
 use super::{Fault, Machine, Reading};
@@ -39,6 +40,7 @@ pub struct Frozen {
     owes_continue: bool,
     wants_body: bool,
     is_draining: bool,
+    window: Began,
 }
 
 /// A reply that came before its turn.
@@ -71,6 +73,7 @@ impl Machine {
             owes_continue,
             wants_body,
             is_draining,
+            window,
         } = self;
         let held = held.map_or_else(Vec::new, |held| held.replies);
         let held = held.into_iter().map(FrozenReply::of).collect();
@@ -91,6 +94,7 @@ impl Machine {
             owes_continue,
             wants_body,
             is_draining,
+            window,
         }
     }
 
@@ -114,6 +118,7 @@ impl Machine {
             owes_continue,
             wants_body,
             is_draining,
+            window,
         } = frozen;
         let replies: Vec<HeldReply> = held.into_iter().map(FrozenReply::thaw).collect();
         let held = (!replies.is_empty()).then(|| Box::new(Held { replies }));
@@ -134,6 +139,7 @@ impl Machine {
             owes_continue,
             wants_body,
             is_draining,
+            window,
         }
     }
 }

@@ -202,6 +202,8 @@ impl Http1 {
         let reply = Response::said(refusal.status(), Some(refusal.reason()));
         let mut reply = self.seen(reading.exchange, reply, room);
         room.requests.put(reading.data);
+        let bytes = reply.body().len() as u64;
+        self.log(reading.exchange, reply.status_code().as_u16(), bytes, room);
         if let Some(exchange) = self.machine.refused() {
             let body = ReplyBody::Full(Piece::Shared(reply.take_body()));
             self.machine.send_reply(exchange, &head_of(&reply, room), body, outbox);

@@ -5,6 +5,7 @@ use springtide_proto::Outbox;
 use springtide_proto::http1::{Exchange, Frozen, Machine};
 
 use super::{Busy, Http1, Reading};
+use crate::access::Begun;
 use crate::executor::apart;
 use crate::files::{Asker, FrozenAsk, FrozenStream};
 use crate::request::FrozenRequest;
@@ -27,6 +28,8 @@ pub(crate) struct FrozenHttp1 {
     refused: Vec<Exchange>,
     /// A body was cut that the end of the connection ends.
     is_torn: bool,
+    /// Lines of the access log that are not complete.
+    logged: Vec<Begun>,
 }
 
 impl FrozenHttp1 {
@@ -73,6 +76,7 @@ impl Http1 {
             is_torn,
             finishes,
             forms: _,
+            logged,
         } = busy.map_or_else(Busy::default, |busy| *busy);
         apart(|| drop(finishes));
         asks.extend(withdrawn);
@@ -86,7 +90,7 @@ impl Http1 {
             .filter_map(|(exchange, stream)| Some((exchange, room.files.freeze_stream(stream)?)));
         let (machine, streams) = (machine.freeze(), streams.collect());
         let refused = waiting.into_iter().map(|(exchange, _)| exchange).collect();
-        FrozenHttp1 { machine, reading, streams, asks, refused, is_torn }
+        FrozenHttp1 { machine, reading, streams, asks, refused, is_torn, logged }
     }
 
     /// The session that was frozen. It asks for the next piece of a file when it is told that
@@ -97,11 +101,13 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) -> Self {
-        let FrozenHttp1 { machine, reading, streams, asks, refused, is_torn } = frozen;
+        let FrozenHttp1 { machine, reading, streams, asks, refused, is_torn, logged } = frozen;
         let asker = |exchange| Asker { connection: who.place.raw(), exchange };
         let mut own = Self { machine: Machine::thaw(machine), share: Share::default(), busy: None };
-        if is_torn {
-            own.busy().is_torn = true;
+        if is_torn || !logged.is_empty() {
+            let busy = own.busy();
+            busy.is_torn = is_torn;
+            busy.logged = logged;
         }
         if let Some((exchange, request, body)) = reading {
             let mut data = room.requests.take();

@@ -10,6 +10,7 @@ use springtide_proto::http1::Exchange;
 
 use super::{Http1, compress, said};
 use crate::executor::{Origin, Ring, apart};
+use crate::limits::place_of;
 use crate::offload::{Detached, Job, PoolHandler};
 use crate::request::{Request, RequestData};
 use crate::response::{Pipe, Response};
@@ -136,6 +137,8 @@ fn begin_away(
     if !is_taken {
         room.executor.remove(place);
         room.counts.offloads_refused += 1;
+        let place = const { place_of("offload_waiting_max") };
+        room.tell_limit(place, who.socket, format_args!("answered 503, because the pool is busy"));
     }
     is_taken.then_some(place)
 }

@@ -50,6 +50,10 @@ impl Http1 {
         };
         let has_body = self.machine.awaits_body(exchange, response.status_code());
         room.counts.requests_total += 1;
+        if room.is_watching {
+            let status = response.status_code().as_u16();
+            self.log(exchange, status, length.unwrap_or(0), room);
+        }
         let on_wire = length.filter(|_| gzip.is_none());
         let body = on_wire.map_or(ReplyBody::Chunked, ReplyBody::Sized);
         self.machine.send_reply(exchange, &head_of(response, room), body, outbox);

@@ -1,0 +1,47 @@
+//! What is told of a connection to whoever looks at it from outside.
+//! It only looks: nothing here changes a connection.
+
+use springtide_engine::Key;
+use springtide_proto::http1::Reading;
+
+use super::{Connection, State};
+use crate::admin::{ConnectionStatus, OpenConnection, named};
+use crate::room::Room;
+
+impl Connection {
+    /// How it stands.
+    pub(crate) fn seen(&self, shard: usize, room: &Room) -> OpenConnection {
+        let address = room.requests.engine.borrow().peer_address(self.socket).ok();
+        OpenConnection {
+            id: self.id.number(),
+            shard,
+            address: address.and_then(named),
+            protocol: self.session.protocol(),
+            status: self.status(),
+            age_ms: room.now_ms.saturating_sub(self.born_ms),
+            bytes_held: self.bytes_held(),
+        }
+    }
+
+    fn status(&self) -> ConnectionStatus {
+        let (reading, _, exchanges) = self.session.states();
+        match (self.state, reading) {
+            (State::Lingering | State::Broken | State::Closing, _) => ConnectionStatus::Closing,
+            _ if self.send != Key::NONE => ConnectionStatus::Sending,
+            (_, Reading::Head | Reading::SizedBody | Reading::ChunkedBody) => {
+                ConnectionStatus::Reading
+            }
+            _ if exchanges > 0 => ConnectionStatus::Handling,
+            (_, Reading::Closed) => ConnectionStatus::Closing,
+            _ => ConnectionStatus::Idle,
+        }
+    }
+
+    /// Bytes that it holds now: received and not handled, of a body, and not sent. What is being
+    /// sent already, 1 MiB at most, is the engine's.
+    pub(crate) fn bytes_held(&self) -> usize {
+        let traffic = self.traffic.as_ref();
+        let waiting = traffic.map_or(0, |own| own.inbox.len() + own.outbox.len());
+        waiting + self.session.bytes_held()
+    }
+}

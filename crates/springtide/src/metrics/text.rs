@@ -1,0 +1,162 @@
+//! Metrics as text, in the format that Prometheus reads (text 0.0.4), with names after those of
+//! OpenTelemetry: dots are underscores, units and `_total` stand last.
+//! It only reads: a shard never knows that it was looked at.
+
+use std::fmt::Write;
+
+use super::{Counts, Metrics};
+
+/// The content type of the format.
+pub(crate) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+struct Row {
+    name: &'static str,
+    /// What stands in braces, if anything.
+    labels: &'static str,
+    kind: &'static str,
+    help: &'static str,
+    read: fn(&Counts) -> u64,
+}
+
+const fn counter(name: &'static str, help: &'static str, read: fn(&Counts) -> u64) -> Row {
+    Row { name, labels: "", kind: "counter", help, read }
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "springtide_connections_open",
+        labels: "",
+        kind: "gauge",
+        help: "Connections that are open now.",
+        read: |counts| counts.connections_open,
+    },
+    counter("springtide_connections_total", "Connections accepted.", |own| own.connections_total),
+    counter(
+        "springtide_connections_refused_total",
+        "Connections closed at once because of a limit.",
+        |own| own.connections_refused,
+    ),
+    counter(
+        "springtide_accepts_paused_total",
+        "Pauses of accepting, because descriptors or a limit were spent.",
+        |own| own.accepts_paused,
+    ),
+    counter("http_server_requests_total", "Requests answered.", |own| own.requests_total),
+    counter(
+        "http_server_refusals_total",
+        "Requests refused by the protocol's rules or limits.",
+        |own| own.refusals_total,
+    ),
+    counter(
+        "http_server_ranges_ignored_total",
+        "Requests for a file in more ranges than are sent.",
+        |own| own.ranges_ignored_total,
+    ),
+    counter("springtide_panics_total", "Handlers that panicked.", |own| own.panics_total),
+    counter("springtide_deadlines_total", "Connections closed because a deadline passed.", |own| {
+        own.deadlines_total
+    }),
+    Row {
+        name: "springtide_network_io_bytes_total",
+        labels: "network_io_direction=\"receive\"",
+        kind: "counter",
+        help: "Bytes received and sent.",
+        read: |counts| counts.bytes_received,
+    },
+    Row {
+        name: "springtide_network_io_bytes_total",
+        labels: "network_io_direction=\"transmit\"",
+        kind: "",
+        help: "",
+        read: |counts| counts.bytes_sent,
+    },
+    counter("springtide_turns_total", "Turns of all shards.", |own| own.turns_total),
+    counter(
+        "springtide_futures_dropped_total",
+        "Futures of handlers dropped because their client had gone.",
+        |own| own.futures_dropped,
+    ),
+    counter(
+        "springtide_offloads_refused_total",
+        "Requests answered 503 because too many waited for the pool.",
+        |own| own.offloads_refused,
+    ),
+    counter(
+        "springtide_callbacks_slow_total",
+        "Callbacks that held up their shard for 50 ms or more.",
+        |own| own.callbacks_slow,
+    ),
+];
+
+impl Metrics {
+    /// Everything that is counted, in the text format of Prometheus.
+    ///
+    /// ```
+    /// let text = springtide::Server::new().metrics().to_text();
+    /// assert!(text.contains("http_server_requests_total 0\n"));
+    /// ```
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        let counts = self.counts();
+        for row in ROWS {
+            heading(&mut text, row.name, row.kind, row.help);
+            let labels = if row.labels.is_empty() { String::new() } else { braced(row.labels) };
+            // Writing to text cannot fail, here and below.
+            let _ = writeln!(text, "{}{labels} {}", row.name, (row.read)(&counts));
+        }
+        let name = "springtide_limits_met_total";
+        heading(&mut text, name, "counter", "How often each limit was met.");
+        for (limit, count) in self.limits_met() {
+            let _ = writeln!(text, "{name}{{limit=\"{}\"}} {count}", limit.name());
+        }
+        let name = "springtide_log_lines_dropped_total";
+        heading(&mut text, name, "counter", "Lines of the access log that were dropped.");
+        let _ = writeln!(text, "{name} {}", self.log_lines_dropped());
+        text
+    }
+}
+
+fn heading(text: &mut String, name: &str, kind: &str, help: &str) {
+    if !kind.is_empty() {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+}
+
+fn braced(labels: &str) -> String {
+    format!("{{{labels}}}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// Each metric is explained once, and each line is a name with a number.
+    #[test]
+    fn the_text_is_what_prometheus_reads() {
+        let metrics = Metrics::default();
+        let shard = metrics.add_shard();
+        shard.publish(&Counts { bytes_sent: 7, requests_total: 3, ..Counts::default() });
+        shard.meet(0);
+        let text = metrics.to_text();
+        let mut explained = HashSet::new();
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                assert!(explained.insert(rest.split(' ').next().unwrap()), "{line}");
+            } else if !line.starts_with('#') {
+                let (name, value) = line.rsplit_once(' ').unwrap();
+                assert!(explained.contains(name.split('{').next().unwrap()), "{line}");
+                assert!(value.parse::<u64>().is_ok(), "{line}");
+            }
+        }
+        for line in [
+            "http_server_requests_total 3",
+            "springtide_network_io_bytes_total{network_io_direction=\"transmit\"} 7",
+            "springtide_limits_met_total{limit=\"outbox_bytes_max\"} 1",
+            "springtide_limits_met_total{limit=\"head_timeout\"} 0",
+        ] {
+            assert!(text.lines().any(|own| own == line), "{line} is missing:\n{text}");
+        }
+    }
+}

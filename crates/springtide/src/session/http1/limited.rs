@@ -1,0 +1,85 @@
+//! What becomes of a peer that breaks a limit or a rule, or lets a deadline pass.
+//! No request that is answered by a handler comes here.
+
+use springtide_proto::Outbox;
+use springtide_proto::http1::{Deadline, Refusal};
+
+use super::Http1;
+use crate::limits::place_of;
+use crate::room::Room;
+use crate::session::Who;
+
+impl Http1 {
+    /// Answers what breaks the protocol's rules or a limit, and reads nothing behind it.
+    #[inline(never)]
+    pub(super) fn refuse(
+        &mut self,
+        refusal: Refusal,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        room.counts.refusals_total += 1;
+        if let Some(limit) = refusal.limit() {
+            let status = refusal.status().as_u16();
+            let what = format_args!("answered {status}, because {}", refusal.reason());
+            room.tell_limit(place_of(limit), who.socket, what);
+        }
+        match self.busy.as_mut().and_then(|busy| busy.reading.take()) {
+            Some(reading) => self.refuse_body(reading, refusal, outbox, room),
+            None => {
+                room.log_refusal(who.socket, refusal.status().as_u16());
+                self.machine.refuse(refusal, room.date.opening(), outbox);
+            }
+        }
+    }
+
+    pub(crate) fn on_deadline(&mut self, who: Who, outbox: &mut Outbox, room: &mut Room) {
+        match self.machine.on_deadline(room.now_ms, &room.limits.http1) {
+            Deadline::None => {}
+            Deadline::CloseIdle => {
+                room.counts.deadlines_total += 1;
+                room.met.count(const { place_of("idle_timeout_ms") });
+            }
+            Deadline::Refuse(refusal) => {
+                room.counts.deadlines_total += 1;
+                self.refuse(refusal, who, outbox, room);
+            }
+        }
+    }
+
+    /// No further request is read before one is answered.
+    #[cold]
+    pub(super) fn paused(&self, room: &Room) {
+        if self.machine.exchanges_in_flight() >= room.limits.http1.exchanges_max {
+            room.met.count(const { place_of("exchanges_max") });
+        }
+    }
+
+    pub(crate) fn bytes_held(&self) -> usize {
+        let reading = self.busy.as_ref().and_then(|busy| busy.reading.as_ref());
+        self.machine.held_bytes() + reading.map_or(0, |reading| reading.body.capacity())
+    }
+
+    pub(crate) fn resume(&mut self, now_ms: u64) {
+        self.machine.resume(now_ms);
+    }
+
+    pub(crate) const fn end_with_next(&mut self) {
+        self.machine.end_with_next();
+    }
+
+    pub(crate) const fn ends_with_next(&self) -> bool {
+        self.machine.ends_with_next()
+    }
+
+    /// The connection ends: counts the limits that have ended it.
+    pub(crate) fn ends(&self, room: &Room) {
+        if self.machine.requests() >= room.limits.http1.requests_max {
+            room.met.count(const { place_of("requests_max") });
+        }
+        if self.machine.leaves_a_body() {
+            room.met.count(const { place_of("discard_bytes_max") });
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What a server tells of itself: its connections, and the pages of the admin address.
+//! The admin's own server stands in a stage too: nothing of it needs threads.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use super::{Backend, Stage, over_all_backends};
+use crate::admin::{self, Status};
+use crate::mailbox::Message;
+use crate::metrics::Metrics;
+use crate::{ConnectionStatus, OpenConnection, Server};
+
+fn look(stage: &mut Stage) -> Vec<OpenConnection> {
+    let (sender, receiver) = mpsc::channel();
+    stage.send(Message::Look(sender));
+    stage.until(|_| receiver.try_recv().ok())
+}
+
+/// Each connection is told with what it does and holds.
+fn connections_are_told(backend: Backend) {
+    let server = Server::new().post("/", || "posted").get("/large", || "x".repeat(8 << 20));
+    let mut stage = Stage::new(backend, server);
+    assert!(look(&mut stage).is_empty());
+    let (mut idle, mut reading, mut sending) = (stage.connect(), stage.connect(), stage.connect());
+    stage.talk(&mut idle, b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", 60);
+    let body = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\nabc";
+    assert_eq!(reading.write(body), body.len());
+    let request = b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(sending.write(request), request.len());
+    let all = stage.until(|stage| {
+        let all = look(stage);
+        let is_there = |status| all.iter().any(|own| own.status == status);
+        let wanted = [ConnectionStatus::Idle, ConnectionStatus::Reading, ConnectionStatus::Sending];
+        (all.len() == 3 && wanted.into_iter().all(is_there)).then_some(all)
+    });
+    for own in &all {
+        assert_eq!((own.protocol, own.shard), ("http/1.1", 0));
+        assert!(own.address.as_ref().is_some_and(|text| text.starts_with("127.0.0.1:")), "{own:?}");
+        match own.status {
+            ConnectionStatus::Idle => assert_eq!(own.bytes_held, 0),
+            ConnectionStatus::Reading => assert!((3..20_000).contains(&own.bytes_held), "{own:?}"),
+            _ => assert!(own.bytes_held > 1 << 20, "{own:?}"),
+        }
+    }
+}
+
+over_all_backends!(connections_are_told);
+
+#[test]
+fn a_connection_has_its_age() {
+    let mut stage = Stage::new(Backend::Simulated, Server::new());
+    let _peer = stage.connect();
+    stage.advance(Duration::ZERO);
+    stage.advance(Duration::from_secs(7));
+    assert_eq!(look(&mut stage)[0].age_ms, 7000);
+}
+
+#[test]
+fn the_pages_tell_of_the_server() {
+    let (status, metrics) = (Arc::new(Status::default()), Metrics::default());
+    let _ = status.shards.set(Vec::new());
+    metrics.add_shard().meet(0);
+    let mut stage = Stage::new(Backend::Simulated, admin::server(&status, metrics));
+    let get = |stage: &mut Stage, path: &str| {
+        let mut peer = stage.connect();
+        stage.talk_to_end(
+            &mut peer,
+            format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes(),
+        )
+    };
+    let text = get(&mut stage, "/metrics");
+    assert!(text.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{text}");
+    assert!(text.contains("springtide_limits_met_total{limit=\"outbox_bytes_max\"} 1\n"), "{text}");
+    assert!(get(&mut stage, "/connections").ends_with("[]"));
+    assert!(get(&mut stage, "/healthz").starts_with("HTTP/1.1 200 OK"));
+    status.is_draining.store(true, Ordering::Relaxed);
+    assert!(get(&mut stage, "/healthz").starts_with("HTTP/1.1 503 "));
+}
