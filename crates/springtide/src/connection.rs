@@ -490,11 +490,10 @@ impl Connection {
 
     /// Everything was sent: ends the write half, and waits for the peer to end its own.
     fn begin_close(&mut self, room: &mut Room) {
-        let is_torn = self.session.wants_reset();
-        if is_torn {
-            room.requests.engine.borrow_mut().reset_on_close(self.socket);
+        if self.is_ended || (self.is_over && !self.has_excess) {
+            return self.submit_close(room);
         }
-        if is_torn || self.is_ended || (self.is_over && !self.has_excess) {
+        if self.session.wants_reset() {
             return self.submit_close(room);
         }
         self.session.ends(room);
@@ -510,6 +509,9 @@ impl Connection {
     fn submit_close(&mut self, room: &mut Room) {
         if self.state == State::Open {
             self.session.ends(room);
+        }
+        if self.session.wants_reset() {
+            room.requests.engine.borrow_mut().reset_on_close(self.socket);
         }
         self.session.abandon(room);
         self.state = State::Closing;

@@ -164,5 +164,8 @@ impl Drop for Executor {
             let waiting = self.waiting.remove(place);
             apart(|| drop(waiting));
         }
+        for waker in self.granted.drain(..) {
+            apart(|| drop(waker));
+        }
     }
 }

@@ -247,8 +247,9 @@ impl Http1 {
         room.watched(route, |room| self.handle(handler, exchange, data, origin, outbox, room));
     }
 
-    /// Calls the handler; a panic in it is a 500 for this request.
-    #[inline]
+    /// Calls the handler; a panic in it is a 500 for this request. A call of it in between is a
+    /// hundredth of what a pipelined request costs.
+    #[inline(always)]
     fn handle(
         &mut self,
         handler: &PlainHandler,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Desk, Given, get, much, server};
-use crate::test::{World, for_each_seed};
+use crate::test::{Fault, Faults, Reply, World, for_each_seed};
 use crate::{Event, Response, Server, StreamError, sleep};
 
 /// A producer that pauses is not its client's fault, however long; a client that reads nothing is.
@@ -108,4 +108,38 @@ fn events_are_kept_alive() {
     assert_eq!(rest(2, &mut peer, &mut world), [":\n\n"]);
     assert_eq!(rest(9, &mut peer, &mut world), [""; 0]);
     assert_eq!(rest(1, &mut peer, &mut world)[..2], ["data: the end\n\n", ""]);
+}
+
+/// Whatever the system does to sends and completions, and however slowly peers read, bodies come
+/// whole and in order, and nothing is left behind.
+#[test]
+fn bodies_come_whole_through_faults() {
+    const PIECES: usize = 16;
+    for_each_seed(50, |world| {
+        world.set_faults(Faults::all(0.1).with(Fault::Reset, 0.0).with(Fault::Refused, 0.0));
+        let given = Arc::<Given>::default();
+        let server = server(&Arc::default()).get("/much", move || much(PIECES, &given));
+        world.serve(server.workers(2));
+        let mut peers: Vec<_> = (0..4).map(|_| (world.connect(), Vec::new(), 0)).collect();
+        let requests = ["/much", "/plain", "/sized", "/much", "/empty", "/sized"].map(get).concat();
+        for (peer, _, _) in &mut peers {
+            assert_eq!(peer.write(requests.as_bytes()), requests.len());
+        }
+        let sizes = [PIECES * super::PIECE, 5, 9, PIECES * super::PIECE, 0, 9];
+        while peers.iter().any(|(_, _, replies)| *replies < sizes.len()) {
+            world.pass(Duration::from_millis(100));
+            for (peer, received, replies) in &mut peers {
+                peer.read(world.below(1 << 20), received);
+                while let Some((reply, length)) = Reply::parse(received, false) {
+                    received.drain(..length);
+                    assert_eq!(reply.body().len(), sizes[*replies], "reply {replies}");
+                    *replies += 1;
+                }
+            }
+        }
+        drop(peers);
+        world.pass(Duration::from_secs(10));
+        let counts = world.counts();
+        assert_eq!((counts.connections_open, counts.futures_dropped), (0, 0));
+    });
 }
