@@ -12,6 +12,7 @@
 pub mod http1;
 mod inbox;
 mod outbox;
+pub mod proxy;
 
 pub use inbox::Inbox;
 pub use outbox::{COPY_BYTES_MAX, Outbox, Piece};

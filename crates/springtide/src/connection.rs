@@ -498,6 +498,7 @@ impl Connection {
 
     fn submit_close(&mut self, room: &mut Room) {
         self.session.abandon(room);
+        room.requests.take_source(self.socket);
         self.state = State::Closing;
         if let Some(traffic) = &mut self.traffic {
             **traffic = Traffic::default();

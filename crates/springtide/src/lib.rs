@@ -58,5 +58,5 @@ pub use response::{IntoResponse, Json, Response};
 pub use route::RouteError;
 pub use router::Router;
 pub use running::Running;
-pub use server::{Accepting, Engine, Server};
+pub use server::{Accepting, Engine, ProxyProtocol, Server};
 pub use springtide_engine::{Address, Error as EngineError};

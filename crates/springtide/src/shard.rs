@@ -294,7 +294,7 @@ impl Shard {
         let (room, id) = (&mut self.room, self.standing.peers.next());
         let place = self.connections.insert_with(|place| {
             let session =
-                room.session.map_or_else(|| Session::Http1(Http1::new(room)), |make| make());
+                room.session.map_or_else(|| Session::Http1(Http1::new(room)), |make| make(room));
             Connection::open(place, id, socket, session, room)
         });
         self.file(place);

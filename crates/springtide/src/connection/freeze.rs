@@ -2,6 +2,8 @@
 //! and what still came is kept. No byte is lost or doubled on the way, and no code of the
 //! application runs.
 
+use std::net::SocketAddr;
+
 use springtide_engine::{Completion, Descriptor, Key, Memory, Op, Outcome, Piece};
 
 use super::{Connection, NEVER, Patience, State};
@@ -33,6 +35,8 @@ pub(crate) struct FrozenConnection {
     since_ms: u64,
     patience: Patience,
     session: FrozenSession,
+    /// The client, where a proxy has named it.
+    source: Option<SocketAddr>,
 }
 
 impl FrozenConnection {
@@ -216,6 +220,7 @@ impl Connection {
             since_ms,
             patience,
             session: session.freeze(asks, room),
+            source: room.requests.take_source(socket),
         }
     }
 
@@ -241,7 +246,11 @@ impl Connection {
             since_ms,
             patience,
             session,
+            source,
         } = frozen;
+        if let Some(source) = source {
+            room.requests.set_source(socket, source);
+        }
         let mut traffic = room.take_traffic();
         traffic.patience = patience;
         traffic.inbox.append(&unread);

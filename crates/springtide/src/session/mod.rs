@@ -3,6 +3,7 @@
 
 mod freeze;
 pub(crate) mod http1;
+mod proxied;
 pub(crate) mod raw;
 
 use springtide_engine::{Chunk, Descriptor};
@@ -14,6 +15,7 @@ use crate::room::Room;
 use crate::table::Place;
 pub(crate) use freeze::FrozenSession;
 use http1::Http1;
+pub(crate) use proxied::Proxied;
 use raw::Raw;
 
 /// Which connection a session works for.
@@ -98,6 +100,8 @@ pub(crate) enum Step {
 pub(crate) enum Session {
     Http1(Http1),
     Raw(Raw),
+    /// HTTP/1.1 as soon as the header of a proxy has come.
+    Proxied(Box<Proxied>),
 }
 
 impl Session {
@@ -113,6 +117,15 @@ impl Session {
         match self {
             Self::Http1(session) => session.receive(source, who, outbox, room),
             Self::Raw(session) => session.receive(source, outbox, room),
+            Self::Proxied(session) => match session.receive(source.bytes(), who, room) {
+                Ok(consumed) => {
+                    *self = Self::Http1(Http1::new(room));
+                    let rest = Source::Joined(&source.bytes()[consumed..]);
+                    let (more, step) = self.receive(&rest, who, outbox, room);
+                    (consumed + more, step)
+                }
+                Err(step) => (0, step),
+            },
         }
     }
 
@@ -121,6 +134,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.end_of_stream(),
             Self::Raw(session) => session.end_of_stream(),
+            Self::Proxied(session) => session.end(),
         }
     }
 
@@ -129,7 +143,7 @@ impl Session {
     pub(crate) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
         match self {
             Self::Http1(session) => session.pump(waiting_bytes, room),
-            Self::Raw(_) => {}
+            Self::Raw(_) | Self::Proxied(_) => {}
         }
     }
 
@@ -139,6 +153,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.awaits_sent(room),
             Self::Raw(session) => session.wants_close(),
+            Self::Proxied(session) => session.wants_close(),
         }
     }
 
@@ -148,6 +163,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.next_deadline_ms(room),
             Self::Raw(_) => None,
+            Self::Proxied(session) => session.next_deadline_ms(room),
         }
     }
 
@@ -155,6 +171,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.on_deadline(outbox, room),
             Self::Raw(_) => {}
+            Self::Proxied(session) => session.on_deadline(room),
         }
     }
 
@@ -163,6 +180,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.drain(),
             Self::Raw(session) => session.drain(),
+            Self::Proxied(session) => session.end(),
         }
     }
 
@@ -172,6 +190,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.wants_close(),
             Self::Raw(session) => session.wants_close(),
+            Self::Proxied(session) => session.wants_close(),
         }
     }
 
@@ -180,7 +199,7 @@ impl Session {
     pub(crate) fn is_peer_done(&self) -> bool {
         match self {
             Self::Http1(session) => session.is_peer_done(),
-            Self::Raw(_) => false,
+            Self::Raw(_) | Self::Proxied(_) => false,
         }
     }
 
@@ -188,7 +207,7 @@ impl Session {
     pub(crate) const fn states(&self) -> (Reading, Writing, u32) {
         match self {
             Self::Http1(session) => session.states(),
-            Self::Raw(_) => (Reading::Idle, Writing::Ready, 0),
+            Self::Raw(_) | Self::Proxied(_) => (Reading::Idle, Writing::Ready, 0),
         }
     }
 
@@ -196,7 +215,7 @@ impl Session {
     pub(crate) fn abandon(&mut self, room: &mut Room) {
         match self {
             Self::Http1(session) => session.abandon(room),
-            Self::Raw(_) => {}
+            Self::Raw(_) | Self::Proxied(_) => {}
         }
     }
 }

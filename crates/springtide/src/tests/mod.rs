@@ -11,6 +11,7 @@ mod futures;
 mod memory;
 mod middleware;
 mod offload;
+mod proxied;
 mod stage;
 mod state;
 mod time;
