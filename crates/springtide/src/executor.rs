@@ -34,6 +34,8 @@ pub(crate) struct Executor {
     /// Those whose client is gone.
     pub(crate) gone: Vec<Place>,
     spare: Vec<Arc<Alarm>>,
+    /// Futures that run on without their clients.
+    alone: usize,
     shared: Rc<Shared>,
 }
 
@@ -49,9 +51,18 @@ pub(crate) struct Waiting {
 /// Who makes the reply.
 pub(crate) enum Work {
     /// A future; none while it is polled.
-    Future { future: Option<Answering>, alarm: Arc<Alarm> },
+    Future { future: Option<Answering>, alarm: Arc<Alarm>, end: End },
     /// The pool, which rings when it is done.
     Away,
+}
+
+/// What becomes of a future whose client has gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// It is dropped.
+    WithItsClient,
+    /// It runs on; whether it does so without its client.
+    ByItself { is_alone: bool },
 }
 
 const _: () = assert!(size_of::<Waiting>() <= 56, "thousands may wait");
@@ -59,7 +70,7 @@ const _: () = assert!(size_of::<Waiting>() <= 56, "thousands may wait");
 impl Executor {
     pub(crate) fn new(shared: Rc<Shared>) -> Self {
         let (gone, spare) = Default::default();
-        Self { waiting: Table::new(), gone, spare, shared }
+        Self { waiting: Table::new(), gone, spare, alone: 0, shared }
     }
 
     /// Whether there is nothing to do, at once or later. What is told of futures that have ended is
@@ -92,10 +103,35 @@ impl Executor {
                 _ => Arc::new(Alarm::new(place, Arc::clone(bell))),
             };
             let future = Some(make(Arc::clone(&alarm)));
-            Waiting { connection, exchange, route, work: Work::Future { future, alarm } }
+            let work = Work::Future { future, alarm, end: End::WithItsClient };
+            Waiting { connection, exchange, route, work }
         });
         self.shared.wake(place);
         place
+    }
+
+    /// A future is not dropped when its client goes.
+    pub(crate) fn run_to_the_end(&mut self, place: Place) {
+        if let Some(Waiting { work: Work::Future { end, .. }, .. }) = self.get_mut(place) {
+            *end = End::ByItself { is_alone: false };
+        }
+    }
+
+    /// The client of a future has gone; true when that runs on.
+    pub(crate) fn runs_on(&mut self, place: Place) -> bool {
+        let Some(Waiting { work: Work::Future { end, .. }, .. }) = self.waiting.get_mut(place)
+        else {
+            return false;
+        };
+        let End::ByItself { is_alone } = end else { return false };
+        self.alone += usize::from(!std::mem::replace(is_alone, true));
+        true
+    }
+
+    /// Whether a future runs on without its client.
+    #[inline]
+    pub(crate) const fn has_alone(&self) -> bool {
+        self.alone > 0
     }
 
     /// An exchange begins to wait for the pool.
@@ -116,7 +152,11 @@ impl Executor {
 
     /// Takes an exchange out; dropping what comes is running code of the application.
     pub(crate) fn remove(&mut self, place: Place) -> Option<Waiting> {
-        self.waiting.remove(place)
+        let waiting = self.waiting.remove(place)?;
+        if let Work::Future { end: End::ByItself { is_alone: true }, .. } = waiting.work {
+            self.alone -= 1;
+        }
+        Some(waiting)
     }
 
     /// Keeps the alarm of a future that has ended, if nobody else holds it.

@@ -43,8 +43,9 @@ pub(crate) struct Surrounded {
 pub(crate) enum Answerer {
     /// At once.
     Plain(PlainHandler),
-    /// With a future; its number among those, as each shard has its own.
-    Awaited(usize),
+    /// With a future; its number among those, as each shard has its own. It may have to run to its
+    /// end without its client.
+    Awaited { number: usize, to_the_end: bool },
     /// On the pool.
     OnPool(PoolHandler),
 }

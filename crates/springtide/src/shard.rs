@@ -491,7 +491,9 @@ impl Shard {
     }
 
     fn is_over(&self) -> bool {
-        self.standing.stopping.is_some()
+        let Some(stopping) = &self.standing.stopping else { return false };
+        let is_waited_for = self.room.executor.has_alone() && self.room.now_ms < stopping.until_ms;
+        !is_waited_for
             && self.connections.len() == 0
             && !self.listeners.is_accepting()
             && self.room.requests.engine.borrow().in_flight() == 0

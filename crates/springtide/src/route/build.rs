@@ -171,9 +171,9 @@ impl Routes {
         let AnyHandler(shape) = wrapped.map_err(error)?;
         Ok(match shape {
             Shape::Plain(handler) => Answerer::Plain(handler),
-            Shape::Awaited(make) => {
+            Shape::Awaited { make, to_the_end } => {
                 self.awaited.push(make);
-                Answerer::Awaited(self.awaited.len() - 1)
+                Answerer::Awaited { number: self.awaited.len() - 1, to_the_end }
             }
             Shape::OnPool(handler) => {
                 self.needs_pool = true;
