@@ -13,6 +13,7 @@ pub mod http1;
 mod inbox;
 mod limit;
 mod outbox;
+pub mod proxy;
 
 pub use inbox::Inbox;
 #[doc(hidden)]

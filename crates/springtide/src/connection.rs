@@ -514,6 +514,7 @@ impl Connection {
             room.requests.engine.borrow_mut().reset_on_close(self.socket);
         }
         self.session.abandon(room);
+        room.requests.take_source(self.socket);
         self.state = State::Closing;
         if let Some(traffic) = &mut self.traffic {
             **traffic = Traffic::default();

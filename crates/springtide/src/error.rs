@@ -17,6 +17,8 @@ pub enum Error {
     StateTwice(&'static str),
     /// A trusted proxy is neither a network nor an address.
     Network(String),
+    /// Headers of proxies are required, and no proxy is trusted.
+    NoProxy,
     /// An address names nothing that can be listened on.
     Address {
         /// As it was given.
@@ -67,6 +69,9 @@ impl std::fmt::Display for Error {
             }
             Self::Network(text) => {
                 write!(f, "{text:?} is no network: write ADDRESS, ADDRESS/BITS or unix")
+            }
+            Self::NoProxy => {
+                f.write_str("the PROXY protocol is required of nobody: name `trusted_proxies`")
             }
             Self::Address { address, reason } => {
                 write!(f, "cannot listen on {address:?}: {reason}")

@@ -37,6 +37,8 @@ pub(crate) struct Executor {
     /// Producers that may go on.
     pub(crate) granted: Vec<Waker>,
     spare: Vec<Arc<Alarm>>,
+    /// Futures that run on without their clients.
+    alone: usize,
     shared: Rc<Shared>,
 }
 
@@ -62,17 +64,26 @@ pub(crate) struct Waiting {
 /// Who makes the reply.
 pub(crate) enum Work {
     /// A future; none while it is polled.
-    Future { future: Option<Answering>, alarm: Arc<Alarm> },
+    Future { future: Option<Answering>, alarm: Arc<Alarm>, end: End },
     /// The pool, which rings when it is done.
     Away,
 }
 
-const _: () = assert!(size_of::<Waiting>() <= 56, "thousands may wait");
+/// What becomes of a future whose client has gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// It is dropped.
+    WithItsClient,
+    /// It runs on; whether it does so without its client.
+    ByItself { is_alone: bool },
+}
+
+const _: () = assert!(size_of::<Waiting>() <= 64, "thousands may wait");
 
 impl Executor {
     pub(crate) fn new(shared: Rc<Shared>) -> Self {
         let (gone, granted, spare) = Default::default();
-        Self { waiting: Table::new(), gone, granted, spare, shared }
+        Self { waiting: Table::new(), gone, granted, spare, alone: 0, shared }
     }
 
     /// Whether there is nothing to do, at once or later. What is told of futures that have ended is
@@ -106,10 +117,35 @@ impl Executor {
                 _ => Arc::new(Alarm::new(place, Arc::clone(bell))),
             };
             let future = Some(make(Arc::clone(&alarm)));
-            Waiting { origin, exchange, is_producer, work: Work::Future { future, alarm } }
+            let work = Work::Future { future, alarm, end: End::WithItsClient };
+            Waiting { origin, exchange, is_producer, work }
         });
         self.shared.wake(place);
         place
+    }
+
+    /// A future is not dropped when its client goes.
+    pub(crate) fn run_to_the_end(&mut self, place: Place) {
+        if let Some(Waiting { work: Work::Future { end, .. }, .. }) = self.get_mut(place) {
+            *end = End::ByItself { is_alone: false };
+        }
+    }
+
+    /// The client of a future has gone; true when that runs on.
+    pub(crate) fn runs_on(&mut self, place: Place) -> bool {
+        let Some(Waiting { work: Work::Future { end, .. }, .. }) = self.waiting.get_mut(place)
+        else {
+            return false;
+        };
+        let End::ByItself { is_alone } = end else { return false };
+        self.alone += usize::from(!std::mem::replace(is_alone, true));
+        true
+    }
+
+    /// Whether a future runs on without its client.
+    #[inline]
+    pub(crate) const fn has_alone(&self) -> bool {
+        self.alone > 0
     }
 
     /// An exchange begins to wait for the pool.
@@ -126,7 +162,11 @@ impl Executor {
 
     /// Takes an exchange out; dropping what comes is running code of the application.
     pub(crate) fn remove(&mut self, place: Place) -> Option<Waiting> {
-        self.waiting.remove(place)
+        let waiting = self.waiting.remove(place)?;
+        if let Work::Future { end: End::ByItself { is_alone: true }, .. } = waiting.work {
+            self.alone -= 1;
+        }
+        Some(waiting)
     }
 
     /// Keeps the alarm of a future that has ended, if nobody else holds it.

@@ -95,16 +95,57 @@ where
     }
 }
 
+/// An async handler whose future runs to its end also when its client has gone: its reply is then
+/// discarded. For what must not stop half-way, such as an order that was paid for.
+///
+/// [`Request::closed`] tells of the client's going all the same. A server that stops waits for such
+/// futures as long as it has patience. One that was refused io_uring in the middle goes on without
+/// them: what must survive that is written down before it begins.
+///
+/// ```
+/// use std::time::Duration;
+/// use springtide::{Request, Server, sleep, to_the_end};
+///
+/// let server = Server::new().post("/orders", to_the_end(async |request: Request| {
+///     sleep(Duration::from_secs(1)).await;
+///     format!("ordered {}", request.bytes().len())
+/// }));
+/// ```
+pub const fn to_the_end<F>(handler: F) -> ToTheEnd<F> {
+    ToTheEnd(handler)
+}
+
+/// A handler that runs to its end; see [`to_the_end`].
+#[derive(Debug)]
+pub struct ToTheEnd<F>(F);
+
+/// The shape of [`to_the_end`], around the shape of the handler.
+#[derive(Debug)]
+pub struct Ending<Kind>(std::marker::PhantomData<Kind>);
+
+#[diagnostic::do_not_recommend]
+impl<Kind, F: Handler<Kind>> Handler<Ending<Kind>> for ToTheEnd<F> {
+    fn into_any(self) -> AnyHandler {
+        let AnyHandler(shape) = self.0.into_any();
+        AnyHandler(match shape {
+            Shape::Awaited { make, .. } => Shape::Awaited { make, to_the_end: true },
+            // At once, or on the pool: both run to their end anyway.
+            shape => shape,
+        })
+    }
+}
+
 /// Every shard has its own, behind a count of its own: the other would bounce between cores.
 fn awaited<F: Send + Sync + 'static>(
     handler: F,
     call: fn(Rc<Arc<F>>, Request) -> Answering,
 ) -> AnyHandler {
     let handler = Arc::new(handler);
-    AnyHandler(Shape::Awaited(Box::new(move || {
+    let make: MakeAwaited = Box::new(move || {
         let own = Rc::new(Arc::clone(&handler));
         Box::new(move |request| call(Rc::clone(&own), request))
-    })))
+    });
+    AnyHandler(Shape::Awaited { make, to_the_end: false })
 }
 
 /// A handler of any shape, on its way into a route.
@@ -113,7 +154,11 @@ pub struct AnyHandler(pub(crate) Shape);
 
 pub(crate) enum Shape {
     Plain(PlainHandler),
-    Awaited(MakeAwaited),
+    /// Its future runs on without its client where it is to run to the end.
+    Awaited {
+        make: MakeAwaited,
+        to_the_end: bool,
+    },
     OnPool(PoolHandler),
 }
 

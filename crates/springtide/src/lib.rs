@@ -47,7 +47,9 @@ pub use bytes::Bytes;
 pub use error::Error;
 pub use executor::{Closed, Sleep, sleep};
 pub use files::Files;
-pub use handler::{Awaited, AwaitedNoArgument, Handler, NoArgument, Plain};
+pub use handler::{
+    Awaited, AwaitedNoArgument, Ending, Handler, NoArgument, Plain, ToTheEnd, to_the_end,
+};
 pub use http::{HeaderName, HeaderValue, Method, StatusCode};
 pub use limits::{Limit, LimitError, Limits};
 pub use metrics::{Counts, Metrics};
@@ -55,7 +57,7 @@ pub use middleware::{
     AsyncNext, BasicAuth, Cors, Early, Finish, Logged, Middleware, Next, Outcome, RateLimit,
     RequestIds, RequestLog, SecurityHeaders, Wrap,
 };
-pub use offload::{Offload, OnPool, offload};
+pub use offload::{Offload, OnPool, Priority, offload};
 pub use problem::ServerError;
 pub use proxies::ProxyFields;
 pub use request::Request;
@@ -65,6 +67,6 @@ pub use response::{
 pub use route::RouteError;
 pub use router::Router;
 pub use running::Running;
-pub use server::{Accepting, Engine, Server};
+pub use server::{Accepting, Engine, ProxyProtocol, Server};
 pub use springtide_engine::{Address, Error as EngineError};
 pub use springtide_proto::Unit;

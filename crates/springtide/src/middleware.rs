@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::executor::Answering;
-use crate::handler::{AnyHandler, Awaited, Plain, PlainHandler, Shape};
+use crate::handler::{AnyHandler, Awaited, MakeAwaited, Plain, PlainHandler, Shape};
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
 
@@ -178,25 +178,27 @@ impl Around {
                 }))
             }
             (Self::Plain(own), Shape::OnPool(inner)) => {
-                Shape::OnPool(Arc::new(move |request| own(request, Next::new(&*inner))))
+                Shape::OnPool(inner.surrounded(move |call, request| own(request, Next::new(call))))
             }
-            (Self::Awaited(make), Shape::Awaited(make_inner)) => {
-                Shape::Awaited(Box::new(move || {
+            (Self::Awaited(make), Shape::Awaited { make: make_inner, to_the_end }) => {
+                let make: MakeAwaited = Box::new(move || {
                     let (own, inner) = (make(), Rc::new(make_inner()));
                     Box::new(move |request| own(request, AsyncNext::new(Rc::clone(&inner))))
-                }))
+                });
+                Shape::Awaited { make, to_the_end }
             }
             (Self::Awaited(make), Shape::Plain(inner)) => {
                 let inner = Arc::new(inner);
-                Shape::Awaited(Box::new(move || {
+                let make: MakeAwaited = Box::new(move || {
                     let (own, inner) = (make(), Arc::clone(&inner));
                     let next = AsyncNext::new(Rc::new(Box::new(move |request| {
                         Box::pin(std::future::ready(answer_of(&inner, request)))
                     })));
                     Box::new(move |request| own(request, next.again()))
-                }))
+                });
+                Shape::Awaited { make, to_the_end: false }
             }
-            (Self::Plain(_), Shape::Awaited(_)) => {
+            (Self::Plain(_), Shape::Awaited { .. }) => {
                 return Err("a function that does not wait cannot stand around an async handler: \
                             write `async |request: Request, next: AsyncNext| …`");
             }

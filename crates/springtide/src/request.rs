@@ -73,6 +73,7 @@ enum Home {
     Pool {
         router: Arc<Routes>,
         peer: Option<Address>,
+        source: Option<Address>,
         name: String,
     },
 }
@@ -106,10 +107,10 @@ impl RequestData {
         frozen: FrozenRequest,
         body: Bytes,
         router: Arc<Routes>,
-        peer: Option<Address>,
+        [peer, source]: [Option<Address>; 2],
         name: String,
     ) -> Self {
-        let mut own = Self::new(Home::Pool { router, peer, name });
+        let mut own = Self::new(Home::Pool { router, peer, source, name });
         own.put_frozen(frozen);
         own.body = body;
         own

@@ -59,7 +59,7 @@ pub(crate) struct Room {
     /// Makes the stage of each connection's transport; none for plain ones.
     pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
     /// Makes the session of each connection; none for HTTP/1.1.
-    pub(crate) session: Option<fn() -> Session>,
+    pub(crate) session: Option<fn(&Room) -> Session>,
     #[expect(clippy::vec_box, reason = "boxes move between here and connections without a copy")]
     traffic: Vec<Box<Traffic>>,
     buffers: Vec<Vec<u8>>,
@@ -114,7 +114,7 @@ impl Room {
         met: Met,
         files: FileService,
         stage: Option<fn() -> Box<dyn Stage>>,
-        session: Option<fn() -> Session>,
+        session: Option<fn(&Room) -> Session>,
     ) -> Self {
         let (date, now_ms) = {
             let engine = requests.engine.borrow();

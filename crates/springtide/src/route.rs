@@ -27,18 +27,25 @@ use site::{Scope, Site};
 pub(crate) enum Endpoint {
     /// A function of the application.
     Handler(Answerer),
-    /// The same with middleware around it: that of a scope.
-    Around(Answerer, usize),
+    /// The same with middleware around it.
+    Around(Surrounded),
     /// A directory, by its number; the last parameter is the path within. Of a scope.
-    Files(usize, usize),
+    Files(u32, u32),
+}
+
+/// A function with middleware around it: that of a scope.
+pub(crate) struct Surrounded {
+    pub(crate) answerer: Answerer,
+    scope: u32,
 }
 
 /// A function of the application that answers requests.
 pub(crate) enum Answerer {
     /// At once.
     Plain(PlainHandler),
-    /// With a future; its number among those, as each shard has its own.
-    Awaited(usize),
+    /// With a future; its number among those, as each shard has its own. It may have to run to its
+    /// end without its client.
+    Awaited { number: usize, to_the_end: bool },
     /// On the pool.
     OnPool(PoolHandler),
 }
@@ -49,7 +56,7 @@ struct Route {
     /// Of which host.
     site: usize,
     /// That of the router which named it first.
-    scope: usize,
+    scope: u32,
     param_names: Vec<String>,
     /// Apart from the others: most requests are for it, and it is found without a search.
     get: Option<Endpoint>,
@@ -80,30 +87,44 @@ pub(crate) struct Routes {
 pub(crate) enum Found<'routes> {
     /// A handler and its route's number.
     Handler(&'routes Answerer, usize),
-    /// The same with middleware around it: that of a scope.
-    Around(&'routes Answerer, usize, usize),
+    /// The same with middleware around it.
+    Around(&'routes Surrounded, usize),
+    /// A fallback and its number, in a scope that has middleware.
+    Fallback(&'routes Answerer, u32, u32),
     /// A directory's number, and a scope; the path within is the last parameter.
-    Files(usize, usize),
+    Files(u32, u32),
     /// `OPTIONS` on a path that exists, or a method that the path does not have.
-    Allow { value: &'routes HeaderValue, is_options: bool, scope: usize },
+    Allow { value: &'routes HeaderValue, is_options: bool, scope: u32 },
     /// Nothing, in a scope.
-    Nothing(usize),
+    Nothing(u32),
     /// A host that is not served here (RFC 9110 §15.5.20).
     Misdirected,
 }
 
 impl Found<'_> {
     /// Whose middleware stands around it.
-    pub(crate) const fn scope(&self) -> usize {
+    pub(crate) const fn scope(&self) -> u32 {
         match self {
-            Self::Around(_, _, scope)
+            Self::Around(Surrounded { scope, .. }, _)
+            | Self::Fallback(_, _, scope)
             | Self::Files(_, scope)
             | Self::Allow { scope, .. }
             | Self::Nothing(scope) => *scope,
             Self::Handler(..) | Self::Misdirected => 0,
         }
     }
+
+    /// The handler with middleware around it, and its route's number, if it is one.
+    pub(crate) const fn surrounded(&self) -> Option<(&Answerer, usize)> {
+        match self {
+            Self::Around(Surrounded { answerer, .. }, route) => Some((answerer, *route)),
+            Self::Fallback(answerer, number, _) => Some((answerer, FALLBACK + *number as usize)),
+            _ => None,
+        }
+    }
 }
+
+const _: () = assert!(size_of::<Found<'_>>() <= 24, "every request makes one");
 
 /// A route that cannot be added, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,7 +194,7 @@ impl Routes {
         let route = &self.routes[number];
         match self.endpoint_of(route, method) {
             Some(Endpoint::Handler(handler)) => Found::Handler(handler, number),
-            Some(Endpoint::Around(handler, scope)) => Found::Around(handler, number, *scope),
+            Some(Endpoint::Around(handler)) => Found::Around(handler, number),
             Some(Endpoint::Files(directory, scope)) => Found::Files(*directory, *scope),
             None => {
                 let (is_options, scope) = (method == Method::OPTIONS, route.scope);
@@ -187,7 +208,8 @@ impl Routes {
     pub(crate) fn handler_of(&self, method: &Method, number: usize) -> Option<&Answerer> {
         let Some(route) = self.routes.get(number) else { return self.fallback_of(number) };
         match self.endpoint_of(route, method)? {
-            Endpoint::Handler(handler) | Endpoint::Around(handler, _) => Some(handler),
+            Endpoint::Handler(handler) => Some(handler),
+            Endpoint::Around(Surrounded { answerer, .. }) => Some(answerer),
             Endpoint::Files(..) => None,
         }
     }
@@ -213,10 +235,12 @@ impl Routes {
         let is_bare = self.middleware(innermost).is_empty();
         let mut scope = Some(innermost);
         while let Some(number) = scope {
-            let own = &self.scopes[number];
+            let own = &self.scopes[number as usize];
             match &own.fallback {
-                Some(fallback) if is_bare => return Found::Handler(fallback, FALLBACK + number),
-                Some(fallback) => return Found::Around(fallback, FALLBACK + number, innermost),
+                Some(fallback) if is_bare => {
+                    return Found::Handler(fallback, FALLBACK + number as usize);
+                }
+                Some(fallback) => return Found::Fallback(fallback, number, innermost),
                 None => scope = own.parent,
             }
         }
@@ -224,8 +248,8 @@ impl Routes {
     }
 
     /// What stands around everything of a scope, the outermost first.
-    pub(crate) fn middleware(&self, scope: usize) -> &[Arc<dyn Middleware>] {
-        &self.scopes[scope].middleware
+    pub(crate) fn middleware(&self, scope: u32) -> &[Arc<dyn Middleware>] {
+        &self.scopes[scope as usize].middleware
     }
 
     /// A route by its pattern, for reports.

@@ -12,10 +12,11 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::proxies::ProxyFields;
+use crate::room::Room;
 use crate::route::Routes;
 use crate::router::{Router, verbs};
 use crate::running::{self, Running};
-use crate::session::Session;
+use crate::session::{Proxied, Session};
 use crate::transport::Stage;
 
 /// A server, to be configured and then started.
@@ -40,6 +41,7 @@ pub struct Server {
     no_network: Option<String>,
     /// The first type of which two values were given.
     state_twice: Option<&'static str>,
+    requires_proxy: bool,
     /// What is mounted already.
     pub(crate) routes: Routes,
     pub(crate) addresses: Vec<Address>,
@@ -59,7 +61,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) compresses: bool,
     pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
-    pub(crate) session: Option<fn() -> Session>,
+    pub(crate) session: Option<fn(&Room) -> Session>,
 }
 
 /// How connections come to shards.
@@ -71,6 +73,16 @@ pub enum Accepting {
     EveryShard,
     /// One shard accepts and gives each connection to the least loaded one.
     OneShard,
+}
+
+/// Whether connections begin with the header of a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProxyProtocol {
+    /// They begin with a request.
+    #[default]
+    Off,
+    /// Each begins with a header, version 1 or 2.
+    Required,
 }
 
 /// Which mechanism of the system the engine uses.
@@ -239,6 +251,38 @@ impl Server {
         self
     }
 
+    /// Whether every connection begins with the header of a proxy, version 1 or 2 of the PROXY
+    /// protocol: it names the client whom [`Request::client_address`](crate::Request::client_address)
+    /// tells. Only [`trusted_proxies`](Self::trusted_proxies) are believed; a connection of anybody
+    /// else, or without a header, is closed without a word, and one whose header does not come within
+    /// the time of a head as well. It holds for all addresses of this server.
+    ///
+    /// ```
+    /// use springtide::{ProxyProtocol, Request, Server};
+    ///
+    /// let server = Server::new()
+    ///     .trusted_proxies(["127.0.0.1"])
+    ///     .proxy_protocol(ProxyProtocol::Required)
+    ///     .get("/", |request: Request| format!("{:?}", request.client_address()));
+    /// # let mut world = springtide::test::World::new(1);
+    /// # world.serve(server);
+    /// # let mut peer = world.connect();
+    /// # let _ = peer.write(b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// # world.settle();
+    /// # assert_eq!(peer.reply().unwrap().body(), b"Some(192.0.2.7)");
+    /// ```
+    #[must_use]
+    pub fn proxy_protocol(mut self, protocol: ProxyProtocol) -> Self {
+        self.requires_proxy = protocol == ProxyProtocol::Required;
+        self.settings.session = match protocol {
+            ProxyProtocol::Off => None,
+            ProxyProtocol::Required => {
+                Some(|room| Session::Proxied(Box::new(Proxied::new(room.now_ms))))
+            }
+        };
+        self
+    }
+
     /// Replaces the limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -371,12 +415,15 @@ impl Server {
     /// Sends back what it receives, instead of HTTP.
     #[cfg(test)]
     pub(crate) fn raw_echo(mut self) -> Self {
-        self.settings.session = Some(|| Session::Raw(crate::session::raw::Raw::default()));
+        self.settings.session = Some(|_| Session::Raw(crate::session::raw::Raw::default()));
         self
     }
 
     /// Mounts what was added; whether everything fits.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
+        if self.requires_proxy && !self.routes.proxies.is_any() {
+            return Err(Error::NoProxy);
+        }
         if let Some(network) = self.no_network.take() {
             return Err(Error::Network(network));
         }

@@ -332,7 +332,7 @@ impl Shard {
         let room = &mut self.room;
         let place = self.connections.insert_with(|place| {
             let session =
-                room.session.map_or_else(|| Session::Http1(Http1::new(room)), |make| make());
+                room.session.map_or_else(|| Session::Http1(Http1::new(room)), |make| make(room));
             Connection::open(place, id, socket, session, room)
         });
         self.file(place);
@@ -559,7 +559,9 @@ impl Shard {
     }
 
     fn is_over(&self) -> bool {
-        self.standing.stopping.is_some()
+        let Some(stopping) = &self.standing.stopping else { return false };
+        let is_waited_for = self.room.executor.has_alone() && self.room.now_ms < stopping.until_ms;
+        !is_waited_for
             && self.connections.len() == 0
             && !self.listeners.is_accepting()
             && self.room.requests.engine.borrow().in_flight() == 0

@@ -2,6 +2,8 @@
 //! and what still came is kept. No byte is lost or doubled on the way, and no code of the
 //! application runs.
 
+use std::net::SocketAddr;
+
 use springtide_engine::{Completion, Descriptor, Key, Memory, Op, Outcome, Piece};
 
 use super::{Connection, NEVER, Patience, State};
@@ -34,6 +36,8 @@ pub(crate) struct FrozenConnection {
     born_ms: u64,
     patience: Patience,
     session: FrozenSession,
+    /// The client, where a proxy has named it.
+    source: Option<SocketAddr>,
 }
 
 impl FrozenConnection {
@@ -222,6 +226,7 @@ impl Connection {
             born_ms,
             patience,
             session: session.freeze(asks, room),
+            source: room.requests.take_source(socket),
         }
     }
 
@@ -248,7 +253,11 @@ impl Connection {
             born_ms,
             patience,
             session,
+            source,
         } = frozen;
+        if let Some(source) = source {
+            room.requests.set_source(socket, source);
+        }
         let mut traffic = room.take_traffic();
         traffic.patience = patience;
         traffic.inbox.append(&unread);

@@ -14,7 +14,8 @@ pub(crate) struct Detached {
     request: FrozenRequest,
     body: Bytes,
     router: Arc<Routes>,
-    peer: Option<Address>,
+    /// The other end, and whom a proxy there has named.
+    ends: [Option<Address>; 2],
     name: String,
 }
 
@@ -22,14 +23,14 @@ impl Detached {
     /// A copy of the head, and the body itself; the parts can be put back.
     pub(crate) fn of(data: &mut RequestData, router: &Arc<Routes>) -> Self {
         // Later its descriptor may be another connection's.
-        let (peer, name) = (data.peer_address(), data.name().into_owned());
+        let (ends, name) = ([data.peer_address(), data.peer()], data.name().into_owned());
         let (request, body) = (data.freeze(), std::mem::take(&mut data.body));
-        Self { request, body, router: Arc::clone(router), peer, name }
+        Self { request, body, router: Arc::clone(router), ends, name }
     }
 
     /// The request on the thread that handles it.
     pub(crate) fn attach(self) -> Request {
-        let Self { request, body, router, peer, name } = self;
-        Request::new(Box::new(RequestData::on_pool(request, body, router, peer, name)))
+        let Self { request, body, router, ends, name } = self;
+        Request::new(Box::new(RequestData::on_pool(request, body, router, ends, name)))
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use springtide_engine::spawn_thread;
 
+use super::Priority;
 use crate::limits::Limits;
 
 /// A piece of work; it catches its own panics.
@@ -26,8 +27,20 @@ struct Desk {
 
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Job>,
+    /// By priority, the highest first.
+    jobs: [VecDeque<Job>; 3],
     is_closed: bool,
+}
+
+impl Queue {
+    fn len(&self) -> usize {
+        self.jobs.iter().map(VecDeque::len).sum()
+    }
+
+    /// Those that are next: of the highest priority of which there is any.
+    fn first(&mut self) -> Option<&mut VecDeque<Job>> {
+        self.jobs.iter_mut().find(|jobs| !jobs.is_empty())
+    }
 }
 
 impl Pool {
@@ -51,25 +64,25 @@ impl Pool {
     }
 
     /// Takes a piece of work; false when as much waits as may.
-    pub(crate) fn take(&self, job: Job) -> bool {
+    pub(crate) fn take(&self, job: Job, priority: Priority) -> bool {
         let mut queue = self.desk.queue();
-        if queue.jobs.len() >= self.waiting_max {
+        if queue.len() >= self.waiting_max {
             return false;
         }
-        queue.jobs.push_back(job);
+        queue.jobs[priority as usize].push_back(job);
         drop(queue);
         self.desk.arrived.notify_one();
         true
     }
 
-    /// How much waits.
+    /// How much waits of the highest priority of which anything does.
     pub(crate) fn waiting(&self) -> usize {
-        self.desk.queue().jobs.len()
+        self.desk.queue().first().map_or(0, |jobs| jobs.len())
     }
 
-    /// Does one piece of what waits, here and now.
+    /// Does one piece of that, here and now.
     pub(crate) fn run(&self, number: usize) {
-        let job = self.desk.queue().jobs.remove(number);
+        let job = self.desk.queue().first().and_then(|jobs| jobs.remove(number));
         if let Some(job) = job {
             job();
         }
@@ -90,7 +103,7 @@ impl Desk {
     fn next(&self) -> Option<Job> {
         let mut queue = self.queue();
         loop {
-            if let Some(job) = queue.jobs.pop_front() {
+            if let Some(job) = queue.first().and_then(VecDeque::pop_front) {
                 return Some(job);
             }
             if queue.is_closed {

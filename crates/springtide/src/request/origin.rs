@@ -75,9 +75,15 @@ impl RequestData {
         std::str::from_utf8(name).ok().filter(|name| is_valid && !name.is_empty())
     }
 
-    /// Who is at the other end: a proxy, or who that says by the PROXY protocol.
-    fn peer(&self) -> Option<Address> {
-        self.peer_address()
+    /// Who is at the other end, or whom a proxy there has named before the first request.
+    pub(crate) fn peer(&self) -> Option<Address> {
+        match &self.home {
+            Home::Shard(shared) | Home::Awaited(shared, _) => {
+                let source = self.socket.and_then(|socket| shared.source(socket));
+                source.map(Address::Internet).or_else(|| self.peer_address())
+            }
+            Home::Pool { source, .. } => source.clone(),
+        }
     }
 
     fn joined(&self, name: &str) -> String {

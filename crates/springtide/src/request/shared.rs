@@ -2,11 +2,13 @@
 //! It holds no connection and no future.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use springtide_engine::Handle;
+use springtide_engine::{Descriptor, Handle};
 
 use super::{HeadBytes, Home, Names, RequestData};
 use crate::executor::{Bell, Timers};
@@ -30,6 +32,8 @@ pub(crate) struct Shared {
     pub(super) states: ShardStates,
     /// How the request whose handler has just panicked wants to be told.
     pub(crate) form_of_panic: Cell<Form>,
+    /// Whom proxies have named as the clients of connections that are open.
+    sources: RefCell<HashMap<Descriptor, SocketAddr>>,
     /// Futures to be polled.
     woken: RefCell<Vec<Place>>,
     pub(crate) timers: RefCell<Timers>,
@@ -62,7 +66,7 @@ impl Shared {
         let timers = Timers::new(engine.borrow().now().milliseconds());
         let (timers, pooled_max) = (RefCell::new(timers), Cell::new(POOLED_MAX));
         let awaited = router.awaited().iter().map(|make| make()).collect();
-        let (form_of_panic, woken, spare, pool) = Default::default();
+        let (form_of_panic, sources, woken, spare, pool) = Default::default();
         Rc::new(Self {
             engine,
             router,
@@ -71,12 +75,29 @@ impl Shared {
             names,
             states,
             form_of_panic,
+            sources,
             woken,
             timers,
             spare,
             pool,
             pooled_max,
         })
+    }
+
+    /// The client of a connection, as its proxy names it.
+    pub(crate) fn set_source(&self, socket: Descriptor, source: SocketAddr) {
+        self.sources.borrow_mut().insert(socket, source);
+    }
+
+    pub(super) fn source(&self, socket: Descriptor) -> Option<SocketAddr> {
+        self.sources.borrow().get(&socket).copied()
+    }
+
+    /// The same for the last time: the connection is about to be closed, or to go elsewhere.
+    #[inline]
+    pub(crate) fn take_source(&self, socket: Descriptor) -> Option<SocketAddr> {
+        let mut sources = self.sources.borrow_mut();
+        if sources.is_empty() { None } else { sources.remove(&socket) }
     }
 
     /// A future is to be polled.

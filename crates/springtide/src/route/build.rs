@@ -5,7 +5,7 @@ use http::{HeaderValue, Method};
 
 use super::host::HostPattern;
 use super::site::{Scope, Site};
-use super::{Answerer, Endpoint, PlainPaths, Route, RouteError, Routes};
+use super::{Answerer, Endpoint, PlainPaths, Route, RouteError, Routes, Surrounded};
 use crate::files::Files;
 use crate::handler::{AnyHandler, Shape};
 use crate::middleware::{AnyShape, AnyWrap};
@@ -16,7 +16,7 @@ use crate::router::{Entry, Router};
 struct Mount<'a> {
     prefix: &'a str,
     site: usize,
-    scope: usize,
+    scope: u32,
 }
 
 impl Default for Routes {
@@ -57,7 +57,7 @@ impl Routes {
         if self.sites.iter().any(|site| site.host.as_ref() == Some(&pattern)) {
             return Err(error("this host has a router already"));
         }
-        let (site, scope) = (self.sites.len(), self.scopes.len());
+        let (site, scope) = (self.sites.len(), number_of(self.scopes.len()));
         self.sites.push(Site::of(Some(pattern), scope));
         self.scopes.push(self.scopes[0].within(site));
         Ok(Mount { prefix: "", site, scope })
@@ -65,7 +65,7 @@ impl Routes {
 
     fn mount(&mut self, router: &mut Router, mount: Mount<'_>) -> Result<(), RouteError> {
         let Router { entries, fallback, wraps } = router;
-        let scope = &mut self.scopes[mount.scope];
+        let scope = &mut self.scopes[mount.scope as usize];
         for AnyWrap(shape) in std::mem::take(wraps) {
             match shape {
                 AnyShape::Early(middleware) => scope.middleware.push(middleware),
@@ -74,7 +74,8 @@ impl Routes {
         }
         if let Some(handler) = fallback.take() {
             let pattern = format!("{}/…", mount.prefix);
-            self.scopes[mount.scope].fallback = Some(self.answerer(mount, &pattern, handler)?);
+            let answerer = self.answerer(mount, &pattern, handler)?;
+            self.scopes[mount.scope as usize].fallback = Some(answerer);
         }
         for entry in std::mem::take(entries) {
             match entry {
@@ -84,8 +85,8 @@ impl Routes {
                 Entry::Files { prefix, files } => self.add_files(mount, &prefix, files)?,
                 Entry::Nest { prefix, mut router } => {
                     let prefix = nested_prefix(mount.prefix, &prefix)?;
-                    let scope = self.scopes.len();
-                    self.scopes.push(self.scopes[mount.scope].nested(mount.scope, &prefix));
+                    let scope = number_of(self.scopes.len());
+                    self.scopes.push(self.scope(mount).nested(mount.scope, &prefix));
                     self.mount(&mut router, Mount { prefix: &prefix, scope, ..mount })?;
                 }
             }
@@ -105,7 +106,7 @@ impl Routes {
         let answerer = self.answerer(mount, &pattern, handler)?;
         let endpoint = match self.middleware(mount.scope).is_empty() {
             true => Endpoint::Handler(answerer),
-            false => Endpoint::Around(answerer, mount.scope),
+            false => Endpoint::Around(Surrounded { answerer, scope: mount.scope }),
         };
         let error = |reason: String| RouteError { pattern: pattern.clone(), reason };
         let number = self.route(mount, &pattern).map_err(error)?;
@@ -141,7 +142,7 @@ impl Routes {
             return Err(RouteError { pattern: prefix, reason });
         }
         let trimmed = prefix.trim_end_matches('/');
-        let directory = self.directories.len();
+        let directory = number_of(self.directories.len());
         self.directories.push(files);
         for pattern in [format!("{trimmed}/"), format!("{trimmed}/{{*path}}")] {
             let error = |reason: String| RouteError { pattern: pattern.clone(), reason };
@@ -153,22 +154,26 @@ impl Routes {
         Ok(())
     }
 
+    fn scope(&self, mount: Mount<'_>) -> &Scope {
+        &self.scopes[mount.scope as usize]
+    }
+
     fn answerer(
         &mut self,
         mount: Mount<'_>,
         pattern: &str,
         handler: AnyHandler,
     ) -> Result<Answerer, RouteError> {
-        let mut around = self.scopes[mount.scope].around.iter().rev();
+        let mut around = self.scope(mount).around.iter().rev();
         let wrapped = around.try_fold(handler, |inner, own| own.put_around(inner));
         let error =
             |reason: &str| RouteError { pattern: pattern.to_owned(), reason: reason.to_owned() };
         let AnyHandler(shape) = wrapped.map_err(error)?;
         Ok(match shape {
             Shape::Plain(handler) => Answerer::Plain(handler),
-            Shape::Awaited(make) => {
+            Shape::Awaited { make, to_the_end } => {
                 self.awaited.push(make);
-                Answerer::Awaited(self.awaited.len() - 1)
+                Answerer::Awaited { number: self.awaited.len() - 1, to_the_end }
             }
             Shape::OnPool(handler) => {
                 self.needs_pool = true;
@@ -197,6 +202,10 @@ impl Routes {
         });
         Ok(number)
     }
+}
+
+fn number_of(index: usize) -> u32 {
+    u32::try_from(index).expect("a program has fewer routers and directories")
 }
 
 /// A pattern beneath a prefix that ends in no slash.

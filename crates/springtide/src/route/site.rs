@@ -18,7 +18,7 @@ pub(super) struct Site {
     /// The routes without parameters once more.
     pub(super) plain: PlainPaths,
     /// That of its outermost router.
-    scope: usize,
+    scope: u32,
 }
 
 /// One router where it is mounted.
@@ -27,7 +27,7 @@ pub(super) struct Scope {
     /// Without a slash at its end.
     prefix: String,
     /// The router around it.
-    pub(super) parent: Option<usize>,
+    pub(super) parent: Option<u32>,
     pub(super) fallback: Option<Answerer>,
     /// What stands around everything of it, that of the routers around it first.
     pub(super) middleware: Vec<Arc<dyn Middleware>>,
@@ -36,7 +36,7 @@ pub(super) struct Scope {
 }
 
 impl Site {
-    pub(super) fn of(host: Option<HostPattern>, scope: usize) -> Self {
+    pub(super) fn of(host: Option<HostPattern>, scope: u32) -> Self {
         Self { host, tree: matchit::Router::new(), plain: PlainPaths::default(), scope }
     }
 
@@ -69,7 +69,7 @@ impl Scope {
     }
 
     /// That of a router which is mounted in this one.
-    pub(super) fn nested(&self, number: usize, prefix: &str) -> Self {
+    pub(super) fn nested(&self, number: u32, prefix: &str) -> Self {
         let (prefix, parent) = (prefix.to_owned(), Some(number));
         Self { prefix, parent, ..self.within(self.site) }
     }
@@ -118,8 +118,8 @@ impl Routes {
     }
 
     /// The innermost router that a path lies beneath.
-    pub(super) fn scope_of_path(&self, site: usize, path: &[u8]) -> usize {
-        let scopes = self.scopes.iter().enumerate();
+    pub(super) fn scope_of_path(&self, site: usize, path: &[u8]) -> u32 {
+        let scopes = (0..).zip(&self.scopes);
         let beneath = scopes.filter(|(_, scope)| scope.site == site && scope.contains(path));
         let innermost = beneath.max_by_key(|(_, scope)| scope.prefix.split('/').count());
         innermost.map_or(self.sites[site].scope, |(number, _)| number)

@@ -35,7 +35,8 @@ fn describe_at(routes: &Routes, host: Option<&str>, method: &Method, path: &str)
     let values: Vec<&str> =
         params.iter().map(|range| &path[range.start as usize..range.end as usize]).collect();
     match found {
-        Found::Around(_, number, scope) => format!("around {number} of {scope}"),
+        Found::Around(_, number) => format!("around {number}"),
+        Found::Fallback(_, number, scope) => format!("around {number} of {scope}"),
         Found::Handler(_, number) if number >= FALLBACK => {
             format!("fallback {}", number - FALLBACK)
         }

@@ -5,7 +5,7 @@ use springtide_proto::Outbox;
 
 use super::http1::{FrozenHttp1, Http1};
 use super::raw::{FrozenRaw, Raw};
-use super::{Session, Who};
+use super::{Proxied, Session, Who};
 use crate::files::{FrozenAsk, FrozenStream};
 use crate::room::Room;
 use crate::table::Place;
@@ -15,6 +15,7 @@ use crate::table::Place;
 pub(crate) enum FrozenSession {
     Http1(Box<FrozenHttp1>),
     Raw(FrozenRaw),
+    Proxied(Box<Proxied>),
 }
 
 impl FrozenSession {
@@ -22,7 +23,7 @@ impl FrozenSession {
     pub(crate) fn streams(&self) -> impl Iterator<Item = &FrozenStream> {
         let http1 = match self {
             Self::Http1(session) => Some(session.streams()),
-            Self::Raw(_) => None,
+            Self::Raw(_) | Self::Proxied(_) => None,
         };
         http1.into_iter().flatten()
     }
@@ -33,7 +34,7 @@ impl Session {
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
         match self {
             Self::Http1(session) => session.is_movable(room),
-            Self::Raw(_) => true,
+            Self::Raw(_) | Self::Proxied(_) => true,
         }
     }
 
@@ -41,7 +42,7 @@ impl Session {
     pub(crate) fn hold(&mut self, place: Place, room: &mut Room) {
         match self {
             Self::Http1(session) => session.hold(place, room),
-            Self::Raw(_) => {}
+            Self::Raw(_) | Self::Proxied(_) => {}
         }
     }
 
@@ -49,7 +50,7 @@ impl Session {
     pub(crate) fn is_at_rest(&self) -> bool {
         match self {
             Self::Http1(session) => session.is_at_rest(),
-            Self::Raw(_) => true,
+            Self::Raw(_) | Self::Proxied(_) => true,
         }
     }
 
@@ -58,6 +59,7 @@ impl Session {
         match self {
             Self::Http1(session) => FrozenSession::Http1(Box::new(session.freeze(asks, room))),
             Self::Raw(session) => FrozenSession::Raw(session.freeze()),
+            Self::Proxied(session) => FrozenSession::Proxied(session),
         }
     }
 
@@ -71,6 +73,7 @@ impl Session {
         match frozen {
             FrozenSession::Http1(frozen) => Self::Http1(Http1::thaw(*frozen, who, outbox, room)),
             FrozenSession::Raw(frozen) => Self::Raw(Raw::thaw(frozen)),
+            FrozenSession::Proxied(session) => Self::Proxied(session),
         }
     }
 }

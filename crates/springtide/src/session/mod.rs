@@ -3,6 +3,7 @@
 
 mod freeze;
 pub(crate) mod http1;
+mod proxied;
 pub(crate) mod raw;
 
 use springtide_engine::{Chunk, Descriptor};
@@ -14,6 +15,7 @@ use crate::room::Room;
 use crate::table::Place;
 pub(crate) use freeze::FrozenSession;
 use http1::Http1;
+pub(crate) use proxied::Proxied;
 use raw::Raw;
 
 /// Which connection a session works for.
@@ -98,6 +100,8 @@ pub(crate) enum Step {
 pub(crate) enum Session {
     Http1(Http1),
     Raw(Raw),
+    /// HTTP/1.1 as soon as the header of a proxy has come.
+    Proxied(Box<Proxied>),
 }
 
 impl Session {
@@ -113,6 +117,15 @@ impl Session {
         match self {
             Self::Http1(session) => session.receive(source, who, outbox, room),
             Self::Raw(session) => session.receive(source, outbox, room),
+            Self::Proxied(session) => match session.receive(source.bytes(), who, room) {
+                Ok(consumed) => {
+                    *self = Self::Http1(Http1::new(room));
+                    let rest = Source::Joined(&source.bytes()[consumed..]);
+                    let (more, step) = self.receive(&rest, who, outbox, room);
+                    (consumed + more, step)
+                }
+                Err(step) => (0, step),
+            },
         }
     }
 
@@ -121,6 +134,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.end_of_stream(),
             Self::Raw(session) => session.end_of_stream(),
+            Self::Proxied(session) => session.end(),
         }
     }
 
@@ -129,7 +143,7 @@ impl Session {
     pub(crate) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
         match self {
             Self::Http1(session) => session.pump(waiting_bytes, room),
-            Self::Raw(_) => {}
+            Self::Raw(_) | Self::Proxied(_) => {}
         }
     }
 
@@ -139,6 +153,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.awaits_sent(room),
             Self::Raw(session) => session.wants_close(),
+            Self::Proxied(session) => session.wants_close(),
         }
     }
 
@@ -148,6 +163,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.next_deadline_ms(room),
             Self::Raw(_) => None,
+            Self::Proxied(session) => session.next_deadline_ms(room),
         }
     }
 
@@ -155,6 +171,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.on_deadline(who, outbox, room),
             Self::Raw(_) => {}
+            Self::Proxied(session) => session.on_deadline(room),
         }
     }
 
@@ -163,7 +180,7 @@ impl Session {
     pub(crate) fn resume(&mut self, room: &Room) {
         match self {
             Self::Http1(session) => session.resume(room.now_ms),
-            Self::Raw(_) => {}
+            Self::Raw(_) | Self::Proxied(_) => {}
         }
     }
 
@@ -171,7 +188,7 @@ impl Session {
     pub(crate) const fn end_with_next(&mut self) {
         match self {
             Self::Http1(session) => session.end_with_next(),
-            Self::Raw(_) => {}
+            Self::Raw(_) | Self::Proxied(_) => {}
         }
     }
 
@@ -179,7 +196,7 @@ impl Session {
     pub(crate) const fn ends_with_next(&self) -> bool {
         match self {
             Self::Http1(session) => session.ends_with_next(),
-            Self::Raw(_) => true,
+            Self::Raw(_) | Self::Proxied(_) => true,
         }
     }
 
@@ -187,7 +204,7 @@ impl Session {
     pub(crate) fn ends(&self, room: &Room) {
         match self {
             Self::Http1(session) => session.ends(room),
-            Self::Raw(_) => {}
+            Self::Raw(_) | Self::Proxied(_) => {}
         }
     }
 
@@ -196,6 +213,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.drain(),
             Self::Raw(session) => session.drain(),
+            Self::Proxied(session) => session.end(),
         }
     }
 
@@ -205,6 +223,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.wants_close(),
             Self::Raw(session) => session.wants_close(),
+            Self::Proxied(session) => session.wants_close(),
         }
     }
 
@@ -212,7 +231,7 @@ impl Session {
     pub(crate) fn wants_reset(&self) -> bool {
         match self {
             Self::Http1(session) => session.wants_reset(),
-            Self::Raw(_) => false,
+            Self::Raw(_) | Self::Proxied(_) => false,
         }
     }
 
@@ -221,7 +240,7 @@ impl Session {
     pub(crate) fn is_peer_done(&self) -> bool {
         match self {
             Self::Http1(session) => session.is_peer_done(),
-            Self::Raw(_) => false,
+            Self::Raw(_) | Self::Proxied(_) => false,
         }
     }
 
@@ -230,6 +249,7 @@ impl Session {
         match self {
             Self::Http1(_) => "http/1.1",
             Self::Raw(_) => "raw",
+            Self::Proxied(_) => "proxy",
         }
     }
 
@@ -237,7 +257,7 @@ impl Session {
     pub(crate) fn bytes_held(&self) -> usize {
         match self {
             Self::Http1(session) => session.bytes_held(),
-            Self::Raw(_) => 0,
+            Self::Raw(_) | Self::Proxied(_) => 0,
         }
     }
 
@@ -245,7 +265,7 @@ impl Session {
     pub(crate) const fn states(&self) -> (Reading, Writing, u32) {
         match self {
             Self::Http1(session) => session.states(),
-            Self::Raw(_) => (Reading::Idle, Writing::Ready, 0),
+            Self::Raw(_) | Self::Proxied(_) => (Reading::Idle, Writing::Ready, 0),
         }
     }
 
@@ -253,7 +273,7 @@ impl Session {
     pub(crate) fn abandon(&mut self, room: &mut Room) {
         match self {
             Self::Http1(session) => session.abandon(room),
-            Self::Raw(_) => {}
+            Self::Raw(_) | Self::Proxied(_) => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use springtide_proto::http1::Exchange;
 
 use super::Shard;
 use crate::current;
-use crate::executor::{Answering, Origin, Ring, Waiting, Work, apart};
+use crate::executor::{Answering, End, Origin, Ring, Waiting, Work, apart};
 use crate::response::Response;
 use crate::room::Room;
 use crate::session::Session;
@@ -59,7 +59,7 @@ impl Shard {
 
     fn poll(&mut self, place: Place) {
         let Some(waiting) = self.room.executor.get_mut(place) else { return };
-        let Work::Future { future, alarm } = &mut waiting.work else { return };
+        let Work::Future { future, alarm, .. } = &mut waiting.work else { return };
         let Some(mut own) = future.take() else { return };
         alarm.silence();
         let waker = Waker::from(Arc::clone(alarm));
@@ -80,12 +80,12 @@ impl Shard {
         }
     }
 
-    /// A future waits again, unless its client has gone.
+    /// A future waits again, unless its client has gone and it goes with it.
     fn suspend(&mut self, place: Place, own: Answering) {
         let waiting = self.room.executor.get_mut(place);
         if let Some(waiting) = waiting
-            && let Work::Future { future, alarm } = &mut waiting.work
-            && !alarm.is_gone()
+            && let Work::Future { future, alarm, end } = &mut waiting.work
+            && (!alarm.is_gone() || *end != End::WithItsClient)
         {
             *future = Some(own);
             if waiting.is_producer {
@@ -101,8 +101,13 @@ impl Shard {
     /// The client of a future is gone. One that is to be polled has that poll still.
     fn client_gone(&mut self, place: Place) {
         let Some(waiting) = self.room.executor.get_mut(place) else { return };
-        let Work::Future { future, alarm } = &mut waiting.work else { return };
+        let Work::Future { alarm, .. } = &mut waiting.work else { return };
         let is_new = apart(|| alarm.go()).unwrap_or(true);
+        if self.room.executor.runs_on(place) {
+            return;
+        }
+        let Some(waiting) = self.room.executor.get_mut(place) else { return };
+        let Work::Future { future, alarm, .. } = &mut waiting.work else { return };
         if is_new && !alarm.is_woken() {
             let future = future.take();
             self.drop_future(future);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::{Backend, Peer, Stage, over_all_backends, over_still_backends};
 use crate::mailbox::Message;
-use crate::{Request, Response, Server, StatusCode, sleep};
+use crate::{Request, Response, Server, StatusCode, sleep, to_the_end};
 
 /// Where futures wait until a test lets them go on, by a number.
 #[derive(Default)]
@@ -333,6 +333,39 @@ fn who_ends_its_side_is_answered(backend: Backend) {
     assert_eq!((desk.drops(), stage.counts().futures_dropped), (2, 0));
 }
 
+/// What is to run to its end does so without its client, and its reply is nobody's.
+fn what_runs_to_its_end_needs_no_client(backend: Backend) {
+    let desk = Arc::<Desk>::default();
+    let (first, second) = (desk.clone(), desk.clone());
+    let server = server(&desk).get(
+        "/order",
+        to_the_end(async move |request: Request| {
+            first.wait(1).await;
+            request.closed().await;
+            second.wait(2).await;
+        }),
+    );
+    let mut stage = Stage::new(backend, server);
+    let peer = ask(&stage, "/order");
+    until_waiting(&mut stage, &desk, 1);
+    peer.reset();
+    stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
+    assert_eq!(desk.drops(), 0, "it goes on");
+    desk.let_go(1).wake();
+    until_waiting(&mut stage, &desk, 1);
+    // A server that stops waits for it.
+    stage.send(Message::Drain { within_ms: 60_000 });
+    for _ in 0..5 {
+        stage.turn();
+    }
+    assert_eq!((desk.drops(), stage.held().futures), (1, 1), "the first wait has ended");
+    assert!(!stage.is_over());
+    desk.let_go(2).wake();
+    stage.until(|stage| stage.is_over().then_some(()));
+    assert_eq!((desk.drops(), stage.counts().futures_dropped), (2, 0));
+    assert_eq!((stage.counts().requests_total, stage.counts().panics_total), (0, 0));
+}
+
 /// Who has gone is told to a future that listens, which has one more poll.
 fn a_future_can_listen_for_the_end(backend: Backend) {
     let desk = Arc::<Desk>::default();
@@ -534,6 +567,7 @@ over_still_backends!(
     who_ends_its_side_is_answered,
     who_ends_its_side_may_have_asked_for_more,
     captures_may_do_anything_when_dropped,
+    what_runs_to_its_end_needs_no_client,
     a_frozen_shard_answers_what_waits,
 );
 mod virtual_time {

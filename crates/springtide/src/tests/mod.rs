@@ -15,6 +15,7 @@ mod limits;
 mod memory;
 mod middleware;
 mod offload;
+mod proxied;
 mod stage;
 mod state;
 mod streams;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use super::{Backend, Stage, over_still_backends};
 use crate::test::{World, for_each_seed};
-use crate::{Limits, Request, Server, offload};
+use crate::{Limits, Priority, Request, Server, offload};
 
 /// Where handlers on real threads wait until the test opens it.
 #[derive(Default)]
@@ -92,6 +92,48 @@ fn the_queue_holds_what_it_may() {
     let requests: String = (0..4).map(|number| get(&format!("/{number}"))).collect();
     let replies = stage.talk_to_end(&mut peer, (requests + LAST).as_bytes());
     assert_eq!(statuses(&replies), ["200", "200", "200", "503", "200"], "{replies}");
+}
+
+/// A handler may have fewer places than all together.
+#[test]
+fn handlers_have_their_own_bound() {
+    let slow = offload(|_| "slow~").waiting_max(2);
+    let mut stage = Stage::new(Backend::Simulated, server().get("/slow", slow));
+    for _ in 0..2 {
+        let mut peer = stage.connect();
+        let requests = get("/slow").repeat(4) + &get("/1") + LAST;
+        let replies = stage.talk_to_end(&mut peer, requests.as_bytes());
+        let expected = ["200", "200", "503", "503", "200", "200"];
+        assert_eq!(statuses(&replies), expected, "{replies}");
+    }
+    // What the pool itself refuses takes no place.
+    let limits = Limits { offload_waiting_max: 0, ..Limits::default() };
+    let slow = offload(|_| "slow~").waiting_max(1);
+    let mut stage = Stage::new(Backend::Simulated, server().get("/slow", slow).limits(limits));
+    let mut peer = stage.connect();
+    let replies = stage.talk_to_end(&mut peer, (get("/slow").repeat(3) + LAST).as_bytes());
+    assert_eq!(statuses(&replies), ["503", "503", "503", "200"]);
+    assert_eq!(stage.counts().offloads_refused, 3);
+}
+
+#[test]
+fn higher_work_comes_first() {
+    let order = Arc::<Mutex<Vec<Priority>>>::default();
+    let work = |priority| {
+        let done = order.clone();
+        offload(move |_| done.lock().unwrap().push(priority)).priority(priority)
+    };
+    let server = server()
+        .get("/low", work(Priority::Low))
+        .get("/normal", work(Priority::Normal))
+        .get("/high", work(Priority::High));
+    let mut stage = Stage::new(Backend::Simulated, server);
+    let mut peer = stage.connect();
+    let paths = ["/low", "/normal", "/high", "/low", "/high"].map(get);
+    let replies = stage.talk_to_end(&mut peer, (paths.concat() + LAST).as_bytes());
+    assert_eq!(statuses(&replies).len(), 6, "{replies}");
+    use Priority::{High, Low, Normal};
+    assert_eq!(*order.lock().unwrap(), [High, High, Normal, Low, Low]);
 }
 
 fn work_runs_on_without_its_client(backend: Backend) {

@@ -218,6 +218,13 @@ impl Stage {
         assert!(matches!(self.shard().run(), Ok(Ran::ToItsEnd)));
     }
 
+    /// One turn more; whether it was the last one of a shard that was told to stop.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.turns += 1;
+        self.waker.wake();
+        !self.shard().turn().unwrap()
+    }
+
     /// Tells the shard to stop at once, and how many turns it takes to its end.
     pub(crate) fn turns_to_end(&mut self) -> u64 {
         self.mailbox.send(Message::Drain { within_ms: 0 });

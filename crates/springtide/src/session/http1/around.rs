@@ -35,8 +35,9 @@ impl Http1 {
     ) {
         let shared = Rc::clone(&room.requests);
         let has_body = data.head.body != BodyLength::None;
-        if let Found::Around(_, route, _) = found {
-            data.route = *route;
+        let surrounded = found.surrounded();
+        if let Some((_, route)) = surrounded {
+            data.route = route;
         }
         data = match self.see(found.scope(), exchange, data, &shared, room) {
             Ok(data) => data,
@@ -47,15 +48,13 @@ impl Http1 {
                 return self.answer(exchange, &mut response, outbox, room);
             }
         };
-        if !matches!(found, Found::Around(..)) {
-            self.note_form(exchange, &data);
-        }
-        if let Found::Around(handler, ..) = found {
+        if let Some((handler, _)) = surrounded {
             return match has_body {
                 true => self.read_body(exchange, data, outbox),
                 false => self.call_around(handler, exchange, data, who, outbox, room),
             };
         }
+        self.note_form(exchange, &data);
         let reply = otherwise::reply(found, exchange, &data, who, room);
         shared.put(data);
         if has_body {
@@ -70,7 +69,7 @@ impl Http1 {
     /// Shows a request to the middleware of its router; an answer is shown to those further out.
     fn see(
         &mut self,
-        scope: usize,
+        scope: u32,
         exchange: Exchange,
         data: Box<RequestData>,
         shared: &Shared,

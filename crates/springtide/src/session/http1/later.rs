@@ -40,7 +40,13 @@ impl Http1 {
         self.note_form(exchange, &data);
         let origin = compress::origin_of(&data, who, None);
         let begun = match handler {
-            Answerer::Awaited(number) => Some(begin_future(*number, exchange, data, who, room)),
+            Answerer::Awaited { number, to_the_end } => {
+                let place = begin_future(*number, exchange, data, who, room);
+                if *to_the_end {
+                    room.executor.run_to_the_end(place);
+                }
+                Some(place)
+            }
             Answerer::OnPool(handler) => begin_away(handler, exchange, data, who, room),
             Answerer::Plain(_) => None,
         };
@@ -128,12 +134,21 @@ fn begin_away(
     let detached = Detached::of(&mut data, &shared.router);
     shared.put(data);
     let place = room.executor.begin_away(origin, exchange);
-    let (handler, bell) = (Arc::clone(handler), Arc::clone(&shared.bell));
+    let (handler, bell) = (handler.clone(), Arc::clone(&shared.bell));
+    let bound = Arc::clone(&handler.bound);
     let job: Job = Box::new(move || {
-        let response = apart(|| handler(detached.attach()));
+        handler.bound.leave();
+        let response = apart(|| (handler.call)(detached.attach()));
         bell.ring(Ring::Done(place, response));
     });
-    let is_taken = room.pool.as_ref().is_some_and(|pool| pool.take(job));
+    let pool = room.pool.as_ref().filter(|_| bound.enter());
+    let is_taken = pool.is_some_and(|pool| {
+        let is_taken = pool.take(job, bound.priority);
+        if !is_taken {
+            bound.leave();
+        }
+        is_taken
+    });
     if !is_taken {
         room.executor.remove(place);
         room.counts.offloads_refused += 1;

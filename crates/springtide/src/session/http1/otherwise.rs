@@ -50,7 +50,7 @@ pub(super) fn joined<'a>(data: &'a RequestData, name: &'a str) -> Option<Cow<'a,
 }
 
 fn ask_files(
-    directory: usize,
+    directory: u32,
     exchange: Exchange,
     data: &RequestData,
     who: Who,
@@ -77,5 +77,5 @@ fn ask_files(
     };
     let asker = Asker { connection: who.place.raw(), exchange };
     let mut engine = room.requests.engine.borrow_mut();
-    room.files.request(&mut **engine, room.roots[directory], &query, asker)
+    room.files.request(&mut **engine, room.roots[directory as usize], &query, asker)
 }
