@@ -53,6 +53,12 @@ impl Body {
         self.amount.left == 0
     }
 
+    /// How much of a sized body is still to come.
+    #[inline]
+    pub(crate) const fn left(&self) -> u64 {
+        self.amount.left
+    }
+
     /// Takes the next bytes of a sized body. Its length is held against the limit before any byte
     /// is taken (RUSTSEC-2022-0035).
     #[inline]

@@ -515,6 +515,16 @@ impl Machine {
         (self.reading, self.open.writing)
     }
 
+    /// How many bytes are still to come of the body that is being read, where its length was
+    /// announced, its limit allows it and it is wanted: all of them can be received at once, in one
+    /// place.
+    #[inline]
+    #[must_use]
+    pub fn sized_body_left(&self) -> Option<u64> {
+        let is_wanted = self.reading == Reading::SizedBody && !self.body.is_discarded();
+        (is_wanted && !self.body.is_too_long()).then(|| self.body.left())
+    }
+
     /// Whether the body of this exchange is what the machine reads.
     #[inline]
     pub(crate) fn is_reading_body(&self, exchange: Exchange) -> bool {

@@ -1,20 +1,21 @@
 //! The HTTP/1.1 session: requests out of bytes, handlers called, replies into the outbox.
 //! It never touches the socket, and decides nothing that the machine decides.
 
+mod body;
 mod freeze;
 mod later;
 mod otherwise;
 
+use body::Reading;
 pub(crate) use freeze::FrozenHttp1;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use bytes::Bytes;
 use http::StatusCode;
 use springtide_proto::http1::{
-    self, BodyLength, Deadline, Exchange, Machine, Received, Refusal, Reply, ReplyBody, Span,
+    self, BodyLength, Deadline, Exchange, Machine, Received, Refusal, Reply, ReplyBody,
 };
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
@@ -27,9 +28,6 @@ use crate::response::{IntoResponse, Response};
 use crate::room::Room;
 use crate::route::{Answerer, Found, Router};
 use crate::table::Place;
-
-/// Room for a body is taken as the body comes, at first for this much at most.
-const BODY_FIRST_BYTES_MAX: u64 = 64 << 10;
 
 /// The session.
 pub(crate) struct Http1 {
@@ -51,12 +49,6 @@ struct Busy {
     asks: Vec<FrozenAsk>,
     /// Exchanges that wait for a future or for the pool.
     waiting: Vec<(Exchange, Place)>,
-}
-
-struct Reading {
-    exchange: Exchange,
-    data: Box<RequestData>,
-    body: Vec<u8>,
 }
 
 impl Http1 {
@@ -158,40 +150,6 @@ impl Http1 {
                 }
             }
         }
-    }
-
-    /// The handler is called when the body is there.
-    #[inline(never)]
-    fn read_body(&mut self, exchange: Exchange, mut data: Box<RequestData>, outbox: &mut Outbox) {
-        data.detach();
-        self.machine.want_body(exchange, outbox);
-        let announced = match data.head.body {
-            BodyLength::Sized(length) => length.min(BODY_FIRST_BYTES_MAX),
-            _ => 0,
-        };
-        let body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
-        self.busy().reading = Some(Reading { exchange, data, body });
-    }
-
-    #[inline(never)]
-    fn keep(&mut self, span: Span, bytes: &[u8]) {
-        if let Some(reading) = self.busy.as_mut().and_then(|busy| busy.reading.as_mut()) {
-            reading.body.extend_from_slice(span.of(bytes));
-        }
-    }
-
-    #[inline(never)]
-    fn body_complete(&mut self, who: Who, shared: &Shared, outbox: &mut Outbox, room: &mut Room) {
-        let reading = self.busy.as_mut().and_then(|busy| busy.reading.take());
-        let Some(Reading { exchange, mut data, body }) = reading else { return };
-        data.body = Bytes::from(body);
-        if let Some(handler) = shared.router.handler_of(&data.head.method, data.route) {
-            self.call(handler, exchange, data, who, outbox, room);
-        } else {
-            shared.put(data);
-            self.answer(exchange, &mut said(StatusCode::NOT_FOUND), outbox, room);
-        }
-        self.rest();
     }
 
     #[inline]

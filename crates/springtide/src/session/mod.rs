@@ -116,6 +116,39 @@ impl Session {
         }
     }
 
+    /// Whether it would have what comes next in memory of its own.
+    #[inline]
+    pub(crate) fn wants_bulk(&self) -> bool {
+        match self {
+            Self::Http1(session) => session.wants_bulk(),
+            Self::Raw(_) => false,
+        }
+    }
+
+    /// Lends that memory, with room for what comes next and nothing behind it.
+    pub(crate) fn lend_bulk(&mut self, room: &Room) -> Option<Vec<u8>> {
+        match self {
+            Self::Http1(session) => session.lend_bulk(room),
+            Self::Raw(_) => None,
+        }
+    }
+
+    /// Takes the memory back with what came behind its first `before` bytes; gives what it does not
+    /// want of it there.
+    pub(crate) fn receive_bulk(
+        &mut self,
+        memory: Vec<u8>,
+        before: usize,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) -> Vec<u8> {
+        match self {
+            Self::Http1(session) => session.receive_bulk(memory, before, who, outbox, room),
+            Self::Raw(_) => Vec::new(),
+        }
+    }
+
     /// The peer has ended its stream.
     pub(crate) fn end_of_stream(&mut self, room: &mut Room) {
         match self {

@@ -1,6 +1,7 @@
 //! The whole server, turn by turn on one thread, over every backend; tests are data where they can.
 //! Peers are driven between turns: no threads, no sleeps, and on the simulated backend no time.
 
+mod bodies;
 mod ends;
 mod exchanges;
 mod fairness;
