@@ -13,6 +13,10 @@ pub(crate) struct Body {
     amount: Amount,
     chunked: Chunked,
     is_discarded: bool,
+    /// The peer waits for `100 Continue`.
+    pub(crate) owes_continue: bool,
+    /// The handler wants that body as soon as its turn has come on the wire.
+    pub(crate) is_awaited: bool,
 }
 
 impl Body {
@@ -21,7 +25,7 @@ impl Body {
     pub(crate) fn begin(&mut self, length: BodyLength, bytes_max: u64) {
         let left = if let BodyLength::Sized(len) = length { len } else { 0 };
         let amount = Amount { left, room: bytes_max };
-        *self = Self { amount, chunked: Chunked::default(), is_discarded: false };
+        *self = Self { amount, ..Self::default() };
     }
 
     /// Whether nobody wants this body.
@@ -67,7 +71,7 @@ impl Body {
             return Err(Refusal::BodyTooLong);
         }
         if self.amount.left == 0 {
-            return Ok(Step::End { consumed: 0 });
+            return Ok(Step::End { start: 0, consumed: 0 });
         }
         if input.is_empty() {
             return Ok(Step::NeedBytes);

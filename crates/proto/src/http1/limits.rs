@@ -16,7 +16,7 @@ pub struct Limits {
     /// How many fields a head may have, each cookie pair counted; beyond it 431.
     /// At most [`FIELDS_MAX`] count.
     pub fields_max: usize,
-    /// The longest trailer section of a chunked body; beyond it 431. It is read and dropped.
+    /// The longest trailer section of a chunked body; beyond it 431.
     pub trailer_bytes_max: usize,
     /// How many bytes of extensions one chunk may carry; beyond it 400 (RFC 9112 §7.1.1).
     pub chunk_extension_bytes_max: u32,
@@ -34,6 +34,13 @@ pub struct Limits {
     pub head_timeout_ms: u64,
     /// The time without any byte of a body that is owed; then 408.
     pub body_timeout_ms: u64,
+    /// How fast a body must come, in bytes a second and in the mean over
+    /// [`body_rate_window_ms`](Self::body_rate_window_ms), its framing included; then 408. It is held
+    /// against what has come whenever more comes: a peer that stops is
+    /// [`body_timeout_ms`](Self::body_timeout_ms)' business.
+    pub body_rate_min: u64,
+    /// The least time over which a body's rate is taken.
+    pub body_rate_window_ms: u64,
     /// The time between requests; then the connection closes without a word.
     pub idle_timeout_ms: u64,
 }
@@ -56,6 +63,8 @@ impl Default for Limits {
             requests_max: 10_000,
             head_timeout_ms: 10_000,
             body_timeout_ms: 30_000,
+            body_rate_min: 1024,
+            body_rate_window_ms: 10_000,
             idle_timeout_ms: 60_000,
         }
     }

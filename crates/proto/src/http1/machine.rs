@@ -11,6 +11,7 @@ use super::encode::OpenReply;
 use super::event::{Deadline, Exchange, Received, StreamEnd};
 use super::head::{self, BodyLength, Head, Progress, Span, Version};
 use super::limits::Limits;
+use super::pace::Pace;
 use super::refusal::Refusal;
 use super::replies::Held;
 use super::scan::HeadScan;
@@ -168,6 +169,8 @@ pub struct Machine {
     pub(crate) held: Option<Box<Held>>,
     /// How far a head or trailer section has been searched.
     scan: HeadScan,
+    /// How fast the body comes.
+    pace: Pace,
     /// The number of the next request.
     pub(crate) next: u32,
     /// The number of the next request to be answered on the wire.
@@ -182,10 +185,6 @@ pub struct Machine {
     says_close: bool,
     /// The newest request offers an upgrade that is not decided.
     pub(crate) has_offer: bool,
-    /// The peer waits for `100 Continue`.
-    pub(crate) owes_continue: bool,
-    /// The handler wants that body as soon as its turn has come on the wire.
-    pub(crate) wants_body: bool,
     is_draining: bool,
 }
 
@@ -204,6 +203,7 @@ impl Machine {
             open: OpenReply { writing: Writing::Ready, left: 0 },
             held: None,
             scan: HeadScan::default(),
+            pace: Pace::default(),
             next: 0,
             owed: 0,
             reading: Reading::Idle,
@@ -212,8 +212,6 @@ impl Machine {
             is_last: false,
             says_close: false,
             has_offer: false,
-            owes_continue: false,
-            wants_body: false,
             is_draining: false,
         }
     }
@@ -283,16 +281,18 @@ impl Machine {
         self.is_last = !head.keep_alive || self.is_draining || self.next >= limits.requests_max;
         self.says_close = !head.keep_alive && head.body == BodyLength::None;
         self.has_offer = head.upgrade;
-        self.owes_continue = head.expect_continue;
-        self.wants_body = false;
         match head.body {
             BodyLength::None => self.end_request(),
             BodyLength::Sized(_) => {
+                self.pace = Pace::begin(now_ms, limits);
                 self.body.begin(head.body, limits.body_bytes_max);
+                self.body.owes_continue = head.expect_continue;
                 self.read(Read::SizedBodyBegun);
             }
             BodyLength::Chunked => {
+                self.pace = Pace::begin(now_ms, limits);
                 self.body.begin(head.body, limits.body_bytes_max);
+                self.body.owes_continue = head.expect_continue;
                 self.read(Read::ChunkedBodyBegun);
             }
         }
@@ -301,7 +301,7 @@ impl Machine {
 
     #[inline]
     fn end_request(&mut self) {
-        self.owes_continue = false;
+        self.body.owes_continue = false;
         self.read(match (self.has_offer, self.is_last) {
             (true, _) => Read::OfferEnded,
             (false, true) => Read::Ended,
@@ -320,8 +320,15 @@ impl Machine {
         let input = &input[..input.len().min(u32::MAX as usize)];
         if !input.is_empty() {
             // The peer has not waited for it (RFC 9110 §10.1.1).
-            self.owes_continue = false;
-            self.since_ms = now_ms;
+            self.body.owes_continue = false;
+            let before_ms = std::mem::replace(&mut self.since_ms, now_ms);
+            if !self.pace.holds(before_ms, now_ms, input.len(), limits) {
+                if self.body.is_discarded() {
+                    self.read(Read::Ended);
+                    return Ok(Received::Closed);
+                }
+                return Err(self.blame(Fault::Body, Refusal::BodyTooSlow));
+            }
         }
         let step = match self.reading {
             Reading::SizedBody => self.body.step_sized(input),
@@ -339,12 +346,12 @@ impl Machine {
             Ok(Step::Data { start, consumed }) => {
                 Ok(Received::Body { consumed, data: Span::new(start, consumed) })
             }
-            Ok(Step::End { consumed }) => {
+            Ok(Step::End { start, consumed }) => {
                 self.scan = HeadScan::default();
                 self.end_request();
                 Ok(match self.body.is_discarded() {
                     true => Received::Skipped { consumed },
-                    false => Received::BodyEnd { consumed },
+                    false => Received::BodyEnd { consumed, trailers: Span::new(start, consumed) },
                 })
             }
             // Nobody waits for it: the reply it has or gets is the last one.
@@ -387,7 +394,7 @@ impl Machine {
         }
         self.body.discard(limits);
         // A peer that waits for `100 Continue` may never send this body.
-        if self.body.is_too_long() || self.owes_continue {
+        if self.body.is_too_long() || self.body.owes_continue {
             self.read(Read::Ended);
         } else if self.reading == Reading::SizedBody && self.body.is_sized_end() {
             self.end_request();
@@ -432,6 +439,8 @@ impl Machine {
             Reading::Idle if self.exchanges_in_flight() > 0 => return None,
             Reading::Idle => limits.idle_timeout_ms,
             Reading::Head => limits.head_timeout_ms,
+            // It waits to be told that its body is wanted.
+            Reading::SizedBody | Reading::ChunkedBody if self.body.owes_continue => return None,
             Reading::SizedBody | Reading::ChunkedBody => limits.body_timeout_ms,
             Reading::Undecided | Reading::Switched | Reading::Closed => return None,
         };
@@ -523,6 +532,15 @@ impl Machine {
     pub fn sized_body_left(&self) -> Option<u64> {
         let is_wanted = self.reading == Reading::SizedBody && !self.body.is_discarded();
         (is_wanted && !self.body.is_too_long()).then(|| self.body.left())
+    }
+
+    /// Tells that the body is taken again after the caller held it up: from here on the peer has its
+    /// time again.
+    pub fn resume_body(&mut self, now_ms: u64, limits: &Limits) {
+        if matches!(self.reading, Reading::SizedBody | Reading::ChunkedBody) {
+            self.since_ms = now_ms;
+            self.pace = Pace::begin(now_ms, limits);
+        }
     }
 
     /// Whether the body of this exchange is what the machine reads.

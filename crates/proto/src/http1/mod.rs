@@ -11,10 +11,12 @@ mod limits;
 mod machine;
 mod marks;
 mod media_type;
+mod pace;
 mod plain;
 mod refusal;
 mod replies;
 mod scan;
+mod trailers;
 
 pub use encode::{Opening, Reply, ReplyBody};
 pub use event::{Deadline, Exchange, Received, StreamEnd};
@@ -25,3 +27,4 @@ pub use machine::{Frozen, Machine};
 pub use machine::{Reading, Writing};
 pub use media_type::MediaType;
 pub use refusal::Refusal;
+pub use trailers::trailers;

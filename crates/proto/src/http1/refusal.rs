@@ -51,6 +51,8 @@ pub enum Refusal {
     HeadTimeout,
     /// The body stopped coming (RFC 9110 §15.5.9).
     BodyTimeout,
+    /// The body came more slowly than allowed (RFC 9110 §15.5.9).
+    BodyTooSlow,
     /// The body is longer than the limit (RFC 9110 §15.5.14).
     BodyTooLong,
     /// The request line is longer than the limit (RFC 9110 §15.5.15).
@@ -92,7 +94,9 @@ impl Refusal {
             | Self::Chunk
             | Self::ChunkExtensionTooLong
             | Self::Trailer => StatusCode::BAD_REQUEST,
-            Self::HeadTimeout | Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow => {
+                StatusCode::REQUEST_TIMEOUT
+            }
             Self::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestLineTooLong => StatusCode::URI_TOO_LONG,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
@@ -128,6 +132,7 @@ impl Refusal {
             Self::Trailer => "a trailer field is malformed or not allowed in a trailer",
             Self::HeadTimeout => "the head did not come in time",
             Self::BodyTimeout => "the body did not come in time",
+            Self::BodyTooSlow => "the body came too slowly",
             Self::BodyTooLong => "the body is longer than allowed here",
             Self::RequestLineTooLong => "the request line is longer than allowed",
             Self::Expectation => "the only expectation known is 100-continue",

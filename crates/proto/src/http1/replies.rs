@@ -139,8 +139,8 @@ impl Machine {
     /// Tells that somebody waits for the body: a peer that expects it gets `100 Continue` (RFC
     /// 9110 §10.1.1), at once or as soon as the replies before have gone.
     pub fn want_body(&mut self, exchange: Exchange, outbox: &mut Outbox) {
-        if self.owes_continue && self.is_reading_body(exchange) && !self.body.is_too_long() {
-            self.wants_body = true;
+        if self.body.owes_continue && self.is_reading_body(exchange) && !self.body.is_too_long() {
+            self.body.is_awaited = true;
             self.send_continue(outbox);
         }
     }
@@ -199,7 +199,7 @@ impl Machine {
     #[inline]
     fn settle(&mut self, exchange: Exchange, status: StatusCode, ends: bool) -> Connection {
         assert!(exchange.number < self.next, "a reply names an exchange that was received");
-        let is_special = self.has_offer || self.owes_continue || status.is_informational();
+        let is_special = self.has_offer || self.body.owes_continue || status.is_informational();
         if is_special && self.settle_special(exchange, status) {
             return Connection::Upgrade;
         }
@@ -243,7 +243,7 @@ impl Machine {
             }
         }
         // A peer that has its final reply may leave the body out: its next bytes could be either.
-        if self.owes_continue && self.is_reading_body(exchange) {
+        if self.body.owes_continue && self.is_reading_body(exchange) {
             self.read(Read::Ended);
         }
         false
@@ -258,7 +258,7 @@ impl Machine {
         if self.reading == Reading::Idle && self.owed == self.next {
             self.since_ms = UNKNOWN;
         }
-        if self.wants_body {
+        if self.body.is_awaited {
             self.send_continue(outbox);
         }
     }
@@ -321,10 +321,12 @@ impl Machine {
 
     fn send_continue(&mut self, outbox: &mut Outbox) {
         let is_turn = self.owed + 1 == self.next && self.open.writing == Writing::Ready;
-        if is_turn && self.owes_continue {
+        if is_turn && self.body.owes_continue {
             outbox.extend(b"HTTP/1.1 100 Continue\r\n\r\n");
-            self.owes_continue = false;
-            self.wants_body = false;
+            self.body.owes_continue = false;
+            self.body.is_awaited = false;
+            // Its time begins now.
+            self.since_ms = UNKNOWN;
         }
     }
 

@@ -87,6 +87,43 @@ fn a_body_must_keep_coming() {
     assert!(driver.machine.wants_close());
 }
 
+/// A body in single bytes, none of them late, is cut at the first that comes when too little has.
+#[test]
+fn a_body_must_come_fast_enough() {
+    let mut driver = driver();
+    feed_at(&mut driver, 0, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    for second in 1..=12 {
+        assert!(!driver.said.contains("refused"), "{second}");
+        feed_at(&mut driver, second * 1000, b"a");
+    }
+    assert!(driver.said.ends_with("refused 408 BodyTooSlow\n"), "{}", driver.said);
+    assert!(driver.sent().starts_with("HTTP/1.1 408 Request Timeout\r\n"));
+}
+
+/// A peer that waits for `100 Continue` has no deadline before it, and all its time behind it.
+#[test]
+fn a_body_that_waits_to_be_wanted_is_not_late() {
+    let mut driver = driver();
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n";
+    feed_at(&mut driver, 1000, head);
+    assert_eq!(driver.machine.next_deadline_ms(&driver.limits), None);
+    driver.machine.want_body(driver.exchanges[0], &mut driver.outbox);
+    assert_eq!(driver.sent(), "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(driver.machine.on_deadline(90_000, &driver.limits), Deadline::None);
+    expect_deadline(&mut driver, 120_000, Deadline::Refuse(Refusal::BodyTimeout));
+}
+
+/// While the caller holds a body up its peer is not late, and then it has all its time again.
+#[test]
+fn a_body_that_is_taken_again_has_its_time_again() {
+    let mut driver = driver();
+    feed_at(&mut driver, 0, POST);
+    feed_at(&mut driver, 100, b"a");
+    driver.machine.resume_body(50_000, &driver.limits);
+    feed_at(&mut driver, 79_000, b"b");
+    expect_deadline(&mut driver, 109_000, Deadline::Refuse(Refusal::BodyTimeout));
+}
+
 /// A body that nobody wants ends the reading when it stalls or breaks, and spares its reply.
 #[test]
 fn an_unwanted_body_never_cuts_its_reply() {

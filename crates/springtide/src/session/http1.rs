@@ -98,7 +98,7 @@ impl Http1 {
                     self.keep(span, rest);
                     consumed += length;
                 }
-                Ok(Received::BodyEnd { consumed: length }) => {
+                Ok(Received::BodyEnd { consumed: length, .. }) => {
                     consumed += length;
                     self.body_complete(who, &shared, outbox, room);
                 }

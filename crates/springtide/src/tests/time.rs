@@ -63,7 +63,9 @@ fn a_silent_connection_is_closed(backend: Backend) {
 
 /// A body that stops coming is refused; requests in between move the deadline.
 fn a_stalled_body_is_refused(backend: Backend) {
-    let mut stage = stage(backend);
+    let mut limits = Limits::default();
+    limits.http1.body_rate_min = 0;
+    let mut stage = Stage::new(backend, Server::new().post("/", || "posted").limits(limits));
     let mut peer = stage.connect();
     let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n";
     assert_eq!(peer.write(head), head.len());
@@ -76,6 +78,25 @@ fn a_stalled_body_is_refused(backend: Backend) {
     peer.read(&mut received);
     assert!(received.is_empty());
     stage.advance(SECOND * 31);
+    peer.read(&mut received);
+    assert!(received.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&received));
+}
+
+/// A body that never stops coming and never comes to its end is refused as well.
+fn a_dripping_body_is_refused(backend: Backend) {
+    let mut stage = stage(backend);
+    let mut peer = stage.connect();
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n";
+    assert_eq!(peer.write(head), head.len());
+    stage.advance(Duration::ZERO);
+    let mut received = Vec::new();
+    for second in 0..12 {
+        peer.read(&mut received);
+        assert!(received.is_empty(), "{second}");
+        stage.advance(SECOND);
+        assert_eq!(peer.write(b"x"), 1);
+        stage.advance(Duration::ZERO);
+    }
     peer.read(&mut received);
     assert!(received.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&received));
 }
@@ -256,6 +277,7 @@ over_simulated_backends!(
     an_idle_connection_is_closed,
     a_silent_connection_is_closed,
     a_stalled_body_is_refused,
+    a_dripping_body_is_refused,
     a_stalled_reader_is_cut,
     a_trickle_is_cut,
     a_peer_that_takes_a_byte_is_not_cut,

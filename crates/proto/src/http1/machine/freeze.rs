@@ -3,6 +3,7 @@
 
 use super::super::body::Body;
 use super::super::encode::OpenReply;
+use super::super::pace::Pace;
 use super::super::replies::{Held, HeldReply};
 use super::super::scan::HeadScan;
 use super::{Fault, Machine, Reading};
@@ -28,6 +29,7 @@ pub struct Frozen {
     open: OpenReply,
     held: Vec<FrozenReply>,
     scan: HeadScan,
+    pace: Pace,
     next: u32,
     owed: u32,
     reading: Reading,
@@ -36,8 +38,6 @@ pub struct Frozen {
     is_last: bool,
     says_close: bool,
     has_offer: bool,
-    owes_continue: bool,
-    wants_body: bool,
     is_draining: bool,
 }
 
@@ -60,6 +60,7 @@ impl Machine {
             open,
             held,
             scan,
+            pace,
             next,
             owed,
             reading,
@@ -68,8 +69,6 @@ impl Machine {
             is_last,
             says_close,
             has_offer,
-            owes_continue,
-            wants_body,
             is_draining,
         } = self;
         let held = held.map_or_else(Vec::new, |held| held.replies);
@@ -80,6 +79,7 @@ impl Machine {
             open,
             held,
             scan,
+            pace,
             next,
             owed,
             reading,
@@ -88,8 +88,6 @@ impl Machine {
             is_last,
             says_close,
             has_offer,
-            owes_continue,
-            wants_body,
             is_draining,
         }
     }
@@ -103,6 +101,7 @@ impl Machine {
             open,
             held,
             scan,
+            pace,
             next,
             owed,
             reading,
@@ -111,8 +110,6 @@ impl Machine {
             is_last,
             says_close,
             has_offer,
-            owes_continue,
-            wants_body,
             is_draining,
         } = frozen;
         let replies: Vec<HeldReply> = held.into_iter().map(FrozenReply::thaw).collect();
@@ -123,6 +120,7 @@ impl Machine {
             open,
             held,
             scan,
+            pace,
             next,
             owed,
             reading,
@@ -131,8 +129,6 @@ impl Machine {
             is_last,
             says_close,
             has_offer,
-            owes_continue,
-            wants_body,
             is_draining,
         }
     }
