@@ -121,6 +121,15 @@ impl Slot {
         self.progress = if was_taken { receiving::FRESH } else { receiving::STREAMING };
     }
 
+    /// Whether what a streaming receive gets next comes alone; it goes on behind what came alone.
+    #[inline]
+    pub(crate) fn begins_to_receive(&mut self) -> bool {
+        if matches!(self.progress, receiving::ALONE | receiving::TAKEN) {
+            self.receive_on();
+        }
+        self.progress == receiving::FRESH
+    }
+
     /// So many more have gone.
     #[inline]
     pub(crate) fn add_sent(&mut self, count: usize) {

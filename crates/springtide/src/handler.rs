@@ -109,7 +109,14 @@ pub struct AnyHandler(pub(crate) Shape);
 pub(crate) enum Shape {
     Plain(PlainHandler),
     Awaited(MakeAwaited),
+    /// The same, begun before its body has come.
+    Streamed(MakeAwaited),
     OnPool(PoolHandler),
+    /// Any of these, whose bodies have a limit of their own.
+    Limited {
+        body_bytes_max: u64,
+        shape: Box<Shape>,
+    },
 }
 
 /// One value for all shards. The response is written to its place: handed up through every caller

@@ -1,8 +1,12 @@
 //! Requests as handlers see them: views of the bytes they arrived in.
 //! Nothing is copied or decoded before it is asked for, and nothing refers to the connection.
 
+mod body;
 mod shared;
 
+use body::Arriving;
+pub(crate) use body::Pipe;
+pub use body::{Body, BodyError};
 pub(crate) use shared::Shared;
 
 use std::borrow::Cow;
@@ -12,9 +16,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use springtide_engine::{Address, Chunk, Descriptor};
-use springtide_proto::http1::Head;
+use springtide_proto::http1::{BodyLength, Head};
 
 use crate::executor::{Alarm, Closed};
 use crate::response::{IntoResponse, Response};
@@ -52,6 +56,10 @@ pub(crate) struct RequestData {
     /// Which route; it knows the names of the parameters.
     pub(crate) route: usize,
     pub(crate) body: Bytes,
+    /// The body of a request whose handler takes it while it arrives.
+    pub(crate) arriving: Option<Arriving>,
+    /// What stood behind a chunked body; of another request, where the body is not chunked.
+    pub(crate) trailers: Option<Box<HeaderMap>>,
     pub(crate) socket: Option<Descriptor>,
     home: Home,
 }
@@ -75,6 +83,7 @@ pub(crate) struct FrozenRequest {
     bytes: Vec<u8>,
     params: Vec<Range<u32>>,
     route: usize,
+    trailers: Option<Box<HeaderMap>>,
 }
 
 impl RequestData {
@@ -86,6 +95,8 @@ impl RequestData {
             params: Vec::new(),
             route: 0,
             body: Bytes::new(),
+            arriving: None,
+            trailers: None,
             socket: None,
             home,
         }
@@ -152,12 +163,13 @@ impl RequestData {
     pub(crate) fn freeze(&mut self) -> FrozenRequest {
         self.detach();
         // The body is with whoever reads it, and comes into the parts when it is whole.
-        let Self { head, bytes: _, copied, params, route, body: _, socket: _, home: _ } = self;
+        let Self { head, bytes: _, copied, params, route, trailers, .. } = self;
         FrozenRequest {
             head: std::mem::take(head),
             bytes: std::mem::take(copied),
             params: std::mem::take(params),
             route: *route,
+            trailers: trailers.take(),
         }
     }
 
@@ -168,8 +180,9 @@ impl RequestData {
     }
 
     fn put_frozen(&mut self, frozen: FrozenRequest) {
-        let FrozenRequest { head, bytes, params, route } = frozen;
+        let FrozenRequest { head, bytes, params, route, trailers } = frozen;
         (self.head, self.copied, self.params, self.route) = (head, bytes, params, route);
+        self.trailers = trailers;
         self.bytes = HeadBytes::Copied;
     }
 
@@ -362,9 +375,53 @@ impl Request {
     }
 
     /// The whole body.
+    ///
+    /// # Panics
+    /// On a route made with [`streamed`](crate::streamed), whose handler waits for
+    /// [`body`](Self::body): the request is then answered with a 500.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
-        &self.data().body
+        let data = self.data();
+        assert!(
+            data.arriving.is_none(),
+            "the body of a streamed route is waited for: `body().await`"
+        );
+        &data.body
+    }
+
+    /// The whole body, in an async handler of any kind: on a route made with
+    /// [`streamed`](crate::streamed) it waits until the body has come, elsewhere it has.
+    ///
+    /// # Errors
+    /// The body does not come whole; see [`BodyError`].
+    pub async fn body(&self) -> Result<Bytes, BodyError> {
+        match &self.data().arriving {
+            Some(arriving) => arriving.whole().await,
+            None => Ok(self.data().body.clone()),
+        }
+    }
+
+    /// Takes the body out of the request, to have it piece by piece; see [`Body`]. The request goes on
+    /// with an empty one.
+    pub fn take_body(&mut self) -> Body {
+        let trailers = self.trailers();
+        let data = self.data.as_mut().expect("taken by drop only");
+        match data.arriving.take() {
+            Some(arriving) => Body::arriving(arriving),
+            None => Body::whole(std::mem::take(&mut data.body), trailers),
+        }
+    }
+
+    /// The fields behind a chunked body (RFC 9110 §6.5), when the body has come: none before. Those that
+    /// belong in a head are left out.
+    #[must_use]
+    pub fn trailers(&self) -> HeaderMap {
+        let data = self.data();
+        match (&data.arriving, &data.trailers) {
+            (Some(arriving), _) => arriving.trailers(),
+            (None, Some(trailers)) if data.head.body == BodyLength::Chunked => (**trailers).clone(),
+            _ => HeaderMap::new(),
+        }
     }
 
     /// The whole body as text.
@@ -417,6 +474,7 @@ impl Drop for Request {
 fn put_elsewhere(mut data: Box<RequestData>) {
     if let Home::Awaited(shared, _) = &data.home {
         let shared = Rc::clone(shared);
+        data.arriving = None;
         data.home = Home::Shard(Rc::clone(&shared));
         shared.put(data);
     }

@@ -25,8 +25,12 @@ pub(crate) enum Answerer {
     Plain(PlainHandler),
     /// With a future; its number among those, as each shard has its own.
     Awaited(usize),
+    /// The same, begun before its body has come.
+    Streamed(usize),
     /// On the pool.
     OnPool(PoolHandler),
+    /// Any of these, whose bodies have a limit of their own.
+    Limited { body_bytes_max: u64, answerer: Box<Answerer> },
 }
 
 /// One pattern with what answers its methods.
@@ -146,6 +150,14 @@ impl Router {
             Shape::Awaited(make) => {
                 self.awaited.push(make);
                 Answerer::Awaited(self.awaited.len() - 1)
+            }
+            Shape::Streamed(make) => {
+                self.awaited.push(make);
+                Answerer::Streamed(self.awaited.len() - 1)
+            }
+            Shape::Limited { body_bytes_max, shape } => {
+                let answerer = Box::new(self.answerer(AnyHandler(*shape)));
+                Answerer::Limited { body_bytes_max, answerer }
             }
             Shape::OnPool(handler) => {
                 self.needs_pool = true;

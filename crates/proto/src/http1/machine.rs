@@ -239,6 +239,23 @@ impl Machine {
         }
     }
 
+    /// As [`receive`](Self::receive), where only a body is to be read: no head is, and its bytes are
+    /// left.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn receive_in_body(
+        &mut self,
+        input: &[u8],
+        now_ms: u64,
+        limits: &Limits,
+    ) -> Result<Received, Refusal> {
+        match self.reading {
+            Reading::SizedBody | Reading::ChunkedBody => self.receive_body(input, now_ms, limits),
+            _ => Ok(Received::NeedBytes),
+        }
+    }
+
     #[inline]
     fn receive_head(
         &mut self,
@@ -522,6 +539,13 @@ impl Machine {
     #[must_use]
     pub const fn states(&self) -> (Reading, Writing) {
         (self.reading, self.open.writing)
+    }
+
+    /// Whether the body that is being read is known to be longer than its limit: the next call refuses
+    /// it.
+    #[must_use]
+    pub const fn is_body_too_long(&self) -> bool {
+        matches!(self.reading, Reading::SizedBody) && self.body.is_too_long()
     }
 
     /// How many bytes are still to come of the body that is being read, where its length was

@@ -14,6 +14,11 @@ use crate::session::Who;
 const SEND_AT_ONCE_BYTES_MIN: usize = 16 << 10;
 
 impl Connection {
+    /// A handler has taken of what came, or wants no more of it: the session goes on.
+    pub(crate) fn read_on(&mut self, room: &mut Room) {
+        self.tell(room, |session, outbox, room| session.read_on(outbox, room));
+    }
+
     /// Takes what lies behind the chunk that was handled last.
     #[inline(never)]
     pub(super) fn receive_bulk(&mut self, room: &mut Room) {

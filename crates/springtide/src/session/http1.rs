@@ -6,7 +6,7 @@ mod freeze;
 mod later;
 mod otherwise;
 
-use body::Reading;
+use body::{Reading, Target};
 pub(crate) use freeze::FrozenHttp1;
 
 use std::collections::VecDeque;
@@ -23,7 +23,7 @@ use super::{Share, Source, Step, Who};
 use crate::files::{FileEvent, FileReply, FrozenAsk, StreamId};
 use crate::handler::PlainHandler;
 use crate::limits::STREAM_LOW_BYTES;
-use crate::request::{HeadBytes, Request, RequestData, Shared};
+use crate::request::{BodyError, HeadBytes, Request, RequestData, Shared};
 use crate::response::{IntoResponse, Response};
 use crate::room::Room;
 use crate::route::{Answerer, Found, Router};
@@ -74,7 +74,8 @@ impl Http1 {
             if self.share.is_spent(consumed) {
                 break Step::More;
             }
-            if outbox.len() + self.machine.held_bytes() > room.limits.outbox_bytes_max {
+            let waiting = outbox.len() + self.machine.held_bytes();
+            if waiting > room.limits.outbox_bytes_max || self.is_held_up() {
                 break Step::Paused;
             }
             let rest = &bytes[consumed..];
@@ -98,9 +99,9 @@ impl Http1 {
                     self.keep(span, rest);
                     consumed += length;
                 }
-                Ok(Received::BodyEnd { consumed: length, .. }) => {
+                Ok(Received::BodyEnd { consumed: length, trailers }) => {
                     consumed += length;
-                    self.body_complete(who, &shared, outbox, room);
+                    self.body_complete(trailers.of(rest), who, &shared, outbox, room);
                 }
                 Ok(Received::Skipped { consumed: length }) => consumed += length,
                 Ok(Received::Paused) => break Step::Paused,
@@ -133,7 +134,7 @@ impl Http1 {
             Found::Handler(handler, route) => {
                 data.route = route;
                 if has_body {
-                    self.read_body(exchange, data, outbox);
+                    self.begin_body(handler, exchange, data, who, outbox, room);
                 } else {
                     self.call(handler, exchange, data, who, outbox, room);
                 }
@@ -230,8 +231,10 @@ impl Http1 {
     #[inline(never)]
     fn refuse(&mut self, refusal: Refusal, outbox: &mut Outbox, room: &mut Room) {
         room.counts.refusals_total += 1;
-        if let Some(busy) = &mut self.busy {
-            busy.reading = None;
+        let reading = self.busy.as_mut().and_then(|busy| busy.reading.take());
+        if let Some(Reading { target: Target::Handler(pipe), .. }) = reading {
+            // It gives the reply, and is told what for.
+            return pipe.fail(BodyError::of(refusal));
         }
         self.machine.refuse(refusal, room.date.opening(), outbox);
     }
@@ -319,16 +322,22 @@ impl Http1 {
     pub(crate) fn end_of_stream(&mut self, room: &mut Room) {
         self.machine.end_of_stream();
         self.client_gone(room);
-        if let Some(busy) = &mut self.busy
-            && let Some(reading) = busy.reading.take()
-        {
+        match self.busy.as_mut().and_then(|busy| busy.reading.take()) {
             // Nobody will hear a reply to half a request.
-            self.machine.abort_reply(reading.exchange);
+            Some(Reading { exchange, target: Target::Whole { .. } }) => {
+                self.machine.abort_reply(exchange);
+            }
+            Some(Reading { target: Target::Handler(pipe), .. }) => pipe.fail(BodyError::Gone),
+            None => {}
         }
     }
 
     #[inline]
     pub(crate) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
+        // While the handler holds a body up its peer is not late.
+        if self.is_held_up() {
+            return None;
+        }
         self.machine.next_deadline_ms(&room.limits.http1)
     }
 
@@ -372,6 +381,9 @@ impl Http1 {
     pub(crate) fn abandon(&mut self, room: &mut Room) {
         self.client_gone(room);
         let Some(busy) = self.busy.take() else { return };
+        if let Some(Reading { target: Target::Handler(pipe), .. }) = &busy.reading {
+            pipe.fail(BodyError::Gone);
+        }
         let mut engine = room.requests.engine.borrow_mut();
         for (_, stream) in busy.streams {
             room.files.abandon(&mut **engine, stream);

@@ -149,6 +149,13 @@ impl Session {
         }
     }
 
+    /// A handler has taken of a body, or wants no more of it.
+    pub(crate) fn read_on(&mut self, outbox: &mut Outbox, room: &Room) {
+        if let Self::Http1(session) = self {
+            session.read_on(outbox, room);
+        }
+    }
+
     /// The peer has ended its stream.
     pub(crate) fn end_of_stream(&mut self, room: &mut Room) {
         match self {

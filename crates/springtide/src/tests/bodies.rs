@@ -1,13 +1,45 @@
 //! Bodies of requests over every backend: whole, in pieces, wanted or not.
 //! What is echoed is compared to the byte.
 
-use super::{Backend, Stage, over_all_backends};
-use crate::{Request, Server};
+mod arriving;
+
+use super::{Backend, Peer, Stage, over_all_backends, over_still_backends};
+use crate::{BodyError, Request, Server, body_max, streamed};
 
 /// Long bodies behind each other on one connection, of known length and chunked, however they are
 /// cut, come back whole and in order.
 fn long_bodies_are_whole(backend: Backend) {
-    let server = Server::new().post("/echo", |request: Request| request.bytes().clone());
+    echo_long_bodies(
+        backend,
+        Server::new().post("/echo", |request: Request| request.bytes().clone()),
+    );
+}
+
+/// The same, taken while they arrive.
+fn long_bodies_are_whole_in_pieces(backend: Backend) {
+    let echo = async |mut request: Request| {
+        let (mut body, mut whole) = (request.take_body(), Vec::new());
+        while let Some(piece) = body.next().await? {
+            assert!(!piece.is_empty());
+            whole.extend_from_slice(&piece);
+        }
+        assert_eq!(body.next().await, Ok(None));
+        Ok::<_, BodyError>(whole)
+    };
+    echo_long_bodies(backend, Server::new().post("/echo", streamed(echo)));
+}
+
+/// The same, waited for by their handlers.
+fn long_bodies_are_waited_for(backend: Backend) {
+    let echo = async |request: Request| {
+        let body = request.body().await?;
+        assert_eq!(request.body().await.as_ref(), Ok(&body), "it stays there");
+        Ok::<_, BodyError>(body)
+    };
+    echo_long_bodies(backend, Server::new().post("/echo", body_max(900_000, streamed(echo))));
+}
+
+fn echo_long_bodies(backend: Backend, server: Server) {
     let mut stage = Stage::new(backend, server);
     let mut peer = stage.connect();
     let (mut requests, mut expected) = (Vec::new(), Vec::new());
@@ -57,4 +89,69 @@ fn long_bodies_are_whole(backend: Backend) {
     }
 }
 
+/// Fields behind a chunked body are there for handlers of every kind, but those of a head.
+fn trailers_are_told(backend: Backend) {
+    let told = |fields: &http::HeaderMap| {
+        let digest = fields.get("digest").map(|value| value.to_str().unwrap().to_owned());
+        format!("{digest:?} {}~", fields.len())
+    };
+    let server = Server::new()
+        .post("/whole", move |request: Request| told(&request.trailers()))
+        .post("/pool", crate::offload(move |request| told(&request.trailers())))
+        .post(
+            "/pieces",
+            streamed(async move |mut request: Request| {
+                let mut body = request.take_body();
+                while body.next().await?.is_some() {}
+                Ok::<_, BodyError>(told(&body.trailers()))
+            }),
+        )
+        .post(
+            "/waited",
+            streamed(async move |request: Request| {
+                request.body().await?;
+                Ok::<_, BodyError>(told(&request.trailers()))
+            }),
+        );
+    let mut stage = Stage::new(backend, server);
+    let mut peer = stage.connect();
+    for (path, trailers, expected) in [
+        ("whole", "Digest: a\r\nCookie: b\r\n", "Some(\"a\") 1~"),
+        ("whole", "", "None 0~"),
+        ("pool", "Digest: a\r\n", "Some(\"a\") 1~"),
+        ("pieces", "Digest: a\r\nHost-Not: b\r\n", "Some(\"a\") 2~"),
+        ("waited", "Digest: a\r\nTE: b\r\n", "Some(\"a\") 1~"),
+    ] {
+        let request = format!(
+            "POST /{path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+             4\r\ntide\r\n0\r\n{trailers}\r\n"
+        );
+        let reply = ask(&mut stage, &mut peer, request.as_bytes());
+        assert!(reply.ends_with(&format!("\r\n\r\n{expected}")), "{path} {reply}");
+    }
+    let plain = b"POST /whole HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n~";
+    assert!(ask(&mut stage, &mut peer, plain).ends_with("None 0~"), "those of another request");
+}
+
+/// Sends and turns until a reply's body has come, which ends so.
+fn ask(stage: &mut Stage, peer: &mut Peer, request: &[u8]) -> String {
+    assert_eq!(peer.write(request), request.len());
+    let mut received = Vec::new();
+    stage.until(|_| {
+        peer.read(&mut received);
+        received.ends_with(b"~").then_some(())
+    });
+    String::from_utf8(received).unwrap()
+}
+
 over_all_backends!(long_bodies_are_whole);
+
+mod still {
+    use super::*;
+
+    over_still_backends!(
+        long_bodies_are_whole_in_pieces,
+        long_bodies_are_waited_for,
+        trailers_are_told,
+    );
+}

@@ -106,12 +106,8 @@ impl Readiness {
         socket: Descriptor,
         key: Key,
         token: u64,
+        is_first: bool,
     ) {
-        let Some(slot) = ledger.slots.get(key) else { return };
-        if matches!(slot.progress, receiving::ALONE | receiving::TAKEN) {
-            slot.receive_on();
-        }
-        let is_first = slot.progress == receiving::FRESH;
         for _ in 0..if is_first { 1 } else { READS_MAX } {
             let Some(buffer) = ledger.chunks.take() else {
                 self.counts.starved += 1;

@@ -140,10 +140,7 @@ impl Simulated {
             return Step::Moved;
         }
         let Some(slot) = ledger.slots.get(key) else { return Step::Moved };
-        if matches!(slot.progress, receiving::ALONE | receiving::TAKEN) {
-            slot.receive_on();
-        }
-        let is_first = slot.progress == receiving::FRESH;
+        let is_first = slot.begins_to_receive();
         for _ in 0..if is_first { 1 } else { CHUNKS_MAX } {
             let count = match self.receivable(socket, CHUNK_BYTES) {
                 Ok(count) => count,

@@ -4,13 +4,14 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use springtide_proto::Outbox;
-use springtide_proto::http1::{BodyLength, Exchange, Received, Span};
+use springtide_proto::http1::{BodyLength, Exchange, Received, Span, trailers};
 
-use super::{Http1, said};
-use crate::request::{RequestData, Shared};
+use super::{Busy, Http1, said};
+use crate::request::{Pipe, RequestData, Shared};
 use crate::room::Room;
+use crate::route::Answerer;
 use crate::session::Who;
 
 /// Room for a body is taken as the body comes, at first for this much at most, and then for as much
@@ -23,48 +24,108 @@ const BULK_BYTES_MIN: usize = 4 << 10;
 /// The request whose body is arriving.
 pub(super) struct Reading {
     pub(super) exchange: Exchange,
-    pub(super) data: Box<RequestData>,
-    /// What of it is there; elsewhere while the rest is being received behind it.
-    pub(super) body: Vec<u8>,
+    pub(super) target: Target,
+}
+
+/// Where a body goes.
+pub(super) enum Target {
+    /// To a handler that is called when all of it is there; what of it is there.
+    Whole { data: Box<RequestData>, body: Vec<u8> },
+    /// To a handler that is at work, piece by piece.
+    Handler(Rc<Pipe>),
 }
 
 impl Http1 {
-    /// The handler is called when the body is there.
+    /// A request with a body has begun.
     #[inline(never)]
-    pub(super) fn read_body(
+    pub(super) fn begin_body(
         &mut self,
+        handler: &Answerer,
         exchange: Exchange,
-        mut data: Box<RequestData>,
+        data: Box<RequestData>,
+        who: Who,
         outbox: &mut Outbox,
+        room: &mut Room,
     ) {
+        match handler {
+            Answerer::Limited { body_bytes_max, answerer } => {
+                match self.machine.body_bytes_max(exchange, *body_bytes_max) {
+                    Ok(()) => self.begin_body(answerer, exchange, data, who, outbox, room),
+                    Err(refusal) => {
+                        room.requests.put(data);
+                        self.refuse(refusal, outbox, room);
+                    }
+                }
+            }
+            Answerer::Streamed(_) if !self.machine.is_body_too_long() => {
+                self.stream_body(handler, exchange, data, who, outbox, room);
+            }
+            _ => self.read_body(exchange, data, outbox),
+        }
+    }
+
+    /// The handler is called when the body is there.
+    fn read_body(&mut self, exchange: Exchange, mut data: Box<RequestData>, outbox: &mut Outbox) {
         data.detach();
+        data.trailers = None;
         self.machine.want_body(exchange, outbox);
         let announced = match data.head.body {
             BodyLength::Sized(length) => length.min(BODY_FIRST_BYTES_MAX),
             _ => 0,
         };
         let body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
-        self.busy().reading = Some(Reading { exchange, data, body });
+        let target = Target::Whole { data, body };
+        self.busy().reading = Some(Reading { exchange, target });
+    }
+
+    /// The handler is called now, and asks for the body when it wants it.
+    fn stream_body(
+        &mut self,
+        handler: &Answerer,
+        exchange: Exchange,
+        mut data: Box<RequestData>,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        let (pipe, arriving) = Pipe::new(who.place, room.limits.inbox_bytes_max, &room.requests);
+        data.arriving = Some(arriving);
+        self.busy().reading = Some(Reading { exchange, target: Target::Handler(pipe) });
+        self.begin_later(handler, exchange, data, who, outbox, room);
     }
 
     #[inline(never)]
     pub(super) fn keep(&mut self, span: Span, bytes: &[u8]) {
-        if let Some(reading) = self.reading() {
-            reading.body.extend_from_slice(span.of(bytes));
+        match self.target() {
+            Some(Target::Whole { body, .. }) => body.extend_from_slice(span.of(bytes)),
+            Some(Target::Handler(pipe)) => pipe.push(Bytes::copy_from_slice(span.of(bytes))),
+            None => {}
         }
     }
 
+    /// The end of a body has come, and the lines behind it.
     #[inline(never)]
     pub(super) fn body_complete(
         &mut self,
+        trailers: &[u8],
         who: Who,
         shared: &Shared,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        let reading = self.busy.as_mut().and_then(|busy| busy.reading.take());
-        let Some(Reading { exchange, mut data, body }) = reading else { return };
+        let Some(reading) = self.busy.as_mut().and_then(|busy| busy.reading.take()) else { return };
+        let (mut data, body) = match reading.target {
+            Target::Whole { data, body } => (data, body),
+            Target::Handler(pipe) => {
+                pipe.end(fields_of(trailers));
+                return self.rest();
+            }
+        };
         data.body = Bytes::from(body);
+        if trailers.len() > LINE_END_BYTES {
+            data.trailers = Some(Box::new(fields_of(trailers)));
+        }
+        let exchange = reading.exchange;
         if let Some(handler) = shared.router.handler_of(&data.head.method, data.route) {
             self.call(handler, exchange, data, who, outbox, room);
         } else {
@@ -72,6 +133,38 @@ impl Http1 {
             self.answer(exchange, &mut said(StatusCode::NOT_FOUND), outbox, room);
         }
         self.rest();
+    }
+
+    /// Whether a handler has yet to take what came of its body.
+    #[inline]
+    pub(super) fn is_held_up(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.is_held_up())
+    }
+
+    /// A handler has taken of its body, or has asked for it, or wants no more of it.
+    pub(crate) fn read_on(&mut self, outbox: &mut Outbox, room: &Room) {
+        let reading = self.busy.as_ref().and_then(|busy| busy.reading.as_ref());
+        let Some(Reading { exchange, target: Target::Handler(pipe) }) = reading else { return };
+        let exchange = *exchange;
+        if pipe.is_unwanted() {
+            return self.leave_body(exchange, room);
+        }
+        if !pipe.is_full() {
+            self.machine.resume_body(room.now_ms, &room.limits.http1);
+        }
+        if pipe.is_wanted() {
+            self.machine.want_body(exchange, outbox);
+        }
+    }
+
+    /// Nobody wants the rest of a body that its handler was to take.
+    pub(super) fn leave_body(&mut self, exchange: Exchange, room: &Room) {
+        let Some(busy) = &mut self.busy else { return };
+        let is_its = |reading: &mut Reading| reading.exchange == exchange;
+        if busy.reading.take_if(is_its).is_some() {
+            self.machine.discard_body(exchange, &room.limits.http1);
+            self.rest();
+        }
     }
 
     /// Whether what comes next is best received into memory of its own: so much of a body at least.
@@ -83,7 +176,8 @@ impl Http1 {
     /// How much of the body is still to come, if that is to be received by itself.
     #[inline(never)]
     fn bulk_bytes(&self) -> usize {
-        let is_wanted = self.busy.as_ref().is_some_and(|busy| busy.reading.is_some());
+        let is_wanted =
+            self.busy.as_ref().is_some_and(|busy| busy.reading.is_some() && !busy.is_held_up());
         let left = self.machine.sized_body_left();
         left.filter(|_| is_wanted).and_then(|left| usize::try_from(left).ok()).unwrap_or(0)
     }
@@ -96,9 +190,12 @@ impl Http1 {
         if left == 0 || self.share.is_spent(0) {
             return None;
         }
-        let mut body = std::mem::take(&mut self.reading()?.body);
+        let first = usize::try_from(BODY_FIRST_BYTES_MAX).unwrap_or(usize::MAX);
+        let Target::Whole { body, .. } = self.target()? else {
+            return Some(Vec::with_capacity(left.min(first)));
+        };
+        let mut body = std::mem::take(body);
         if body.capacity() == body.len() {
-            let first = usize::try_from(BODY_FIRST_BYTES_MAX).unwrap_or(usize::MAX);
             body.reserve_exact(left.min(body.len().max(first)));
         }
         Some(body)
@@ -115,11 +212,10 @@ impl Http1 {
         room: &mut Room,
     ) -> Vec<u8> {
         let shared = Rc::clone(&room.requests);
-        let mut data = shared.take();
         let (mut end, mut is_whole, mut refusal) = (before, false, None);
         while !is_whole && refusal.is_none() {
             let limits = &room.limits.http1;
-            match self.machine.receive(&memory[end..], room.now_ms, limits, &mut data.head) {
+            match self.machine.receive_in_body(&memory[end..], room.now_ms, limits) {
                 // It stands where it is to stand already.
                 Ok(Received::Body { consumed, .. }) => end += consumed,
                 Ok(Received::BodyEnd { .. }) => is_whole = true,
@@ -127,22 +223,49 @@ impl Http1 {
                 Err(why) => refusal = Some(why),
             }
         }
-        shared.put(data);
         self.share.add_bytes(end - before);
         let rest = memory.split_off(end);
-        if let Some(reading) = self.reading() {
-            reading.body = memory;
+        match self.target() {
+            Some(Target::Whole { body, .. }) => *body = memory,
+            Some(Target::Handler(pipe)) => pipe.push(Bytes::from(memory)),
+            None => {}
         }
         if let Some(refusal) = refusal {
             self.refuse(refusal, outbox, room);
         }
         if is_whole {
-            self.body_complete(who, &shared, outbox, room);
+            self.body_complete(&[], who, &shared, outbox, room);
         }
         rest
     }
 
-    fn reading(&mut self) -> Option<&mut Reading> {
-        self.busy.as_mut().and_then(|busy| busy.reading.as_mut())
+    fn target(&mut self) -> Option<&mut Target> {
+        let reading = self.busy.as_mut().and_then(|busy| busy.reading.as_mut());
+        reading.map(|reading| &mut reading.target)
     }
+}
+
+impl Busy {
+    #[inline(never)]
+    fn is_held_up(&self) -> bool {
+        let target = self.reading.as_ref().map(|reading| &reading.target);
+        matches!(target, Some(Target::Handler(pipe)) if pipe.is_full())
+    }
+}
+
+/// A trailer section without a field.
+const LINE_END_BYTES: usize = 2;
+
+/// The fields of a trailer section.
+fn fields_of(section: &[u8]) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    if section.len() > LINE_END_BYTES {
+        for (name, value) in trailers(section) {
+            let (name, value) = (HeaderName::try_from(name), HeaderValue::try_from(value));
+            if let (Ok(name), Ok(value)) = (name, value) {
+                fields.append(name, value);
+            }
+        }
+    }
+    fields
 }

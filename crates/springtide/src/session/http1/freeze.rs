@@ -5,7 +5,7 @@ use springtide_proto::Outbox;
 use springtide_proto::http1::{Exchange, Frozen, Machine};
 
 use super::later::try_again;
-use super::{Busy, Http1, Reading};
+use super::{Busy, Http1, Reading, Target};
 use crate::files::{Asker, FrozenAsk, FrozenStream};
 use crate::request::FrozenRequest;
 use crate::room::Room;
@@ -60,10 +60,12 @@ impl Http1 {
         let Busy { reading, streams, is_asked: _, asks: withdrawn, waiting } =
             busy.map_or_else(Busy::default, |busy| *busy);
         asks.extend(withdrawn);
-        let reading = reading.map(|Reading { exchange, mut data, body }| {
+        // The body of a future goes with that.
+        let reading = reading.and_then(|Reading { exchange, target }| {
+            let Target::Whole { mut data, body } = target else { return None };
             let request = data.freeze();
             room.requests.put(data);
-            (exchange, request, body)
+            Some((exchange, request, body))
         });
         let streams = streams
             .into_iter()
@@ -87,7 +89,7 @@ impl Http1 {
         if let Some((exchange, request, body)) = reading {
             let mut data = room.requests.take();
             data.thaw(request, who.socket);
-            own.busy().reading = Some(Reading { exchange, data, body });
+            own.busy().reading = Some(Reading { exchange, target: Target::Whole { data, body } });
         }
         for (exchange, stream) in streams {
             let stream = room.files.thaw_stream(stream, asker(exchange));
@@ -104,6 +106,7 @@ impl Http1 {
             }
         }
         for exchange in refused {
+            own.machine.discard_body(exchange, &room.limits.http1);
             own.answer(exchange, &mut try_again(), outbox, room);
         }
         own

@@ -37,8 +37,13 @@ impl Http1 {
         room: &mut Room,
     ) {
         let begun = match handler {
-            Answerer::Awaited(number) => Some(begin_future(*number, exchange, data, who, room)),
+            Answerer::Awaited(number) | Answerer::Streamed(number) => {
+                Some(begin_future(*number, exchange, data, who, room))
+            }
             Answerer::OnPool(handler) => begin_away(handler, exchange, data, who, room),
+            Answerer::Limited { answerer, .. } => {
+                return self.call(answerer, exchange, data, who, outbox, room);
+            }
             Answerer::Plain(_) => None,
         };
         match begun {
@@ -55,6 +60,7 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
+        self.leave_body(exchange, room);
         self.wait_no_more(exchange);
         let response = match response {
             Some(response) if !response.status_code().is_informational() => response,
