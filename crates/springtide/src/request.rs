@@ -2,6 +2,7 @@
 //! Nothing is copied or decoded before it is asked for, and nothing refers to the connection.
 
 mod body;
+mod extract;
 mod shared;
 
 use body::Arriving;
@@ -29,7 +30,7 @@ use crate::route::Router;
 /// ```
 /// use springtide::{Request, Server};
 /// let server = Server::new().get("/tides/{harbour}", |request: Request| {
-///     let day = request.query("day").unwrap_or_else(|| "today".into());
+///     let day = request.query_value("day").unwrap_or_else(|| "today".into());
 ///     format!("{} {day}", request.param("harbour"))
 /// });
 /// ```
@@ -311,7 +312,7 @@ impl Request {
 
     /// The first value of a name in the query, decoded: `+` is a blank, `%41` is `A`.
     #[must_use]
-    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
+    pub fn query_value(&self, name: &str) -> Option<Cow<'_, str>> {
         self.query_pairs().find(|(own, _)| own == name).map(|(_, value)| value)
     }
 
@@ -431,18 +432,6 @@ impl Request {
     pub fn text(&self) -> Result<&str, Response> {
         std::str::from_utf8(self.bytes())
             .map_err(|_| (StatusCode::BAD_REQUEST, "the body is not UTF-8 text").into_response())
-    }
-
-    /// The whole body read as JSON.
-    ///
-    /// # Errors
-    /// A body that is not what `T` needs: a response with status 400 that says where, to be
-    /// returned as it is.
-    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Response> {
-        serde_json::from_slice(self.bytes()).map_err(|error| {
-            (StatusCode::BAD_REQUEST, format!("the body is not the JSON expected: {error}"))
-                .into_response()
-        })
     }
 }
 

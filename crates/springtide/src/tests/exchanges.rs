@@ -9,8 +9,8 @@ fn server() -> Server {
         .get("/", || "root")
         .get("/users/{id}", |request: Request| format!("user {}", request.param("id")))
         .get("/query", |request: Request| {
-            let first = request.query("a").unwrap_or_default().into_owned();
-            format!("{first}|{:?}", request.query("b"))
+            let first = request.query_value("a").unwrap_or_default().into_owned();
+            format!("{first}|{:?}", request.query_value("b"))
         })
         .get("/headers", |request: Request| {
             format!("{:?} {}", request.header("x-tide"), request.headers().count())

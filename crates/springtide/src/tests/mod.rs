@@ -4,6 +4,7 @@
 mod bodies;
 mod ends;
 mod exchanges;
+mod extract;
 mod fairness;
 mod files;
 mod freeze;
