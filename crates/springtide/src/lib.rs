@@ -43,7 +43,7 @@ pub use http::{HeaderName, HeaderValue, Method, StatusCode};
 pub use limits::Limits;
 pub use metrics::{Counts, Metrics};
 pub use offload::{Offload, OnPool, offload};
-pub use request::{Body, BodyError, Request};
+pub use request::{Body, BodyError, Multipart, Part, Request};
 pub use response::{IntoResponse, Json, Response};
 pub use route::RouteError;
 pub use running::Running;

@@ -3,11 +3,13 @@
 
 mod body;
 mod extract;
+mod multipart;
 mod shared;
 
 use body::Arriving;
 pub(crate) use body::Pipe;
 pub use body::{Body, BodyError};
+pub use multipart::{Multipart, Part};
 pub(crate) use shared::Shared;
 
 use std::borrow::Cow;

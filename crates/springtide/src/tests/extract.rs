@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Backend, Stage, over_all_backends};
-use crate::{Request, Response, Server};
+use crate::{Request, Response, Server, streamed};
 
 #[derive(serde::Deserialize, Debug)]
 #[expect(dead_code, reason = "they are shown")]
@@ -77,6 +77,71 @@ fn requests_are_read_into_values(backend: Backend) {
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{request}\n{reply}");
         assert!(text.starts_with(body), "{request}\n{reply}");
     }
+}
+
+/// Says what is in a form of several parts; of files it takes the bytes, of `skip` nothing.
+async fn describe(mut request: Request) -> Result<String, Response> {
+    let (mut parts, mut said) = (request.multipart()?, String::new());
+    while let Some(part) = parts.next_part().await? {
+        let name = part.name().unwrap_or("-").to_owned();
+        said += &match (name.as_str(), part.file_name(), part.content_type()) {
+            ("skip", ..) => "skipped".to_owned(),
+            (_, None, _) => format!("{name}={}", part.text().await?),
+            (_, Some(file), kind) => {
+                let head = format!("{name}: {file} {kind:?}");
+                format!("{head} {} bytes", part.bytes().await?.len())
+            }
+        };
+        said += "|";
+    }
+    Ok(said)
+}
+
+fn forms_of_parts_are_read(backend: Backend) {
+    let server = Server::new().post("/whole", describe).post("/pieces", streamed(describe));
+    let mut stage = Stage::new(backend, server);
+    let form = |parts: &str| parts.replace('~', "\r\n");
+    let field = r#"Content-Disposition: form-data; name="a""#;
+    let long = "x".repeat(100_000);
+    let file =
+        r#"Content-Disposition: form-data; name="f"; filename="t.bin"~Content-Type: text/css"#;
+    let skip = r#"Content-Disposition: form-data; name="skip""#;
+    let kind = "multipart/form-data; boundary=tide";
+    for (kind, body, expected) in [
+        (kind, form(&format!("--tide~{field}~~high~--tide--~")), "200 a=high|"),
+        (
+            kind,
+            form(&format!(
+                "before~--tide~{skip}~~{long}~--tide~{file}~~{long}~--tide~{field}~~~--tide--"
+            )),
+            r#"200 skipped|f: t.bin Some("text/css") 100000 bytes|a=|"#,
+        ),
+        (kind, form("--tide--~"), "200 "),
+        (kind, form(&format!("--tide~{field}~~hi")), "400 the parts of the body are malformed: "),
+        (kind, form("--tide~no field~~hi~--tide--"), "400 the parts of the body are malformed: "),
+        (kind, long.clone(), "400 the "),
+        (kind, String::new(), "400 the parts of the body are malformed: "),
+        ("multipart/form-data", String::new(), "400 the type of the body names no boundary"),
+        ("text/plain", String::new(), "415 the body is not of the type multipart/form-data"),
+    ] {
+        for path in ["/whole", "/pieces"] {
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: {kind}\r\n"
+            );
+            let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+            let mut peer = stage.connect();
+            let reply = stage.talk_to_end(&mut peer, request.as_bytes());
+            let (head, text) = reply.split_once("\r\n\r\n").unwrap();
+            let said = format!("{} {text}", head.split(' ').nth(1).unwrap());
+            assert!(said.starts_with(expected), "{path} {expected}\n{said}");
+        }
+    }
+}
+
+mod still {
+    use super::forms_of_parts_are_read;
+
+    crate::tests::over_still_backends!(forms_of_parts_are_read);
 }
 
 over_all_backends!(requests_are_read_into_values);
