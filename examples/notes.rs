@@ -2,7 +2,7 @@
 //! A body that is not the JSON expected is answered with a 400 that says where it went wrong.
 //!
 //! `cargo run --release -p springtide --example notes`, then
-//! `curl -d '{"text":"high water at six"}' http://127.0.0.1:8080/notes`
+//! `curl --json '{"text":"high water at six"}' http://127.0.0.1:8080/notes`
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -103,6 +103,11 @@ impl Descriptors {
         Ok(!waits)
     }
 
+    /// Whether a send is in flight.
+    pub(crate) fn is_sending(&mut self, descriptor: Descriptor) -> bool {
+        self.state(descriptor).sending
+    }
+
     /// The system has given this number out. A close of the same number that has not completed
     /// yet has been done by then: it no longer concerns this descriptor.
     #[inline]

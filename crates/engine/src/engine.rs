@@ -16,10 +16,10 @@ use crate::completion::{Completion, Listing, Outcome};
 use crate::error::{Error, OpKind};
 use crate::ledger::{COMPLETIONS_ROOM, Ledger};
 use crate::lister::Lister;
-use crate::op::{Descriptor, Op};
+use crate::op::{Descriptor, Op, Piece};
 use crate::options::{Address, EngineOptions, ListenOptions, Mechanism};
 use crate::sheet::Sheet;
-use crate::slots::Key;
+use crate::slots::{Key, receiving};
 use crate::stats::Stats;
 use crate::system;
 use crate::wake::Waker;
@@ -50,6 +50,19 @@ pub trait Handle {
     /// Over a Unix socket the system counts the memory of what waits, not its bytes: there only
     /// whether two looks are alike says anything.
     fn send_progress(&mut self, key: Key) -> Option<i64>;
+
+    /// Takes at once what lies behind the first chunk of a streaming receive, as far as the spare
+    /// capacity of `memory` goes: a long message needs no chunk, nor a copy out of it. Gives how many
+    /// bytes were appended; none when nothing is there, or when it cannot be told that these are the
+    /// next bytes: call it only in the turn that delivered that chunk, when all chunks of it have
+    /// been handled. The end of the stream, or an error, the receive tells itself. The next bytes it
+    /// delivers come alone again, so that this can be called again.
+    fn receive_now(&mut self, receive: Key, memory: &mut Vec<u8>) -> usize;
+
+    /// Sends at once what fits of pieces that are long, while they lie in the processor's cache, and
+    /// gives how many bytes that were: an [`Op::Send`] takes the rest. None while a send is in flight
+    /// (law 5), and on an error, which the next send tells.
+    fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize;
 
     /// Submits, waits until something has ended, `deadline` has come or the waker is used, and
     /// appends what has ended.
@@ -372,6 +385,24 @@ impl Handle for Engine {
         let Op::Send { socket, .. } = &slot.op else { return None };
         let (gone, waiting) = (i64::from(slot.progress), self.backend.waiting_bytes(*socket));
         Some(gone - i64::from(waiting))
+    }
+
+    fn receive_now(&mut self, receive: Key, memory: &mut Vec<u8>) -> usize {
+        let Some(slot) = self.ledger.slots.get(receive) else { return 0 };
+        let Op::Receive { socket } = slot.op else { return 0 };
+        let is_next = matches!(slot.progress, receiving::ALONE | receiving::TAKEN);
+        if !is_next || slot.marks.cancelled || memory.len() == memory.capacity() {
+            return 0;
+        }
+        slot.progress = receiving::TAKEN;
+        self.backend.receive_now(socket, memory)
+    }
+
+    fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize {
+        if self.ledger.is_sending(socket) {
+            return 0;
+        }
+        self.backend.send_now(&mut self.ledger, socket, pieces)
     }
 
     fn turn(

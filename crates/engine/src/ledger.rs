@@ -149,6 +149,17 @@ impl Ledger {
         self.spare_work.pop().unwrap_or_default()
     }
 
+    /// Whether a send is in flight on a socket.
+    pub(crate) fn is_sending(&mut self, socket: Descriptor) -> bool {
+        self.descriptors.is_sending(socket)
+    }
+
+    pub(crate) fn put_work(&mut self, work: Box<crate::backend::Work>) {
+        if self.spare_work.len() < SPARE_WORK_MAX {
+            self.spare_work.push(work);
+        }
+    }
+
     /// Bytes of a send that have not gone yet.
     pub(crate) fn unsent_of(pieces: &[crate::op::Piece], sent: usize) -> usize {
         pieces.iter().map(|piece| piece.as_slice().len()).sum::<usize>() - sent
@@ -165,10 +176,8 @@ impl Ledger {
         if let Some(descriptor) = op.descriptor() {
             self.descriptors.end(descriptor, op.kind(), key, &mut self.startable);
         }
-        if let Some(work) = work
-            && self.spare_work.len() < SPARE_WORK_MAX
-        {
-            self.spare_work.push(work);
+        if let Some(work) = work {
+            self.put_work(work);
         }
     }
 }

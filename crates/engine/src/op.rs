@@ -64,7 +64,8 @@ pub enum Op {
         address: SocketAddr,
     },
     /// Receives until the end of the stream; streaming (recv(2)). The bytes come in
-    /// [`Chunk`](crate::Chunk)s of the shard's ring, at most 4,096 bytes each.
+    /// [`Chunk`](crate::Chunk)s of the shard's ring, at most 4,096 bytes each; the first one comes
+    /// alone, see [`Handle::receive_now`](crate::Handle::receive_now).
     Receive {
         /// From where.
         socket: Descriptor,

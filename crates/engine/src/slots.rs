@@ -82,6 +82,19 @@ pub(crate) enum Asked {
     Room,
 }
 
+/// How far a streaming receive is, in its slot's progress. Its first bytes come alone: they may be
+/// the only ones, or whoever gets them may take what lies behind them at once.
+pub(crate) mod receiving {
+    /// No bytes have come.
+    pub(crate) const FRESH: u32 = 0;
+    /// The first chunk has come, and the system has nothing of the receive since.
+    pub(crate) const ALONE: u32 = 1;
+    /// The same, and what lay behind it was taken: the next bytes come alone again.
+    pub(crate) const TAKEN: u32 = 2;
+    /// Bytes come as they are there.
+    pub(crate) const STREAMING: u32 = 3;
+}
+
 /// One operation in flight.
 pub(crate) struct Slot {
     pub(crate) op: Op,
@@ -100,6 +113,21 @@ impl Slot {
     #[inline]
     pub(crate) const fn sent(&self) -> usize {
         self.progress as usize
+    }
+
+    /// A streaming receive begins again behind its first bytes.
+    pub(crate) fn receive_on(&mut self) {
+        let was_taken = self.progress == receiving::TAKEN;
+        self.progress = if was_taken { receiving::FRESH } else { receiving::STREAMING };
+    }
+
+    /// Whether what a streaming receive gets next comes alone; it goes on behind what came alone.
+    #[inline]
+    pub(crate) fn begins_to_receive(&mut self) -> bool {
+        if matches!(self.progress, receiving::ALONE | receiving::TAKEN) {
+            self.receive_on();
+        }
+        self.progress == receiving::FRESH
     }
 
     /// So many more have gone.

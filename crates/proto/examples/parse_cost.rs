@@ -48,7 +48,7 @@ fn measure(input: &[u8]) -> f64 {
                     rest = &rest[consumed..];
                     machine.send_copied(exchange, &reply, b"Hello, World!", &mut outbox);
                 }
-                Received::Body { consumed, .. } | Received::BodyEnd { consumed } => {
+                Received::Body { consumed, .. } | Received::BodyEnd { consumed, .. } => {
                     rest = &rest[consumed..];
                 }
                 _ => break,

@@ -128,7 +128,7 @@ impl Play {
                     request.is_read = !has_body(self.begun);
                     self.begun += 1;
                 }
-                Received::BodyEnd { consumed } => {
+                Received::BodyEnd { consumed, .. } => {
                     self.consumed += consumed;
                     self.requests[self.begun - 1].is_read = true;
                 }

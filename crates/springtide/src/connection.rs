@@ -1,6 +1,7 @@
 //! A connection: bytes between a socket and a session, back-pressure, deadlines, the end.
 //! It names no protocol, and closes nothing that has an operation in flight (law 6).
 
+mod bulk;
 mod closing;
 mod freeze;
 mod patience;
@@ -151,6 +152,9 @@ impl Connection {
             traffic.inbox.append(&chunk.as_slice()[consumed..]);
         }
         self.stepped(step, room);
+        if step == Step::NeedBytes && self.session.wants_bulk() {
+            self.receive_bulk(room);
+        }
     }
 
     /// Goes on with what waits in the inbox, unless its turn has not come. The session is asked

@@ -128,7 +128,9 @@ impl<Kind, F: Handler<Kind>> Handler<Ending<Kind>> for ToTheEnd<F> {
     fn into_any(self) -> AnyHandler {
         let AnyHandler(shape) = self.0.into_any();
         AnyHandler(match shape {
-            Shape::Awaited { make, .. } => Shape::Awaited { make, to_the_end: true },
+            Shape::Awaited { make, is_streamed, .. } => {
+                Shape::Awaited { make, to_the_end: true, is_streamed }
+            }
             // At once, or on the pool: both run to their end anyway.
             shape => shape,
         })
@@ -145,7 +147,7 @@ fn awaited<F: Send + Sync + 'static>(
         let own = Rc::new(Arc::clone(&handler));
         Box::new(move |request| call(Rc::clone(&own), request))
     });
-    AnyHandler(Shape::Awaited { make, to_the_end: false })
+    AnyHandler(Shape::Awaited { make, to_the_end: false, is_streamed: false })
 }
 
 /// A handler of any shape, on its way into a route.
@@ -154,12 +156,19 @@ pub struct AnyHandler(pub(crate) Shape);
 
 pub(crate) enum Shape {
     Plain(PlainHandler),
-    /// Its future runs on without its client where it is to run to the end.
+    /// Its future runs on without its client where it is to run to the end, and begins before the body
+    /// has come where it takes that piece by piece.
     Awaited {
         make: MakeAwaited,
         to_the_end: bool,
+        is_streamed: bool,
     },
     OnPool(PoolHandler),
+    /// Any of these, whose bodies have a limit of their own.
+    Limited {
+        body_bytes_max: u64,
+        shape: Box<Shape>,
+    },
 }
 
 /// One value for all shards. The response is written to its place: handed up through every caller

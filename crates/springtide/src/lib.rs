@@ -34,6 +34,7 @@ mod server;
 mod session;
 mod shard;
 mod state;
+mod streamed;
 mod table;
 pub mod test;
 #[cfg(test)]
@@ -60,7 +61,7 @@ pub use middleware::{
 pub use offload::{Offload, OnPool, Priority, offload};
 pub use problem::ServerError;
 pub use proxies::ProxyFields;
-pub use request::Request;
+pub use request::{Body, BodyError, Multipart, Part, Request};
 pub use response::{
     Cookie, Event, EventStream, Failure, IntoResponse, Json, Response, SameSite, Sink, StreamError,
 };
@@ -70,3 +71,5 @@ pub use running::Running;
 pub use server::{Accepting, Engine, ProxyProtocol, Server};
 pub use springtide_engine::{Address, Error as EngineError};
 pub use springtide_proto::Unit;
+pub use springtide_proto::http1::Limits as Http1Limits;
+pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};

@@ -180,12 +180,16 @@ impl Around {
             (Self::Plain(own), Shape::OnPool(inner)) => {
                 Shape::OnPool(inner.surrounded(move |call, request| own(request, Next::new(call))))
             }
-            (Self::Awaited(make), Shape::Awaited { make: make_inner, to_the_end }) => {
+            (own, Shape::Limited { body_bytes_max, shape }) => {
+                let AnyHandler(shape) = own.put_around(AnyHandler(*shape))?;
+                Shape::Limited { body_bytes_max, shape: Box::new(shape) }
+            }
+            (Self::Awaited(make), Shape::Awaited { make: make_inner, to_the_end, is_streamed }) => {
                 let make: MakeAwaited = Box::new(move || {
                     let (own, inner) = (make(), Rc::new(make_inner()));
                     Box::new(move |request| own(request, AsyncNext::new(Rc::clone(&inner))))
                 });
-                Shape::Awaited { make, to_the_end }
+                Shape::Awaited { make, to_the_end, is_streamed }
             }
             (Self::Awaited(make), Shape::Plain(inner)) => {
                 let inner = Arc::new(inner);
@@ -196,7 +200,7 @@ impl Around {
                     })));
                     Box::new(move |request| own(request, next.again()))
                 });
-                Shape::Awaited { make, to_the_end: false }
+                Shape::Awaited { make, to_the_end: false, is_streamed: false }
             }
             (Self::Plain(_), Shape::Awaited { .. }) => {
                 return Err("a function that does not wait cannot stand around an async handler: \

@@ -194,7 +194,7 @@ impl Middleware for ErrorPage {
             method: request.method().clone(),
             path: request.path().to_owned(),
             id: request.id().into_owned(),
-            form: request.form(),
+            form: request.error_form(),
         };
         Outcome::then(move |reply| {
             if !reply.is_own() {

@@ -1,10 +1,17 @@
 //! Requests as handlers see them: views of the bytes they arrived in.
 //! Nothing is copied or decoded before it is asked for, and nothing refers to the connection.
 
+mod body;
 mod convert;
+mod extract;
+mod multipart;
 mod origin;
 mod shared;
 
+use body::Arriving;
+pub(crate) use body::Pipe;
+pub use body::{Body, BodyError};
+pub use multipart::{Multipart, Part};
 pub(crate) use origin::Names;
 pub(crate) use shared::Shared;
 
@@ -16,9 +23,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use springtide_engine::{Address, Chunk, Descriptor};
-use springtide_proto::http1::Head;
+use springtide_proto::http1::{BodyLength, Head};
 
 use crate::executor::{Alarm, Closed};
 use crate::problem::Form;
@@ -31,7 +38,7 @@ use crate::state::{ShardStates, States};
 /// ```
 /// use springtide::{Request, Server};
 /// let server = Server::new().get("/tides/{harbour}", |request: Request| {
-///     let day = request.query("day").unwrap_or_else(|| "today".into());
+///     let day = request.query_value("day").unwrap_or_else(|| "today".into());
 ///     format!("{} {day}", request.param("harbour"))
 /// });
 /// ```
@@ -58,6 +65,10 @@ pub(crate) struct RequestData {
     /// Which route; it knows the names of the parameters.
     pub(crate) route: usize,
     pub(crate) body: Bytes,
+    /// The body of a request whose handler takes it while it arrives.
+    pub(crate) arriving: Option<Arriving>,
+    /// What stood behind a chunked body; of another request, where the body is not chunked.
+    pub(crate) trailers: Option<Box<HeaderMap>>,
     pub(crate) socket: Option<Descriptor>,
     /// What names this request, once it has been asked for.
     number: Cell<u64>,
@@ -85,6 +96,7 @@ pub(crate) struct FrozenRequest {
     bytes: Vec<u8>,
     params: Vec<Range<u32>>,
     route: usize,
+    trailers: Option<Box<HeaderMap>>,
 }
 
 impl RequestData {
@@ -96,6 +108,8 @@ impl RequestData {
             params: Vec::new(),
             route: 0,
             body: Bytes::new(),
+            arriving: None,
+            trailers: None,
             socket: None,
             number: Cell::new(0),
             home,
@@ -165,13 +179,13 @@ impl RequestData {
     pub(crate) fn freeze(&mut self) -> FrozenRequest {
         self.detach();
         // The body is with whoever reads it, and comes into the parts when it is whole.
-        let Self { head, bytes: _, copied, params, route, body: _, socket: _, number: _, home: _ } =
-            self;
+        let Self { head, bytes: _, copied, params, route, trailers, .. } = self;
         FrozenRequest {
             head: std::mem::take(head),
             bytes: std::mem::take(copied),
             params: std::mem::take(params),
             route: *route,
+            trailers: trailers.take(),
         }
     }
 
@@ -182,8 +196,9 @@ impl RequestData {
     }
 
     fn put_frozen(&mut self, frozen: FrozenRequest) {
-        let FrozenRequest { head, bytes, params, route } = frozen;
+        let FrozenRequest { head, bytes, params, route, trailers } = frozen;
         (self.head, self.copied, self.params, self.route) = (head, bytes, params, route);
+        self.trailers = trailers;
         self.bytes = HeadBytes::Copied;
     }
 
@@ -292,7 +307,7 @@ impl Request {
         self.data.as_ref().expect("taken by drop only")
     }
 
-    pub(crate) fn form(&self) -> Form {
+    pub(crate) fn error_form(&self) -> Form {
         self.data().form()
     }
 
@@ -344,7 +359,7 @@ impl Request {
 
     /// The first value of a name in the query, decoded: `+` is a blank, `%41` is `A`.
     #[must_use]
-    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
+    pub fn query_value(&self, name: &str) -> Option<Cow<'_, str>> {
         self.query_pairs().find(|(own, _)| own == name).map(|(_, value)| value)
     }
 
@@ -413,9 +428,53 @@ impl Request {
     }
 
     /// The whole body.
+    ///
+    /// # Panics
+    /// On a route made with [`streamed`](crate::streamed), whose handler waits for
+    /// [`body`](Self::body): the request is then answered with a 500.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
-        &self.data().body
+        let data = self.data();
+        assert!(
+            data.arriving.is_none(),
+            "the body of a streamed route is waited for: `body().await`"
+        );
+        &data.body
+    }
+
+    /// The whole body, in an async handler of any kind: on a route made with
+    /// [`streamed`](crate::streamed) it waits until the body has come, elsewhere it has.
+    ///
+    /// # Errors
+    /// The body does not come whole; see [`BodyError`].
+    pub async fn body(&self) -> Result<Bytes, BodyError> {
+        match &self.data().arriving {
+            Some(arriving) => arriving.whole().await,
+            None => Ok(self.data().body.clone()),
+        }
+    }
+
+    /// Takes the body out of the request, to have it piece by piece; see [`Body`]. The request goes on
+    /// with an empty one.
+    pub fn take_body(&mut self) -> Body {
+        let trailers = self.trailers();
+        let data = self.data.as_mut().expect("taken by drop only");
+        match data.arriving.take() {
+            Some(arriving) => Body::arriving(arriving),
+            None => Body::whole(std::mem::take(&mut data.body), trailers),
+        }
+    }
+
+    /// The fields behind a chunked body (RFC 9110 §6.5), when the body has come: none before. Those that
+    /// belong in a head are left out.
+    #[must_use]
+    pub fn trailers(&self) -> HeaderMap {
+        let data = self.data();
+        match (&data.arriving, &data.trailers) {
+            (Some(arriving), _) => arriving.trailers(),
+            (None, Some(trailers)) if data.head.body == BodyLength::Chunked => (**trailers).clone(),
+            _ => HeaderMap::new(),
+        }
     }
 
     /// The whole body as text.
@@ -425,18 +484,6 @@ impl Request {
     pub fn text(&self) -> Result<&str, Response> {
         std::str::from_utf8(self.bytes())
             .map_err(|_| (StatusCode::BAD_REQUEST, "the body is not UTF-8 text").into_response())
-    }
-
-    /// The whole body read as JSON.
-    ///
-    /// # Errors
-    /// A body that is not what `T` needs: a response with status 400 that says where, to be
-    /// returned as it is.
-    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Response> {
-        serde_json::from_slice(self.bytes()).map_err(|error| {
-            (StatusCode::BAD_REQUEST, format!("the body is not the JSON expected: {error}"))
-                .into_response()
-        })
     }
 }
 
@@ -471,6 +518,7 @@ impl Drop for Request {
 fn put_elsewhere(mut data: Box<RequestData>) {
     if let Home::Awaited(shared, _) = &data.home {
         let shared = Rc::clone(shared);
+        data.arriving = None;
         data.home = Home::Shard(Rc::clone(&shared));
         shared.put(data);
     }

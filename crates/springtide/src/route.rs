@@ -44,10 +44,12 @@ pub(crate) enum Answerer {
     /// At once.
     Plain(PlainHandler),
     /// With a future; its number among those, as each shard has its own. It may have to run to its
-    /// end without its client.
-    Awaited { number: usize, to_the_end: bool },
+    /// end without its client, and begin before the body has come.
+    Awaited { number: usize, to_the_end: bool, is_streamed: bool },
     /// On the pool.
     OnPool(PoolHandler),
+    /// Any of these, whose bodies have a limit of their own.
+    Limited { body_bytes_max: u64, answerer: Box<Answerer> },
 }
 
 /// One pattern with what answers its methods.

@@ -7,7 +7,7 @@ use crate::clock::{Clock, Moment};
 use crate::completion::{Listing, Outcome};
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
-use crate::op::{Descriptor, Op};
+use crate::op::{Descriptor, Op, Piece};
 use crate::options::{Address, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
@@ -84,6 +84,17 @@ pub(crate) trait Backend {
     /// How many bytes that were sent on a socket its peer's system has not taken yet.
     fn waiting_bytes(&self, socket: Descriptor) -> u32 {
         system::waiting_bytes(socket)
+    }
+
+    /// Takes what has come on a socket, as far as the memory's spare capacity goes; none when nothing
+    /// is there, or its end, or an error, which the next receive tells.
+    fn receive_now(&mut self, socket: Descriptor, memory: &mut Vec<u8>) -> usize {
+        receive_now(socket, memory)
+    }
+
+    /// Sends what fits of pieces; none when nothing does, or on an error, which the next send tells.
+    fn send_now(&mut self, ledger: &mut Ledger, socket: Descriptor, pieces: &[Piece]) -> usize {
+        send_now(ledger, socket, pieces)
     }
 
     /// Opens a directory that files are opened beneath.
@@ -172,6 +183,27 @@ pub(crate) fn send_directly(ledger: &mut Ledger, key: Key) -> Result<bool, i32> 
     };
     slot.add_sent(count);
     Ok(count == unsent)
+}
+
+fn receive_now(socket: Descriptor, memory: &mut Vec<u8>) -> usize {
+    let spare = memory.spare_capacity_mut();
+    let (target, room) = (spare.as_mut_ptr().cast(), spare.len());
+    // SAFETY: the spare capacity is the caller's, who lends it for the call only.
+    let received = unsafe { system::receive(socket.number(), target, room) };
+    let count = received.unwrap_or(0);
+    assert!(count <= room, "the system fills spare capacity only");
+    // SAFETY: the system has written `count` bytes behind the old length.
+    unsafe { memory.set_len(memory.len() + count) };
+    count
+}
+
+fn send_now(ledger: &mut Ledger, socket: Descriptor, pieces: &[Piece]) -> usize {
+    let mut work = ledger.take_work();
+    work.aim(pieces, 0);
+    // SAFETY: the vectors were just aimed at the pieces, which the caller lends for the call.
+    let sent = unsafe { system::send_vectors(socket.number(), &work.vectors) };
+    ledger.put_work(work);
+    sent.unwrap_or(0)
 }
 
 /// The end of a send that has gone wholly.

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accepting;
+mod at_once;
 mod checking;
 mod chunks;
 mod closing;
@@ -101,6 +102,9 @@ laws! {
             a_reset_is_a_peer_that_is_gone
             two_that_forward_never_stall
             last_bytes_come_before_the_end;
+        at_once:
+            what_is_taken_at_once_is_next
+            what_is_sent_at_once_keeps_its_order;
         progress:
             a_send_tells_its_progress
             progress_begins_behind_what_was_sent;

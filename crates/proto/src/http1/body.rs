@@ -56,6 +56,12 @@ impl Body {
         self.amount.left == 0
     }
 
+    /// How much of a sized body is still to come.
+    #[inline]
+    pub(crate) const fn left(&self) -> u64 {
+        self.amount.left
+    }
+
     /// Takes the next bytes of a sized body. Its length is held against the limit before any byte
     /// is taken (RUSTSEC-2022-0035).
     #[inline]
@@ -64,7 +70,7 @@ impl Body {
             return Err(Refusal::BodyTooLong);
         }
         if self.amount.left == 0 {
-            return Ok(Step::End { consumed: 0 });
+            return Ok(Step::End { start: 0, consumed: 0 });
         }
         if input.is_empty() {
             return Ok(Step::NeedBytes);

@@ -14,8 +14,9 @@ pub(crate) enum Step {
     Skipped { consumed: usize },
     /// Framing and then data were consumed: `input[start..consumed]` is the data.
     Data { start: usize, consumed: usize },
-    /// The body is complete.
-    End { consumed: usize },
+    /// The body is complete: `input[start..consumed]` are the lines of its trailer section, with the
+    /// empty line behind them.
+    End { start: usize, consumed: usize },
 }
 
 impl Step {
@@ -24,9 +25,9 @@ impl Step {
     pub(crate) const fn consumed(self) -> usize {
         match self {
             Self::NeedBytes => 0,
-            Self::Skipped { consumed } | Self::Data { consumed, .. } | Self::End { consumed } => {
-                consumed
-            }
+            Self::Skipped { consumed }
+            | Self::Data { consumed, .. }
+            | Self::End { consumed, .. } => consumed,
         }
     }
 }
@@ -152,10 +153,10 @@ impl Chunked {
 }
 
 /// Reads the trailer section that begins at `at`: mostly the empty line alone. Its fields are
-/// checked and dropped (RFC 9110 §6.5.1).
+/// checked (RFC 9110 §6.5.1).
 fn trailer(at: usize, input: &[u8], scan: &mut HeadScan, limits: &Limits) -> Result<Step, Refusal> {
     match &input[at..] {
-        [b'\r', b'\n', ..] => return Ok(Step::End { consumed: at + 2 }),
+        [b'\r', b'\n', ..] => return Ok(Step::End { start: at, consumed: at + 2 }),
         _ if at > 0 => return Ok(Step::Skipped { consumed: at }),
         [b'\r'] => return Ok(Step::NeedBytes),
         _ => {}
@@ -163,7 +164,9 @@ fn trailer(at: usize, input: &[u8], scan: &mut HeadScan, limits: &Limits) -> Res
     let trailer_max = limits.trailer_bytes_max.min(limits.head_window());
     let window = &input[..input.len().min(trailer_max)];
     match scan.advance(window) {
-        Scanned::End => check_trailer(window, limits).map(|consumed| Step::End { consumed }),
+        Scanned::End => {
+            check_trailer(window, limits).map(|consumed| Step::End { start: 0, consumed })
+        }
         Scanned::BareLineFeed => Err(Refusal::LineEnd),
         Scanned::Partial if window.len() >= trailer_max => Err(Refusal::TrailerTooLong),
         Scanned::Partial => Ok(Step::NeedBytes),

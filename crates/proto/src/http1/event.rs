@@ -60,6 +60,9 @@ pub enum Received {
     BodyEnd {
         /// Bytes to consume.
         consumed: usize,
+        /// The trailer section of a chunked body, for [`trailers`](super::trailers); without any it
+        /// is the empty line alone.
+        trailers: Span,
     },
     /// Framing, or a body that nobody wants: consume it and go on.
     Skipped {

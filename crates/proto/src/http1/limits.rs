@@ -17,8 +17,7 @@ pub struct Limits {
     /// How many fields a head may have, each cookie pair counted, 128 at most; beyond it 431
     /// (RFC 6585 §5).
     fields_max: usize = 100, Count, 1;
-    /// The longest trailer section of a chunked body; beyond it 431 (RFC 6585 §5). It is read and
-    /// dropped.
+    /// The longest trailer section of a chunked body; beyond it 431 (RFC 6585 §5).
     trailer_bytes_max: usize = 8 * 1024, Bytes, 0;
     /// How many bytes of extensions one chunk may carry; beyond it 400 (RFC 9112 §7.1.1).
     chunk_extension_bytes_max: u32 = 256, Bytes, 0;

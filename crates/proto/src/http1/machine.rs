@@ -246,6 +246,23 @@ impl Machine {
         }
     }
 
+    /// As [`receive`](Self::receive), where only a body is to be read: no head is, and its bytes are
+    /// left.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn receive_in_body(
+        &mut self,
+        input: &[u8],
+        now_ms: u64,
+        limits: &Limits,
+    ) -> Result<Received, Refusal> {
+        match self.reading {
+            Reading::SizedBody | Reading::ChunkedBody => self.receive_body(input, now_ms, limits),
+            _ => Ok(Received::NeedBytes),
+        }
+    }
+
     #[inline]
     fn receive_head(
         &mut self,
@@ -347,12 +364,12 @@ impl Machine {
             Ok(Step::Data { start, consumed }) => {
                 Ok(Received::Body { consumed, data: Span::new(start, consumed) })
             }
-            Ok(Step::End { consumed }) => {
+            Ok(Step::End { start, consumed }) => {
                 self.scan = HeadScan::default();
                 self.end_request();
                 Ok(match self.body.is_discarded() {
                     true => Received::Skipped { consumed },
-                    false => Received::BodyEnd { consumed },
+                    false => Received::BodyEnd { consumed, trailers: Span::new(start, consumed) },
                 })
             }
             // Nobody waits for it: the reply it has or gets is the last one.
@@ -440,6 +457,8 @@ impl Machine {
             Reading::Idle if self.exchanges_in_flight() > 0 => return None,
             Reading::Idle => limits.idle_timeout_ms,
             Reading::Head => limits.head_timeout_ms,
+            // It waits to be told that its body is wanted.
+            Reading::SizedBody | Reading::ChunkedBody if self.owes_continue => return None,
             Reading::SizedBody | Reading::ChunkedBody => {
                 return Some(self.body_deadline_ms(limits));
             }
@@ -529,6 +548,23 @@ impl Machine {
     #[must_use]
     pub const fn states(&self) -> (Reading, Writing) {
         (self.reading, self.open.writing)
+    }
+
+    /// Whether the body that is being read is known to be longer than its limit: the next call refuses
+    /// it.
+    #[must_use]
+    pub const fn is_body_too_long(&self) -> bool {
+        matches!(self.reading, Reading::SizedBody) && self.body.is_too_long()
+    }
+
+    /// How many bytes are still to come of the body that is being read, where its length was
+    /// announced, its limit allows it and it is wanted: all of them can be received at once, in one
+    /// place.
+    #[inline]
+    #[must_use]
+    pub fn sized_body_left(&self) -> Option<u64> {
+        let is_wanted = self.reading == Reading::SizedBody && !self.body.is_discarded();
+        (is_wanted && !self.body.is_too_long()).then(|| self.body.left())
     }
 
     /// Whether the body of this exchange is what the machine reads.

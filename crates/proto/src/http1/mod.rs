@@ -16,6 +16,7 @@ mod plain;
 mod refusal;
 mod replies;
 mod scan;
+mod trailers;
 
 pub use encode::{Opening, Reply, ReplyBody};
 pub use event::{Deadline, Exchange, Received, StreamEnd};
@@ -26,3 +27,4 @@ pub use machine::{Frozen, Machine};
 pub use machine::{Reading, Writing};
 pub use media_type::MediaType;
 pub use refusal::Refusal;
+pub use trailers::trailers;

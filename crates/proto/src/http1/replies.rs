@@ -366,6 +366,8 @@ impl Machine {
             outbox.extend(b"HTTP/1.1 100 Continue\r\n\r\n");
             self.owes_continue = false;
             self.wants_body = false;
+            // Its time begins now.
+            self.since_ms = UNKNOWN;
         }
     }
 

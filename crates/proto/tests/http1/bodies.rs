@@ -41,8 +41,9 @@ fn chunked_bodies() {
         ("5;a\r\nhello\r\n0;b=c\r\n\r\n", "body hello"),
         ("5;a=\"b;c\" ; d\r\nhello\r\n0\r\n\r\n", "body hello"),
         ("5;\r\nhello\r\n0\r\n\r\n", "body hello"),
-        ("0\r\nX: y\r\n\r\n", "body "),
-        ("0\r\nX: y\r\nZ:\r\n\r\n", "body "),
+        ("0\r\nX: y\r\n\r\n", "body \ntrailer X=y"),
+        ("0\r\nX: y\r\nZ:\r\n\r\n", "body \ntrailer X=y\ntrailer Z="),
+        ("0\r\nCookie: a\r\nZ: y\r\n\r\n", "body \ntrailer Z=y"),
         ("5\r\nhel", ""),
         ("5", ""),
         ("0\r\n", ""),
@@ -155,9 +156,9 @@ fn chunk_extensions_and_trailers_are_bounded() {
             "refused 400 ChunkExtensionTooLong",
         ),
         ("0\r\nX: 12345678901234\r\n\r\n", "refused 431 TrailerTooLong"),
-        ("0\r\nX: 1234567890123\r\n\r\n", "body "),
+        ("0\r\nX: 1234567890123\r\n\r\n", "body \ntrailer X=1234567890123"),
         ("0\r\nX: 123456789012345678901234567890", "refused 431 TrailerTooLong"),
-        ("0\r\na:\r\nb:\r\nc:\r\n\r\n", "body "),
+        ("0\r\na:\r\nb:\r\nc:\r\n\r\n", "body \ntrailer a=\ntrailer b=\ntrailer c="),
         ("0\r\na:\r\nb:\r\nc:\r\nd:\r\n\r\n", "refused 431 TooManyFields"),
     ];
     for (body, expected) in cases {

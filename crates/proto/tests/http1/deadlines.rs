@@ -157,6 +157,19 @@ fn the_next_request_may_be_the_last() {
     assert!(driver.machine.wants_close());
 }
 
+/// A peer that waits for `100 Continue` has no deadline before it, and all its time behind it.
+#[test]
+fn a_body_that_waits_to_be_wanted_is_not_late() {
+    let mut driver = driver();
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n";
+    feed_at(&mut driver, 1000, head);
+    assert_eq!(driver.machine.next_deadline_ms(&driver.limits), None);
+    driver.machine.want_body(driver.exchanges[0], &mut driver.outbox);
+    assert_eq!(driver.sent(), "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(driver.machine.on_deadline(90_000, &driver.limits), Deadline::None);
+    expect_deadline(&mut driver, 120_000, Deadline::Refuse(Refusal::BodyTimeout));
+}
+
 /// A body that nobody wants ends the reading when it stalls or breaks, and spares its reply.
 #[test]
 fn an_unwanted_body_never_cuts_its_reply() {

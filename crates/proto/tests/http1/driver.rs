@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use springtide_proto::http1::{
     BodyLength, Exchange, Head, Limits, Machine, Opening, Received, Refusal, Reply, Version,
+    trailers as trailers_of,
 };
 use springtide_proto::{Inbox, Outbox};
 use std::fmt::Write;
@@ -68,9 +69,13 @@ impl Driver {
                 self.body.extend_from_slice(data.of(input));
                 consumed
             }
-            Ok(Received::BodyEnd { consumed }) => {
+            Ok(Received::BodyEnd { consumed, trailers }) => {
                 let body = String::from_utf8_lossy(&std::mem::take(&mut self.body)).into_owned();
                 writeln!(self.said, "body {body}").unwrap();
+                for (name, value) in trailers_of(trailers.of(input)) {
+                    writeln!(self.said, "trailer {name}={}", String::from_utf8_lossy(value))
+                        .unwrap();
+                }
                 consumed
             }
             Ok(Received::Skipped { consumed }) => consumed,

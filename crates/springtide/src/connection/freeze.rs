@@ -357,7 +357,7 @@ const fn is_interruption(error: springtide_engine::Error) -> bool {
 }
 
 /// What is left of pieces behind the first `sent` bytes.
-fn rest_of(pieces: Vec<Piece>, mut sent: usize) -> Vec<Piece> {
+pub(super) fn rest_of(pieces: Vec<Piece>, mut sent: usize) -> Vec<Piece> {
     let mut rest = Vec::with_capacity(pieces.len());
     for piece in pieces {
         let len = piece.as_slice().len();

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 
 use bytes::Bytes;
 use springtide_engine::{Descriptor, Handle};
@@ -37,6 +38,12 @@ pub(crate) struct Shared {
     /// Futures to be polled.
     woken: RefCell<Vec<Place>>,
     pub(crate) timers: RefCell<Timers>,
+    /// Something stands in one of the next two.
+    has_news: Cell<bool>,
+    /// Whom news of bodies wake, when futures run next.
+    told: RefCell<Vec<Waker>>,
+    /// Connections whose handlers have taken of a body, or want none.
+    reading: RefCell<Vec<Place>>,
     /// The parts that were put back last: mostly the next to be taken.
     spare: Cell<Option<Box<RequestData>>>,
     #[expect(clippy::vec_box, reason = "parts move between here and requests without a copy")]
@@ -66,7 +73,8 @@ impl Shared {
         let timers = Timers::new(engine.borrow().now().milliseconds());
         let (timers, pooled_max) = (RefCell::new(timers), Cell::new(POOLED_MAX));
         let awaited = router.awaited().iter().map(|make| make()).collect();
-        let (form_of_panic, sources, woken, spare, pool) = Default::default();
+        let (form_of_panic, sources, woken, has_news, told, reading, spare, pool) =
+            Default::default();
         Rc::new(Self {
             engine,
             router,
@@ -78,6 +86,9 @@ impl Shared {
             sources,
             woken,
             timers,
+            has_news,
+            told,
+            reading,
             spare,
             pool,
             pooled_max,
@@ -107,7 +118,31 @@ impl Shared {
 
     #[inline]
     pub(crate) fn has_woken(&self) -> bool {
-        !self.woken.borrow().is_empty()
+        self.has_news.get() || !self.woken.borrow().is_empty()
+    }
+
+    /// Wakes somebody when futures run next: it may be code of the application.
+    pub(crate) fn wake_later(&self, waker: Waker) {
+        self.has_news.set(true);
+        self.told.borrow_mut().push(waker);
+    }
+
+    /// Takes out who is to be woken.
+    pub(crate) fn take_told(&self) -> Vec<Waker> {
+        self.has_news.set(false);
+        self.told.take()
+    }
+
+    /// A connection is to look how far its handler is with a body.
+    pub(crate) fn read_on(&self, connection: Place) {
+        self.has_news.set(true);
+        self.reading.borrow_mut().push(connection);
+    }
+
+    /// Takes out the connections that are to look.
+    pub(crate) fn take_reading(&self) -> Vec<Place> {
+        self.has_news.set(!self.told.borrow().is_empty());
+        self.reading.take()
     }
 
     /// Takes the futures out that are to be polled.

@@ -169,17 +169,25 @@ impl Routes {
         let error =
             |reason: &str| RouteError { pattern: pattern.to_owned(), reason: reason.to_owned() };
         let AnyHandler(shape) = wrapped.map_err(error)?;
-        Ok(match shape {
+        Ok(self.shaped(shape))
+    }
+
+    fn shaped(&mut self, shape: Shape) -> Answerer {
+        match shape {
             Shape::Plain(handler) => Answerer::Plain(handler),
-            Shape::Awaited { make, to_the_end } => {
+            Shape::Awaited { make, to_the_end, is_streamed } => {
                 self.awaited.push(make);
-                Answerer::Awaited { number: self.awaited.len() - 1, to_the_end }
+                Answerer::Awaited { number: self.awaited.len() - 1, to_the_end, is_streamed }
             }
             Shape::OnPool(handler) => {
                 self.needs_pool = true;
                 Answerer::OnPool(handler)
             }
-        })
+            Shape::Limited { body_bytes_max, shape } => {
+                let answerer = Box::new(self.shaped(*shape));
+                Answerer::Limited { body_bytes_max, answerer }
+            }
+        }
     }
 
     fn route(&mut self, mount: Mount<'_>, pattern: &str) -> Result<usize, String> {

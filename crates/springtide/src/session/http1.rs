@@ -2,6 +2,7 @@
 //! It never touches the socket, and decides nothing that the machine decides.
 
 mod around;
+mod body;
 mod compress;
 mod freeze;
 mod later;
@@ -10,17 +11,15 @@ mod logged;
 mod otherwise;
 mod produce;
 
+use body::{Reading, Target};
 pub(crate) use freeze::FrozenHttp1;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use bytes::Bytes;
 use http::StatusCode;
-use springtide_proto::http1::{
-    self, BodyLength, Exchange, Machine, Received, Reply, ReplyBody, Span,
-};
+use springtide_proto::http1::{self, BodyLength, Exchange, Machine, Received, Reply, ReplyBody};
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
 use super::{Share, Source, Step, Who};
@@ -30,15 +29,12 @@ use crate::files::{FileEvent, FileReply, FrozenAsk, StreamId};
 use crate::handler::PlainHandler;
 use crate::limits::STREAM_LOW_BYTES;
 use crate::problem::Form;
-use crate::request::{HeadBytes, Request, RequestData, Shared};
+use crate::request::{BodyError, HeadBytes, Request, RequestData, Shared};
 use crate::response::{Pipe, Response};
 use crate::room::Room;
 use crate::route::{Answerer, Found, Routes};
 use crate::table::Place;
 use around::Finishes;
-
-/// Room for a body is taken as the body comes, at first for this much at most.
-const BODY_FIRST_BYTES_MAX: u64 = 64 << 10;
 
 /// The session.
 pub(crate) struct Http1 {
@@ -72,12 +68,6 @@ struct Busy {
     logged: Vec<Begun>,
 }
 
-struct Reading {
-    exchange: Exchange,
-    data: Box<RequestData>,
-    body: Vec<u8>,
-}
-
 impl Http1 {
     pub(crate) fn new(room: &Room) -> Self {
         let machine = Machine::server(room.now_ms, &room.limits.http1);
@@ -101,7 +91,8 @@ impl Http1 {
             if self.share.is_spent(consumed) {
                 break Step::More;
             }
-            if outbox.len() + self.machine.held_bytes() > room.limits.outbox_bytes_max {
+            let waiting = outbox.len() + self.machine.held_bytes();
+            if waiting > room.limits.outbox_bytes_max || self.is_held_up() {
                 break Step::Paused;
             }
             let rest = &bytes[consumed..];
@@ -128,9 +119,9 @@ impl Http1 {
                     self.keep(span, rest);
                     consumed += length;
                 }
-                Ok(Received::BodyEnd { consumed: length }) => {
+                Ok(Received::BodyEnd { consumed: length, trailers }) => {
                     consumed += length;
-                    self.body_complete(who, &shared, outbox, room);
+                    self.body_complete(trailers.of(rest), who, &shared, outbox, room);
                 }
                 Ok(Received::Skipped { consumed: length }) => consumed += length,
                 Ok(Received::Paused) => {
@@ -165,7 +156,7 @@ impl Http1 {
             Found::Handler(handler, route) => {
                 data.route = route;
                 if data.head.body != BodyLength::None {
-                    self.read_body(exchange, data, outbox);
+                    self.begin_body(handler, exchange, data, who, outbox, room);
                 } else {
                     self.call(handler, exchange, data, who, outbox, room);
                 }
@@ -174,40 +165,6 @@ impl Http1 {
                 self.begin_otherwise(&found, exchange, data, who, outbox, room);
             }
         }
-    }
-
-    /// The handler is called when the body is there.
-    #[inline(never)]
-    fn read_body(&mut self, exchange: Exchange, mut data: Box<RequestData>, outbox: &mut Outbox) {
-        data.detach();
-        self.machine.want_body(exchange, outbox);
-        let announced = match data.head.body {
-            BodyLength::Sized(length) => length.min(BODY_FIRST_BYTES_MAX),
-            _ => 0,
-        };
-        let body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
-        self.busy().reading = Some(Reading { exchange, data, body });
-    }
-
-    #[inline(never)]
-    fn keep(&mut self, span: Span, bytes: &[u8]) {
-        if let Some(reading) = self.busy.as_mut().and_then(|busy| busy.reading.as_mut()) {
-            reading.body.extend_from_slice(span.of(bytes));
-        }
-    }
-
-    #[inline(never)]
-    fn body_complete(&mut self, who: Who, shared: &Shared, outbox: &mut Outbox, room: &mut Room) {
-        let reading = self.busy.as_mut().and_then(|busy| busy.reading.take());
-        let Some(Reading { exchange, mut data, body }) = reading else { return };
-        data.body = Bytes::from(body);
-        if let Some(handler) = shared.router.handler_of(&data.head.method, data.route) {
-            self.call_around(handler, exchange, data, who, outbox, room);
-        } else {
-            shared.put(data);
-            self.answer(exchange, &mut said(StatusCode::NOT_FOUND), outbox, room);
-        }
-        self.rest();
     }
 
     #[inline]
@@ -383,17 +340,23 @@ impl Http1 {
 
     pub(crate) fn end_of_stream(&mut self) {
         self.machine.end_of_stream();
-        if let Some(busy) = &mut self.busy
-            && let Some(reading) = busy.reading.take()
-        {
+        match self.busy.as_mut().and_then(|busy| busy.reading.take()) {
             // Nobody will hear a reply to half a request.
-            self.machine.abort_reply(reading.exchange);
-            self.forget_finishes(reading.exchange);
+            Some(Reading { exchange, target: Target::Whole { .. } }) => {
+                self.machine.abort_reply(exchange);
+                self.forget_finishes(exchange);
+            }
+            Some(Reading { target: Target::Handler(pipe), .. }) => pipe.fail(BodyError::Gone),
+            None => {}
         }
     }
 
     #[inline]
     pub(crate) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
+        // While the handler holds a body up its peer is not late.
+        if self.is_held_up() {
+            return None;
+        }
         self.machine.next_deadline_ms(&room.limits.http1)
     }
 
@@ -431,8 +394,11 @@ impl Http1 {
         self.client_gone(room);
         self.log_rest(room);
         let Some(busy) = self.busy.take() else { return };
-        let Busy { streams, finishes, .. } = *busy;
+        let Busy { reading, streams, finishes, .. } = *busy;
         apart(|| drop(finishes));
+        if let Some(Reading { target: Target::Handler(pipe), .. }) = &reading {
+            pipe.fail(BodyError::Gone);
+        }
         let mut engine = room.requests.engine.borrow_mut();
         for (_, stream) in streams {
             room.files.abandon(&mut **engine, stream);

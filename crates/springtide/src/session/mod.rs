@@ -129,6 +129,46 @@ impl Session {
         }
     }
 
+    /// Whether it would have what comes next in memory of its own.
+    #[inline]
+    pub(crate) fn wants_bulk(&self) -> bool {
+        match self {
+            Self::Http1(session) => session.wants_bulk(),
+            Self::Raw(_) | Self::Proxied(_) => false,
+        }
+    }
+
+    /// Lends that memory, with room for what comes next and nothing behind it.
+    pub(crate) fn lend_bulk(&mut self, room: &Room) -> Option<Vec<u8>> {
+        match self {
+            Self::Http1(session) => session.lend_bulk(room),
+            Self::Raw(_) | Self::Proxied(_) => None,
+        }
+    }
+
+    /// Takes the memory back with what came behind its first `before` bytes; gives what it does not
+    /// want of it there.
+    pub(crate) fn receive_bulk(
+        &mut self,
+        memory: Vec<u8>,
+        before: usize,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) -> Vec<u8> {
+        match self {
+            Self::Http1(session) => session.receive_bulk(memory, before, who, outbox, room),
+            Self::Raw(_) | Self::Proxied(_) => Vec::new(),
+        }
+    }
+
+    /// A handler has taken of a body, or wants no more of it.
+    pub(crate) fn read_on(&mut self, outbox: &mut Outbox, room: &Room) {
+        if let Self::Http1(session) = self {
+            session.read_on(outbox, room);
+        }
+    }
+
     /// The peer has ended its stream, which is not its going: what it has asked for is answered.
     pub(crate) fn end_of_stream(&mut self) {
         match self {

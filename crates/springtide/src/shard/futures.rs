@@ -9,6 +9,7 @@ use springtide_proto::Outbox;
 use springtide_proto::http1::Exchange;
 
 use super::Shard;
+use crate::connection::Connection;
 use crate::current;
 use crate::executor::{Answering, End, Origin, Ring, Waiting, Work, apart};
 use crate::response::Response;
@@ -48,11 +49,14 @@ impl Shard {
         }
         self.room.requests.put_woken(woken);
         drop(current);
+        for place in self.room.requests.take_reading() {
+            self.with(place, Connection::read_on);
+        }
     }
 
     fn expire_timers(&self) {
-        let mut wakers = Vec::new();
         let shared = &self.room.requests;
+        let mut wakers = shared.take_told();
         shared.timers.borrow_mut().expire(self.room.now_ms, &mut wakers);
         apart(|| wakers.into_iter().for_each(Waker::wake));
     }

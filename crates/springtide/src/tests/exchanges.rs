@@ -9,8 +9,8 @@ fn server() -> Server {
         .get("/", || "root")
         .get("/users/{id}", |request: Request| format!("user {}", request.param("id")))
         .get("/query", |request: Request| {
-            let first = request.query("a").unwrap_or_default().into_owned();
-            format!("{first}|{:?}", request.query("b"))
+            let first = request.query_value("a").unwrap_or_default().into_owned();
+            format!("{first}|{:?}", request.query_value("b"))
         })
         .get("/headers", |request: Request| {
             format!("{:?} {}", request.header("x-tide"), request.headers().count())
@@ -33,7 +33,7 @@ fn server() -> Server {
         .any("/any", |request: Request| request.method().to_string())
         .any("/http", |request: Request| http_of(&request))
         .get("/failure", |request: Request| -> Result<String, Failure> {
-            Ok(request.query("depth").unwrap_or_default().parse::<u32>()?.to_string())
+            Ok(request.query_value("depth").unwrap_or_default().parse::<u32>()?.to_string())
         })
         .get("/boxed", || -> Result<(), Box<dyn std::error::Error>> { Err("a secret")? })
         .get("/never", |_: Request| panic!("on purpose"))

@@ -15,7 +15,7 @@ struct Mark(&'static str);
 impl Middleware for Mark {
     fn begin(&self, request: &Request) -> Outcome {
         let name = self.0;
-        match request.query("stop") {
+        match request.query_value("stop") {
             Some(stop) if stop == name => {
                 Outcome::Answer(format!("stopped by {name}").into_response())
             }
@@ -124,7 +124,7 @@ fn bodies_wait_for_middleware(backend: Backend) {
 
 fn around(name: &'static str) -> impl Fn(Request, Next<'_>) -> Response + Send + Sync {
     move |request: Request, next: Next<'_>| {
-        if request.query("stop").is_some_and(|stop| stop == name) {
+        if request.query_value("stop").is_some_and(|stop| stop == name) {
             return (StatusCode::FORBIDDEN, name).into_response();
         }
         next.run(request).header("x-by", name)

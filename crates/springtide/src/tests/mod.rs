@@ -3,10 +3,12 @@
 
 mod access;
 mod admin;
+mod bodies;
 mod compress;
 mod ends;
 mod errors;
 mod exchanges;
+mod extract;
 mod fairness;
 mod files;
 mod freeze;

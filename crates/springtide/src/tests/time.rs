@@ -82,6 +82,25 @@ fn a_stalled_body_is_refused(backend: Backend) {
     assert!(received.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&received));
 }
 
+/// A body that never stops coming and never comes to its end is refused as well.
+fn a_dripping_body_is_refused(backend: Backend) {
+    let mut stage = stage(backend);
+    let mut peer = stage.connect();
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n";
+    assert_eq!(peer.write(head), head.len());
+    stage.advance(Duration::ZERO);
+    let mut received = Vec::new();
+    for second in 0..12 {
+        peer.read(&mut received);
+        assert!(received.is_empty(), "{second}");
+        stage.advance(SECOND);
+        assert_eq!(peer.write(b"x"), 1);
+        stage.advance(Duration::ZERO);
+    }
+    peer.read(&mut received);
+    assert!(received.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&received));
+}
+
 /// How long a send in flight may take from one look at it to the next, of a timeout of 30 s.
 const LOOK: Duration = Duration::from_millis(3750);
 
@@ -258,6 +277,7 @@ over_simulated_backends!(
     an_idle_connection_is_closed,
     a_silent_connection_is_closed,
     a_stalled_body_is_refused,
+    a_dripping_body_is_refused,
     a_stalled_reader_is_cut,
     a_trickle_is_cut,
     a_peer_that_takes_a_byte_is_not_cut,

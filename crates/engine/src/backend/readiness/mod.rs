@@ -214,7 +214,10 @@ impl Readiness {
         let token = slot.token;
         match &mut slot.op {
             Op::Accept { .. } => self.accept(ledger, socket, key),
-            Op::Receive { .. } => self.receive(ledger, socket, key, token),
+            Op::Receive { .. } => {
+                let is_first = slot.begins_to_receive();
+                self.receive(ledger, socket, key, token, is_first);
+            }
             Op::ReceiveInto { memory, .. } => {
                 let spare = memory.spare_capacity_mut();
                 // SAFETY: the spare capacity is the operation's own memory (law 3).

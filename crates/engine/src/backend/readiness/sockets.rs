@@ -8,7 +8,7 @@ use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
-use crate::slots::Key;
+use crate::slots::{Key, receiving};
 use crate::system;
 
 /// The most reads of one connection in a turn: 128 KB (law 9).
@@ -106,8 +106,9 @@ impl Readiness {
         socket: Descriptor,
         key: Key,
         token: u64,
+        is_first: bool,
     ) {
-        for _ in 0..READS_MAX {
+        for _ in 0..if is_first { 1 } else { READS_MAX } {
             let Some(buffer) = ledger.chunks.take() else {
                 self.counts.starved += 1;
                 self.forget_reader(socket);
@@ -121,6 +122,9 @@ impl Readiness {
                 Ok(count) if count > 0 => {
                     let chunk = ledger.chunks.lend(buffer, count, 0, key);
                     ledger.deliver_to(key, token, Outcome::Received(chunk));
+                    if is_first && let Some(slot) = ledger.slots.get(key) {
+                        slot.progress = receiving::ALONE;
+                    }
                     if count < CHUNK_BYTES {
                         return;
                     }

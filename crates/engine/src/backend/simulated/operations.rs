@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::completion::Listing;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
-use crate::op::{Descriptor, Op};
+use crate::op::{Descriptor, Op, Piece};
 use crate::options::{Address, EngineOptions, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
@@ -344,6 +344,15 @@ impl Backend for Simulated {
         let state = self.world.state.borrow();
         let waiting = state.table.socket(socket).map_or(0, |end| state.network.on_the_way(end));
         u32::try_from(waiting).expect("a stream is bounded")
+    }
+
+    fn receive_now(&mut self, socket: Descriptor, memory: &mut Vec<u8>) -> usize {
+        self.take_now(socket, memory)
+    }
+
+    fn send_now(&mut self, _: &mut Ledger, socket: Descriptor, pieces: &[Piece]) -> usize {
+        self.counts.sends_direct += 1;
+        self.give_now(socket, pieces)
     }
 
     fn open_directory(&mut self, path: &Path) -> Result<Descriptor, Error> {

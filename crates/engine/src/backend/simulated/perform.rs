@@ -15,8 +15,8 @@ use crate::chunk::CHUNK_BYTES;
 use crate::completion::{Metadata, Outcome};
 use crate::error::OpKind;
 use crate::ledger::Ledger;
-use crate::op::{Descriptor, Op};
-use crate::slots::Key;
+use crate::op::{Descriptor, Op, Piece};
+use crate::slots::{Key, receiving};
 use crate::system;
 
 /// The most chunks of one connection in a turn: 128 KB (law 9).
@@ -139,7 +139,9 @@ impl Simulated {
             self.counts.starved += 1;
             return Step::Moved;
         }
-        for _ in 0..CHUNKS_MAX {
+        let Some(slot) = ledger.slots.get(key) else { return Step::Moved };
+        let is_first = slot.begins_to_receive();
+        for _ in 0..if is_first { 1 } else { CHUNKS_MAX } {
             let count = match self.receivable(socket, CHUNK_BYTES) {
                 Ok(count) => count,
                 Err(errno) => {
@@ -155,8 +157,44 @@ impl Simulated {
                 self.counts.starved += 1;
                 break;
             }
+            if is_first && let Some(slot) = ledger.slots.get(key) {
+                slot.progress = receiving::ALONE;
+            }
         }
         Step::Moved
+    }
+
+    /// Takes what is there at once.
+    pub(super) fn take_now(&self, socket: Descriptor, memory: &mut Vec<u8>) -> usize {
+        self.may_reset(socket);
+        let room = memory.capacity() - memory.len();
+        let Ok(count) = self.receivable(socket, room) else { return 0 };
+        let State { table, network, .. } = &mut *self.world.state.borrow_mut();
+        let end = table.socket(socket).expect("it was just asked");
+        network.receive(end, count, |bytes| memory.extend_from_slice(bytes));
+        count
+    }
+
+    /// Sends what fits at once, or by chance less.
+    pub(super) fn give_now(&self, socket: Descriptor, pieces: &[Piece]) -> usize {
+        self.may_reset(socket);
+        let State { table, network, chance, .. } = &mut *self.world.state.borrow_mut();
+        let room = table.socket(socket).and_then(|end| Ok((end, network.sendable(end)?)));
+        let Ok((end, room)) = room else { return 0 };
+        let mut left = Ledger::unsent_of(pieces, 0).min(room);
+        if left > 1 && chance.strikes(Fault::PartialSend) {
+            left = 1 + chance.below(left - 1);
+        }
+        let mut gone = 0;
+        for piece in pieces {
+            let bytes = piece.as_slice();
+            let now = &bytes[..bytes.len().min(left - gone)];
+            if !now.is_empty() {
+                network.send(end, now, self.world.now.get(), chance);
+            }
+            gone += now.len();
+        }
+        gone
     }
 
     fn end_receive(&self, ledger: &mut Ledger, key: Key, socket: Descriptor) {

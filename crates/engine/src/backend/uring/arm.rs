@@ -11,12 +11,8 @@ use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
-use crate::slots::{Asked, Key};
+use crate::slots::{Asked, Key, receiving};
 use crate::system;
-
-/// The progress of a receive before its first bytes, and behind them.
-const NOTHING_YET: u32 = 0;
-pub(super) const SOMETHING: u32 = 1;
 
 /// What does not fit is asked for again when there is room: a send that waits in the kernel ends up
 /// on a thread of its own there, and what it has sent until it ends nobody can tell (`salvage`).
@@ -45,7 +41,7 @@ impl Uring {
         let entry = match op {
             // The first bytes may be the only ones: a streaming receive would then have to be
             // cancelled in the kernel, which costs more than beginning it behind the first bytes.
-            Op::Receive { socket } if slot.progress == NOTHING_YET => {
+            Op::Receive { socket } if slot.progress == receiving::FRESH => {
                 opcode::Recv::new(fd(*socket), std::ptr::null_mut(), 0)
                     .buf_group(buffers::GROUP)
                     .build()

@@ -11,7 +11,7 @@ use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
-use crate::slots::{Asked, Key, Slot};
+use crate::slots::{Asked, Key, Slot, receiving};
 use crate::system;
 
 impl Uring {
@@ -68,7 +68,14 @@ impl Uring {
             0 => ledger.end(key, |_| Outcome::EndOfStream),
             _ if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
             // Whoever gets these bytes may end the receive before the next turn.
-            result if result > 0 => self.ended_early.push(key),
+            result if result > 0 => {
+                if let Some(slot) = ledger.slots.get(key)
+                    && slot.progress == receiving::FRESH
+                {
+                    slot.progress = receiving::ALONE;
+                }
+                self.ended_early.push(key);
+            }
             result if is_again(result) => {
                 self.counts.rearmed += 1;
                 self.arm(ledger, key);

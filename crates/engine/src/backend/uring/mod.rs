@@ -26,7 +26,7 @@ use crate::error::{Error, OpKind};
 use crate::ledger::{COMPLETIONS_MAX, Ledger};
 use crate::op::Descriptor;
 use crate::options::EngineOptions;
-use crate::slots::{Asked, Key};
+use crate::slots::{Asked, Key, receiving};
 use crate::stats::Stats;
 use crate::system::{self, Event};
 use crate::wake::Waker;
@@ -153,8 +153,8 @@ impl Uring {
         let mut keys = std::mem::take(&mut self.ended_early);
         for key in keys.drain(..) {
             if let Some(slot) = ledger.slots.get(key) {
-                let had_some = std::mem::replace(&mut slot.progress, arm::SOMETHING);
-                self.counts.rearmed += u64::from(had_some == arm::SOMETHING);
+                self.counts.rearmed += u64::from(slot.progress == receiving::STREAMING);
+                slot.receive_on();
                 self.arm(ledger, key);
             }
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use springtide_proto::http1::{BodyLength, Exchange, Refusal, ReplyBody};
 use springtide_proto::{Outbox, Piece};
 
-use super::{Http1, Reading, compress, failed, head_of, otherwise};
+use super::{Http1, compress, failed, head_of, otherwise};
 use crate::executor::{Origin, apart};
 use crate::files::FileReply;
 use crate::middleware::{Finish, Outcome};
@@ -50,7 +50,7 @@ impl Http1 {
         };
         if let Some((handler, _)) = surrounded {
             return match has_body {
-                true => self.read_body(exchange, data, outbox),
+                true => self.begin_body(handler, exchange, data, who, outbox, room),
                 false => self.call_around(handler, exchange, data, who, outbox, room),
             };
         }
@@ -95,7 +95,7 @@ impl Http1 {
                     failed(None, room)
                 }
             };
-            let form = request.form();
+            let form = request.error_form();
             drop(request);
             return Err(form.put_on(finished(finishes, answer, room)));
         }
@@ -192,17 +192,18 @@ impl Http1 {
     #[cold]
     pub(super) fn refuse_body(
         &mut self,
-        reading: Reading,
+        exchange: Exchange,
+        data: Box<RequestData>,
         refusal: Refusal,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        self.note_form(reading.exchange, &reading.data);
+        self.note_form(exchange, &data);
         let reply = Response::said(refusal.status(), Some(refusal.reason()));
-        let mut reply = self.seen(reading.exchange, reply, room);
-        room.requests.put(reading.data);
+        let mut reply = self.seen(exchange, reply, room);
+        room.requests.put(data);
         let bytes = reply.body().len() as u64;
-        self.log(reading.exchange, reply.status_code().as_u16(), bytes, room);
+        self.log(exchange, reply.status_code().as_u16(), bytes, room);
         if let Some(exchange) = self.machine.refused() {
             let body = ReplyBody::Full(Piece::Shared(reply.take_body()));
             self.machine.send_reply(exchange, &head_of(&reply, room), body, outbox);

@@ -4,7 +4,7 @@
 use springtide_proto::Outbox;
 use springtide_proto::http1::{Exchange, Frozen, Machine};
 
-use super::{Busy, Http1, Reading};
+use super::{Busy, Http1, Reading, Target};
 use crate::access::Begun;
 use crate::executor::apart;
 use crate::files::{Asker, FrozenAsk, FrozenStream};
@@ -80,10 +80,12 @@ impl Http1 {
         } = busy.map_or_else(Busy::default, |busy| *busy);
         apart(|| drop(finishes));
         asks.extend(withdrawn);
-        let reading = reading.map(|Reading { exchange, mut data, body }| {
+        // The body of a future goes with that.
+        let reading = reading.and_then(|Reading { exchange, target }| {
+            let Target::Whole { mut data, body } = target else { return None };
             let request = data.freeze();
             room.requests.put(data);
-            (exchange, request, body)
+            Some((exchange, request, body))
         });
         let streams = streams
             .into_iter()
@@ -112,7 +114,7 @@ impl Http1 {
         if let Some((exchange, request, body)) = reading {
             let mut data = room.requests.take();
             data.thaw(request, who.socket);
-            own.busy().reading = Some(Reading { exchange, data, body });
+            own.busy().reading = Some(Reading { exchange, target: Target::Whole { data, body } });
         }
         for (exchange, stream) in streams {
             let stream = room.files.thaw_stream(stream, asker(exchange));
@@ -129,6 +131,7 @@ impl Http1 {
             }
         }
         for exchange in refused {
+            own.machine.discard_body(exchange, &room.limits.http1);
             own.refuse_late(exchange, outbox, room);
         }
         own

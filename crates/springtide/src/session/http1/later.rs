@@ -37,10 +37,13 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
+        if let Answerer::Limited { answerer, .. } = handler {
+            return self.call_around(answerer, exchange, data, who, outbox, room);
+        }
         self.note_form(exchange, &data);
         let origin = compress::origin_of(&data, who, None);
         let begun = match handler {
-            Answerer::Awaited { number, to_the_end } => {
+            Answerer::Awaited { number, to_the_end, .. } => {
                 let place = begin_future(*number, exchange, data, who, room);
                 if *to_the_end {
                     room.executor.run_to_the_end(place);
@@ -48,7 +51,7 @@ impl Http1 {
                 Some(place)
             }
             Answerer::OnPool(handler) => begin_away(handler, exchange, data, who, room),
-            Answerer::Plain(_) => None,
+            Answerer::Plain(_) | Answerer::Limited { .. } => None,
         };
         match begun {
             Some(place) => self.busy().waiting.push((exchange, place)),
@@ -65,6 +68,7 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
+        self.leave_body(exchange, room);
         let pipe = self.wait_no_more(exchange);
         if let Some(pipe) = pipe {
             return self.end_stream(exchange, &pipe, response.is_none(), outbox, room);

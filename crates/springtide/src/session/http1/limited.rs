@@ -4,8 +4,9 @@
 use springtide_proto::Outbox;
 use springtide_proto::http1::{Deadline, Refusal};
 
-use super::Http1;
+use super::{Http1, Reading, Target};
 use crate::limits::place_of;
+use crate::request::BodyError;
 use crate::room::Room;
 use crate::session::Who;
 
@@ -19,14 +20,15 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        room.counts.refusals_total += 1;
-        if let Some(limit) = refusal.limit() {
-            let status = refusal.status().as_u16();
-            let what = format_args!("answered {status}, because {}", refusal.reason());
-            room.tell_limit(place_of(limit), who.socket, what);
-        }
+        tell(refusal, who, room);
         match self.busy.as_mut().and_then(|busy| busy.reading.take()) {
-            Some(reading) => self.refuse_body(reading, refusal, outbox, room),
+            // It gives the reply, and is told what for.
+            Some(Reading { target: Target::Handler(pipe), .. }) => {
+                pipe.fail(BodyError::of(refusal));
+            }
+            Some(Reading { exchange, target: Target::Whole { data, .. } }) => {
+                self.refuse_body(exchange, data, refusal, outbox, room);
+            }
             None => {
                 room.log_refusal(who.socket, refusal.status().as_u16());
                 self.machine.refuse(refusal, room.date.opening(), outbox);
@@ -58,7 +60,7 @@ impl Http1 {
 
     pub(crate) fn bytes_held(&self) -> usize {
         let reading = self.busy.as_ref().and_then(|busy| busy.reading.as_ref());
-        self.machine.held_bytes() + reading.map_or(0, |reading| reading.body.capacity())
+        self.machine.held_bytes() + reading.map_or(0, |reading| reading.target.bytes_held())
     }
 
     pub(crate) fn resume(&mut self, now_ms: u64) {
@@ -81,5 +83,15 @@ impl Http1 {
         if self.machine.leaves_a_body() {
             room.met.count(const { place_of("discard_bytes_max") });
         }
+    }
+}
+
+/// Counts what broke a rule or a limit, and says which limit.
+pub(super) fn tell(refusal: Refusal, who: Who, room: &mut Room) {
+    room.counts.refusals_total += 1;
+    if let Some(limit) = refusal.limit() {
+        let status = refusal.status().as_u16();
+        let what = format_args!("answered {status}, because {}", refusal.reason());
+        room.tell_limit(place_of(limit), who.socket, what);
     }
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use springtide_engine::{
-    Address, Completion, Descriptor, Error, Handle, Key, ListenOptions, Moment, Op, OpKind, Stats,
-    Waker,
+    Address, Completion, Descriptor, Error, Handle, Key, ListenOptions, Moment, Op, OpKind, Piece,
+    Stats, Waker,
 };
 
 /// EPERM, as a filter of system calls gives it.
@@ -47,6 +47,14 @@ impl Handle for Refused {
 
     fn send_progress(&mut self, key: Key) -> Option<i64> {
         self.engine.send_progress(key)
+    }
+
+    fn receive_now(&mut self, receive: Key, memory: &mut Vec<u8>) -> usize {
+        self.engine.receive_now(receive, memory)
+    }
+
+    fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize {
+        self.engine.send_now(socket, pieces)
     }
 
     fn turn(

@@ -1,0 +1,78 @@
+//! What is done at once, beside operations: long messages received and sent without a turn between.
+//! It must lose no byte and reorder none, whatever the operations beside it do.
+
+use springtide_engine::{Error, Handle, Outcome, Piece};
+
+use crate::shard::{Patience, Random, Shard, assert_pattern, pattern};
+use crate::stage::{Outside, Stage};
+
+/// What is taken at once lies between the chunk before it and the chunk behind it, and nothing is
+/// given where that is not sure.
+pub(crate) fn what_is_taken_at_once_is_next<S: Stage>(stage: &S) {
+    const ALL: usize = 1 << 20;
+    let mut random = Random(0x0A70_5EED_1234_0003);
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let (socket, mut outside) = shard.meet(stage, &port);
+    let stream = pattern(0, ALL);
+    let (mut written, mut came, mut at_once) = (0, 0, 0);
+    let mut receive = shard.receive(socket, 1);
+    let mut memory = Vec::with_capacity(30_000);
+    assert_eq!(shard.engine.receive_now(receive, &mut memory), 0, "nothing has come");
+    let patience = Patience::until("the whole stream");
+    while came < ALL {
+        let end = (written + random.below(60_000)).min(ALL);
+        written += outside.write(&stream[written..end]);
+        for completion in shard.turn() {
+            match completion.outcome {
+                Outcome::Received(chunk) => {
+                    assert_pattern(came, chunk.as_slice());
+                    came += chunk.len();
+                    continue;
+                }
+                Outcome::Failed(Error::Cancelled, _) => receive = shard.receive(socket, 1),
+                other => panic!("{other:?}"),
+            }
+        }
+        while random.below(3) > 0 {
+            let count = shard.engine.receive_now(receive, &mut memory);
+            assert_eq!(count, memory.len());
+            assert_pattern(came, &memory);
+            (came, at_once) = (came + count, at_once + count);
+            memory.clear();
+        }
+        if random.below(10) == 0 {
+            shard.cancel(receive);
+            assert_eq!(shard.engine.receive_now(receive, &mut memory), 0, "it is to end");
+        }
+        patience.spend();
+    }
+    assert!(at_once > ALL / 10, "only {at_once} bytes");
+}
+
+/// What is sent at once stands before the send of the rest; while a send is in flight nothing is.
+pub(crate) fn what_is_sent_at_once_keeps_its_order<S: Stage>(stage: &S) {
+    const ALL: usize = 4 << 20;
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let (socket, mut outside) = shard.meet(stage, &port);
+    let stream = pattern(0, ALL);
+    let pieces = [Piece::Owned(stream[..10].to_vec()), Piece::Owned(stream[10..].to_vec())];
+    let mut at_once = shard.engine.send_now(socket, &pieces);
+    assert!(at_once > 0 && at_once < ALL, "{at_once} bytes fit");
+    let mut send = None;
+    let mut read = Vec::new();
+    let patience = Patience::until("the whole stream");
+    while read.len() < ALL {
+        if send.is_none() && at_once < ALL {
+            let rest = stream[at_once..].to_vec();
+            send = Some(shard.send(socket, rest, 2));
+            assert_eq!(shard.engine.send_now(socket, &pieces), 0, "a send is in flight");
+            at_once = ALL;
+        }
+        outside.read(&mut read);
+        shard.turn();
+        patience.spend();
+    }
+    assert_pattern(0, &read);
+}

@@ -1,0 +1,66 @@
+//! Long messages taken at once into memory of their own, and sent at once while they lie in the
+//! processor's cache: what comes in chunks is copied once more, and what waits for the end of the
+//! turn has gone out of the cache by then.
+//! It knows of a message only that its session lends memory for it.
+
+use springtide_engine::{Key, Op};
+
+use super::freeze::rest_of;
+use super::{Connection, State};
+use crate::room::Room;
+use crate::session::Who;
+
+/// From this much on, what waits to be sent is sent at once behind a long message.
+const SEND_AT_ONCE_BYTES_MIN: usize = 16 << 10;
+
+impl Connection {
+    /// A handler has taken of what came, or wants no more of it: the session goes on.
+    pub(crate) fn read_on(&mut self, room: &mut Room) {
+        self.tell(room, |session, outbox, room| session.read_on(outbox, room));
+    }
+
+    /// Takes what lies behind the chunk that was handled last.
+    #[inline(never)]
+    pub(super) fn receive_bulk(&mut self, room: &mut Room) {
+        let waits = self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty());
+        if waits || self.stage.is_some() || self.state != State::Open {
+            return;
+        }
+        let mut is_done = false;
+        while !is_done && let Some(mut memory) = self.session.lend_bulk(room) {
+            let (before, space) = (memory.len(), memory.capacity() - memory.len());
+            let count = room.requests.engine.borrow_mut().receive_now(self.receive, &mut memory);
+            is_done = count < space;
+            room.counts.bytes_received += count as u64;
+            let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+            let who = Who { place: self.place, socket: self.socket };
+            let outbox = &mut traffic.outbox;
+            let rest = self.session.receive_bulk(memory, before, who, outbox, room);
+            traffic.inbox.append(&rest);
+        }
+        self.handle_inbox(room);
+        self.send_at_once(room);
+    }
+
+    /// Sends what is long and was just written.
+    fn send_at_once(&mut self, room: &mut Room) {
+        let is_free = self.state == State::Open && self.send == Key::NONE && self.stage.is_none();
+        let Some(traffic) = self.traffic.as_mut().filter(|_| is_free && !self.is_leaving) else {
+            return;
+        };
+        if traffic.outbox.len() < SEND_AT_ONCE_BYTES_MIN {
+            return;
+        }
+        let pieces = room.pieces_of(&mut traffic.outbox);
+        let length: usize = pieces.iter().map(|piece| piece.as_slice().len()).sum();
+        let sent = room.requests.engine.borrow_mut().send_now(self.socket, &pieces);
+        if sent == length {
+            return self.sent(pieces, room);
+        }
+        room.counts.bytes_sent += sent as u64;
+        self.since_ms = room.now_ms;
+        let op = Op::Send { socket: self.socket, pieces: rest_of(pieces, sent) };
+        self.send = room.send(op, self.place.raw(), true);
+        self.mark_dirty(room);
+    }
+}

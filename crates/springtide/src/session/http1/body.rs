@@ -1,0 +1,282 @@
+//! Bodies of requests on their way to their handlers.
+//! It copies none that is long: such a body is received where its handler finds it.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use springtide_proto::Outbox;
+use springtide_proto::http1::{BodyLength, Exchange, Received, Span, trailers};
+
+use super::limited::tell;
+use super::{Busy, Http1, said};
+use crate::request::{Pipe, RequestData, Shared};
+use crate::room::Room;
+use crate::route::Answerer;
+use crate::session::Who;
+
+/// Room for a body is taken as the body comes, at first for this much at most, and then for as much
+/// again as has come.
+const BODY_FIRST_BYTES_MAX: u64 = 64 << 10;
+
+/// From this much on, the rest of a body is received by itself.
+const BULK_BYTES_MIN: usize = 4 << 10;
+
+/// The request whose body is arriving.
+pub(super) struct Reading {
+    pub(super) exchange: Exchange,
+    pub(super) target: Target,
+}
+
+/// Where a body goes.
+pub(super) enum Target {
+    /// To a handler that is called when all of it is there; what of it is there.
+    Whole { data: Box<RequestData>, body: Vec<u8> },
+    /// To a handler that is at work, piece by piece.
+    Handler(Rc<Pipe>),
+}
+
+impl Target {
+    /// Bytes that wait here.
+    pub(super) fn bytes_held(&self) -> usize {
+        match self {
+            Self::Whole { body, .. } => body.capacity(),
+            Self::Handler(pipe) => pipe.bytes(),
+        }
+    }
+}
+
+impl Http1 {
+    /// A request with a body has begun.
+    #[inline(never)]
+    pub(super) fn begin_body(
+        &mut self,
+        handler: &Answerer,
+        exchange: Exchange,
+        data: Box<RequestData>,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        match handler {
+            Answerer::Limited { body_bytes_max, answerer } => {
+                match self.machine.body_bytes_max(exchange, *body_bytes_max) {
+                    Ok(()) => self.begin_body(answerer, exchange, data, who, outbox, room),
+                    Err(refusal) => {
+                        tell(refusal, who, room);
+                        self.refuse_body(exchange, data, refusal, outbox, room);
+                    }
+                }
+            }
+            Answerer::Awaited { is_streamed: true, .. } if !self.machine.is_body_too_long() => {
+                self.stream_body(handler, exchange, data, who, outbox, room);
+            }
+            _ => self.read_body(exchange, data, outbox),
+        }
+    }
+
+    /// The handler is called when the body is there.
+    fn read_body(&mut self, exchange: Exchange, mut data: Box<RequestData>, outbox: &mut Outbox) {
+        data.detach();
+        data.trailers = None;
+        self.machine.want_body(exchange, outbox);
+        let announced = match data.head.body {
+            BodyLength::Sized(length) => length.min(BODY_FIRST_BYTES_MAX),
+            _ => 0,
+        };
+        let body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+        let target = Target::Whole { data, body };
+        self.busy().reading = Some(Reading { exchange, target });
+    }
+
+    /// The handler is called now, and asks for the body when it wants it.
+    fn stream_body(
+        &mut self,
+        handler: &Answerer,
+        exchange: Exchange,
+        mut data: Box<RequestData>,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        let (pipe, arriving) = Pipe::new(who.place, room.limits.inbox_bytes_max, &room.requests);
+        data.arriving = Some(arriving);
+        self.busy().reading = Some(Reading { exchange, target: Target::Handler(pipe) });
+        self.begin_later(handler, exchange, data, who, outbox, room);
+    }
+
+    #[inline(never)]
+    pub(super) fn keep(&mut self, span: Span, bytes: &[u8]) {
+        match self.target() {
+            Some(Target::Whole { body, .. }) => body.extend_from_slice(span.of(bytes)),
+            Some(Target::Handler(pipe)) => pipe.push(Bytes::copy_from_slice(span.of(bytes))),
+            None => {}
+        }
+    }
+
+    /// The end of a body has come, and the lines behind it.
+    #[inline(never)]
+    pub(super) fn body_complete(
+        &mut self,
+        trailers: &[u8],
+        who: Who,
+        shared: &Shared,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        let Some(reading) = self.busy.as_mut().and_then(|busy| busy.reading.take()) else { return };
+        let (mut data, body) = match reading.target {
+            Target::Whole { data, body } => (data, body),
+            Target::Handler(pipe) => {
+                pipe.end(fields_of(trailers));
+                return self.rest();
+            }
+        };
+        data.body = Bytes::from(body);
+        if trailers.len() > LINE_END_BYTES {
+            data.trailers = Some(Box::new(fields_of(trailers)));
+        }
+        let exchange = reading.exchange;
+        if let Some(handler) = shared.router.handler_of(&data.head.method, data.route) {
+            self.call_around(handler, exchange, data, who, outbox, room);
+        } else {
+            shared.put(data);
+            self.answer(exchange, &mut said(StatusCode::NOT_FOUND), outbox, room);
+        }
+        self.rest();
+    }
+
+    /// Whether a handler has yet to take what came of its body.
+    #[inline]
+    pub(super) fn is_held_up(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.is_held_up())
+    }
+
+    /// A handler has taken of its body, or has asked for it, or wants no more of it.
+    pub(crate) fn read_on(&mut self, outbox: &mut Outbox, room: &Room) {
+        let reading = self.busy.as_ref().and_then(|busy| busy.reading.as_ref());
+        let Some(Reading { exchange, target: Target::Handler(pipe) }) = reading else { return };
+        let exchange = *exchange;
+        if pipe.is_unwanted() {
+            return self.leave_body(exchange, room);
+        }
+        if !pipe.is_full() {
+            self.machine.resume(room.now_ms);
+        }
+        if pipe.is_wanted() {
+            self.machine.want_body(exchange, outbox);
+        }
+    }
+
+    /// Nobody wants the rest of a body that its handler was to take.
+    pub(super) fn leave_body(&mut self, exchange: Exchange, room: &Room) {
+        let Some(busy) = &mut self.busy else { return };
+        let is_its = |reading: &mut Reading| reading.exchange == exchange;
+        if busy.reading.take_if(is_its).is_some() {
+            self.machine.discard_body(exchange, &room.limits.http1);
+            self.rest();
+        }
+    }
+
+    /// Whether what comes next is best received into memory of its own: so much of a body at least.
+    #[inline]
+    pub(crate) fn wants_bulk(&self) -> bool {
+        self.busy.is_some() && self.bulk_bytes() >= BULK_BYTES_MIN
+    }
+
+    /// How much of the body is still to come, if that is to be received by itself.
+    #[inline(never)]
+    fn bulk_bytes(&self) -> usize {
+        let is_wanted =
+            self.busy.as_ref().is_some_and(|busy| busy.reading.is_some() && !busy.is_held_up());
+        let left = self.machine.sized_body_left();
+        left.filter(|_| is_wanted).and_then(|left| usize::try_from(left).ok()).unwrap_or(0)
+    }
+
+    /// Lends the memory into which the rest of the body, or a part of it, is to be received: behind
+    /// what has come of it. None when other bytes may come next, or the turn's share is spent.
+    pub(crate) fn lend_bulk(&mut self, room: &Room) -> Option<Vec<u8>> {
+        let left = self.bulk_bytes();
+        self.share.renew(room.turn);
+        if left == 0 || self.share.is_spent(0) {
+            return None;
+        }
+        let first = usize::try_from(BODY_FIRST_BYTES_MAX).unwrap_or(usize::MAX);
+        let Target::Whole { body, .. } = self.target()? else {
+            return Some(Vec::with_capacity(left.min(first)));
+        };
+        let mut body = std::mem::take(body);
+        if body.capacity() == body.len() {
+            body.reserve_exact(left.min(body.len().max(first)));
+        }
+        Some(body)
+    }
+
+    /// The memory that was lent comes back, with what has come behind the `before` bytes that it had.
+    /// Gives what is not of the body: mostly nothing.
+    pub(crate) fn receive_bulk(
+        &mut self,
+        mut memory: Vec<u8>,
+        before: usize,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) -> Vec<u8> {
+        let shared = Rc::clone(&room.requests);
+        let (mut end, mut is_whole, mut refusal) = (before, false, None);
+        while !is_whole && refusal.is_none() {
+            let limits = &room.limits.http1;
+            match self.machine.receive_in_body(&memory[end..], room.now_ms, limits) {
+                // It stands where it is to stand already.
+                Ok(Received::Body { consumed, .. }) => end += consumed,
+                Ok(Received::BodyEnd { .. }) => is_whole = true,
+                Ok(_) => break,
+                Err(why) => refusal = Some(why),
+            }
+        }
+        self.share.add_bytes(end - before);
+        let rest = memory.split_off(end);
+        match self.target() {
+            Some(Target::Whole { body, .. }) => *body = memory,
+            Some(Target::Handler(pipe)) => pipe.push(Bytes::from(memory)),
+            None => {}
+        }
+        if let Some(refusal) = refusal {
+            self.refuse(refusal, who, outbox, room);
+        }
+        if is_whole {
+            self.body_complete(&[], who, &shared, outbox, room);
+        }
+        rest
+    }
+
+    fn target(&mut self) -> Option<&mut Target> {
+        let reading = self.busy.as_mut().and_then(|busy| busy.reading.as_mut());
+        reading.map(|reading| &mut reading.target)
+    }
+}
+
+impl Busy {
+    #[inline(never)]
+    fn is_held_up(&self) -> bool {
+        let target = self.reading.as_ref().map(|reading| &reading.target);
+        matches!(target, Some(Target::Handler(pipe)) if pipe.is_full())
+    }
+}
+
+/// A trailer section without a field.
+const LINE_END_BYTES: usize = 2;
+
+/// The fields of a trailer section.
+fn fields_of(section: &[u8]) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    if section.len() > LINE_END_BYTES {
+        for (name, value) in trailers(section) {
+            let (name, value) = (HeaderName::try_from(name), HeaderValue::try_from(value));
+            if let (Ok(name), Ok(value)) = (name, value) {
+                fields.append(name, value);
+            }
+        }
+    }
+    fields
+}
