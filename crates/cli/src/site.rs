@@ -85,12 +85,17 @@ struct Example {
     source: String,
 }
 
-/// The examples in a directory, by name. What cannot be read is left out: the page shows the rest.
+/// The example that the page shows first.
+const FIRST: &str = "hello";
+
+/// The examples in a directory, the simplest first and then by name. What cannot be read is left out:
+/// the page shows the rest.
 fn examples_of(directory: &Path) -> Vec<Example> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
     let mut examples: Vec<Example> = paths.filter_map(|path| example(&path)).collect();
-    examples.sort_by(|one, other| one.name.cmp(&other.name));
+    let place = |example: &Example| (example.name != FIRST, example.name.clone());
+    examples.sort_by_key(place);
     examples
 }
 
