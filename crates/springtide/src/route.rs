@@ -47,8 +47,10 @@ pub(crate) enum Answerer {
     /// end without its client.
     Awaited { number: usize, to_the_end: bool },
     /// On the pool.
-    OnPool(PoolHandler),
+    OnPool(Box<PoolHandler>),
 }
+
+const _: () = assert!(size_of::<Answerer>() <= 24, "most requests look at one");
 
 /// One pattern with what answers its methods.
 struct Route {

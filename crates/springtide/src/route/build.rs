@@ -177,7 +177,7 @@ impl Routes {
             }
             Shape::OnPool(handler) => {
                 self.needs_pool = true;
-                Answerer::OnPool(handler)
+                Answerer::OnPool(Box::new(handler))
             }
         })
     }
