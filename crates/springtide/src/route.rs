@@ -47,10 +47,12 @@ pub(crate) enum Answerer {
     /// end without its client, and begin before the body has come.
     Awaited { number: usize, to_the_end: bool, is_streamed: bool },
     /// On the pool.
-    OnPool(PoolHandler),
+    OnPool(Box<PoolHandler>),
     /// Any of these, whose bodies have a limit of their own.
     Limited { body_bytes_max: u64, answerer: Box<Answerer> },
 }
+
+const _: () = assert!(size_of::<Answerer>() <= 24, "most requests look at one");
 
 /// One pattern with what answers its methods.
 struct Route {

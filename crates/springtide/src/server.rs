@@ -16,7 +16,7 @@ use crate::room::Room;
 use crate::route::Routes;
 use crate::router::{Router, verbs};
 use crate::running::{self, Running};
-use crate::session::{Proxied, Session};
+use crate::session::{Other, Proxied, Session};
 use crate::transport::Stage;
 
 /// A server, to be configured and then started.
@@ -277,7 +277,7 @@ impl Server {
         self.settings.session = match protocol {
             ProxyProtocol::Off => None,
             ProxyProtocol::Required => {
-                Some(|room| Session::Proxied(Box::new(Proxied::new(room.now_ms))))
+                Some(|room| Session::Other(Other::Proxied(Box::new(Proxied::new(room.now_ms)))))
             }
         };
         self
@@ -415,7 +415,8 @@ impl Server {
     /// Sends back what it receives, instead of HTTP.
     #[cfg(test)]
     pub(crate) fn raw_echo(mut self) -> Self {
-        self.settings.session = Some(|_| Session::Raw(crate::session::raw::Raw::default()));
+        self.settings.session =
+            Some(|_| Session::Other(Other::Raw(crate::session::raw::Raw::default())));
         self
     }
 

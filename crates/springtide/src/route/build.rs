@@ -181,7 +181,7 @@ impl Routes {
             }
             Shape::OnPool(handler) => {
                 self.needs_pool = true;
-                Answerer::OnPool(handler)
+                Answerer::OnPool(Box::new(handler))
             }
             Shape::Limited { body_bytes_max, shape } => {
                 let answerer = Box::new(self.shaped(*shape));

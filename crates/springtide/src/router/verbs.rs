@@ -83,7 +83,8 @@ macro_rules! verbs {
 
         /// Puts something around everything of this router, and of the routers nested in it: a
         /// [`Middleware`](crate::Middleware), or a function; see [`Wrap`](crate::Wrap). The first
-        /// one named is the outermost. What the server itself has stands around all hosts.
+        /// one named is the outermost. What the server itself has stands around all hosts. It is to be
+        /// named before `listen`.
         #[must_use]
         pub fn wrap<Kind>(mut self, wrap: impl crate::Wrap<Kind>) -> Self {
             self.root().wraps.push(wrap.into_any());

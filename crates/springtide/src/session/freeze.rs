@@ -5,7 +5,7 @@ use springtide_proto::Outbox;
 
 use super::http1::{FrozenHttp1, Http1};
 use super::raw::{FrozenRaw, Raw};
-use super::{Proxied, Session, Who};
+use super::{Other, Proxied, Session, Who};
 use crate::files::{FrozenAsk, FrozenStream};
 use crate::room::Room;
 use crate::table::Place;
@@ -34,7 +34,7 @@ impl Session {
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
         match self {
             Self::Http1(session) => session.is_movable(room),
-            Self::Raw(_) | Self::Proxied(_) => true,
+            Self::Other(_) => true,
         }
     }
 
@@ -42,7 +42,7 @@ impl Session {
     pub(crate) fn hold(&mut self, place: Place, room: &mut Room) {
         match self {
             Self::Http1(session) => session.hold(place, room),
-            Self::Raw(_) | Self::Proxied(_) => {}
+            Self::Other(_) => {}
         }
     }
 
@@ -50,7 +50,7 @@ impl Session {
     pub(crate) fn is_at_rest(&self) -> bool {
         match self {
             Self::Http1(session) => session.is_at_rest(),
-            Self::Raw(_) | Self::Proxied(_) => true,
+            Self::Other(_) => true,
         }
     }
 
@@ -58,8 +58,8 @@ impl Session {
     pub(crate) fn freeze(self, asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenSession {
         match self {
             Self::Http1(session) => FrozenSession::Http1(Box::new(session.freeze(asks, room))),
-            Self::Raw(session) => FrozenSession::Raw(session.freeze()),
-            Self::Proxied(session) => FrozenSession::Proxied(session),
+            Self::Other(Other::Raw(session)) => FrozenSession::Raw(session.freeze()),
+            Self::Other(Other::Proxied(session)) => FrozenSession::Proxied(session),
         }
     }
 
@@ -72,8 +72,8 @@ impl Session {
     ) -> Self {
         match frozen {
             FrozenSession::Http1(frozen) => Self::Http1(Http1::thaw(*frozen, who, outbox, room)),
-            FrozenSession::Raw(frozen) => Self::Raw(Raw::thaw(frozen)),
-            FrozenSession::Proxied(session) => Self::Proxied(session),
+            FrozenSession::Raw(frozen) => Self::Other(Other::Raw(Raw::thaw(frozen))),
+            FrozenSession::Proxied(session) => Self::Other(Other::Proxied(session)),
         }
     }
 }

@@ -225,11 +225,24 @@ impl Http1 {
             }
             (called, given) => {
                 let given = given.as_ref().filter(|_| called.is_ok());
-                let form = room.requests.form_of_panic.take();
-                let mut response = form.put_on(failed(given, room));
-                self.answer(exchange, &mut response, outbox, room);
+                self.answer_failed(exchange, given, outbox, room);
             }
         }
+    }
+
+    /// The reply of a handler that gave none that can be sent.
+    #[cold]
+    #[inline(never)]
+    fn answer_failed(
+        &mut self,
+        exchange: Exchange,
+        given: Option<&Response>,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        let form = room.requests.form_of_panic.take();
+        let mut response = form.put_on(failed(given, room));
+        self.answer(exchange, &mut response, outbox, room);
     }
 
     #[inline]

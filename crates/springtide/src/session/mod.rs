@@ -3,6 +3,7 @@
 
 mod freeze;
 pub(crate) mod http1;
+mod other;
 mod proxied;
 pub(crate) mod raw;
 
@@ -15,8 +16,8 @@ use crate::room::Room;
 use crate::table::Place;
 pub(crate) use freeze::FrozenSession;
 use http1::Http1;
+pub(crate) use other::Other;
 pub(crate) use proxied::Proxied;
-use raw::Raw;
 
 /// Which connection a session works for.
 #[derive(Clone, Copy)]
@@ -99,9 +100,7 @@ pub(crate) enum Step {
 /// A session of any kind.
 pub(crate) enum Session {
     Http1(Http1),
-    Raw(Raw),
-    /// HTTP/1.1 as soon as the header of a proxy has come.
-    Proxied(Box<Proxied>),
+    Other(Other),
 }
 
 impl Session {
@@ -116,16 +115,7 @@ impl Session {
     ) -> (usize, Step) {
         match self {
             Self::Http1(session) => session.receive(source, who, outbox, room),
-            Self::Raw(session) => session.receive(source, outbox, room),
-            Self::Proxied(session) => match session.receive(source.bytes(), who, room) {
-                Ok(consumed) => {
-                    *self = Self::Http1(Http1::new(room));
-                    let rest = Source::Joined(&source.bytes()[consumed..]);
-                    let (more, step) = self.receive(&rest, who, outbox, room);
-                    (consumed + more, step)
-                }
-                Err(step) => (0, step),
-            },
+            Self::Other(_) => self.receive_other(source, who, outbox, room),
         }
     }
 
@@ -134,7 +124,7 @@ impl Session {
     pub(crate) fn wants_bulk(&self) -> bool {
         match self {
             Self::Http1(session) => session.wants_bulk(),
-            Self::Raw(_) | Self::Proxied(_) => false,
+            Self::Other(_) => false,
         }
     }
 
@@ -142,7 +132,7 @@ impl Session {
     pub(crate) fn lend_bulk(&mut self, room: &Room) -> Option<Vec<u8>> {
         match self {
             Self::Http1(session) => session.lend_bulk(room),
-            Self::Raw(_) | Self::Proxied(_) => None,
+            Self::Other(_) => None,
         }
     }
 
@@ -158,7 +148,7 @@ impl Session {
     ) -> Vec<u8> {
         match self {
             Self::Http1(session) => session.receive_bulk(memory, before, who, outbox, room),
-            Self::Raw(_) | Self::Proxied(_) => Vec::new(),
+            Self::Other(_) => Vec::new(),
         }
     }
 
@@ -173,8 +163,7 @@ impl Session {
     pub(crate) fn end_of_stream(&mut self) {
         match self {
             Self::Http1(session) => session.end_of_stream(),
-            Self::Raw(session) => session.end_of_stream(),
-            Self::Proxied(session) => session.end(),
+            Self::Other(session) => session.end_of_stream(),
         }
     }
 
@@ -183,7 +172,7 @@ impl Session {
     pub(crate) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
         match self {
             Self::Http1(session) => session.pump(waiting_bytes, room),
-            Self::Raw(_) | Self::Proxied(_) => {}
+            Self::Other(_) => {}
         }
     }
 
@@ -192,8 +181,7 @@ impl Session {
     pub(crate) fn awaits_sent(&self, room: &Room) -> bool {
         match self {
             Self::Http1(session) => session.awaits_sent(room),
-            Self::Raw(session) => session.wants_close(),
-            Self::Proxied(session) => session.wants_close(),
+            Self::Other(session) => session.wants_close(),
         }
     }
 
@@ -202,16 +190,14 @@ impl Session {
     pub(crate) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
         match self {
             Self::Http1(session) => session.next_deadline_ms(room),
-            Self::Raw(_) => None,
-            Self::Proxied(session) => session.next_deadline_ms(room),
+            Self::Other(session) => session.next_deadline_ms(room),
         }
     }
 
     pub(crate) fn on_deadline(&mut self, who: Who, outbox: &mut Outbox, room: &mut Room) {
         match self {
             Self::Http1(session) => session.on_deadline(who, outbox, room),
-            Self::Raw(_) => {}
-            Self::Proxied(session) => session.on_deadline(room),
+            Self::Other(session) => session.on_deadline(room),
         }
     }
 
@@ -220,7 +206,7 @@ impl Session {
     pub(crate) fn resume(&mut self, room: &Room) {
         match self {
             Self::Http1(session) => session.resume(room.now_ms),
-            Self::Raw(_) | Self::Proxied(_) => {}
+            Self::Other(_) => {}
         }
     }
 
@@ -228,7 +214,7 @@ impl Session {
     pub(crate) const fn end_with_next(&mut self) {
         match self {
             Self::Http1(session) => session.end_with_next(),
-            Self::Raw(_) | Self::Proxied(_) => {}
+            Self::Other(_) => {}
         }
     }
 
@@ -236,7 +222,7 @@ impl Session {
     pub(crate) const fn ends_with_next(&self) -> bool {
         match self {
             Self::Http1(session) => session.ends_with_next(),
-            Self::Raw(_) | Self::Proxied(_) => true,
+            Self::Other(_) => true,
         }
     }
 
@@ -244,7 +230,7 @@ impl Session {
     pub(crate) fn ends(&self, room: &Room) {
         match self {
             Self::Http1(session) => session.ends(room),
-            Self::Raw(_) | Self::Proxied(_) => {}
+            Self::Other(_) => {}
         }
     }
 
@@ -252,8 +238,7 @@ impl Session {
     pub(crate) fn drain(&mut self) {
         match self {
             Self::Http1(session) => session.drain(),
-            Self::Raw(session) => session.drain(),
-            Self::Proxied(session) => session.end(),
+            Self::Other(session) => session.drain(),
         }
     }
 
@@ -262,8 +247,7 @@ impl Session {
     pub(crate) fn wants_close(&self) -> bool {
         match self {
             Self::Http1(session) => session.wants_close(),
-            Self::Raw(session) => session.wants_close(),
-            Self::Proxied(session) => session.wants_close(),
+            Self::Other(session) => session.wants_close(),
         }
     }
 
@@ -271,7 +255,7 @@ impl Session {
     pub(crate) fn wants_reset(&self) -> bool {
         match self {
             Self::Http1(session) => session.wants_reset(),
-            Self::Raw(_) | Self::Proxied(_) => false,
+            Self::Other(_) => false,
         }
     }
 
@@ -280,7 +264,7 @@ impl Session {
     pub(crate) fn is_peer_done(&self) -> bool {
         match self {
             Self::Http1(session) => session.is_peer_done(),
-            Self::Raw(_) | Self::Proxied(_) => false,
+            Self::Other(_) => false,
         }
     }
 
@@ -288,8 +272,8 @@ impl Session {
     pub(crate) const fn protocol(&self) -> &'static str {
         match self {
             Self::Http1(_) => "http/1.1",
-            Self::Raw(_) => "raw",
-            Self::Proxied(_) => "proxy",
+            Self::Other(Other::Raw(_)) => "raw",
+            Self::Other(Other::Proxied(_)) => "proxy",
         }
     }
 
@@ -297,7 +281,7 @@ impl Session {
     pub(crate) fn bytes_held(&self) -> usize {
         match self {
             Self::Http1(session) => session.bytes_held(),
-            Self::Raw(_) | Self::Proxied(_) => 0,
+            Self::Other(_) => 0,
         }
     }
 
@@ -305,7 +289,7 @@ impl Session {
     pub(crate) const fn states(&self) -> (Reading, Writing, u32) {
         match self {
             Self::Http1(session) => session.states(),
-            Self::Raw(_) | Self::Proxied(_) => (Reading::Idle, Writing::Ready, 0),
+            Self::Other(_) => (Reading::Idle, Writing::Ready, 0),
         }
     }
 
@@ -313,7 +297,7 @@ impl Session {
     pub(crate) fn abandon(&mut self, room: &mut Room) {
         match self {
             Self::Http1(session) => session.abandon(room),
-            Self::Raw(_) | Self::Proxied(_) => {}
+            Self::Other(_) => {}
         }
     }
 }

@@ -101,6 +101,31 @@ fn everything_of_a_router_is_seen(backend: Backend) {
     assert_eq!(stage.counts().panics_total, 4);
 }
 
+/// Middleware reads the parameters of the route that was found, and of no other.
+fn what_has_no_route_has_no_parameters(backend: Backend) {
+    struct Tell;
+    impl Middleware for Tell {
+        fn begin(&self, request: &Request) -> Outcome {
+            let user = request.param("user").into_owned();
+            Outcome::then(move |response| response.header("x-by", user))
+        }
+    }
+    let server = Server::new()
+        .wrap(Tell)
+        .nest("/{user}", Router::new().get("/x", || "x"))
+        .files("/files", FILES);
+    let mut stage = Stage::with_world(backend, server, |world| {
+        world.write_file(format!("{FILES}/middleware.rs"), b"a file");
+    });
+    for (path, expected) in
+        [("/kate/x", ("200", "kate")), ("/files/middleware.rs", ("500", "")), ("/a/b", ("500", ""))]
+    {
+        let reply = get(&mut stage, path);
+        let (status, by) = seen(&reply);
+        assert_eq!((status, &*by), expected, "{path}: {reply}");
+    }
+}
+
 /// A body is read when everybody lets it pass, and thrown away otherwise.
 fn bodies_wait_for_middleware(backend: Backend) {
     let mut stage = stage(backend);
@@ -203,6 +228,7 @@ fn what_waits_is_answered_by_a_frozen_shard(backend: Backend) {
 
 over_still_backends!(
     everything_of_a_router_is_seen,
+    what_has_no_route_has_no_parameters,
     bodies_wait_for_middleware,
     functions_stand_around_handlers,
     what_waits_is_answered_by_a_frozen_shard,

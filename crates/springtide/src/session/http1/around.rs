@@ -36,9 +36,8 @@ impl Http1 {
         let shared = Rc::clone(&room.requests);
         let has_body = data.head.body != BodyLength::None;
         let surrounded = found.surrounded();
-        if let Some((_, route)) = surrounded {
-            data.route = route;
-        }
+        // What no handler answers has no route, whatever the request before had.
+        data.route = surrounded.map_or(usize::MAX, |(_, route)| route);
         data = match self.see(found.scope(), exchange, data, &shared, room) {
             Ok(data) => data,
             Err(mut response) => {
