@@ -277,6 +277,10 @@ impl Connection {
                     if let Some(stage) = &mut self.stage {
                         stage.seal(&mut pieces);
                     }
+                    if room.limits.memory_max != usize::MAX {
+                        traffic.sending_bytes =
+                            pieces.iter().map(|piece| piece.as_slice().len()).sum();
+                    }
                     let has_more = !traffic.outbox.is_empty() || !traffic.inbox.is_empty();
                     let is_held_up = self.is_paused || self.is_leaving;
                     let is_awaited = has_more || is_held_up || self.session.awaits_sent(room);
@@ -320,6 +324,7 @@ impl Connection {
         self.send = Key::NONE;
         let waiting = self.traffic.as_mut().map_or(0, |traffic| {
             traffic.patience = Patience::default();
+            traffic.sending_bytes = 0;
             traffic.outbox.len()
         });
         self.session.sent(waiting, room);
