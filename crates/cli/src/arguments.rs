@@ -22,6 +22,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Serve a directory, or the site that comes with the program
     Serve(Box<Serve>),
+    /// Say what this machine offers a server, what is missing, and how to change it
+    Check,
     /// Check a configuration file, or show what is in effect
     #[command(subcommand)]
     Config(Config),

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod check;
 mod config;
 mod limit_flags;
 mod log;
@@ -30,6 +31,10 @@ fn main() -> ExitCode {
     };
     let done = match &settings.command {
         Command::Serve(options) => serve::serve(options).map_err(|error| failed(&error)),
+        Command::Check => {
+            check::check();
+            Ok(())
+        }
         Command::Config(asked) => {
             settings::config(asked, &settings).map_err(|error| failed(&error))
         }

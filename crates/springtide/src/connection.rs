@@ -217,18 +217,31 @@ impl Connection {
         let inbox = if self.needs_bytes { 0 } else { inbox };
         if inbox > limits.inbox_bytes_max || outbox > limits.outbox_bytes_max {
             if !self.is_paused && self.receive != Key::NONE {
-                self.is_paused = true;
-                room.requests.engine.borrow_mut().cancel(self.receive);
-                note_pause(inbox > limits.inbox_bytes_max, room);
+                self.pause(inbox > limits.inbox_bytes_max, room);
             }
         } else if self.is_paused
             && inbox <= limits.inbox_bytes_max / 2
             && outbox <= limits.outbox_bytes_max / 2
         {
-            self.is_paused = false;
-            self.session.resume(room);
-            self.receive_again(room);
+            self.resume(room);
         }
+    }
+
+    #[cold]
+    fn pause(&mut self, is_for_inbox: bool, room: &Room) {
+        self.is_paused = true;
+        room.requests.engine.borrow_mut().cancel(self.receive);
+        room.met.count(match is_for_inbox {
+            true => const { place_of("inbox_bytes_max") },
+            false => const { place_of("outbox_bytes_max") },
+        });
+    }
+
+    #[cold]
+    fn resume(&mut self, room: &Room) {
+        self.is_paused = false;
+        self.session.resume(room);
+        self.receive_again(room);
     }
 
     /// Receives again, unless a receive is in flight, or there is nothing more to receive.
@@ -267,6 +280,10 @@ impl Connection {
                     let mut pieces = room.pieces_of(&mut traffic.outbox);
                     if let Some(stage) = &mut self.stage {
                         stage.seal(&mut pieces);
+                    }
+                    if room.limits.memory_max != usize::MAX {
+                        traffic.sending_bytes =
+                            pieces.iter().map(|piece| piece.as_slice().len()).sum();
                     }
                     let has_more = !traffic.outbox.is_empty() || !traffic.inbox.is_empty();
                     let is_held_up = self.is_paused || self.is_leaving;
@@ -311,6 +328,7 @@ impl Connection {
         self.send = Key::NONE;
         let waiting = self.traffic.as_mut().map_or(0, |traffic| {
             traffic.patience = Patience::default();
+            traffic.sending_bytes = 0;
             traffic.outbox.len()
         });
         self.session.sent(waiting, room);
@@ -532,13 +550,4 @@ impl Connection {
         }
         self.rest(room);
     }
-}
-
-/// Counts a pause of receiving by what it is for.
-#[cold]
-fn note_pause(is_for_inbox: bool, room: &Room) {
-    room.met.count(match is_for_inbox {
-        true => const { place_of("inbox_bytes_max") },
-        false => const { place_of("outbox_bytes_max") },
-    });
 }

@@ -60,6 +60,10 @@ pub struct Limits {
     requests_per_address_burst: u32 = 100, Count, 1;
     /// Addresses that are counted at a time; where there are more, further ones pass uncounted.
     addresses_max: usize = 65_536, Count, 1;
+    /// Bytes that all connections together may hold: received and not handled, of bodies, and not
+    /// sent. Beyond it accepting pauses, and those that hold the most and wait for their peers are
+    /// closed; it is looked at ten times a second. None by default.
+    memory_max: usize = usize::MAX, Bytes, 1;
     /// Connections that may wait to be accepted on each listener (listen(2)); the system may allow
     /// fewer (net.core.somaxconn).
     backlog_max: u32 = 4096, Count, 1;

@@ -5,7 +5,7 @@ mod text;
 
 pub(crate) use text::MEDIA_TYPE;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::limits::{LIMITS_COUNT, Limit, Limits};
@@ -124,6 +124,8 @@ pub(crate) struct ShardCounts {
     /// How often each limit was met: seldom, so it is counted here at once.
     limits: LimitCounts,
     log_lines_dropped: AtomicU64,
+    /// Bytes that its connections held lately, where there is a budget of memory.
+    bytes_held: AtomicUsize,
     has_ended: AtomicBool,
     engine: Mutex<&'static str>,
 }
@@ -142,6 +144,16 @@ impl ShardCounts {
         self.limits.0[place].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The connections hold so many bytes.
+    pub(crate) fn hold(&self, bytes: usize) {
+        self.bytes_held.store(bytes, Ordering::Relaxed);
+    }
+
+    /// How many bytes the connections held lately.
+    pub(crate) fn bytes_held(&self) -> usize {
+        self.bytes_held.load(Ordering::Relaxed)
+    }
+
     /// Lines of the access log found no room.
     pub(crate) fn drop_log_lines(&self, count: u64) {
         self.log_lines_dropped.fetch_add(count, Ordering::Relaxed);
@@ -149,6 +161,7 @@ impl ShardCounts {
 
     /// The shard takes no more messages.
     pub(crate) fn end(&self) {
+        self.hold(0);
         self.has_ended.store(true, Ordering::SeqCst);
     }
 

@@ -78,6 +78,8 @@ pub(crate) struct Traffic {
     /// What is left of a send that was cut short, as it is to go on the wire: only while the
     /// connection is being frozen.
     pub(crate) sending: Vec<Piece>,
+    /// Bytes of the send in flight, counted where there is a budget of memory.
+    pub(crate) sending_bytes: usize,
     /// With a peer that takes its time for the send in flight.
     pub(crate) patience: Patience,
 }
@@ -85,7 +87,10 @@ pub(crate) struct Traffic {
 impl Traffic {
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
-        self.inbox.is_empty() && self.outbox.is_empty() && !self.patience.has_begun()
+        self.inbox.is_empty()
+            && self.outbox.is_empty()
+            && !self.patience.has_begun()
+            && self.sending_bytes == 0
     }
 
     /// Bytes of the inbox were handled, all that can be or so many; whether the last that were due

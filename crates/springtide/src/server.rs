@@ -99,6 +99,31 @@ pub enum Engine {
     Poll,
 }
 
+impl Engine {
+    /// Tries whether it works here, as a server does when it starts.
+    ///
+    /// # Errors
+    /// It does not: the error names the cause and the cure.
+    ///
+    /// ```
+    /// if let Err(error) = springtide::Engine::Uring.probe() {
+    ///     println!("io_uring does not work: {error}");
+    /// }
+    /// ```
+    pub fn probe(self) -> Result<(), springtide_engine::Error> {
+        Choice::probe(self.mechanism()).map(|_| ())
+    }
+
+    const fn mechanism(self) -> Option<Mechanism> {
+        match self {
+            Self::Auto => None,
+            Self::Uring => Some(Mechanism::Uring),
+            Self::Epoll => Some(Mechanism::Epoll),
+            Self::Poll => Some(Mechanism::Poll),
+        }
+    }
+}
+
 impl std::str::FromStr for Engine {
     type Err = Error;
 
@@ -344,12 +369,7 @@ impl Server {
     /// Which mechanism of the system to use; by default the fastest that works.
     #[must_use]
     pub const fn engine(mut self, engine: Engine) -> Self {
-        self.settings.mechanism = match engine {
-            Engine::Auto => None,
-            Engine::Uring => Some(Mechanism::Uring),
-            Engine::Epoll => Some(Mechanism::Epoll),
-            Engine::Poll => Some(Mechanism::Poll),
-        };
+        self.settings.mechanism = engine.mechanism();
         self
     }
 

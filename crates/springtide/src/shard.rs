@@ -3,6 +3,7 @@
 
 mod freeze;
 mod futures;
+mod memory;
 mod moving;
 
 use std::cell::RefCell;
@@ -55,6 +56,9 @@ pub(crate) struct Shard {
     due: Vec<u32>,
     file_events: Vec<FileEvent>,
     standing: Standing,
+    /// When it looks next what its connections hold, and whether that was too much.
+    memory_look_ms: u64,
+    is_short: bool,
 }
 
 /// What a shard is in its server, whatever thread and engine it has.
@@ -124,7 +128,19 @@ impl Shard {
         let wheel = Wheel::new(room.now_ms);
         let (listeners, completions, due, file_events) = Default::default();
         let connections = Table::new();
-        Self { room, connections, listeners, wheel, completions, due, file_events, standing }
+        let (memory_look_ms, is_short) = Default::default();
+        Self {
+            room,
+            connections,
+            listeners,
+            wheel,
+            completions,
+            due,
+            file_events,
+            standing,
+            memory_look_ms,
+            is_short,
+        }
     }
 
     pub(crate) fn add_listener(&mut self, listener: Descriptor) {
@@ -182,6 +198,9 @@ impl Shard {
         self.expire();
         self.run_futures();
         self.flush();
+        if self.room.limits.memory_max != usize::MAX {
+            self.look_at_memory();
+        }
         if let Some(log) = &mut self.room.log {
             let dropped = log.end_turn(self.room.now_ms);
             self.standing.counts.drop_log_lines(dropped);
@@ -230,7 +249,7 @@ impl Shard {
             LISTENER_TOKEN => return self.accepted(completion),
             FILES_TOKEN => self.file_completed(completion),
             RESUME_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
-                self.listeners.resume(!self.is_full(), &self.room);
+                self.listeners.resume(!self.is_full() && !self.is_short, &self.room);
             }
             _ => {}
         }
@@ -451,7 +470,7 @@ impl Shard {
         for place in std::mem::take(&mut self.room.closed) {
             self.forget(place);
         }
-        if self.standing.stopping.is_none() && !self.is_full() {
+        if self.standing.stopping.is_none() && !self.is_full() && !self.is_short {
             self.listeners.resume(true, &self.room);
         }
     }

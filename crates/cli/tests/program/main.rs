@@ -266,6 +266,16 @@ fn mistakes_in_a_file_are_named_with_their_lines() {
     }
 }
 
+#[test]
+fn check_tells_of_the_machine() {
+    let said = String::from_utf8(run(&["check"]).stdout).unwrap();
+    for word in
+        ["kernel      ", "io_uring    works", "epoll       works", "files       ", "backlog "]
+    {
+        assert!(said.contains(word), "{word} is missing:\n{said}");
+    }
+}
+
 /// The admin address tells of the server, and of its end as long as that takes.
 #[test]
 fn the_admin_address_tells_of_the_server() {

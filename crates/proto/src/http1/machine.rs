@@ -451,6 +451,7 @@ impl Machine {
     /// be a time that has passed: then call at once.
     ///
     /// While the caller itself holds up the body, its deadline is not the peer's fault: do not ask.
+    #[inline]
     #[must_use]
     pub fn next_deadline_ms(&self, limits: &Limits) -> Option<u64> {
         let timeout_ms = match self.reading {

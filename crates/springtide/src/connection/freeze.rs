@@ -206,7 +206,7 @@ impl Connection {
             session,
         } = self;
         // A shard that stops says so again where it is thawed.
-        let Traffic { mut inbox, mut outbox, due_bytes: _, sending, patience } =
+        let Traffic { mut inbox, mut outbox, due_bytes: _, sending_bytes: _, sending, patience } =
             *traffic.unwrap_or_default();
         let mut unsent = Vec::new();
         outbox.take_pieces(&mut unsent);
@@ -275,6 +275,9 @@ impl Connection {
         (own.since_ms, own.state) = (since_ms, state);
         own.born_ms = born_ms;
         if !sending.is_empty() {
+            if let Some(traffic) = &mut own.traffic {
+                traffic.sending_bytes = sending.iter().map(|piece| piece.as_slice().len()).sum();
+            }
             own.send = room.submit(Op::Send { socket, pieces: sending }, place.raw());
         }
         own.begin_again(room);

@@ -7,6 +7,7 @@ use springtide_proto::http1::Reading;
 use super::{Connection, State};
 use crate::admin::{ConnectionStatus, OpenConnection, named};
 use crate::room::Room;
+use crate::table::Place;
 
 impl Connection {
     /// How it stands.
@@ -37,11 +38,21 @@ impl Connection {
         }
     }
 
+    /// Whether it is its peer that has to go on: to send the rest of a request, or to read a reply.
+    pub(crate) fn waits_for_its_peer(&self) -> bool {
+        matches!(self.status(), ConnectionStatus::Reading | ConnectionStatus::Sending)
+    }
+
+    pub(crate) const fn place(&self) -> Place {
+        self.place
+    }
+
     /// Bytes that it holds now: received and not handled, of a body, and not sent. What is being
-    /// sent already, 1 MiB at most, is the engine's.
+    /// sent already, 1 MiB at most, is counted where there is a budget of memory only.
     pub(crate) fn bytes_held(&self) -> usize {
         let traffic = self.traffic.as_ref();
-        let waiting = traffic.map_or(0, |own| own.inbox.len() + own.outbox.len());
+        let waiting =
+            traffic.map_or(0, |own| own.inbox.len() + own.outbox.len() + own.sending_bytes);
         waiting + self.session.bytes_held()
     }
 }

@@ -110,10 +110,7 @@ impl Http1 {
                     data.socket = Some(who.socket);
                     consumed += length;
                     self.share.add_exchange();
-                    match room.is_watching {
-                        false => self.begin(exchange, data, who, &shared, outbox, room),
-                        true => self.begin_watched(exchange, data, who, &shared, outbox, room),
-                    }
+                    self.begin(exchange, data, who, &shared, outbox, room);
                 }
                 Ok(Received::Body { consumed: length, data: span }) => {
                     self.keep(span, rest);
@@ -135,12 +132,15 @@ impl Http1 {
         if let Some(data) = spare {
             shared.put(data);
         }
+        if room.is_watching {
+            self.keep_line(room);
+        }
         self.share.add_bytes(consumed);
         (consumed, step)
     }
 
     /// A head is there: finds its route, and answers at once if nothing more is needed.
-    #[inline(always)]
+    #[inline]
     fn begin(
         &mut self,
         exchange: Exchange,
@@ -150,6 +150,9 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
+        if room.is_watching && !self.admits(exchange, &data, who, outbox, room) {
+            return shared.put(data);
+        }
         let found = shared.router.find_plain(&data.head.method, data.target());
         let found = found.unwrap_or_else(|| find(&shared.router, &mut data));
         match found {

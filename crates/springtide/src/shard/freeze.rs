@@ -49,6 +49,9 @@ impl Shard {
             due: _,
             file_events: _,
             standing: _,
+            // What the connections hold is looked at again.
+            memory_look_ms: _,
+            is_short: _,
         } = self;
         let mut asks = room.files.withdraw_all();
         let files = room.files.freeze();

@@ -206,6 +206,39 @@ fn requests_of_an_address(backend: Backend) {
     assert!(ask(&mut stage, post).starts_with("HTTP/1.1 200 "));
 }
 
+/// Where connections hold more than the budget, the heaviest of those that wait for their peers go,
+/// the others stay, and who comes later is served.
+fn memory(backend: Backend) {
+    let budget = 5 << 20;
+    let mut stage = stage(backend, &[("memory_max", "5MiB")]);
+    let mut light = stage.connect();
+    stage.talk(&mut light, GET.as_bytes(), 60);
+    let request = GET.replace("/ ", "/large ").repeat(2);
+    let mut heavy: Vec<Peer> = Vec::new();
+    for count in 1..=2 {
+        heavy.push(stage.connect());
+        assert_eq!(heavy[count - 1].write(request.as_bytes()), request.len());
+        stage.advance(MILLISECOND * 100);
+        stage.advance(MILLISECOND * 100);
+        expect_met(&mut stage, "memory_max", 0, true);
+    }
+    for _ in 0..6 {
+        let mut peer = stage.connect();
+        assert_eq!(peer.write(request.as_bytes()), request.len());
+        heavy.push(peer);
+    }
+    for _ in 0..30 {
+        stage.advance(MILLISECOND * 100);
+    }
+    assert!(stage.bytes_held() <= budget, "{} bytes", stage.bytes_held());
+    let open = stage.counts().connections_open;
+    assert!((3..=5).contains(&open), "{open} are open: the light one and as many as fit");
+    assert!(stage.met("memory_max") >= 9 - open, "a line or a count for each that was closed");
+    assert!(!light.is_ended(), "who holds nothing stays");
+    let mut late = stage.connect();
+    assert!(stage.talk(&mut late, GET.as_bytes(), 15).starts_with(b"HTTP/1.1 200 "));
+}
+
 /// How long a pipeline of requests may become, and what waits to be sent, are pauses: counted only.
 fn pauses(backend: Backend) {
     let mut stage = stage(backend, &[("outbox_bytes_max", "100KiB")]);
@@ -278,6 +311,7 @@ over_simulated_backends!(
     connections,
     connections_of_an_address,
     requests_of_an_address,
+    memory,
     pauses,
     discarded_bodies,
     drains,

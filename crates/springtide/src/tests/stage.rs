@@ -305,6 +305,11 @@ impl Stage {
         self.metrics.counts()
     }
 
+    /// Bytes that all connections hold.
+    pub(crate) fn bytes_held(&mut self) -> usize {
+        self.shard().bytes_held()
+    }
+
     /// Whether its shard gets another engine all the time.
     pub(crate) fn is_moving(&self) -> bool {
         self.backend.is_moving()

@@ -1,14 +1,12 @@
 //! Exchanges of a server that keeps an access log, or counts what an address asks for: a line each,
 //! however late it is answered. Nothing here runs without one or the other.
 
-use std::rc::Rc;
-
 use http::StatusCode;
 use springtide_proto::Outbox;
 use springtide_proto::http1::{BodyLength, Exchange};
 
 use super::{Http1, said};
-use crate::request::{RequestData, Shared};
+use crate::request::RequestData;
 use crate::room::Room;
 use crate::session::Who;
 
@@ -16,33 +14,35 @@ use crate::session::Who;
 const NOBODY: u16 = 499;
 
 impl Http1 {
-    /// As [`Self::begin`], with a line in the log, and unless its address asks for too much.
+    /// Begins the line of an exchange. Whether its address may ask for so much; it is answered when
+    /// not.
     #[inline(never)]
-    pub(super) fn begin_watched(
+    pub(super) fn admits(
         &mut self,
         exchange: Exchange,
-        data: Box<RequestData>,
+        data: &RequestData,
         who: Who,
-        shared: &Rc<Shared>,
         outbox: &mut Outbox,
         room: &mut Room,
-    ) {
+    ) -> bool {
+        self.keep_line(room);
         let now_ms = room.now_ms;
         if let Some(log) = room.log_now() {
-            log.begin(exchange.number(), &data, who.place, now_ms);
+            log.begin(exchange.number(), data, who.place, now_ms);
         }
-        match room.takes_request(who.place, who.socket) {
-            Ok(()) => self.begin(exchange, data, who, shared, outbox, room),
-            Err(seconds) => {
-                if data.head.body != BodyLength::None {
-                    self.machine.discard_body(exchange, &room.limits.http1);
-                }
-                shared.put(data);
-                let reply = said(StatusCode::TOO_MANY_REQUESTS);
-                let mut reply = reply.header(http::header::RETRY_AFTER, seconds.to_string());
-                self.answer(exchange, &mut reply, outbox, room);
-            }
+        let Err(seconds) = room.takes_request(who.place, who.socket) else { return true };
+        if data.head.body != BodyLength::None {
+            self.machine.discard_body(exchange, &room.limits.http1);
         }
+        let reply = said(StatusCode::TOO_MANY_REQUESTS);
+        let mut reply = reply.header(http::header::RETRY_AFTER, seconds.to_string());
+        self.answer(exchange, &mut reply, outbox, room);
+        false
+    }
+
+    /// Keeps the line of the exchange before, if it was not answered at once.
+    #[inline(never)]
+    pub(super) fn keep_line(&mut self, room: &mut Room) {
         if let Some(begun) = room.log.as_mut().and_then(|log| log.take_open()) {
             self.busy().logged.push(begun);
         }
