@@ -218,6 +218,7 @@ impl Connection {
             && outbox <= limits.outbox_bytes_max / 2
         {
             self.is_paused = false;
+            self.session.receives_again(room);
             self.receive_again(room);
         }
     }

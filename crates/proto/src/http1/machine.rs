@@ -339,6 +339,9 @@ impl Machine {
             // The peer has not waited for it (RFC 9110 §10.1.1).
             self.body.owes_continue = false;
             let before_ms = std::mem::replace(&mut self.since_ms, now_ms);
+            if before_ms == UNKNOWN {
+                self.forgive_pace(now_ms, limits);
+            }
             if !self.pace.holds(before_ms, now_ms, input.len(), limits) {
                 if self.body.is_discarded() {
                     self.read(Read::Ended);
@@ -563,8 +566,14 @@ impl Machine {
     pub fn resume_body(&mut self, now_ms: u64, limits: &Limits) {
         if matches!(self.reading, Reading::SizedBody | Reading::ChunkedBody) {
             self.since_ms = now_ms;
-            self.pace = Pace::begin(now_ms, limits);
+            self.forgive_pace(now_ms, limits);
         }
+    }
+
+    /// Tells that nothing was received for a while and that this was not the peer's doing: it is not
+    /// held against the rate at which a body must come.
+    pub fn forgive_pace(&mut self, now_ms: u64, limits: &Limits) {
+        self.pace = Pace::begin(now_ms, limits);
     }
 
     /// Whether the body of this exchange is what the machine reads.

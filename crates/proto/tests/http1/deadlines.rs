@@ -113,6 +113,32 @@ fn a_body_that_waits_to_be_wanted_is_not_late() {
     expect_deadline(&mut driver, 120_000, Deadline::Refuse(Refusal::BodyTimeout));
 }
 
+/// Time in which nothing could be received is not held against the rate, nor is time before the peer
+/// was told to go on.
+#[test]
+fn a_pause_is_no_slowness() {
+    let long = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n".as_slice();
+    let asking = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+        .as_slice();
+    for (head, is_paused, is_refused) in
+        [(long, false, true), (long, true, false), (asking, false, false)]
+    {
+        let mut driver = driver();
+        feed_at(&mut driver, 0, GET);
+        feed_at(&mut driver, 0, head);
+        driver.machine.want_body(driver.exchanges[1], &mut driver.outbox);
+        driver.now_ms = 60_000;
+        answer(&mut driver, 0);
+        if is_paused {
+            driver.machine.forgive_pace(60_000, &driver.limits);
+        }
+        for second in 60..65 {
+            feed_at(&mut driver, second * 1000, b"a");
+        }
+        assert_eq!(driver.said.contains("BodyTooSlow"), is_refused, "{}", driver.said);
+    }
+}
+
 /// While the caller holds a body up its peer is not late, and then it has all its time again.
 #[test]
 fn a_body_that_is_taken_again_has_its_time_again() {

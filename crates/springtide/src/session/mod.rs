@@ -149,6 +149,13 @@ impl Session {
         }
     }
 
+    /// Receiving goes on that was paused here.
+    pub(crate) fn receives_again(&mut self, room: &Room) {
+        if let Self::Http1(session) = self {
+            session.receives_again(room);
+        }
+    }
+
     /// A handler has taken of a body, or wants no more of it.
     pub(crate) fn read_on(&mut self, outbox: &mut Outbox, room: &Room) {
         if let Self::Http1(session) = self {

@@ -157,6 +157,11 @@ impl Http1 {
         }
     }
 
+    /// The pause is not held against the rate of a body.
+    pub(crate) fn receives_again(&mut self, room: &Room) {
+        self.machine.forgive_pace(room.now_ms, &room.limits.http1);
+    }
+
     /// Nobody wants the rest of a body that its handler was to take.
     pub(super) fn leave_body(&mut self, exchange: Exchange, room: &Room) {
         let Some(busy) = &mut self.busy else { return };
