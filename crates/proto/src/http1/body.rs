@@ -17,6 +17,8 @@ pub(crate) struct Body {
     pub(crate) owes_continue: bool,
     /// The handler wants that body as soon as its turn has come on the wire.
     pub(crate) is_awaited: bool,
+    /// The caller takes nothing of it for now.
+    pub(crate) is_held_up: bool,
 }
 
 impl Body {
@@ -47,7 +49,7 @@ impl Body {
 
     /// Reads on for the sake of the connection only, up to the limit for that.
     pub(crate) fn discard(&mut self, limits: &Limits) {
-        self.is_discarded = true;
+        (self.is_discarded, self.is_held_up) = (true, false);
         self.amount.room = limits.discard_bytes_max;
     }
 

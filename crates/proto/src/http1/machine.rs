@@ -333,6 +333,9 @@ impl Machine {
         now_ms: u64,
         limits: &Limits,
     ) -> Result<Received, Refusal> {
+        if self.body.is_held_up {
+            return Ok(Received::Paused);
+        }
         // Spans are of 32 bits; what lies behind them comes with the next call.
         let input = &input[..input.len().min(u32::MAX as usize)];
         if !input.is_empty() {
@@ -452,7 +455,7 @@ impl Machine {
     /// When [`on_deadline`](Self::on_deadline) is to be called, if nothing happens before. It may
     /// be a time that has passed: then call at once.
     ///
-    /// While the caller itself holds up the body, its deadline is not the peer's fault: do not ask.
+    /// While the caller itself holds up everything, no deadline is the peer's fault: do not ask.
     #[must_use]
     pub fn next_deadline_ms(&self, limits: &Limits) -> Option<u64> {
         let timeout_ms = match self.reading {
@@ -461,6 +464,8 @@ impl Machine {
             Reading::Head => limits.head_timeout_ms,
             // It waits to be told that its body is wanted.
             Reading::SizedBody | Reading::ChunkedBody if self.body.owes_continue => return None,
+            // The caller is late.
+            Reading::SizedBody | Reading::ChunkedBody if self.body.is_held_up => return None,
             Reading::SizedBody | Reading::ChunkedBody => limits.body_timeout_ms,
             Reading::Undecided | Reading::Switched | Reading::Closed => return None,
         };
@@ -557,13 +562,23 @@ impl Machine {
     #[inline]
     #[must_use]
     pub fn sized_body_left(&self) -> Option<u64> {
-        let is_wanted = self.reading == Reading::SizedBody && !self.body.is_discarded();
+        let is_unwanted = self.body.is_discarded() || self.body.is_held_up;
+        let is_wanted = self.reading == Reading::SizedBody && !is_unwanted;
         (is_wanted && !self.body.is_too_long()).then(|| self.body.left())
+    }
+
+    /// Reads nothing of the body until [`resume_body`](Self::resume_body): whoever takes it is behind.
+    /// Meanwhile it has no deadline.
+    pub fn hold_body(&mut self) {
+        if matches!(self.reading, Reading::SizedBody | Reading::ChunkedBody) {
+            self.body.is_held_up = !self.body.is_discarded();
+        }
     }
 
     /// Tells that the body is taken again after the caller held it up: from here on the peer has its
     /// time again.
     pub fn resume_body(&mut self, now_ms: u64, limits: &Limits) {
+        self.body.is_held_up = false;
         if matches!(self.reading, Reading::SizedBody | Reading::ChunkedBody) {
             self.since_ms = now_ms;
             self.forgive_pace(now_ms, limits);
