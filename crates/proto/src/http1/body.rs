@@ -13,9 +13,20 @@ use super::scan::HeadScan;
 pub(crate) struct Body {
     amount: Amount,
     chunked: Chunked,
-    is_discarded: bool,
+    taken: Taken,
     /// How much of it came lately.
     pub(crate) pace: Pace,
+}
+
+/// What becomes of what comes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    #[default]
+    Now,
+    /// The caller takes nothing of it for now.
+    Later,
+    /// Nobody wants it.
+    Never,
 }
 
 impl Body {
@@ -30,7 +41,20 @@ impl Body {
     /// Whether nobody wants this body.
     #[inline]
     pub(crate) const fn is_discarded(&self) -> bool {
-        self.is_discarded
+        matches!(self.taken, Taken::Never)
+    }
+
+    /// Whether it waits for the caller.
+    #[inline]
+    pub(crate) const fn is_held_up(&self) -> bool {
+        matches!(self.taken, Taken::Later)
+    }
+
+    /// The caller takes nothing of it for now, or takes it again; unless nobody wants it.
+    pub(crate) const fn hold_up(&mut self, is_held_up: bool) {
+        if !self.is_discarded() {
+            self.taken = if is_held_up { Taken::Later } else { Taken::Now };
+        }
     }
 
     /// Allows `bytes_max` bytes from here on.
@@ -46,7 +70,7 @@ impl Body {
 
     /// Reads on for the sake of the connection only, up to the limit for that.
     pub(crate) fn discard(&mut self, limits: &Limits) {
-        self.is_discarded = true;
+        self.taken = Taken::Never;
         self.amount.room = limits.discard_bytes_max;
     }
 

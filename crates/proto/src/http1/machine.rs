@@ -338,6 +338,9 @@ impl Machine {
         now_ms: u64,
         limits: &Limits,
     ) -> Result<Received, Refusal> {
+        if self.body.is_held_up() {
+            return Ok(Received::Paused);
+        }
         // Spans are of 32 bits; what lies behind them comes with the next call.
         let input = &input[..input.len().min(u32::MAX as usize)];
         if !input.is_empty() {
@@ -450,8 +453,7 @@ impl Machine {
     /// When [`on_deadline`](Self::on_deadline) is to be called, if nothing happens before. It may
     /// be a time that has passed: then call at once.
     ///
-    /// While the caller itself holds up the body, its deadline is not the peer's fault: do not ask.
-    #[inline]
+    /// While the caller itself holds up everything, no deadline is the peer's fault: do not ask.
     #[must_use]
     pub fn next_deadline_ms(&self, limits: &Limits) -> Option<u64> {
         let timeout_ms = match self.reading {
@@ -460,6 +462,8 @@ impl Machine {
             Reading::Head => limits.head_timeout_ms,
             // It waits to be told that its body is wanted.
             Reading::SizedBody | Reading::ChunkedBody if self.owes_continue => return None,
+            // The caller is late.
+            Reading::SizedBody | Reading::ChunkedBody if self.body.is_held_up() => return None,
             Reading::SizedBody | Reading::ChunkedBody => {
                 return Some(self.body_deadline_ms(limits));
             }
@@ -564,7 +568,8 @@ impl Machine {
     #[inline]
     #[must_use]
     pub fn sized_body_left(&self) -> Option<u64> {
-        let is_wanted = self.reading == Reading::SizedBody && !self.body.is_discarded();
+        let is_unwanted = self.body.is_discarded() || self.body.is_held_up();
+        let is_wanted = self.reading == Reading::SizedBody && !is_unwanted;
         (is_wanted && !self.body.is_too_long()).then(|| self.body.left())
     }
 

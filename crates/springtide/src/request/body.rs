@@ -269,15 +269,16 @@ impl Pipe {
         (pipe, arriving)
     }
 
-    /// More of the body came.
-    pub(crate) fn push(&self, chunk: Bytes) {
+    /// More of the body came; whether the connection is to wait.
+    pub(crate) fn push(&self, chunk: Bytes) -> bool {
         let mut state = self.state.borrow_mut();
         if state.is_unwanted || chunk.is_empty() {
-            return;
+            return false;
         }
         state.put(chunk);
         state.is_full |= state.bytes >= self.bytes_max;
         self.wake(state.waker.take());
+        state.is_full
     }
 
     /// The body is whole.

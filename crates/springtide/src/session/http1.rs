@@ -91,8 +91,7 @@ impl Http1 {
             if self.share.is_spent(consumed) {
                 break Step::More;
             }
-            let waiting = outbox.len() + self.machine.held_bytes();
-            if waiting > room.limits.outbox_bytes_max || self.is_held_up() {
+            if outbox.len() + self.machine.held_bytes() > room.limits.outbox_bytes_max {
                 break Step::Paused;
             }
             let rest = &bytes[consumed..];
@@ -369,10 +368,6 @@ impl Http1 {
 
     #[inline]
     pub(crate) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
-        // While the handler holds a body up its peer is not late.
-        if self.is_held_up() {
-            return None;
-        }
         self.machine.next_deadline_ms(&room.limits.http1)
     }
 

@@ -178,23 +178,34 @@ impl Simulated {
     /// Sends what fits at once, or by chance less.
     pub(super) fn give_now(&self, socket: Descriptor, pieces: &[Piece]) -> usize {
         self.may_reset(socket);
+        self.transmit(socket, pieces, 0).unwrap_or(0)
+    }
+
+    /// Puts what fits of pieces behind the first `skip` bytes on the network, or by chance less.
+    fn transmit(
+        &self,
+        socket: Descriptor,
+        pieces: &[Piece],
+        mut skip: usize,
+    ) -> Result<usize, i32> {
         let State { table, network, chance, .. } = &mut *self.world.state.borrow_mut();
-        let room = table.socket(socket).and_then(|end| Ok((end, network.sendable(end)?)));
-        let Ok((end, room)) = room else { return 0 };
-        let mut left = Ledger::unsent_of(pieces, 0).min(room);
+        let end = table.socket(socket)?;
+        let mut left = Ledger::unsent_of(pieces, skip).min(network.sendable(end)?);
         if left > 1 && chance.strikes(Fault::PartialSend) {
             left = 1 + chance.below(left - 1);
         }
         let mut gone = 0;
         for piece in pieces {
             let bytes = piece.as_slice();
-            let now = &bytes[..bytes.len().min(left - gone)];
+            let rest = &bytes[skip.min(bytes.len())..];
+            skip = skip.saturating_sub(bytes.len());
+            let now = &rest[..rest.len().min(left - gone)];
             if !now.is_empty() {
                 network.send(end, now, self.world.now.get(), chance);
             }
             gone += now.len();
         }
-        gone
+        Ok(gone)
     }
 
     fn end_receive(&self, ledger: &mut Ledger, key: Key, socket: Descriptor) {
@@ -257,32 +268,15 @@ impl Simulated {
         let Some(slot) = ledger.slots.get(key) else { return Step::Moved };
         let Op::Send { pieces, .. } = &slot.op else { return Step::Moved };
         let unsent = Ledger::unsent_of(pieces, slot.sent());
-        let State { table, network, chance, .. } = &mut *self.world.state.borrow_mut();
-        let room = table.socket(socket).and_then(|end| Ok((end, network.sendable(end)?)));
-        let (end, room) = match room {
-            Ok(known) => known,
+        let gone = match self.transmit(socket, pieces, slot.sent()) {
+            Ok(gone) => gone,
             Err(errno) => {
                 ledger.fail_errno(key, OpKind::Send, errno);
                 return Step::Moved;
             }
         };
-        let mut left = unsent.min(room);
-        if left > 1 && chance.strikes(Fault::PartialSend) {
-            left = 1 + chance.below(left - 1);
-        }
         self.counts.sends_direct += 1;
-        let complete = left == unsent;
-        let (mut skip, mut gone) = (slot.sent(), 0);
-        for piece in pieces {
-            let bytes = piece.as_slice();
-            let rest = &bytes[skip.min(bytes.len())..];
-            skip = skip.saturating_sub(bytes.len());
-            let now = &rest[..rest.len().min(left - gone)];
-            if !now.is_empty() {
-                network.send(end, now, self.world.now.get(), chance);
-            }
-            gone += now.len();
-        }
+        let complete = gone == unsent;
         slot.add_sent(gone);
         if complete && slot.marks.quiet {
             return Step::Untold;

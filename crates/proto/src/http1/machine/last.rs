@@ -14,6 +14,20 @@ impl Machine {
         window_ms.map_or(idle_ms, |window_ms| idle_ms.min(window_ms))
     }
 
+    /// Reads nothing of the body until [`resume_body`](Self::resume_body): whoever takes it is behind. Meanwhile it
+    /// has no deadline.
+    pub fn hold_body(&mut self) {
+        if matches!(self.reading, Reading::SizedBody | Reading::ChunkedBody) {
+            self.body.hold_up(true);
+        }
+    }
+
+    /// Whoever takes the body is not behind any more: its peer has all its time again.
+    pub fn resume_body(&mut self, now_ms: u64) {
+        self.body.hold_up(false);
+        self.resume(now_ms);
+    }
+
     /// The caller did not receive for a while and does so again: that time is not the peer's who
     /// sends a body.
     pub fn resume(&mut self, now_ms: u64) {

@@ -9,7 +9,7 @@ use springtide_proto::Outbox;
 use springtide_proto::http1::{BodyLength, Exchange, Received, Span, trailers};
 
 use super::limited::tell;
-use super::{Busy, Http1, said};
+use super::{Http1, said};
 use crate::request::{Pipe, RequestData, Shared};
 use crate::room::Room;
 use crate::route::Answerer;
@@ -107,10 +107,16 @@ impl Http1 {
 
     #[inline(never)]
     pub(super) fn keep(&mut self, span: Span, bytes: &[u8]) {
-        match self.target() {
-            Some(Target::Whole { body, .. }) => body.extend_from_slice(span.of(bytes)),
+        let is_full = match self.target() {
+            Some(Target::Whole { body, .. }) => {
+                body.extend_from_slice(span.of(bytes));
+                false
+            }
             Some(Target::Handler(pipe)) => pipe.push(Bytes::copy_from_slice(span.of(bytes))),
-            None => {}
+            None => false,
+        };
+        if is_full {
+            self.machine.hold_body();
         }
     }
 
@@ -146,12 +152,6 @@ impl Http1 {
         self.rest();
     }
 
-    /// Whether a handler has yet to take what came of its body.
-    #[inline]
-    pub(super) fn is_held_up(&self) -> bool {
-        self.busy.as_ref().is_some_and(|busy| busy.is_held_up())
-    }
-
     /// A handler has taken of its body, or has asked for it, or wants no more of it.
     pub(crate) fn read_on(&mut self, outbox: &mut Outbox, room: &Room) {
         let reading = self.busy.as_ref().and_then(|busy| busy.reading.as_ref());
@@ -161,7 +161,7 @@ impl Http1 {
             return self.leave_body(exchange, room);
         }
         if !pipe.is_full() {
-            self.machine.resume(room.now_ms);
+            self.machine.resume_body(room.now_ms);
         }
         if pipe.is_wanted() {
             self.machine.want_body(exchange, outbox);
@@ -187,8 +187,7 @@ impl Http1 {
     /// How much of the body is still to come, if that is to be received by itself.
     #[inline(never)]
     fn bulk_bytes(&self) -> usize {
-        let is_wanted =
-            self.busy.as_ref().is_some_and(|busy| busy.reading.is_some() && !busy.is_held_up());
+        let is_wanted = self.busy.as_ref().is_some_and(|busy| busy.reading.is_some());
         let left = self.machine.sized_body_left();
         left.filter(|_| is_wanted).and_then(|left| usize::try_from(left).ok()).unwrap_or(0)
     }
@@ -236,10 +235,16 @@ impl Http1 {
         }
         self.share.add_bytes(end - before);
         let rest = memory.split_off(end);
-        match self.target() {
-            Some(Target::Whole { body, .. }) => *body = memory,
+        let is_full = match self.target() {
+            Some(Target::Whole { body, .. }) => {
+                *body = memory;
+                false
+            }
             Some(Target::Handler(pipe)) => pipe.push(Bytes::from(memory)),
-            None => {}
+            None => false,
+        };
+        if is_full {
+            self.machine.hold_body();
         }
         if let Some(refusal) = refusal {
             self.refuse(refusal, who, outbox, room);
@@ -253,14 +258,6 @@ impl Http1 {
     fn target(&mut self) -> Option<&mut Target> {
         let reading = self.busy.as_mut().and_then(|busy| busy.reading.as_mut());
         reading.map(|reading| &mut reading.target)
-    }
-}
-
-impl Busy {
-    #[inline(never)]
-    fn is_held_up(&self) -> bool {
-        let target = self.reading.as_ref().map(|reading| &reading.target);
-        matches!(target, Some(Target::Handler(pipe)) if pipe.is_full())
     }
 }
 
