@@ -2,7 +2,7 @@
 //! password, errors in its own words, and middleware around all of it.
 //! What handlers share is given to the server once, and asked for by its type.
 //!
-//! `cargo run --release -p springtide --example harbour`, then
+//! `cargo run --release -p springtide --example middleware`, then
 //! `curl -i http://127.0.0.1:8080/api/berths/3`, and `curl -u kate:tide http://127.0.0.1:8080/office`
 
 use std::sync::{Mutex, PoisonError};
