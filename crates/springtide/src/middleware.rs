@@ -42,7 +42,7 @@ use crate::response::{IntoResponse, Response};
 ///
 /// impl Middleware for Word {
 ///     fn begin(&self, request: &Request) -> Outcome {
-///         match request.query("word") {
+///         match request.query_value("word") {
 ///             Some(word) if word == self.0 => Outcome::then(|reply| reply.header("x-word", "known")),
 ///             _ => Outcome::Answer(StatusCode::FORBIDDEN.into_response()),
 ///         }
