@@ -23,6 +23,8 @@ pub(crate) enum Step {
 enum Place {
     #[default]
     Size,
+    /// Blanks behind a size, which only an extension may follow.
+    Blank,
     Extension,
     SizeLineFeed,
     Data,
@@ -64,7 +66,8 @@ impl Chunked {
     ) -> Result<Step, Refusal> {
         for (at, byte) in input.iter().copied().enumerate() {
             match self.place {
-                Place::Size => self.size(byte, amount)?,
+                Place::Size => self.size(byte, amount, limits)?,
+                Place::Blank => self.blank(byte, limits)?,
                 Place::Extension => self.extension(byte, limits)?,
                 Place::SizeLineFeed => self.size_line_feed(byte, amount)?,
                 Place::Data => return Ok(self.data(at, input.len(), amount)),
@@ -83,7 +86,7 @@ impl Chunked {
         Ok(Step::Skipped { consumed: input.len() })
     }
 
-    fn size(&mut self, byte: u8, amount: &mut Amount) -> Result<(), Refusal> {
+    fn size(&mut self, byte: u8, amount: &mut Amount, limits: &Limits) -> Result<(), Refusal> {
         match (char::from(byte).to_digit(16), byte) {
             (Some(digit), _) if self.digits < DIGITS_MAX => {
                 amount.left = (amount.left << 4) | u64::from(digit);
@@ -91,9 +94,26 @@ impl Chunked {
             }
             (None, b';') if self.digits > 0 => self.place = Place::Extension,
             (None, b'\r') if self.digits > 0 => self.place = Place::SizeLineFeed,
+            (None, b' ' | b'\t') if self.digits > 0 => {
+                self.place = Place::Blank;
+                return self.count_extension(limits);
+            }
             _ => return Err(Refusal::Chunk),
         }
         Ok(())
+    }
+
+    /// Blanks before an extension are read over (RFC 9112 §7.1.1, RFC 9110 §5.6.3). Before a line
+    /// end there may be none: others read what follows as part of the size.
+    fn blank(&mut self, byte: u8, limits: &Limits) -> Result<(), Refusal> {
+        match byte {
+            b' ' | b'\t' => self.count_extension(limits),
+            b';' => {
+                self.place = Place::Extension;
+                Ok(())
+            }
+            _ => Err(Refusal::Chunk),
+        }
     }
 
     /// Reads over an extension; nobody uses them. They have no control characters but HTAB.
@@ -101,11 +121,14 @@ impl Chunked {
         match byte {
             b'\r' => {
                 self.place = Place::SizeLineFeed;
-                return Ok(());
+                Ok(())
             }
-            b'\t' | b' '..=b'~' | 0x80.. => {}
-            _ => return Err(Refusal::Chunk),
+            b'\t' | b' '..=b'~' | 0x80.. => self.count_extension(limits),
+            _ => Err(Refusal::Chunk),
         }
+    }
+
+    fn count_extension(&mut self, limits: &Limits) -> Result<(), Refusal> {
         self.extension_bytes += 1;
         self.extension_bytes_all += 1;
         if self.extension_bytes > limits.chunk_extension_bytes_max
@@ -151,7 +174,7 @@ fn trailer(at: usize, input: &[u8], scan: &mut HeadScan, limits: &Limits) -> Res
     let window = &input[..input.len().min(trailer_max)];
     match scan.advance(window) {
         Scanned::End => check_trailer(window, limits).map(|consumed| Step::End { consumed }),
-        Scanned::BareLineFeed => Err(Refusal::LineEnd),
+        Scanned::WrongLineEnd => Err(Refusal::LineEnd),
         Scanned::Partial if window.len() >= trailer_max => Err(Refusal::TrailerTooLong),
         Scanned::Partial => Ok(Step::NeedBytes),
     }

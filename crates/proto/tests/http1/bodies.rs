@@ -70,6 +70,9 @@ fn chunked_bodies() {
         ("+5\r\nhello\r\n", "refused 400 Chunk"),
         ("0x5\r\nhello\r\n", "refused 400 Chunk"),
         ("5 \r\nhello\r\n", "refused 400 Chunk"),
+        ("5 ;a\r\nhello\r\n0\t \t; b\r\n\r\n", "body hello"),
+        ("5 0\r\nhello\r\n", "refused 400 Chunk"),
+        ("5 \n;\r\nhello\r\n", "refused 400 Chunk"),
         (" 5\r\nhello\r\n", "refused 400 Chunk"),
         ("5h\r\nhello\r\n", "refused 400 Chunk"),
         ("5,5\r\nhello\r\n", "refused 400 Chunk"),
@@ -91,6 +94,7 @@ fn chunked_bodies() {
         ("0\r\nTransfer-Encoding: chunked\r\n\r\n", "refused 400 Trailer"),
         ("0\r\nhost: b\r\n\r\n", "refused 400 Trailer"),
         ("0\r\n\rX: y\r\n\r\n", "refused 400 Trailer"),
+        ("0\r\n\r\r\n", "refused 400 LineEnd"),
     ];
     for (body, expected) in cases {
         // Pieces of a body are joined at its end, so one that is refused shows nothing.

@@ -12,3 +12,4 @@ mod limits;
 mod order;
 mod properties;
 mod replies;
+mod requirements;
