@@ -25,6 +25,8 @@ enum Place {
     Size,
     /// Blanks behind a size, which only an extension may follow.
     Blank,
+    /// Behind a semicolon, where the name of an extension begins.
+    ExtensionName,
     Extension,
     SizeLineFeed,
     Data,
@@ -68,6 +70,7 @@ impl Chunked {
             match self.place {
                 Place::Size => self.size(byte, amount, limits)?,
                 Place::Blank => self.blank(byte, limits)?,
+                Place::ExtensionName => self.extension_name(byte, limits)?,
                 Place::Extension => self.extension(byte, limits)?,
                 Place::SizeLineFeed => self.size_line_feed(byte, amount)?,
                 Place::Data => return Ok(self.data(at, input.len(), amount)),
@@ -92,7 +95,7 @@ impl Chunked {
                 amount.left = (amount.left << 4) | u64::from(digit);
                 self.digits += 1;
             }
-            (None, b';') if self.digits > 0 => self.place = Place::Extension,
+            (None, b';') if self.digits > 0 => self.place = Place::ExtensionName,
             (None, b'\r') if self.digits > 0 => self.place = Place::SizeLineFeed,
             (None, b' ' | b'\t') if self.digits > 0 => {
                 self.place = Place::Blank;
@@ -109,11 +112,21 @@ impl Chunked {
         match byte {
             b' ' | b'\t' => self.count_extension(limits),
             b';' => {
-                self.place = Place::Extension;
+                self.place = Place::ExtensionName;
                 Ok(())
             }
             _ => Err(Refusal::Chunk),
         }
+    }
+
+    /// An extension has a name (RFC 9112 §7.1.1).
+    fn extension_name(&mut self, byte: u8, limits: &Limits) -> Result<(), Refusal> {
+        match byte {
+            b' ' | b'\t' => {}
+            b';' | b'=' | b'"' | b'\r' => return Err(Refusal::Chunk),
+            _ => self.place = Place::Extension,
+        }
+        self.extension(byte, limits)
     }
 
     /// Reads over an extension; nobody uses them. They have no control characters but HTAB.
