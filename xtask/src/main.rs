@@ -7,6 +7,7 @@ mod bench;
 mod cargo;
 mod child;
 mod client;
+mod conform;
 mod error;
 mod fuzz;
 mod instructions;
@@ -49,6 +50,7 @@ enum Task {
     Instructions(instructions::Options),
     Mutants(mutants::Options),
     Fuzz(fuzz::Options),
+    Conform(conform::Options),
     /// Measure: hands its arguments to the load generator (`cargo xtask bench --help`)
     #[command(disable_help_flag = true)]
     Bench {
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Task::Instructions(options) => instructions::run(&root, &options),
         Task::Mutants(options) => mutants::run(&root, &options),
         Task::Fuzz(options) => fuzz::run(&root, &options),
+        Task::Conform(options) => conform::run(&root, &options),
         Task::Bench { arguments } => bench::run(&root, &arguments),
     };
     outcome.unwrap_or_else(|error| {
