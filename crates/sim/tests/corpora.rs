@@ -1,6 +1,5 @@
 //! The corpora of the fuzz targets, given to the same functions without a fuzzer.
 //! It must never write: the fuzzer adds files, this reads them.
-#![allow(clippy::unwrap_used, reason = "a test may unwrap, its helpers too")]
 
 use std::path::Path;
 
