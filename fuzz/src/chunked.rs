@@ -39,7 +39,7 @@ fn decode(body: &[u8], step: usize) -> Option<(Vec<u8>, usize)> {
                 start += consumed;
             }
             Ok(Received::Skipped { consumed }) if consumed > 0 => start += consumed,
-            Ok(Received::BodyEnd { consumed }) => {
+            Ok(Received::BodyEnd { consumed, .. }) => {
                 return Some((data, body.len() - start - consumed));
             }
             Ok(_) if end < body.len() => end = body.len().min(end + step),

@@ -46,7 +46,7 @@ fn read(bytes: &[u8], step: usize) -> Read {
                     read.said.extend_from_slice(data.of(input));
                     consumed
                 }
-                Ok(Received::BodyEnd { consumed }) => {
+                Ok(Received::BodyEnd { consumed, .. }) => {
                     read.said.extend_from_slice(b"|end|");
                     consumed
                 }
