@@ -7,7 +7,9 @@ mod bench;
 mod cargo;
 mod child;
 mod client;
+mod conform;
 mod error;
+mod fuzz;
 mod instructions;
 mod mutants;
 mod test;
@@ -47,6 +49,8 @@ enum Task {
     /// Count the instructions of a request on each engine, and hold them against the figures
     Instructions(instructions::Options),
     Mutants(mutants::Options),
+    Fuzz(fuzz::Options),
+    Conform(conform::Options),
     /// Measure: hands its arguments to the load generator (`cargo xtask bench --help`)
     #[command(disable_help_flag = true)]
     Bench {
@@ -63,6 +67,8 @@ fn main() -> ExitCode {
         Task::Trace(options) => trace::run(&root, &options),
         Task::Instructions(options) => instructions::run(&root, &options),
         Task::Mutants(options) => mutants::run(&root, &options),
+        Task::Fuzz(options) => fuzz::run(&root, &options),
+        Task::Conform(options) => conform::run(&root, &options),
         Task::Bench { arguments } => bench::run(&root, &arguments),
     };
     outcome.unwrap_or_else(|error| {

@@ -37,6 +37,10 @@ impl Step {
 enum Place {
     #[default]
     Size,
+    /// Blanks behind a size, which only an extension may follow.
+    Blank,
+    /// Behind a semicolon, where the name of an extension begins.
+    ExtensionName,
     Extension,
     SizeLineFeed,
     Data,
@@ -78,7 +82,9 @@ impl Chunked {
     ) -> Result<Step, Refusal> {
         for (at, byte) in input.iter().copied().enumerate() {
             match self.place {
-                Place::Size => self.size(byte, amount)?,
+                Place::Size => self.size(byte, amount, limits)?,
+                Place::Blank => self.blank(byte, limits)?,
+                Place::ExtensionName => self.extension_name(byte, limits)?,
                 Place::Extension => self.extension(byte, limits)?,
                 Place::SizeLineFeed => self.size_line_feed(byte, amount)?,
                 Place::Data => return Ok(self.data(at, input.len(), amount)),
@@ -97,17 +103,44 @@ impl Chunked {
         Ok(Step::Skipped { consumed: input.len() })
     }
 
-    fn size(&mut self, byte: u8, amount: &mut Amount) -> Result<(), Refusal> {
+    fn size(&mut self, byte: u8, amount: &mut Amount, limits: &Limits) -> Result<(), Refusal> {
         match (char::from(byte).to_digit(16), byte) {
             (Some(digit), _) if self.digits < DIGITS_MAX => {
                 amount.left = (amount.left << 4) | u64::from(digit);
                 self.digits += 1;
             }
-            (None, b';') if self.digits > 0 => self.place = Place::Extension,
+            (None, b';') if self.digits > 0 => self.place = Place::ExtensionName,
             (None, b'\r') if self.digits > 0 => self.place = Place::SizeLineFeed,
+            (None, b' ' | b'\t') if self.digits > 0 => {
+                self.place = Place::Blank;
+                return self.count_extension(limits);
+            }
             _ => return Err(Refusal::Chunk),
         }
         Ok(())
+    }
+
+    /// Blanks before an extension are read over (RFC 9112 §7.1.1, RFC 9110 §5.6.3). Before a line
+    /// end there may be none: others read what follows as part of the size.
+    fn blank(&mut self, byte: u8, limits: &Limits) -> Result<(), Refusal> {
+        match byte {
+            b' ' | b'\t' => self.count_extension(limits),
+            b';' => {
+                self.place = Place::ExtensionName;
+                Ok(())
+            }
+            _ => Err(Refusal::Chunk),
+        }
+    }
+
+    /// An extension has a name (RFC 9112 §7.1.1).
+    fn extension_name(&mut self, byte: u8, limits: &Limits) -> Result<(), Refusal> {
+        match byte {
+            b' ' | b'\t' => {}
+            b';' | b'=' | b'"' | b'\r' => return Err(Refusal::Chunk),
+            _ => self.place = Place::Extension,
+        }
+        self.extension(byte, limits)
     }
 
     /// Reads over an extension; nobody uses them. They have no control characters but HTAB.
@@ -115,11 +148,14 @@ impl Chunked {
         match byte {
             b'\r' => {
                 self.place = Place::SizeLineFeed;
-                return Ok(());
+                Ok(())
             }
-            b'\t' | b' '..=b'~' | 0x80.. => {}
-            _ => return Err(Refusal::Chunk),
+            b'\t' | b' '..=b'~' | 0x80.. => self.count_extension(limits),
+            _ => Err(Refusal::Chunk),
         }
+    }
+
+    fn count_extension(&mut self, limits: &Limits) -> Result<(), Refusal> {
         self.extension_bytes += 1;
         self.extension_bytes_all += 1;
         if self.extension_bytes > limits.chunk_extension_bytes_max
@@ -167,7 +203,7 @@ fn trailer(at: usize, input: &[u8], scan: &mut HeadScan, limits: &Limits) -> Res
         Scanned::End => {
             check_trailer(window, limits).map(|consumed| Step::End { start: 0, consumed })
         }
-        Scanned::BareLineFeed => Err(Refusal::LineEnd),
+        Scanned::WrongLineEnd => Err(Refusal::LineEnd),
         Scanned::Partial if window.len() >= trailer_max => Err(Refusal::TrailerTooLong),
         Scanned::Partial => Ok(Step::NeedBytes),
     }

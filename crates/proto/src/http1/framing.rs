@@ -81,8 +81,7 @@ impl Framing {
                 return Err(Refusal::ContentLengthRepeated);
             }
         } else if name.eq_ignore_ascii_case(b"expect") {
-            let is_continue = value.eq_ignore_ascii_case(b"100-continue");
-            self.said.add(if is_continue { Said::CONTINUE } else { Said::OTHER_EXPECTATION });
+            self.learn_expectations(value);
         } else if name.eq_ignore_ascii_case(b"upgrade") {
             if !value.is_empty() {
                 self.said.add(Said::PROTOCOL);
@@ -110,6 +109,15 @@ impl Framing {
             } else if token.eq_ignore_ascii_case(b"keep-alive") {
                 self.said.add(Said::KEEP_ALIVE);
             }
+        }
+    }
+
+    /// Reads `Expect`, a list whose elements may be empty (RFC 9110 §5.6.1.2, §10.1.1).
+    fn learn_expectations(&mut self, value: &[u8]) {
+        let expectations = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        for expectation in expectations.filter(|expectation| !expectation.is_empty()) {
+            let is_continue = expectation.eq_ignore_ascii_case(b"100-continue");
+            self.said.add(if is_continue { Said::CONTINUE } else { Said::OTHER_EXPECTATION });
         }
     }
 

@@ -201,7 +201,7 @@ pub(crate) fn receive(
     }
     match found.unwrap_or_else(|| scan.advance(window)) {
         Scanned::Partial => check_partial(window.len(), scan, limits),
-        Scanned::BareLineFeed => Err(Refusal::LineEnd),
+        Scanned::WrongLineEnd => Err(Refusal::LineEnd),
         Scanned::End => Err(Refusal::RequestLine),
     }
 }
@@ -230,7 +230,9 @@ fn check_partial(len: usize, scan: &HeadScan, limits: &Limits) -> Result<Progres
         return Err(Refusal::RequestLineTooLong);
     }
     if len >= limits.head_window() {
-        return Err(Refusal::HeadTooLong);
+        // A target that fills a whole head is too long as a target (RFC 9112 §3).
+        let is_all_line = scan.line_len().is_none();
+        return Err(if is_all_line { Refusal::RequestLineTooLong } else { Refusal::HeadTooLong });
     }
     Ok(Progress::Partial)
 }

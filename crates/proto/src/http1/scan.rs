@@ -21,8 +21,9 @@ pub(crate) enum Scanned {
     Partial,
     /// The blank line that ends the head.
     End,
-    /// A line that ends in LF without CR; such a head is refused (RFC 9112 §2.2).
-    BareLineFeed,
+    /// A line that ends in LF without CR, or an empty one with a second CR, behind which its peer
+    /// says nothing more; such a head is refused (RFC 9112 §2.2).
+    WrongLineEnd,
 }
 
 impl HeadScan {
@@ -54,13 +55,17 @@ impl HeadScan {
         for offset in memchr_iter(b'\n', &window[scanned..]) {
             let line_feed = scanned + offset;
             if line_feed == 0 || window[line_feed - 1] != b'\r' {
-                return Scanned::BareLineFeed;
+                return Scanned::WrongLineEnd;
             }
             if self.line_len == 0 {
                 self.line_len = u32::try_from(line_feed - 1).expect("a window fits u32");
             }
-            if line_feed >= 3 && window[line_feed - 3..line_feed] == *b"\r\n\r" {
+            let before = &window[..line_feed];
+            if before.ends_with(b"\r\n\r") {
                 return Scanned::End;
+            }
+            if before.ends_with(b"\n\r\r") || before == b"\r\r" {
+                return Scanned::WrongLineEnd;
             }
         }
         Scanned::Partial
@@ -73,15 +78,17 @@ mod tests {
 
     #[test]
     fn every_split_finds_the_same_end() {
-        let cases: [(&[u8], Scanned); 8] = [
+        let cases: [(&[u8], Scanned); 10] = [
             (b"GET / HTTP/1.1\r\n\r\n", Scanned::End),
             (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", Scanned::End),
             (b"GET / HTTP/1.1\r\nHost: a\r\n", Scanned::Partial),
             (b"GET / HTTP/1.1\r\nHost: a\r\n\r", Scanned::Partial),
-            (b"GET / HTTP/1.1\n\r\n", Scanned::BareLineFeed),
-            (b"GET / HTTP/1.1\r\nHost: a\n\r\n", Scanned::BareLineFeed),
-            (b"GET / HTTP/1.1\r\nHost: a\r\n\n", Scanned::BareLineFeed),
-            (b"\n", Scanned::BareLineFeed),
+            (b"GET / HTTP/1.1\n\r\n", Scanned::WrongLineEnd),
+            (b"GET / HTTP/1.1\r\nHost: a\n\r\n", Scanned::WrongLineEnd),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\n", Scanned::WrongLineEnd),
+            (b"GET / HTTP/1.1\r\n\r\r\n", Scanned::WrongLineEnd),
+            (b"GET / HTTP/1.1\r\nHost: a\r\r\n", Scanned::Partial),
+            (b"\n", Scanned::WrongLineEnd),
         ];
         for (head, expected) in cases {
             for split in 0..=head.len() {

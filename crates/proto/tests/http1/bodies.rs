@@ -40,7 +40,11 @@ fn chunked_bodies() {
         ("2\r\n\r\n\r\n0\r\n\r\n", "body \r\n"),
         ("5;a\r\nhello\r\n0;b=c\r\n\r\n", "body hello"),
         ("5;a=\"b;c\" ; d\r\nhello\r\n0\r\n\r\n", "body hello"),
-        ("5;\r\nhello\r\n0\r\n\r\n", "body hello"),
+        ("5; a\r\nhello\r\n0\r\n\r\n", "body hello"),
+        ("5;\r\nhello\r\n0\r\n\r\n", "refused 400 Chunk"),
+        ("5; \r\nhello\r\n0\r\n\r\n", "refused 400 Chunk"),
+        ("5 ;;a\r\nhello\r\n0\r\n\r\n", "refused 400 Chunk"),
+        ("5;=a\r\nhello\r\n0\r\n\r\n", "refused 400 Chunk"),
         ("0\r\nX: y\r\n\r\n", "body \ntrailer X=y"),
         ("0\r\nX: y\r\nZ:\r\n\r\n", "body \ntrailer X=y\ntrailer Z="),
         ("0\r\nCookie: a\r\nZ: y\r\n\r\n", "body \ntrailer Z=y"),
@@ -71,6 +75,9 @@ fn chunked_bodies() {
         ("+5\r\nhello\r\n", "refused 400 Chunk"),
         ("0x5\r\nhello\r\n", "refused 400 Chunk"),
         ("5 \r\nhello\r\n", "refused 400 Chunk"),
+        ("5 ;a\r\nhello\r\n0\t \t; b\r\n\r\n", "body hello"),
+        ("5 0\r\nhello\r\n", "refused 400 Chunk"),
+        ("5 \n;\r\nhello\r\n", "refused 400 Chunk"),
         (" 5\r\nhello\r\n", "refused 400 Chunk"),
         ("5h\r\nhello\r\n", "refused 400 Chunk"),
         ("5,5\r\nhello\r\n", "refused 400 Chunk"),
@@ -92,6 +99,7 @@ fn chunked_bodies() {
         ("0\r\nTransfer-Encoding: chunked\r\n\r\n", "refused 400 Trailer"),
         ("0\r\nhost: b\r\n\r\n", "refused 400 Trailer"),
         ("0\r\n\rX: y\r\n\r\n", "refused 400 Trailer"),
+        ("0\r\n\r\r\n", "refused 400 LineEnd"),
     ];
     for (body, expected) in cases {
         // Pieces of a body are joined at its end, so one that is refused shows nothing.

@@ -39,6 +39,15 @@ fn the_head() {
     check(&with_head(2 * max)[..max], "refused 431 HeadTooLong");
 }
 
+/// Where the head's limit comes first, a target that never ends is still too long a target.
+#[test]
+fn a_line_that_fills_the_head_is_a_long_line() {
+    let limits = Limits { request_line_bytes_max: 5000, head_bytes_max: 300, ..Default::default() };
+    check_with(&limits, with_line(299), "refused 414 RequestLineTooLong");
+    check_with(&limits, with_line(4000), "refused 414 RequestLineTooLong");
+    check_with(&limits, with_line(290), "refused 431 HeadTooLong");
+}
+
 #[test]
 fn the_fields() {
     let with_fields = |fields: usize| {

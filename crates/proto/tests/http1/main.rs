@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may unwrap, its helpers too")]
 #![allow(clippy::too_many_lines, reason = "a table of cases is as long as it has cases")]
 
+mod attacks;
 mod bodies;
 mod deadlines;
 mod driver;
@@ -12,3 +13,4 @@ mod limits;
 mod order;
 mod properties;
 mod replies;
+mod requirements;

@@ -224,6 +224,30 @@ fn an_upgrade_is_decided_by_its_reply() {
     assert_eq!(driver.machine.next_deadline_ms(&driver.limits), None);
 }
 
+/// A peer that waits for its 100 has not sent its body: the switch comes behind both.
+#[test]
+fn continue_comes_before_a_switch() {
+    let offer = EXPECTING.replace("Expect", "Connection: upgrade\r\nUpgrade: x\r\nExpect");
+    let mut driver = driver_with(&offer);
+    let exchange = driver.exchanges[0];
+    driver.machine.want_body(exchange, &mut driver.outbox);
+    driver.feed(b"ab");
+    driver.machine.send_reply(exchange, &reply(101), ReplyBody::None, &mut driver.outbox);
+    let expected =
+        format!("{CONTINUE}HTTP/1.1 101 Switching Protocols\r\n{D}Connection: upgrade\r\n\r\n");
+    assert_eq!(driver.sent(), expected);
+    assert!(driver.machine.is_switched());
+}
+
+#[test]
+#[should_panic(expected = "whose request was read to its end")]
+fn a_switch_never_comes_before_its_continue() {
+    let offer = EXPECTING.replace("Expect", "Connection: upgrade\r\nUpgrade: x\r\nExpect");
+    let mut driver = driver_with(&offer);
+    let exchange = driver.exchanges[0];
+    driver.machine.send_reply(exchange, &reply(101), ReplyBody::None, &mut driver.outbox);
+}
+
 #[test]
 fn a_declined_upgrade_goes_on_as_http() {
     let mut driver = driver_with(&format!("{OFFER}{NEXT}"));

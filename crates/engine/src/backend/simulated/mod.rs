@@ -34,6 +34,7 @@ mod files;
 mod network;
 mod operations;
 mod perform;
+mod planned;
 mod schedule;
 
 use std::cell::{Cell, RefCell};
@@ -55,6 +56,7 @@ use descriptors::Table;
 use files::Files;
 use network::Network;
 use operations::Simulated;
+use planned::Planned;
 use schedule::Schedule;
 
 /// A world: its clones are the same world.
@@ -77,6 +79,7 @@ struct State {
     files: Files,
     table: Table,
     schedule: Schedule,
+    planned: Planned,
 }
 
 impl World {
@@ -89,6 +92,7 @@ impl World {
             files: Files::default(),
             table: Table::default(),
             schedule: Schedule::default(),
+            planned: Planned::default(),
         };
         Self { state: Rc::new(RefCell::new(state)), now: Rc::new(Cell::new(0)) }
     }

@@ -27,6 +27,9 @@ const ACCEPTS_MAX: usize = 64;
 impl Simulated {
     /// Does what an operation that is ready can do.
     pub(super) fn perform(&mut self, ledger: &mut Ledger, key: Key) -> Step {
+        if self.fails_as_planned(ledger, key) {
+            return Step::Moved;
+        }
         let op = ledger.slots.get(key).map(|slot| &slot.op);
         let Some(op) = op else { return Step::Moved };
         let kind = op.kind();

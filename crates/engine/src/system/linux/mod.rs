@@ -58,9 +58,24 @@ pub(crate) fn is_exhausted(errno: i32) -> bool {
     matches!(errno, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
 }
 
-/// Accept errors that concern one connection, or none, and never the listener.
+/// Accept errors that concern one connection, or none, and never the listener: what was wrong with
+/// a connection before it was accepted is told by accept(2).
 pub(crate) fn is_passing(errno: i32) -> bool {
-    matches!(errno, libc::EINTR | libc::ECONNABORTED | libc::EPROTO | libc::EPERM | libc::EAGAIN)
+    matches!(
+        errno,
+        libc::EINTR
+            | libc::ECONNABORTED
+            | libc::EPROTO
+            | libc::EPERM
+            | libc::EAGAIN
+            | libc::ENETDOWN
+            | libc::ENOPROTOOPT
+            | libc::EHOSTDOWN
+            | libc::ENONET
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::ETIMEDOUT
+    )
 }
 
 pub(crate) fn is_not_found(errno: i32) -> bool {
@@ -196,4 +211,28 @@ pub fn processors() -> usize {
 /// Gives a descriptor up as plain data.
 pub(crate) fn into_descriptor(fd: OwnedFd) -> Descriptor {
     Descriptor(fd.into_raw_fd())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A listener that ended with one of these would end its server.
+    #[test]
+    fn errors_of_one_connection_never_end_a_listener() {
+        // As accept(2) lists them for TCP; EOPNOTSUPP is also what no listener says.
+        let pending = [
+            libc::ENETDOWN,
+            libc::EPROTO,
+            libc::ENOPROTOOPT,
+            libc::EHOSTDOWN,
+            libc::ENONET,
+            libc::EHOSTUNREACH,
+            libc::ENETUNREACH,
+        ];
+        assert!(pending.into_iter().all(is_passing));
+        for errno in [libc::EMFILE, libc::ENOMEM, libc::EBADF, libc::EINVAL, libc::EOPNOTSUPP] {
+            assert!(!is_passing(errno), "{errno} would be tried for ever");
+        }
+    }
 }

@@ -1,0 +1,13 @@
+//! What each fuzz target does with its bytes: it panics when something is wrong.
+//! Nothing here may know the fuzzer: the same functions read the corpora in ordinary tests.
+#![forbid(unsafe_code)]
+
+mod chunked;
+mod connection;
+mod files;
+mod head;
+
+pub use chunked::chunked;
+pub use connection::connection;
+pub use files::{paths, ranges};
+pub use head::head;

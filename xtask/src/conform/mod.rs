@@ -1,0 +1,93 @@
+//! `cargo xtask conform`: the request cases of other projects, asked of a running server on the
+//! loopback. Copies no case into the repository: what is written down is names and judgements.
+
+mod ask;
+mod cases;
+mod report;
+mod suites;
+
+use crate::cargo::target_folder;
+use crate::child::{Killed, lines_of};
+use crate::error::Error;
+use ask::{Outcome, ask};
+use cases::Case;
+use report::Judged;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+/// Ask a running server the request cases of gunicorn and llhttp, and print a scorecard
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Another server to ask besides, by its name and address: `nginx=127.0.0.1:8081`. It is up
+    /// to you to start it.
+    #[arg(long = "peer", value_parser = peer)]
+    peers: Vec<(String, SocketAddr)>,
+    /// Write the judgements to docs/conformance.md
+    #[arg(long)]
+    write: bool,
+}
+
+const STARTED_WITHIN: Duration = Duration::from_secs(10);
+const OURS: &str = "springtide";
+
+pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Error> {
+    let folder = target_folder(root).join("conform");
+    let cases = suites::fetch(&folder)?;
+    let (_server, address) = start(root)?;
+    let ours = judge(&cases, address)?;
+    println!("{}", report::heading());
+    println!("{}", report::line(OURS, &ours));
+    for (name, address) in &options.peers {
+        println!("{}", report::line(name, &judge(&cases, *address)?));
+    }
+    let unexplained = report::unexplained(&ours);
+    for judged in &unexplained {
+        println!("accepted, and nobody says why: {} {}", judged.case.suite, judged.case.name);
+    }
+    let path = root.join("docs/conformance.md");
+    if options.write {
+        let wrap = |source| Error::Write { path: path.clone(), source };
+        std::fs::write(&path, report::page(&ours)).map_err(wrap)?;
+    } else {
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        if written != report::page(&ours) {
+            println!("docs/conformance.md says otherwise: look at `cargo xtask conform --write`");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(if unexplained.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn judge(cases: &[Case], address: SocketAddr) -> Result<Vec<Judged<'_>>, Error> {
+    let judge = |case| Ok(Judged { case, outcome: ask(address, case)? });
+    cases.iter().map(judge).collect()
+}
+
+/// Builds the server that reads every body and answers everything, and starts it on a free port.
+fn start(root: &Path) -> Result<(Killed, SocketAddr), Error> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "-p", "springtide", "--example", "echo"]).current_dir(root);
+    let program = "cargo build --example echo".to_owned();
+    match cargo.status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => return Err(Error::Refused { program, said: status.to_string() }),
+        Err(source) => return Err(Error::Spawn { program, source }),
+    }
+    let mut command = Command::new(target_folder(root).join("debug/examples/echo"));
+    command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let wrap = |source| Error::Spawn { program: "echo".to_owned(), source };
+    let mut server = Killed(command.spawn().map_err(wrap)?);
+    let line = lines_of(&mut server.0).recv_timeout(STARTED_WITHIN).unwrap_or_default();
+    let address = line.split_once("http://").and_then(|(_, rest)| rest.split(' ').next());
+    let address = address.and_then(|address| address.parse().ok());
+    let expected = "the address that the example `echo` listens on";
+    address.map(|address| (server, address)).ok_or(Error::Reply { expected, got: line })
+}
+
+fn peer(text: &str) -> Result<(String, SocketAddr), String> {
+    let (name, address) = text.split_once('=').ok_or("a name, `=` and an address")?;
+    let address = address.parse().map_err(|_| format!("`{address}` is no address with a port"))?;
+    Ok((name.to_owned(), address))
+}
