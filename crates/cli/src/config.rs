@@ -113,7 +113,7 @@ fn is_switch(id: &str) -> bool {
     arguments.any(|arg| arg.get_id() == id && !arg.get_action().takes_values())
 }
 
-fn parse(text: &str) -> Result<Vec<Entry>, Vec<Mistake>> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Entry>, Vec<Mistake>> {
     let line_of = |span: Range<usize>| 1 + text[..span.start.min(text.len())].matches('\n').count();
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, line_of);

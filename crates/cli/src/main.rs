@@ -5,6 +5,8 @@
 mod arguments;
 mod check;
 mod config;
+#[cfg(test)]
+mod guides;
 mod limit_flags;
 mod log;
 #[cfg(test)]

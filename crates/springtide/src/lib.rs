@@ -13,6 +13,8 @@ mod error;
 mod executor;
 mod files;
 mod freeze;
+#[cfg(doctest)]
+mod guides;
 mod handler;
 mod limits;
 mod listener;
