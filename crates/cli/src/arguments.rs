@@ -54,7 +54,7 @@ pub(crate) enum Config {
 /// Examples:
 ///   springtide serve public
 ///   springtide serve . --list
-///   springtide serve public --listen 0.0.0.0:80 --listen '[::]:80'
+///   springtide serve public --listen '[::]:80'   (IPv6 and IPv4 both)
 ///   springtide serve dist --spa index.html --cache-control 'assets/**=max-age=31536000, immutable'
 ///   springtide serve --listen unix:/run/springtide.sock --workers 1
 #[derive(Debug, Args)]

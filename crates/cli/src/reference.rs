@@ -21,7 +21,7 @@ default. `springtide config check FILE` names every mistake in a file with its l
 `springtide config show` prints what is in effect and where it comes from, as such a file.
 
 ```toml
-listen = [\"0.0.0.0:8080\", \"[::]:8080\"]
+listen = [\"[::]:8080\"]
 directory = \"public\"
 
 [limits]

@@ -18,7 +18,6 @@ const PROGRAMS: &[(&str, &[&str])] = &[
         r#"Server::new().get("/", async |_: Request| -> Result<(), Failure> { "7".parse::<u8>()?; Ok(()) });"#,
         &[],
     ),
-    (r#"Server::new().get("/", |_: Request| todo!());"#, &[]),
     (
         r#"Server::new().get("/", |_: Request| 7_u32);"#,
         &[

@@ -9,7 +9,22 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::{BYTES, Response, TEXT};
 
-/// What a handler may return.
+/// What a handler may return. A handler that only panics says what it would return:
+/// `|_: Request| -> Response { todo!() }`.
+///
+/// ```
+/// use springtide::{IntoResponse, Response, Server};
+///
+/// struct Tide { metres: f32 }
+///
+/// impl IntoResponse for Tide {
+///     fn into_response(self) -> Response {
+///         Response::text(format!("{} m", self.metres))
+///     }
+/// }
+///
+/// let server = Server::new().get("/tide", || Tide { metres: 1.2 });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent as a response",
     label = "this is not a response",
@@ -199,22 +214,6 @@ impl Response {
 impl IntoResponse for Infallible {
     fn into_response(self) -> Response {
         match self {}
-    }
-}
-
-/// Names `!`, as handlers end that only panic, like `|_: Request| todo!()`.
-#[doc(hidden)]
-pub trait Returns {
-    type Output;
-}
-
-impl<T> Returns for fn() -> T {
-    type Output = T;
-}
-
-impl IntoResponse for <fn() -> ! as Returns>::Output {
-    fn into_response(self) -> Response {
-        self
     }
 }
 
