@@ -214,6 +214,7 @@ impl Running {
     fn start_admin(&self, addresses: Vec<Address>) -> Result<Self, Error> {
         let mut server = admin::server(&self.status, self.metrics());
         server.addresses = addresses;
+        server.check()?;
         let choice = Choice::probe(Some(Mechanism::Epoll));
         let choice = choice.or_else(|_| Choice::probe(Some(Mechanism::Poll)));
         start(server, choice.map_err(Error::Engine)?)
