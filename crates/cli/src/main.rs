@@ -12,6 +12,7 @@ mod reference;
 mod serve;
 mod settings;
 mod site;
+mod supervisor;
 
 use std::fmt::Display;
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 //! Signals are the program's choice; the library never touches them.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -11,6 +11,7 @@ use springtide::{AccessLog, Address, Error, Running, Server};
 use crate::arguments::Serve;
 use crate::log::{LogFile, Reopen};
 use crate::site::{self, Bundle};
+use crate::supervisor::Supervisor;
 
 /// What a process ends with when a second signal stops it at once.
 const EXIT_AT_ONCE: i32 = 130;
@@ -48,6 +49,7 @@ impl From<Error> for Failure {
 
 /// Serves until a signal ends it.
 pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
+    let supervisor = Arc::new(supervisor());
     let started = site::Started::default();
     let mut server = Server::new()
         .engine(options.engine.into())
@@ -78,15 +80,31 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     let running = Arc::new(server.start()?);
     started.get_or_init(|| Arc::downgrade(&running));
     greet(&running, options);
+    let status = format!("READY=1\nSTATUS=serves {} at {}", what(options), places(&running));
+    if let Err(error) = supervisor.tell(&status) {
+        eprintln!("springtide: cannot tell the supervisor: {error}");
+    }
+    let (end, ended) = mpsc::channel();
+    let (own, told) = (running.clone(), supervisor.clone());
+    let watchdog = std::thread::spawn(move || told.watch(&ended, |within| own.answers(within)));
     let (own, handle) = (running.clone(), signals.handle());
-    let watcher = std::thread::spawn(move || heed_signals(&mut signals, &own, &reopen));
-    let ended = running.join();
+    let watcher =
+        std::thread::spawn(move || heed_signals(&mut signals, &own, &reopen, &supervisor));
+    let joined = running.join();
+    drop(end);
     handle.close();
-    // The watcher has nothing left to wait for.
-    let _ = watcher.join();
-    ended?;
+    // They have nothing left to wait for.
+    let _ = (watcher.join(), watchdog.join());
+    joined?;
     println!("stopped: {} requests answered", running.metrics().counts().requests_total);
     Ok(())
+}
+
+fn supervisor() -> Supervisor {
+    Supervisor::of(|name| std::env::var_os(name)).unwrap_or_else(|error| {
+        eprintln!("springtide: cannot tell the supervisor: {error}");
+        Supervisor::default()
+    })
 }
 
 fn access_log(path: &Path, reopen: Reopen) -> Result<AccessLog, Failure> {
@@ -97,7 +115,12 @@ fn access_log(path: &Path, reopen: Reopen) -> Result<AccessLog, Failure> {
     file.map(AccessLog::new).map_err(|error| Failure::Log(path.to_owned(), error))
 }
 
-fn heed_signals(signals: &mut Signals, running: &Running, reopen: &Reopen) {
+fn heed_signals(
+    signals: &mut Signals,
+    running: &Running,
+    reopen: &Reopen,
+    supervisor: &Supervisor,
+) {
     let mut stops = signals.forever().filter(|signal| {
         if *signal == SIGUSR1 {
             reopen.ask();
@@ -113,6 +136,8 @@ fn heed_signals(signals: &mut Signals, running: &Running, reopen: &Reopen) {
          at once)",
         running.drain_timeout().as_secs()
     );
+    // The next thing that it hears is the end.
+    let _ = supervisor.tell(&format!("STOPPING=1\nSTATUS=draining: {open} connections were open"));
     running.drain();
     if stops.next().is_some() {
         std::process::exit(EXIT_AT_ONCE);
@@ -121,13 +146,9 @@ fn heed_signals(signals: &mut Signals, running: &Running, reopen: &Reopen) {
 
 /// Says what runs, where, how, within which limits, and how to stop it.
 fn greet(running: &Running, options: &Serve) {
-    let what = options.directory.as_deref().map_or("the bundled site", as_text);
-    println!("springtide {} serves {what}", env!("CARGO_PKG_VERSION"));
+    println!("springtide {} serves {}", env!("CARGO_PKG_VERSION"), what(options));
     for address in running.addresses() {
-        match address {
-            Address::Internet(address) => println!("  http://{address}"),
-            other => println!("  {other}"),
-        }
+        println!("  {}", place(address));
     }
     for address in running.admin_addresses() {
         println!("  admin    {address}");
@@ -145,6 +166,21 @@ fn greet(running: &Running, options: &Serve) {
         limits.idle_timeout_ms / 1000,
     );
     println!("  stop     Ctrl-C, or: kill {}", std::process::id());
+}
+
+fn what(options: &Serve) -> &str {
+    options.directory.as_deref().map_or("the bundled site", as_text)
+}
+
+fn place(address: &Address) -> String {
+    match address {
+        Address::Internet(address) => format!("http://{address}"),
+        other => other.to_string(),
+    }
+}
+
+fn places(running: &Running) -> String {
+    running.addresses().iter().map(place).collect::<Vec<_>>().join(", ")
 }
 
 fn as_text(path: &Path) -> &str {

@@ -1,6 +1,7 @@
 //! A running server: its threads, its addresses, how it is stopped.
 //! Dropping it stops nothing: a server runs until it is told to stop or cannot go on.
 
+mod answer;
 mod balance;
 mod thread;
 
