@@ -1,12 +1,14 @@
 //! The `springtide` program: serves a directory, or with no arguments the bundled site.
 //! It decides about signals and exit codes; everything else is the library's.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod arguments;
 mod check;
 mod config;
 mod limit_flags;
 mod log;
+#[allow(unsafe_code, reason = "takes over descriptors by their numbers")]
+mod passed;
 #[cfg(test)]
 mod reference;
 mod serve;

@@ -8,8 +8,9 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use springtide::{AccessLog, Address, Error, Running, Server};
 
-use crate::arguments::Serve;
+use crate::arguments::{DEFAULT_ADDRESS, Serve};
 use crate::log::{LogFile, Reopen};
+use crate::passed::{Passed, PassedError};
 use crate::site::{self, Bundle};
 use crate::supervisor::Supervisor;
 
@@ -21,6 +22,9 @@ const EXIT_AT_ONCE: i32 = 130;
 pub(crate) enum Failure {
     Server(Error),
     Signals(std::io::Error),
+    Passed(PassedError),
+    /// What was passed, by its name, is not to be listened on.
+    Socket(String, Error),
     NoBundle,
     Log(PathBuf, std::io::Error),
 }
@@ -29,6 +33,8 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Server(error) => error.fmt(f),
+            Self::Passed(error) => error.fmt(f),
+            Self::Socket(name, error) => write!(f, "{name}: {error}"),
             Self::Signals(error) => write!(f, "cannot wait for signals: {error}"),
             Self::Log(path, error) => {
                 write!(f, "cannot open the access log {}: {error}", path.display())
@@ -49,6 +55,7 @@ impl From<Error> for Failure {
 
 /// Serves until a signal ends it.
 pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
+    let passed = Passed::take().map_err(Failure::Passed)?;
     let supervisor = Arc::new(supervisor());
     let started = site::Started::default();
     let mut server = Server::new()
@@ -65,9 +72,7 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
             site::bundled(server, &bundle, &started, options)
         }
     };
-    for address in &options.listen {
-        server = server.listen(address)?;
-    }
+    server = listen(server, &options.listen, passed)?;
     for address in &options.admin {
         server = server.admin(address)?;
     }
@@ -105,6 +110,30 @@ fn supervisor() -> Supervisor {
         eprintln!("springtide: cannot tell the supervisor: {error}");
         Supervisor::default()
     })
+}
+
+/// Listens where it was told to; where nothing was said, on all that was passed, or at the default.
+fn listen(mut server: Server, said: &[String], mut passed: Passed) -> Result<Server, Failure> {
+    let mut all = said.to_vec();
+    if said.is_empty() {
+        all.extend(passed.names().into_iter().map(|name| format!("fd:{name}")));
+    }
+    if all.is_empty() {
+        all.push(DEFAULT_ADDRESS.to_owned());
+    }
+    for address in &all {
+        let Some(name) = address.strip_prefix("fd:") else {
+            server = server.listen(address)?;
+            continue;
+        };
+        for socket in passed.claim(name).map_err(Failure::Passed)? {
+            server = server.listen_on(socket).map_err(|e| Failure::Socket(address.clone(), e))?;
+        }
+    }
+    for name in passed.names() {
+        eprintln!("springtide: fd:{name} was passed and is not listened on: --listen says others");
+    }
+    Ok(server)
 }
 
 fn access_log(path: &Path, reopen: Reopen) -> Result<AccessLog, Failure> {

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manager_is_told() {
+    fn a_supervisor_is_told() {
         let (socket, supervisor) = pair("told", &[]);
         let supervisor = supervisor.unwrap();
         supervisor.tell("READY=1\nSTATUS=here").unwrap();

@@ -6,13 +6,14 @@ mod balance;
 mod thread;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use springtide_engine::{
-    Address, Choice, Handle, ListenOptions, Mechanism, Moment, descriptors_max_raise, processors,
-    system_now,
+    Address, Choice, Descriptor, Handle, ListenOptions, Mechanism, Moment, descriptors_max_raise,
+    processors, system_now,
 };
 
 use crate::access::Sink;
@@ -80,6 +81,8 @@ pub(crate) struct Plan {
     open: Arc<AtomicUsize>,
     /// Where to listen; the first shard's real addresses for the others.
     addresses: Vec<Address>,
+    /// Sockets that listen already: the first shard's.
+    sockets: Vec<Arc<OwnedFd>>,
     number: usize,
     listens: bool,
     is_dealing: bool,
@@ -105,9 +108,12 @@ impl Plan {
             settings: server.settings.clone(),
             open: Arc::default(),
             addresses: server.addresses.clone(),
+            is_dealing: has_unix
+                || !server.sockets.is_empty()
+                || server.settings.accepting == Accepting::OneShard,
+            sockets: std::mem::take(&mut server.sockets),
             number: 0,
             listens: true,
-            is_dealing: has_unix || server.settings.accepting == Accepting::OneShard,
         })
     }
 
@@ -399,14 +405,10 @@ pub(crate) fn set_up(
         })?;
         roots.push(root);
     }
-    let backlog_max = plan.settings.limits.backlog_max;
-    let mut listeners = Vec::new();
-    let mut addresses = Vec::new();
-    for address in plan.addresses.iter().filter(|_| plan.listens) {
-        let listener = listen(&mut *engine, address, backlog_max, plan.number > 0)?;
-        addresses.push(engine.local_address(listener).unwrap_or_else(|_| address.clone()));
-        listeners.push(listener);
-    }
+    let (listeners, addresses) = match plan.listens {
+        true => listen_everywhere(&mut *engine, &plan)?,
+        false => Default::default(),
+    };
     let standing = Standing {
         number: plan.number,
         is_dealing: plan.is_dealing,
@@ -428,12 +430,33 @@ pub(crate) fn set_up(
     Ok((shard, mailbox, addresses))
 }
 
+/// The listeners of a shard, and where they listen.
+fn listen_everywhere(
+    engine: &mut dyn Handle,
+    plan: &Plan,
+) -> Result<(Vec<Descriptor>, Vec<Address>), Error> {
+    let backlog_max = plan.settings.limits.backlog_max;
+    let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+    for address in &plan.addresses {
+        let listener = listen(engine, address, backlog_max, plan.number > 0)?;
+        addresses.push(engine.local_address(listener).unwrap_or_else(|_| address.clone()));
+        listeners.push(listener);
+    }
+    for socket in &plan.sockets {
+        let own = socket.try_clone().map_err(Error::Socket)?;
+        let listener = engine.adopt(own).map_err(Error::Engine)?;
+        addresses.push(engine.local_address(listener).map_err(Error::Engine)?);
+        listeners.push(listener);
+    }
+    Ok((listeners, addresses))
+}
+
 fn listen(
     engine: &mut dyn Handle,
     address: &Address,
     backlog_max: u32,
     joining: bool,
-) -> Result<springtide_engine::Descriptor, Error> {
+) -> Result<Descriptor, Error> {
     let backlog = i32::try_from(backlog_max).unwrap_or(i32::MAX);
     let options = ListenOptions { address, backlog, joining };
     let mut tries = 0;
