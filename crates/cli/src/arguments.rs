@@ -115,6 +115,11 @@ pub(crate) struct Serve {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = FormatName::Pretty)]
     pub(crate) log_format: FormatName,
 
+    /// The user, and the group if it is not the user's own, whom root serves as once every address
+    /// is bound and the logs are open; names or numbers
+    #[arg(long, value_name = "NAME[:GROUP]")]
+    pub(crate) user: Option<String>,
+
     /// A file with settings; see docs/reference.md
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -15,6 +15,7 @@ mod serve;
 mod settings;
 mod site;
 mod supervisor;
+mod user;
 
 use std::fmt::Display;
 use std::process::ExitCode;

@@ -13,6 +13,7 @@ use crate::log::{LogFile, Reopen};
 use crate::passed::{Passed, PassedError};
 use crate::site::{self, Bundle};
 use crate::supervisor::Supervisor;
+use crate::user::{User, UserError};
 
 /// What a process ends with when a second signal stops it at once.
 const EXIT_AT_ONCE: i32 = 130;
@@ -23,6 +24,7 @@ pub(crate) enum Failure {
     Server(Error),
     Signals(std::io::Error),
     Passed(PassedError),
+    User(UserError),
     /// What was passed, by its name, is not to be listened on.
     Socket(String, Error),
     NoBundle,
@@ -34,6 +36,7 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Server(error) => error.fmt(f),
             Self::Passed(error) => error.fmt(f),
+            Self::User(error) => error.fmt(f),
             Self::Socket(name, error) => write!(f, "{name}: {error}"),
             Self::Signals(error) => write!(f, "cannot wait for signals: {error}"),
             Self::Log(path, error) => {
@@ -56,6 +59,7 @@ impl From<Error> for Failure {
 /// Serves until a signal ends it.
 pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     let passed = Passed::take().map_err(Failure::Passed)?;
+    let user = options.user.as_deref().map(User::find).transpose().map_err(Failure::User)?;
     let supervisor = Arc::new(supervisor());
     let started = site::Started::default();
     let mut server = Server::new()
@@ -82,7 +86,11 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
         server = server.access_log(log.format(options.log_format.into()));
     }
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).map_err(Failure::Signals)?;
-    let running = Arc::new(server.start()?);
+    let bound = server.bind()?;
+    if let Some(user) = user {
+        user.replace_root().map_err(Failure::User)?;
+    }
+    let running = Arc::new(bound.serve());
     started.get_or_init(|| Arc::downgrade(&running));
     greet(&running, options);
     let status = format!("READY=1\nSTATUS=serves {} at {}", what(options), places(&running));

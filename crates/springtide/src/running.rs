@@ -3,6 +3,7 @@
 
 mod answer;
 mod balance;
+mod bound;
 mod thread;
 
 use std::io;
@@ -29,7 +30,9 @@ use crate::peer::PeerIds;
 use crate::route::Routes;
 use crate::server::{Accepting, Server, Settings};
 use crate::shard::{FILES_TOKEN, Shard, Standing};
-use thread::{Context, ShardThread};
+pub use bound::Bound;
+use bound::Gate;
+use thread::{Context, ShardThread, Start};
 
 const WORKERS_MAX: usize = springtide_engine::SHARDS_MAX as usize - 1;
 /// How often a busy address is tried again: the system frees the listener of an io_uring that has
@@ -136,8 +139,8 @@ impl Plan {
 /// What a shard's thread tells when it is ready, or why it is not.
 type Ready = Result<(Arc<Mailbox>, Vec<Address>), Error>;
 
-/// Starts all shards; the first one refuses busy addresses.
-pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error> {
+/// Binds all shards; the first one refuses busy addresses.
+pub(crate) fn bind(mut server: Server, choice: Choice) -> Result<Bound, Error> {
     let descriptors_max = descriptors_max_raise().unwrap_or(1024);
     let limit = usize::try_from(descriptors_max / 10 * 9).unwrap_or(usize::MAX);
     let limits = &mut server.settings.limits;
@@ -166,29 +169,19 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
     let mut plan = Plan::of(&mut server, Pool::start)?;
     running.sink = sink.map(Arc::new);
     plan.sink.clone_from(&running.sink);
+    let mut bound = Bound::new(running);
     for number in 0..workers {
-        if let Err(error) = running.start_shard(&mut plan, number) {
-            running.stop(Duration::ZERO);
-            let _ = running.join();
-            return Err(error);
-        }
+        bound.add_shard(&mut plan, number)?;
     }
-    running.introduce();
     if !server.admin.is_empty() {
-        match running.start_admin(server.admin) {
-            Ok(admin) => running.admin = Some(Box::new(admin)),
-            Err(error) => {
-                running.stop(Duration::ZERO);
-                let _ = running.join();
-                return Err(error);
-            }
-        }
+        bound.add_admin(server.admin)?;
     }
-    Ok(running)
+    Ok(bound)
 }
 
 impl Running {
-    fn start_shard(&mut self, plan: &mut Plan, number: usize) -> Result<(), Error> {
+    /// Starts the thread of a shard, which serves once it is let through the gate.
+    fn start_shard(&mut self, plan: &mut Plan, number: usize) -> Result<Gate, Error> {
         let counts = self.metrics.add_shard();
         let (sender, receiver) = mpsc::sync_channel::<Ready>(1);
         let context = Context {
@@ -199,7 +192,9 @@ impl Running {
             failure: self.failure.clone(),
         };
         let (mechanism, own) = (self.choice.mechanism, plan.of_shard(number));
-        let thread = ShardThread::start(context, mechanism, own, sender).map_err(Error::Thread)?;
+        let (gate, opened) = mpsc::sync_channel(1);
+        let thread = ShardThread::start(context, mechanism, own, Start { ready: sender, opened });
+        let thread = thread.map_err(Error::Thread)?;
         let ready = receiver.recv().unwrap_or(Err(Error::NoShard(number)));
         let (mailbox, addresses) = match ready {
             Ok(ready) => ready,
@@ -214,17 +209,17 @@ impl Running {
         }
         let neighbour = Neighbour { mailbox, counts };
         self.shards.push(RunningShard { neighbour, thread: Mutex::new(Some(thread)) });
-        Ok(())
+        Ok(gate)
     }
 
-    /// Starts what serves the admin addresses: never over a ring, which takes locked memory.
-    fn start_admin(&self, addresses: Vec<Address>) -> Result<Self, Error> {
+    /// Binds what serves the admin addresses: never over a ring, which takes locked memory.
+    fn bind_admin(&self, addresses: Vec<Address>) -> Result<Bound, Error> {
         let mut server = admin::server(&self.status, self.metrics());
         server.addresses = addresses;
         server.check()?;
         let choice = Choice::probe(Some(Mechanism::Epoll));
         let choice = choice.or_else(|_| Choice::probe(Some(Mechanism::Poll)));
-        start(server, choice.map_err(Error::Engine)?)
+        bind(server, choice.map_err(Error::Engine)?)
     }
 
     fn introduce(&self) {

@@ -16,7 +16,7 @@ use crate::proxies::ProxyFields;
 use crate::room::Room;
 use crate::route::Routes;
 use crate::router::{Router, verbs};
-use crate::running::{self, Running};
+use crate::running::{self, Bound, Running};
 use crate::session::{Other, Proxied, Session};
 use crate::transport::Stage;
 
@@ -435,13 +435,21 @@ impl Server {
     ///
     /// # Errors
     /// An address is busy or not ours, a directory is missing, the engine is refused.
-    pub fn start(mut self) -> Result<Running, Error> {
+    pub fn start(self) -> Result<Running, Error> {
+        self.bind().map(Bound::serve)
+    }
+
+    /// Starts the shards and binds the addresses; nobody is accepted before [`Bound::serve`].
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn bind(mut self) -> Result<Bound, Error> {
         self.check()?;
         if self.addresses.is_empty() && self.sockets.is_empty() {
             return Err(Error::NoAddress);
         }
         let choice = Choice::probe(self.settings.mechanism).map_err(Error::Engine)?;
-        running::start(self, choice)
+        running::bind(self, choice)
     }
 
     /// Starts, and waits until the server has ended.

@@ -102,3 +102,28 @@ fn what_does_not_listen_is_refused() {
         assert!(error.starts_with(&words), "{error}");
     }
 }
+
+/// What is bound is not served, and what is given up is free again.
+#[test]
+fn nobody_is_accepted_before_it_serves() {
+    for engine in ENGINES {
+        let server = || Server::new().engine(engine).workers(2).get("/", || "here");
+        let bound = server().listen("127.0.0.1:0").unwrap().bind().unwrap();
+        let Address::Internet(address) = bound.addresses()[0] else { panic!("it is TCP") };
+        let mut early = TcpStream::connect(address).unwrap();
+        early.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        early.set_nonblocking(true).unwrap();
+        assert_eq!(early.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        early.set_nonblocking(false).unwrap();
+        let running = bound.serve();
+        assert!(reply(early).ends_with("here"));
+        running.stop(PATIENCE);
+        running.join().unwrap();
+        let bound = server().listen(&address.to_string()).unwrap().bind().unwrap();
+        drop(bound);
+        let again = server().listen(&address.to_string()).unwrap();
+        let again = again.start().expect("nobody listens any more");
+        again.stop(PATIENCE);
+        again.join().unwrap();
+    }
+}

@@ -162,3 +162,71 @@ fn what_cannot_be_listened_on_is_named() {
         assert_eq!(said.lines().count(), 1, "{said}");
     }
 }
+
+fn is_root() -> bool {
+    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0
+}
+
+/// What each thread of a process says of itself in a line of `/proc`.
+fn threads_say(id: &str, field: &str) -> Vec<String> {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).unwrap().map(Result::unwrap);
+    let status = threads.map(|thread| std::fs::read_to_string(thread.path().join("status")));
+    let line = |status: String| {
+        let value = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        value.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    status.map(|status| line(status.unwrap())).collect()
+}
+
+/// The addresses and the log are root's; who answers is not, in any thread.
+#[test]
+fn root_is_given_up_in_every_thread() {
+    if !is_root() {
+        return eprintln!("skipped: only root can be given up");
+    }
+    let log = std::env::temp_dir().join(format!("springtide-user-{}", std::process::id()));
+    let log = log.to_str().unwrap();
+    for engine in ["uring", "epoll", "poll"] {
+        let flags = ["--engine", engine, "--workers", "2", "--access-log", log];
+        let others = ["--user", "54321:54322", "--admin", "127.0.0.1:0"];
+        let program = Program::serve(&[&flags[..], &others].concat());
+        assert_eq!(curl(&[&format!("{}/plaintext", program.url)]), "Hello, World!");
+        for (field, value) in [
+            ("Uid:", "54321 54321 54321 54321"),
+            ("Gid:", "54322 54322 54322 54322"),
+            ("Groups:", "54322"),
+            ("CapEff:", "0000000000000000"),
+            ("CapPrm:", "0000000000000000"),
+        ] {
+            let said = threads_say(&program.id(), field);
+            assert!(said.len() >= 4 && said.iter().all(|own| own == value), "{field} {said:?}");
+        }
+        program.signal("TERM");
+        assert_eq!(program.end().0, Some(0));
+        assert!(std::fs::read_to_string(log).unwrap().contains("/plaintext"));
+        std::fs::remove_file(log).unwrap();
+    }
+}
+
+#[test]
+fn who_cannot_be_served_as_is_named() {
+    for (user, reason) in [("root", "root is root"), ("no-such-user", "there is no user")] {
+        let output = command(&["serve", "--listen", "127.0.0.1:0", "--user", user]).output();
+        let output = output.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let line = format!("springtide: cannot serve as another user: {reason}");
+        assert!(said.starts_with(&line) && said.lines().count() == 1, "{said}");
+    }
+}
+
+#[test]
+fn only_root_can_serve_as_another_user() {
+    if !is_root() {
+        return eprintln!("skipped: a user to start as is root's to choose");
+    }
+    let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--user", "54321:54322"]);
+    let started = std::os::unix::process::CommandExt::uid(&mut command, 54323);
+    let said = String::from_utf8(started.output().unwrap().stderr).unwrap();
+    assert!(said.contains("only root can (start it as root, or leave out --user)"), "{said}");
+}
