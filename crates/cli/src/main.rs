@@ -5,6 +5,8 @@
 mod arguments;
 mod check;
 mod config;
+#[cfg(test)]
+mod deployment;
 mod limit_flags;
 mod log;
 #[allow(unsafe_code, reason = "takes over descriptors by their numbers")]
