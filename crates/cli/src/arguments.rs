@@ -63,9 +63,10 @@ pub(crate) struct Serve {
     /// What to serve; without it, the site that comes with the program
     pub(crate) directory: Option<PathBuf>,
 
-    /// Where to listen: HOST:PORT (port 0 takes a free one) or unix:PATH; may be given several
-    /// times
-    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS, value_delimiter = ',')]
+    /// Where to listen: HOST:PORT (port 0 takes a free one), unix:PATH, or fd:NUMBER and fd:NAME, a
+    /// socket that was passed to the program; may be given several times [default: all that systemd
+    /// passed, or else 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     pub(crate) listen: Vec<String>,
 
     /// How many shards, each a thread with its own connections [default: one per processor]
@@ -114,6 +115,11 @@ pub(crate) struct Serve {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = FormatName::Pretty)]
     pub(crate) log_format: FormatName,
 
+    /// The user, and the group if it is not the user's own, whom root serves as once every address
+    /// is bound and the logs are open; names or numbers
+    #[arg(long, value_name = "NAME[:GROUP]")]
+    pub(crate) user: Option<String>,
+
     /// A file with settings; see docs/reference.md
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -122,7 +128,7 @@ pub(crate) struct Serve {
     pub(crate) limits: LimitFlags,
 }
 
-const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
+pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
 
 /// The program's command line; with its variables, unless the environment is not to count.
 pub(crate) fn command(with_variables: bool) -> clap::Command {

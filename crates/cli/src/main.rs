@@ -1,19 +1,25 @@
 //! The `springtide` program: serves a directory, or with no arguments the bundled site.
 //! It decides about signals and exit codes; everything else is the library's.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod arguments;
 mod check;
 mod config;
 #[cfg(test)]
+mod deployment;
+#[cfg(test)]
 mod guides;
 mod limit_flags;
 mod log;
+#[allow(unsafe_code, reason = "takes over descriptors by their numbers")]
+mod passed;
 #[cfg(test)]
 mod reference;
 mod serve;
 mod settings;
 mod site;
+mod supervisor;
+mod user;
 
 use std::fmt::Display;
 use std::process::ExitCode;

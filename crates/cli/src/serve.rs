@@ -2,15 +2,18 @@
 //! Signals are the program's choice; the library never touches them.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use springtide::{AccessLog, Address, Error, Running, Server};
 
-use crate::arguments::Serve;
+use crate::arguments::{DEFAULT_ADDRESS, Serve};
 use crate::log::{LogFile, Reopen};
+use crate::passed::{Passed, PassedError};
 use crate::site::{self, Bundle};
+use crate::supervisor::Supervisor;
+use crate::user::{User, UserError};
 
 /// What a process ends with when a second signal stops it at once.
 const EXIT_AT_ONCE: i32 = 130;
@@ -20,6 +23,10 @@ const EXIT_AT_ONCE: i32 = 130;
 pub(crate) enum Failure {
     Server(Error),
     Signals(std::io::Error),
+    Passed(PassedError),
+    User(UserError),
+    /// What was passed, by its name, is not to be listened on.
+    Socket(String, Error),
     NoBundle,
     Log(PathBuf, std::io::Error),
 }
@@ -28,6 +35,9 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Server(error) => error.fmt(f),
+            Self::Passed(error) => error.fmt(f),
+            Self::User(error) => error.fmt(f),
+            Self::Socket(name, error) => write!(f, "{name}: {error}"),
             Self::Signals(error) => write!(f, "cannot wait for signals: {error}"),
             Self::Log(path, error) => {
                 write!(f, "cannot open the access log {}: {error}", path.display())
@@ -48,6 +58,9 @@ impl From<Error> for Failure {
 
 /// Serves until a signal ends it.
 pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
+    let passed = Passed::take().map_err(Failure::Passed)?;
+    let user = options.user.as_deref().map(User::find).transpose().map_err(Failure::User)?;
+    let supervisor = Arc::new(supervisor());
     let started = site::Started::default();
     let mut server = Server::new()
         .engine(options.engine.into())
@@ -63,9 +76,7 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
             site::bundled(server, &bundle, &started, options)
         }
     };
-    for address in &options.listen {
-        server = server.listen(address)?;
-    }
+    server = listen(server, &options.listen, passed)?;
     for address in &options.admin {
         server = server.admin(address)?;
     }
@@ -75,18 +86,62 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
         server = server.access_log(log.format(options.log_format.into()));
     }
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).map_err(Failure::Signals)?;
-    let running = Arc::new(server.start()?);
+    let bound = server.bind()?;
+    if let Some(user) = user {
+        user.replace_root().map_err(Failure::User)?;
+    }
+    let running = Arc::new(bound.serve());
     started.get_or_init(|| Arc::downgrade(&running));
     greet(&running, options);
+    let status = format!("READY=1\nSTATUS=serves {} at {}", what(options), places(&running));
+    if let Err(error) = supervisor.tell(&status) {
+        eprintln!("springtide: cannot tell the supervisor: {error}");
+    }
+    let (end, ended) = mpsc::channel();
+    let (own, told) = (running.clone(), supervisor.clone());
+    let watchdog = std::thread::spawn(move || told.watch(&ended, |within| own.answers(within)));
     let (own, handle) = (running.clone(), signals.handle());
-    let watcher = std::thread::spawn(move || heed_signals(&mut signals, &own, &reopen));
-    let ended = running.join();
+    let watcher =
+        std::thread::spawn(move || heed_signals(&mut signals, &own, &reopen, &supervisor));
+    let joined = running.join();
+    drop(end);
     handle.close();
-    // The watcher has nothing left to wait for.
-    let _ = watcher.join();
-    ended?;
+    // They have nothing left to wait for.
+    let _ = (watcher.join(), watchdog.join());
+    joined?;
     println!("stopped: {} requests answered", running.metrics().counts().requests_total);
     Ok(())
+}
+
+fn supervisor() -> Supervisor {
+    Supervisor::of(|name| std::env::var_os(name)).unwrap_or_else(|error| {
+        eprintln!("springtide: cannot tell the supervisor: {error}");
+        Supervisor::default()
+    })
+}
+
+/// Listens where it was told to; where nothing was said, on all that was passed, or at the default.
+fn listen(mut server: Server, said: &[String], mut passed: Passed) -> Result<Server, Failure> {
+    let mut all = said.to_vec();
+    if said.is_empty() {
+        all.extend(passed.names().into_iter().map(|name| format!("fd:{name}")));
+    }
+    if all.is_empty() {
+        all.push(DEFAULT_ADDRESS.to_owned());
+    }
+    for address in &all {
+        let Some(name) = address.strip_prefix("fd:") else {
+            server = server.listen(address)?;
+            continue;
+        };
+        for socket in passed.claim(name).map_err(Failure::Passed)? {
+            server = server.listen_on(socket).map_err(|e| Failure::Socket(address.clone(), e))?;
+        }
+    }
+    for name in passed.names() {
+        eprintln!("springtide: fd:{name} was passed and is not listened on: --listen says others");
+    }
+    Ok(server)
 }
 
 fn access_log(path: &Path, reopen: Reopen) -> Result<AccessLog, Failure> {
@@ -97,7 +152,12 @@ fn access_log(path: &Path, reopen: Reopen) -> Result<AccessLog, Failure> {
     file.map(AccessLog::new).map_err(|error| Failure::Log(path.to_owned(), error))
 }
 
-fn heed_signals(signals: &mut Signals, running: &Running, reopen: &Reopen) {
+fn heed_signals(
+    signals: &mut Signals,
+    running: &Running,
+    reopen: &Reopen,
+    supervisor: &Supervisor,
+) {
     let mut stops = signals.forever().filter(|signal| {
         if *signal == SIGUSR1 {
             reopen.ask();
@@ -113,6 +173,8 @@ fn heed_signals(signals: &mut Signals, running: &Running, reopen: &Reopen) {
          at once)",
         running.drain_timeout().as_secs()
     );
+    // The next thing that it hears is the end.
+    let _ = supervisor.tell(&format!("STOPPING=1\nSTATUS=draining: {open} connections were open"));
     running.drain();
     if stops.next().is_some() {
         std::process::exit(EXIT_AT_ONCE);
@@ -121,13 +183,9 @@ fn heed_signals(signals: &mut Signals, running: &Running, reopen: &Reopen) {
 
 /// Says what runs, where, how, within which limits, and how to stop it.
 fn greet(running: &Running, options: &Serve) {
-    let what = options.directory.as_deref().map_or("the bundled site", as_text);
-    println!("springtide {} serves {what}", env!("CARGO_PKG_VERSION"));
+    println!("springtide {} serves {}", env!("CARGO_PKG_VERSION"), what(options));
     for address in running.addresses() {
-        match address {
-            Address::Internet(address) => println!("  http://{address}"),
-            other => println!("  {other}"),
-        }
+        println!("  {}", place(address));
     }
     for address in running.admin_addresses() {
         println!("  admin    {address}");
@@ -145,6 +203,21 @@ fn greet(running: &Running, options: &Serve) {
         limits.idle_timeout_ms / 1000,
     );
     println!("  stop     Ctrl-C, or: kill {}", std::process::id());
+}
+
+fn what(options: &Serve) -> &str {
+    options.directory.as_deref().map_or("the bundled site", as_text)
+}
+
+fn place(address: &Address) -> String {
+    match address {
+        Address::Internet(address) => format!("http://{address}"),
+        other => other.to_string(),
+    }
+}
+
+fn places(running: &Running) -> String {
+    running.addresses().iter().map(place).collect::<Vec<_>>().join(", ")
 }
 
 fn as_text(path: &Path) -> &str {

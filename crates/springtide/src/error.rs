@@ -26,6 +26,8 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// An open socket cannot be listened on: it is none, or no listening one of TCP or Unix streams.
+    Socket(std::io::Error),
     /// Nothing to listen on was given.
     NoAddress,
     /// No such engine.
@@ -76,6 +78,7 @@ impl std::fmt::Display for Error {
             Self::Address { address, reason } => {
                 write!(f, "cannot listen on {address:?}: {reason}")
             }
+            Self::Socket(error) => write!(f, "cannot listen on an open socket: {error}"),
             Self::NoAddress => f.write_str("no address to listen on was given"),
             Self::UnknownEngine(name) => {
                 write!(f, "there is no engine {name:?}: it is auto, uring, epoll or poll")

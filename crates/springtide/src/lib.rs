@@ -69,7 +69,7 @@ pub use response::{
 };
 pub use route::RouteError;
 pub use router::Router;
-pub use running::Running;
+pub use running::{Bound, Running};
 pub use server::{Accepting, Engine, ProxyProtocol, Server};
 pub use springtide_engine::{Address, Error as EngineError};
 pub use springtide_proto::Unit;

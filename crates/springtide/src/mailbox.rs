@@ -22,6 +22,8 @@ pub(crate) enum Message {
     Share { target: u16, count: usize },
     /// Tell how the connections stand.
     Look(mpsc::Sender<Vec<OpenConnection>>),
+    /// Say that the shard makes turns.
+    Answer(mpsc::Sender<()>),
     /// A listener of a shard that stops.
     TakeListener(Descriptor),
     /// Hand the listeners to another shard, finish what has begun, and stop within so many
@@ -39,6 +41,7 @@ impl Message {
             Self::Move(connection) => connection.descriptors().collect(),
             Self::Peers(_)
             | Self::Look(_)
+            | Self::Answer(_)
             | Self::Share { .. }
             | Self::Retire { .. }
             | Self::Drain { .. } => Vec::new(),

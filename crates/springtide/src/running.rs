@@ -1,17 +1,20 @@
 //! A running server: its threads, its addresses, how it is stopped.
 //! Dropping it stops nothing: a server runs until it is told to stop or cannot go on.
 
+mod answer;
 mod balance;
+mod bound;
 mod thread;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use springtide_engine::{
-    Address, Choice, Handle, ListenOptions, Mechanism, Moment, descriptors_max_raise, processors,
-    system_now,
+    Address, Choice, Descriptor, Handle, ListenOptions, Mechanism, Moment, descriptors_max_raise,
+    processors, system_now,
 };
 
 use crate::access::Sink;
@@ -27,7 +30,9 @@ use crate::peer::PeerIds;
 use crate::route::Routes;
 use crate::server::{Accepting, Server, Settings};
 use crate::shard::{FILES_TOKEN, Shard, Standing};
-use thread::{Context, ShardThread};
+pub use bound::Bound;
+use bound::Gate;
+use thread::{Context, ShardThread, Start};
 
 const WORKERS_MAX: usize = springtide_engine::SHARDS_MAX as usize - 1;
 /// How often a busy address is tried again: the system frees the listener of an io_uring that has
@@ -79,6 +84,8 @@ pub(crate) struct Plan {
     open: Arc<AtomicUsize>,
     /// Where to listen; the first shard's real addresses for the others.
     addresses: Vec<Address>,
+    /// Sockets that listen already: the first shard's.
+    sockets: Vec<Arc<OwnedFd>>,
     number: usize,
     listens: bool,
     is_dealing: bool,
@@ -104,9 +111,12 @@ impl Plan {
             settings: server.settings.clone(),
             open: Arc::default(),
             addresses: server.addresses.clone(),
+            is_dealing: has_unix
+                || !server.sockets.is_empty()
+                || server.settings.accepting == Accepting::OneShard,
+            sockets: std::mem::take(&mut server.sockets),
             number: 0,
             listens: true,
-            is_dealing: has_unix || server.settings.accepting == Accepting::OneShard,
         })
     }
 
@@ -129,8 +139,8 @@ impl Plan {
 /// What a shard's thread tells when it is ready, or why it is not.
 type Ready = Result<(Arc<Mailbox>, Vec<Address>), Error>;
 
-/// Starts all shards; the first one refuses busy addresses.
-pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error> {
+/// Binds all shards; the first one refuses busy addresses.
+pub(crate) fn bind(mut server: Server, choice: Choice) -> Result<Bound, Error> {
     let descriptors_max = descriptors_max_raise().unwrap_or(1024);
     let limit = usize::try_from(descriptors_max / 10 * 9).unwrap_or(usize::MAX);
     let limits = &mut server.settings.limits;
@@ -159,29 +169,19 @@ pub(crate) fn start(mut server: Server, choice: Choice) -> Result<Running, Error
     let mut plan = Plan::of(&mut server, Pool::start)?;
     running.sink = sink.map(Arc::new);
     plan.sink.clone_from(&running.sink);
+    let mut bound = Bound::new(running);
     for number in 0..workers {
-        if let Err(error) = running.start_shard(&mut plan, number) {
-            running.stop(Duration::ZERO);
-            let _ = running.join();
-            return Err(error);
-        }
+        bound.add_shard(&mut plan, number)?;
     }
-    running.introduce();
     if !server.admin.is_empty() {
-        match running.start_admin(server.admin) {
-            Ok(admin) => running.admin = Some(Box::new(admin)),
-            Err(error) => {
-                running.stop(Duration::ZERO);
-                let _ = running.join();
-                return Err(error);
-            }
-        }
+        bound.add_admin(server.admin)?;
     }
-    Ok(running)
+    Ok(bound)
 }
 
 impl Running {
-    fn start_shard(&mut self, plan: &mut Plan, number: usize) -> Result<(), Error> {
+    /// Starts the thread of a shard, which serves once it is let through the gate.
+    fn start_shard(&mut self, plan: &mut Plan, number: usize) -> Result<Gate, Error> {
         let counts = self.metrics.add_shard();
         let (sender, receiver) = mpsc::sync_channel::<Ready>(1);
         let context = Context {
@@ -192,7 +192,9 @@ impl Running {
             failure: self.failure.clone(),
         };
         let (mechanism, own) = (self.choice.mechanism, plan.of_shard(number));
-        let thread = ShardThread::start(context, mechanism, own, sender).map_err(Error::Thread)?;
+        let (gate, opened) = mpsc::sync_channel(1);
+        let thread = ShardThread::start(context, mechanism, own, Start { ready: sender, opened });
+        let thread = thread.map_err(Error::Thread)?;
         let ready = receiver.recv().unwrap_or(Err(Error::NoShard(number)));
         let (mailbox, addresses) = match ready {
             Ok(ready) => ready,
@@ -207,17 +209,17 @@ impl Running {
         }
         let neighbour = Neighbour { mailbox, counts };
         self.shards.push(RunningShard { neighbour, thread: Mutex::new(Some(thread)) });
-        Ok(())
+        Ok(gate)
     }
 
-    /// Starts what serves the admin addresses: never over a ring, which takes locked memory.
-    fn start_admin(&self, addresses: Vec<Address>) -> Result<Self, Error> {
+    /// Binds what serves the admin addresses: never over a ring, which takes locked memory.
+    fn bind_admin(&self, addresses: Vec<Address>) -> Result<Bound, Error> {
         let mut server = admin::server(&self.status, self.metrics());
         server.addresses = addresses;
         server.check()?;
         let choice = Choice::probe(Some(Mechanism::Epoll));
         let choice = choice.or_else(|_| Choice::probe(Some(Mechanism::Poll)));
-        start(server, choice.map_err(Error::Engine)?)
+        bind(server, choice.map_err(Error::Engine)?)
     }
 
     fn introduce(&self) {
@@ -398,14 +400,10 @@ pub(crate) fn set_up(
         })?;
         roots.push(root);
     }
-    let backlog_max = plan.settings.limits.backlog_max;
-    let mut listeners = Vec::new();
-    let mut addresses = Vec::new();
-    for address in plan.addresses.iter().filter(|_| plan.listens) {
-        let listener = listen(&mut *engine, address, backlog_max, plan.number > 0)?;
-        addresses.push(engine.local_address(listener).unwrap_or_else(|_| address.clone()));
-        listeners.push(listener);
-    }
+    let (listeners, addresses) = match plan.listens {
+        true => listen_everywhere(&mut *engine, &plan)?,
+        false => Default::default(),
+    };
     let standing = Standing {
         number: plan.number,
         is_dealing: plan.is_dealing,
@@ -427,12 +425,33 @@ pub(crate) fn set_up(
     Ok((shard, mailbox, addresses))
 }
 
+/// The listeners of a shard, and where they listen.
+fn listen_everywhere(
+    engine: &mut dyn Handle,
+    plan: &Plan,
+) -> Result<(Vec<Descriptor>, Vec<Address>), Error> {
+    let backlog_max = plan.settings.limits.backlog_max;
+    let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+    for address in &plan.addresses {
+        let listener = listen(engine, address, backlog_max, plan.number > 0)?;
+        addresses.push(engine.local_address(listener).unwrap_or_else(|_| address.clone()));
+        listeners.push(listener);
+    }
+    for socket in &plan.sockets {
+        let own = socket.try_clone().map_err(Error::Socket)?;
+        let listener = engine.adopt(own).map_err(Error::Engine)?;
+        addresses.push(engine.local_address(listener).map_err(Error::Engine)?);
+        listeners.push(listener);
+    }
+    Ok((listeners, addresses))
+}
+
 fn listen(
     engine: &mut dyn Handle,
     address: &Address,
     backlog_max: u32,
     joining: bool,
-) -> Result<springtide_engine::Descriptor, Error> {
+) -> Result<Descriptor, Error> {
     let backlog = i32::try_from(backlog_max).unwrap_or(i32::MAX);
     let options = ListenOptions { address, backlog, joining };
     let mut tries = 0;

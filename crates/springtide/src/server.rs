@@ -2,10 +2,11 @@
 //! It sets shards up and takes no part in any request.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use springtide_engine::{Address, Choice, Mechanism};
+use springtide_engine::{Address, Choice, Mechanism, prepare_listener};
 
 use crate::access::AccessLog;
 use crate::error::Error;
@@ -15,7 +16,7 @@ use crate::proxies::ProxyFields;
 use crate::room::Room;
 use crate::route::Routes;
 use crate::router::{Router, verbs};
-use crate::running::{self, Running};
+use crate::running::{self, Bound, Running};
 use crate::session::{Other, Proxied, Session};
 use crate::transport::Stage;
 
@@ -45,6 +46,8 @@ pub struct Server {
     /// What is mounted already.
     pub(crate) routes: Routes,
     pub(crate) addresses: Vec<Address>,
+    /// What listens already.
+    pub(crate) sockets: Vec<Arc<OwnedFd>>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     pub(crate) admin: Vec<Address>,
@@ -405,17 +408,48 @@ impl Server {
         Ok(self)
     }
 
+    /// Adds a socket that listens already: a `TcpListener` or `UnixListener` of std, or what a
+    /// supervisor passed (sd_listen_fds(3)). One shard accepts from all addresses then, and gives each
+    /// connection to the least loaded one. The server's copy is closed when it is drained; whoever has
+    /// another one, as systemd has, goes on listening: what connects then waits for the next process.
+    ///
+    /// # Errors
+    /// It is not a listening socket of TCP or Unix streams, or a route given before cannot be added.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let server = springtide::Server::new().get("/", || "here").listen_on(socket)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn listen_on(mut self, socket: impl Into<OwnedFd>) -> Result<Self, Error> {
+        self.check()?;
+        let socket = socket.into();
+        prepare_listener(&socket).map_err(Error::Socket)?;
+        self.sockets.push(Arc::new(socket));
+        Ok(self)
+    }
+
     /// Starts the shards and gives them the addresses; the server runs until it is stopped.
     ///
     /// # Errors
     /// An address is busy or not ours, a directory is missing, the engine is refused.
-    pub fn start(mut self) -> Result<Running, Error> {
+    pub fn start(self) -> Result<Running, Error> {
+        self.bind().map(Bound::serve)
+    }
+
+    /// Starts the shards and binds the addresses; nobody is accepted before [`Bound::serve`].
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn bind(mut self) -> Result<Bound, Error> {
         self.check()?;
-        if self.addresses.is_empty() {
+        if self.addresses.is_empty() && self.sockets.is_empty() {
             return Err(Error::NoAddress);
         }
         let choice = Choice::probe(self.settings.mechanism).map_err(Error::Engine)?;
-        running::start(self, choice)
+        running::bind(self, choice)
     }
 
     /// Starts, and waits until the server has ended.

@@ -519,6 +519,10 @@ impl Shard {
                 // Who asked may have given up.
                 let _ = sender.send(seen);
             }
+            Message::Answer(sender) => {
+                // Who asked may have given up.
+                let _ = sender.send(());
+            }
             Message::Retire { within_ms } => self.stop(within_ms, true),
             Message::Drain { within_ms } => self.stop(within_ms, false),
         }

@@ -2,6 +2,7 @@
 //! `curl` is the client: what it shows is what users see.
 
 mod browser;
+mod deploy;
 mod process;
 
 use std::process::Command;

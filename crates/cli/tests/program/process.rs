@@ -1,7 +1,7 @@
 //! Runs the program as a user does: a process, its output, its end.
 //! What it starts it stops, by the process's own number.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
@@ -29,7 +29,13 @@ impl Program {
     /// Starts `springtide serve` on a free port.
     pub(crate) fn serve(arguments: &[&str]) -> Self {
         let mut command = command(&["serve", "--listen", "127.0.0.1:0"]);
-        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        command.args(arguments);
+        Self::start(&mut command)
+    }
+
+    /// Starts what has been prepared, and waits until it serves.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         while !greeting.contains("  stop ") {
@@ -54,6 +60,13 @@ impl Program {
         let mut rest = String::new();
         while self.output.read_line(&mut rest).unwrap() > 0 {}
         (self.child.wait().unwrap().code(), rest)
+    }
+
+    /// The same, with what it said of errors, which its command must have piped.
+    pub(crate) fn end_with_errors(mut self) -> (Option<i32>, String) {
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.end().0, said)
     }
 }
 

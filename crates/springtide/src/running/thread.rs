@@ -22,7 +22,7 @@ const PANICKED: Error = Error::Misuse("a shard's own code panicked; this is a bu
 pub(super) struct ShardThread(JoinHandle<Option<ShardThread>>);
 
 impl ShardThread {
-    /// Starts a shard, which tells when it is ready.
+    /// Starts a shard, which tells when it is ready and serves when it may.
     ///
     /// # Errors
     /// The system has no thread left.
@@ -30,10 +30,10 @@ impl ShardThread {
         context: Context,
         mechanism: Mechanism,
         plan: Plan,
-        ready: mpsc::SyncSender<Ready>,
+        start: Start,
     ) -> io::Result<Self> {
         let name = context.name();
-        spawn_thread(&name, move || context.begin(mechanism, plan, &ready)).map(Self)
+        spawn_thread(&name, move || context.begin(mechanism, plan, &start)).map(Self)
     }
 
     /// Waits until the shard has ended, in whatever thread.
@@ -44,6 +44,14 @@ impl ShardThread {
         }
         Ok(())
     }
+}
+
+/// What is between a thread's start and its first turn.
+pub(super) struct Start {
+    /// Where it tells that it is ready.
+    pub(super) ready: mpsc::SyncSender<Ready>,
+    /// What it waits for then.
+    pub(super) opened: mpsc::Receiver<()>,
 }
 
 /// A shard on its way to another thread, because the system refused its engine.
@@ -69,23 +77,20 @@ impl Context {
     }
 
     /// The first thread: makes the shard and runs it.
-    fn begin(
-        self,
-        mechanism: Mechanism,
-        plan: Plan,
-        ready: &mpsc::SyncSender<Ready>,
-    ) -> Option<ShardThread> {
+    fn begin(self, mechanism: Mechanism, plan: Plan, start: &Start) -> Option<ShardThread> {
         let is_free = plan.settings.mechanism.is_none();
         let made = self.first_engine(mechanism, is_free).map_err(crate::Error::Engine);
         match made.and_then(|engine| set_up(engine, plan, self.counts.clone())) {
             Ok((shard, mailbox, addresses)) => {
                 // Who started this thread waits for the answer.
-                let _ = ready.send(Ok((mailbox, addresses)));
+                let _ = start.ready.send(Ok((mailbox, addresses)));
+                // A server that was given up has told the shard to stop, which takes turns.
+                let _ = start.opened.recv();
                 self.run(shard)
             }
             Err(error) => {
                 self.counts.end();
-                let _ = ready.send(Err(error));
+                let _ = start.ready.send(Err(error));
                 None
             }
         }

@@ -17,6 +17,7 @@ use crate::op::Descriptor;
 pub(crate) use files::*;
 pub(crate) use libc::pollfd as PollEntry;
 pub(crate) use memory::*;
+pub use sockets::prepare_listener;
 pub(crate) use sockets::*;
 pub(crate) use timer::Timer;
 pub(crate) use work::Work;

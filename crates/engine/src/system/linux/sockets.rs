@@ -3,10 +3,10 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::{EADDRINUSE, EIO, check, check_direct};
 use crate::error::{Error, OpKind};
@@ -69,6 +69,34 @@ pub(crate) fn listen_unix(path: &Path, backlog: i32) -> io::Result<OwnedFd> {
     }
     socket.listen(backlog)?;
     Ok(socket.into())
+}
+
+/// Prepares a listening socket that was opened elsewhere for [`Handle::adopt`](crate::Handle::adopt):
+/// it blocks no more, and of TCP it has TCP_NODELAY. Where it listens.
+///
+/// # Errors
+/// It is no socket (ENOTSOCK); or, as [`io::ErrorKind::InvalidInput`] with the reason, none of TCP or
+/// Unix streams, or it does not listen.
+pub fn prepare_listener(socket: &impl AsFd) -> io::Result<Address> {
+    let socket = SockRef::from(socket);
+    let refused = |reason: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    if socket.r#type()? != Type::STREAM {
+        return refused("it is a socket without streams");
+    }
+    if !socket.is_listener()? {
+        return refused("it is a socket that does not listen");
+    }
+    let address = socket.local_addr()?;
+    if let Some(internet) = address.as_socket() {
+        socket.set_tcp_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        return Ok(Address::Internet(internet));
+    }
+    if !address.is_unix() {
+        return refused("it is neither a TCP nor a Unix socket");
+    }
+    socket.set_nonblocking(true)?;
+    Ok(Address::Unix(address.as_pathname().map(Path::to_path_buf)))
 }
 
 fn address_of(fd: RawFd, peer: bool) -> Result<Address, Error> {
