@@ -100,7 +100,8 @@ impl Uring {
             // SAFETY: all zeroes is a valid msghdr.
             let header = work.header.insert(unsafe { std::mem::zeroed() });
             header.msg_iov = work.vectors.as_mut_ptr();
-            header.msg_iovlen = work.vectors.len();
+            // The count is of another type with another C library; PIECES_MAX bounds it.
+            header.msg_iovlen = work.vectors.len() as _;
             opcode::SendMsg::new(fd(*socket), &raw const *header).flags(MESSAGE_FLAGS).build()
         };
         slot.marks.asked = Asked::Operation;

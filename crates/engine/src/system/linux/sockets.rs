@@ -192,7 +192,8 @@ pub(crate) unsafe fn send_vectors(fd: RawFd, vectors: &[libc::iovec]) -> Result<
     // SAFETY: all zeroes is a valid msghdr.
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
     header.msg_iov = vectors.as_ptr().cast_mut();
-    header.msg_iovlen = vectors.len();
+    // The count is of another type with another C library; PIECES_MAX bounds it.
+    header.msg_iovlen = vectors.len() as _;
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the header and its vectors outlive the call; the caller vouches for their memory.
     check_direct(unsafe { libc::syscall(libc::SYS_sendmsg, fd, &raw const header, flags) })
