@@ -348,13 +348,8 @@ impl Connection {
         self.is_ended = true;
         match self.state {
             State::Open => {
-                let waits = self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty());
-                // One that goes on in the next turn may not have noticed the end of a body yet.
-                if waits || self.is_ready {
-                    self.handle_inbox(room);
-                } else {
-                    self.session.end_of_stream();
-                }
+                // Also where nothing waits: the end of a body may not have been noticed yet.
+                self.handle_inbox(room);
                 self.mark_dirty(room);
             }
             State::Lingering => self.submit_close(room),

@@ -1,0 +1,70 @@
+//! Bodies in worlds: with ends of stream, time that passes, and shards that are frozen.
+//! What a handler is told of a body is what its client sent, whatever happened meanwhile.
+
+use std::time::Duration;
+
+use crate::test::{Peer, World};
+use crate::{BodyError, Request, Server, sleep, streamed};
+
+/// Writes everything, and turns while there is no room.
+fn write_all(world: &mut World, peer: &mut Peer, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        bytes = &bytes[peer.write(bytes)..];
+        world.turn();
+    }
+}
+
+fn sized(path: &str, length: usize) -> String {
+    format!("PUT {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")
+}
+
+/// A handler that is late takes a whole body whole, also when its client has ended its side and the
+/// last piece filled what may wait.
+#[test]
+fn a_whole_body_is_whole_behind_its_end() {
+    let late = async |mut request: Request| {
+        let (mut body, mut bytes) = (request.take_body(), 0);
+        sleep(Duration::from_millis(500)).await;
+        while let Some(piece) = body.next().await? {
+            bytes += piece.len();
+        }
+        Ok::<_, BodyError>(bytes.to_string())
+    };
+    for (length, piece) in [(65_536, 1_024), (65_536, 4_096), (66_000, 1_000)] {
+        let mut world = World::new(1);
+        world.serve(Server::new().put("/", streamed(late)));
+        let mut peer = world.connect();
+        write_all(&mut world, &mut peer, sized("/", length).as_bytes());
+        world.settle();
+        for piece in vec![b'x'; length].chunks(piece) {
+            write_all(&mut world, &mut peer, piece);
+            world.settle();
+        }
+        peer.shutdown();
+        world.settle();
+        world.pass(Duration::from_secs(1));
+        let reply = peer.reply().expect("an answer");
+        assert_eq!(reply.body(), length.to_string().as_bytes(), "in pieces of {piece}");
+    }
+}
+
+/// The same for a body that has come but for its end, as its shard was frozen.
+#[test]
+fn a_whole_body_is_whole_behind_a_freeze() {
+    const LENGTH: usize = 600 << 10;
+    for turns in 0..60 {
+        let mut world = World::new(1);
+        world.serve(Server::new().put("/", |request: Request| request.bytes().len().to_string()));
+        let mut peer = world.connect();
+        write_all(&mut world, &mut peer, sized("/", LENGTH).as_bytes());
+        write_all(&mut world, &mut peer, &vec![b'x'; LENGTH]);
+        peer.shutdown();
+        for _ in 0..turns {
+            world.turn();
+        }
+        world.freeze_shard(0);
+        world.settle();
+        let reply = peer.reply().expect("an answer");
+        assert_eq!(reply.body(), LENGTH.to_string().as_bytes(), "frozen after {turns} turns");
+    }
+}
