@@ -38,6 +38,9 @@ impl Http1 {
         let surrounded = found.surrounded();
         // What no handler answers has no route, whatever the request before had.
         data.route = surrounded.map_or(usize::MAX, |(_, route)| route);
+        if has_body {
+            data.trailers = None;
+        }
         data = match self.see(found.scope(), exchange, data, &shared, room) {
             Ok(data) => data,
             Err(mut response) => {

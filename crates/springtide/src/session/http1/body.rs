@@ -53,11 +53,12 @@ impl Http1 {
         &mut self,
         handler: &Answerer,
         exchange: Exchange,
-        data: Box<RequestData>,
+        mut data: Box<RequestData>,
         who: Who,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
+        data.trailers = None;
         match handler {
             Answerer::Limited { body_bytes_max, answerer } => {
                 match self.machine.body_bytes_max(exchange, *body_bytes_max) {
@@ -78,7 +79,6 @@ impl Http1 {
     /// The handler is called when the body is there.
     fn read_body(&mut self, exchange: Exchange, mut data: Box<RequestData>, outbox: &mut Outbox) {
         data.detach();
-        data.trailers = None;
         self.machine.want_body(exchange, outbox);
         let announced = match data.head.body {
             BodyLength::Sized(length) => length.min(BODY_FIRST_BYTES_MAX),

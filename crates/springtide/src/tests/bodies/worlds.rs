@@ -68,3 +68,35 @@ fn a_whole_body_is_whole_behind_a_freeze() {
         assert_eq!(reply.body(), LENGTH.to_string().as_bytes(), "frozen after {turns} turns");
     }
 }
+
+/// Lines behind one client's body are never another's.
+#[test]
+fn trailers_are_their_own_clients() {
+    let told = |fields: &http::HeaderMap| fields.len().to_string();
+    let server = Server::new()
+        .get("/wait", async |_: Request| sleep(Duration::from_secs(60)).await)
+        .put("/whole", move |request: Request| told(&request.trailers()))
+        .put(
+            "/pieces",
+            streamed(async move |mut request: Request| {
+                let mut body = request.take_body();
+                while body.next().await?.is_some() {}
+                Ok::<_, BodyError>(told(&request.trailers()))
+            }),
+        );
+    let mut world = World::new(1);
+    world.serve(server);
+    let head = "HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n";
+    let (mut one, mut waits, mut other) = (world.connect(), world.connect(), world.connect());
+    write_all(&mut world, &mut one, format!("PUT /whole {head}Secret: one\r\n\r\n").as_bytes());
+    world.settle();
+    assert_eq!(one.reply().expect("an answer").body(), b"1");
+    // It keeps the parts that are used again first.
+    write_all(&mut world, &mut waits, b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    world.settle();
+    for _ in 0..3 {
+        write_all(&mut world, &mut other, format!("PUT /pieces {head}\r\n").as_bytes());
+        world.settle();
+        assert_eq!(other.reply().expect("an answer").body(), b"0");
+    }
+}
