@@ -165,6 +165,10 @@ impl Connection {
         }
         let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         let Traffic { inbox, outbox, .. } = &mut **traffic;
+        if !self.needs_bytes && !inbox.is_empty() {
+            // It was the server that did not take what had come.
+            self.session.resume(room);
+        }
         let who = Who { place: self.place, socket: self.socket };
         let source = Source::Joined(inbox.as_slice());
         let (consumed, step) = self.session.receive(&source, who, outbox, room);
@@ -428,6 +432,7 @@ impl Connection {
             }
             // While the server itself is behind, the peer is not to blame.
             State::Open if self.is_paused || self.is_ready => NEVER,
+            State::Open if !self.needs_bytes && self.has_more_to_handle() => NEVER,
             State::Open => self.session.next_deadline_ms(room).unwrap_or(NEVER),
             State::Lingering => self.since_ms + room.limits.linger_timeout_ms,
             State::Broken => self.since_ms + CLOSE_AGAIN_MS,

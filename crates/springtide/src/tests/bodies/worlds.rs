@@ -100,3 +100,52 @@ fn trailers_are_their_own_clients() {
         assert_eq!(other.reply().expect("an answer").body(), b"0");
     }
 }
+
+/// The rest of a body, or of a head, that came while its connection waited for the replies before it
+/// was not late; what did not come then, has its time again.
+#[test]
+fn what_waits_behind_replies_is_not_late() {
+    let request = format!("{}helloworld", sized("/", 10));
+    let last = request.len() - 10;
+    for (cut, end) in [(last + 5, last + 10), (last - 20, last + 10), (last + 5, last + 7)] {
+        let mut world = World::new(1);
+        world.serve(slow_server());
+        let mut peer = world.connect();
+        write_all(&mut world, &mut peer, b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+        write_all(&mut world, &mut peer, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+        write_all(&mut world, &mut peer, &request.as_bytes()[..cut]);
+        world.settle();
+        world.pass(Duration::from_secs(2));
+        write_all(&mut world, &mut peer, &request.as_bytes()[cut..end]);
+        world.settle();
+        world.pass(Duration::from_secs(59));
+        let mut bodies = Vec::new();
+        while bodies.len() < 2 {
+            world.settle();
+            bodies.extend(peer.reply().map(|reply| reply.body().len()));
+        }
+        assert_eq!(bodies, [4, 2 << 20]);
+        world.pass(Duration::from_millis(100));
+        write_all(&mut world, &mut peer, &request.as_bytes()[end..]);
+        world.settle();
+        let reply = peer.reply().expect("an answer");
+        assert_eq!(
+            (reply.status().as_u16(), reply.body()),
+            (200, &b"helloworld"[..]),
+            "{cut} {end}"
+        );
+    }
+}
+
+fn slow_server() -> Server {
+    Server::new()
+        .get("/slow", async |_: Request| {
+            sleep(Duration::from_secs(60)).await;
+            "slow"
+        })
+        .get("/big", async |_: Request| {
+            sleep(Duration::from_secs(1)).await;
+            vec![b'b'; 2 << 20]
+        })
+        .put("/", |request: Request| request.bytes().clone())
+}
