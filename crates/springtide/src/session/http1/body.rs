@@ -65,7 +65,7 @@ impl Http1 {
                     Ok(()) => self.begin_body(answerer, exchange, data, who, outbox, room),
                     Err(refusal) => {
                         tell(refusal, who, room);
-                        self.refuse_body(exchange, data, refusal, outbox, room);
+                        self.refuse_body(exchange, data, refusal, who, outbox, room);
                     }
                 }
             }
