@@ -1,6 +1,9 @@
 //! Bodies in worlds: with ends of stream, time that passes, and shards that are frozen.
 //! What a handler is told of a body is what its client sent, whatever happened meanwhile.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::test::{Peer, World};
@@ -148,4 +151,31 @@ fn slow_server() -> Server {
             vec![b'b'; 2 << 20]
         })
         .put("/", |request: Request| request.bytes().clone())
+}
+
+/// Who waits for a body and gives up, and waits again, has all of it, and not the rest.
+#[test]
+fn a_body_that_is_waited_for_again_is_whole() {
+    let twice = async |request: Request| {
+        {
+            let (mut body, mut nap) = (pin!(request.body()), pin!(sleep(Duration::from_secs(2))));
+            poll_fn(|context| match body.as_mut().poll(context) {
+                Poll::Ready(_) => panic!("it has not come"),
+                Poll::Pending => nap.as_mut().poll(context),
+            })
+            .await;
+        }
+        request.body().await
+    };
+    let mut world = World::new(1);
+    world.serve(Server::new().put("/", streamed(twice)));
+    let mut peer = world.connect();
+    write_all(&mut world, &mut peer, format!("{}he", sized("/", 10)).as_bytes());
+    world.settle();
+    write_all(&mut world, &mut peer, b"llo");
+    world.settle();
+    world.pass(Duration::from_secs(3));
+    write_all(&mut world, &mut peer, b"world");
+    world.settle();
+    assert_eq!(peer.reply().expect("an answer").body(), b"helloworld");
 }
