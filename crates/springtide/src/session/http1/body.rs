@@ -240,7 +240,7 @@ impl Http1 {
                 *body = memory;
                 false
             }
-            Some(Target::Handler(pipe)) => pipe.push(Bytes::from(memory)),
+            Some(Target::Handler(pipe)) => pipe.push(snug(memory)),
             None => false,
         };
         if is_full {
@@ -263,6 +263,14 @@ impl Http1 {
 
 /// A trailer section without a field.
 const LINE_END_BYTES: usize = 2;
+
+/// What has come of a body, in memory that is not much larger: a few bytes would keep all of it.
+fn snug(memory: Vec<u8>) -> Bytes {
+    match memory.len() < memory.capacity() / 2 {
+        true => Bytes::copy_from_slice(&memory),
+        false => Bytes::from(memory),
+    }
+}
 
 /// The fields of a trailer section.
 fn fields_of(section: &[u8]) -> HeaderMap {

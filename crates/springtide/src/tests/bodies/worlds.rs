@@ -179,3 +179,27 @@ fn a_body_that_is_waited_for_again_is_whole() {
     world.settle();
     assert_eq!(peer.reply().expect("an answer").body(), b"helloworld");
 }
+
+/// A piece of a body keeps little more memory than it has bytes.
+#[test]
+fn a_piece_holds_what_it_has() {
+    let sizes = async |mut request: Request| {
+        let (mut body, mut pieces, mut most) = (request.take_body(), 0, 0);
+        while let Some(piece) = body.next().await? {
+            pieces += 1;
+            let bytes = piece.len();
+            let held = piece.try_into_mut().map_or(bytes, |piece| piece.capacity());
+            most = most.max(held.saturating_sub(2 * bytes + 64));
+        }
+        Ok::<_, BodyError>(format!("{most} {}", pieces > 10))
+    };
+    let mut world = World::new(1);
+    world.serve(Server::new().put("/", streamed(sizes)));
+    let mut peer = world.connect();
+    write_all(&mut world, &mut peer, sized("/", 100_000).as_bytes());
+    for piece in vec![b'x'; 100_000].chunks(4_500) {
+        write_all(&mut world, &mut peer, piece);
+        world.settle();
+    }
+    assert_eq!(peer.reply().expect("an answer").body(), b"0 true");
+}
