@@ -58,6 +58,9 @@ impl Connection {
             return self.sent(pieces, room);
         }
         room.counts.bytes_sent += sent as u64;
+        if room.limits.memory_max != usize::MAX {
+            traffic.sending_bytes = length - sent;
+        }
         self.since_ms = room.now_ms;
         let op = Op::Send { socket: self.socket, pieces: rest_of(pieces, sent) };
         self.send = room.send(op, self.place.raw(), true);

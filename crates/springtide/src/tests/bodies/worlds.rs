@@ -6,8 +6,9 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::super::{Backend, Stage};
 use crate::test::{Peer, World};
-use crate::{BodyError, Request, Server, sleep, streamed};
+use crate::{BodyError, Limits, Request, Server, sleep, streamed};
 
 /// Writes everything, and turns while there is no room.
 fn write_all(world: &mut World, peer: &mut Peer, mut bytes: &[u8]) {
@@ -202,4 +203,24 @@ fn a_piece_holds_what_it_has() {
         world.settle();
     }
     assert_eq!(peer.reply().expect("an answer").body(), b"0 true");
+}
+
+/// What is sent at once behind a long body, and did not go, is held as long as it is there.
+#[test]
+fn what_did_not_go_at_once_is_held() {
+    const LENGTH: usize = 900 << 10;
+    let limits = Limits { memory_max: 1 << 30, ..Limits::default() };
+    let server = Server::new().limits(limits).put("/", |_: Request| vec![b'x'; LENGTH]);
+    let mut stage = Stage::new(Backend::Simulated, server);
+    let mut peer = stage.connect();
+    let request = [sized("/", 20_000).into_bytes(), vec![b'x'; 20_000]].concat();
+    let mut rest = &request[..];
+    for _ in 0..100 {
+        rest = &rest[peer.write(rest)..];
+        stage.turn();
+    }
+    assert!(rest.is_empty());
+    let sent = usize::try_from(stage.counts().bytes_sent).unwrap();
+    assert!(sent > 0 && sent < LENGTH, "{sent} bytes have gone");
+    assert!(stage.bytes_held() + sent >= LENGTH, "{} bytes are held", stage.bytes_held());
 }
