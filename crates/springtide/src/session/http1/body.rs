@@ -193,22 +193,24 @@ impl Http1 {
     }
 
     /// Lends the memory into which the rest of the body, or a part of it, is to be received: behind
-    /// what has come of it. None when other bytes may come next, or the turn's share is spent.
-    pub(crate) fn lend_bulk(&mut self, room: &Room) -> Option<Vec<u8>> {
+    /// what has come of it, and at most what is left of the turn's share. None when other bytes may
+    /// come next, or the share is spent.
+    pub(crate) fn lend_bulk(&mut self, room: &Room) -> Option<(Vec<u8>, usize)> {
         let left = self.bulk_bytes();
         self.share.renew(room.turn);
         if left == 0 || self.share.is_spent(0) {
             return None;
         }
+        let share = self.share.left();
         let first = usize::try_from(BODY_FIRST_BYTES_MAX).unwrap_or(usize::MAX);
         let Target::Whole { body, .. } = self.target()? else {
-            return Some(Vec::with_capacity(left.min(first)));
+            return Some((Vec::with_capacity(left.min(first)), share));
         };
         let mut body = std::mem::take(body);
         if body.capacity() == body.len() {
             body.reserve_exact(left.min(body.len().max(first)));
         }
-        Some(body)
+        Some((body, share))
     }
 
     /// The memory that was lent comes back, with what has come behind the `before` bytes that it had.

@@ -6,9 +6,12 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use springtide_engine::CHUNK_BYTES;
+
 use super::super::{Backend, Stage};
+use crate::limits::BYTES_PER_TURN_MAX;
 use crate::test::{Peer, World};
-use crate::{BodyError, Limits, Request, Server, sleep, streamed};
+use crate::{BodyError, Limits, Request, Server, body_max, sleep, streamed};
 
 /// Writes everything, and turns while there is no room.
 fn write_all(world: &mut World, peer: &mut Peer, mut bytes: &[u8]) {
@@ -223,4 +226,23 @@ fn what_did_not_go_at_once_is_held() {
     let sent = usize::try_from(stage.counts().bytes_sent).unwrap();
     assert!(sent > 0 && sent < LENGTH, "{sent} bytes have gone");
     assert!(stage.bytes_held() + sent >= LENGTH, "{} bytes are held", stage.bytes_held());
+}
+
+/// However much of a long body has come, a turn takes a connection's share of it at most.
+#[test]
+fn a_turn_takes_its_share_of_a_body() {
+    const LENGTH: usize = 8 << 20;
+    let server = Server::new().put("/", body_max(LENGTH as u64, |_: Request| "taken"));
+    let mut stage = Stage::new(Backend::Simulated, server);
+    let mut peer = stage.connect();
+    let request = [sized("/", LENGTH).into_bytes(), vec![b'x'; LENGTH]].concat();
+    let (mut rest, mut before, mut most) = (&request[..], 0, 0);
+    while !rest.is_empty() {
+        rest = &rest[peer.write(rest)..];
+        stage.turn();
+        let received = stage.counts().bytes_received;
+        (before, most) = (received, most.max(received - before));
+    }
+    let share = (BYTES_PER_TURN_MAX + CHUNK_BYTES) as u64;
+    assert!(most > share / 2 && most <= share, "{most} bytes in a turn");
 }
