@@ -52,12 +52,12 @@ pub trait Handle {
     fn send_progress(&mut self, key: Key) -> Option<i64>;
 
     /// Takes at once what lies behind the first chunk of a streaming receive, as far as the spare
-    /// capacity of `memory` goes: a long message needs no chunk, nor a copy out of it. Gives how many
+    /// capacity of `memory` goes, and `bytes_max` at most: a long message needs no chunk, nor a copy out of it. Gives how many
     /// bytes were appended; none when nothing is there, or when it cannot be told that these are the
     /// next bytes: call it only in the turn that delivered that chunk, when all chunks of it have
     /// been handled. The end of the stream, or an error, the receive tells itself. The next bytes it
     /// delivers come alone again, so that this can be called again.
-    fn receive_now(&mut self, receive: Key, memory: &mut Vec<u8>) -> usize;
+    fn receive_now(&mut self, receive: Key, memory: &mut Vec<u8>, bytes_max: usize) -> usize;
 
     /// Sends at once what fits of pieces that are long, while they lie in the processor's cache, and
     /// gives how many bytes that were: an [`Op::Send`] takes the rest. None while a send is in flight
@@ -387,15 +387,16 @@ impl Handle for Engine {
         Some(gone - i64::from(waiting))
     }
 
-    fn receive_now(&mut self, receive: Key, memory: &mut Vec<u8>) -> usize {
+    fn receive_now(&mut self, receive: Key, memory: &mut Vec<u8>, bytes_max: usize) -> usize {
         let Some(slot) = self.ledger.slots.get(receive) else { return 0 };
         let Op::Receive { socket } = slot.op else { return 0 };
         let is_next = matches!(slot.progress, receiving::ALONE | receiving::TAKEN);
-        if !is_next || slot.marks.cancelled || memory.len() == memory.capacity() {
+        let bytes_max = bytes_max.min(memory.capacity() - memory.len());
+        if !is_next || slot.marks.cancelled || bytes_max == 0 {
             return 0;
         }
         slot.progress = receiving::TAKEN;
-        self.backend.receive_now(socket, memory)
+        self.backend.receive_now(socket, memory, bytes_max)
     }
 
     fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize {

@@ -165,6 +165,10 @@ impl Connection {
         }
         let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         let Traffic { inbox, outbox, .. } = &mut **traffic;
+        if !self.needs_bytes && !inbox.is_empty() {
+            // It was the server that did not take what had come.
+            self.session.resume(room);
+        }
         let who = Who { place: self.place, socket: self.socket };
         let source = Source::Joined(inbox.as_slice());
         let (consumed, step) = self.session.receive(&source, who, outbox, room);
@@ -348,13 +352,8 @@ impl Connection {
         self.is_ended = true;
         match self.state {
             State::Open => {
-                let waits = self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty());
-                // One that goes on in the next turn may not have noticed the end of a body yet.
-                if waits || self.is_ready {
-                    self.handle_inbox(room);
-                } else {
-                    self.session.end_of_stream();
-                }
+                // Also where nothing waits: the end of a body may not have been noticed yet.
+                self.handle_inbox(room);
                 self.mark_dirty(room);
             }
             State::Lingering => self.submit_close(room),
@@ -433,6 +432,7 @@ impl Connection {
             }
             // While the server itself is behind, the peer is not to blame.
             State::Open if self.is_paused || self.is_ready => NEVER,
+            State::Open if !self.needs_bytes && self.has_more_to_handle() => NEVER,
             State::Open => self.session.next_deadline_ms(room).unwrap_or(NEVER),
             State::Lingering => self.since_ms + room.limits.linger_timeout_ms,
             State::Broken => self.since_ms + CLOSE_AGAIN_MS,

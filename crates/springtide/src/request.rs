@@ -78,16 +78,19 @@ pub(crate) struct RequestData {
 /// Where a request is handled.
 enum Home {
     Shard(Rc<Shared>),
-    /// On a shard as well, by a future that this alarm wakes.
-    Awaited(Rc<Shared>, Arc<Alarm>),
+    /// On a shard as well, by a future that this alarm wakes, and that may outlive its connection.
+    Awaited(Rc<Shared>, Arc<Alarm>, Ends),
     /// A thread of the pool, which asks no shard for anything.
     Pool {
         router: Arc<Routes>,
-        peer: Option<Address>,
-        source: Option<Address>,
+        ends: Ends,
         name: String,
     },
 }
+
+/// The other end of a connection, and whom a proxy there has named: kept where the descriptor may be
+/// another connection's by the time that somebody asks.
+pub(crate) type Ends = [Option<Address>; 2];
 
 /// A request whose body is still arriving, as plain data.
 #[derive(Debug)]
@@ -121,10 +124,10 @@ impl RequestData {
         frozen: FrozenRequest,
         body: Bytes,
         router: Arc<Routes>,
-        [peer, source]: [Option<Address>; 2],
+        ends: Ends,
         name: String,
     ) -> Self {
-        let mut own = Self::new(Home::Pool { router, peer, source, name });
+        let mut own = Self::new(Home::Pool { router, ends, name });
         own.put_frozen(frozen);
         own.body = body;
         own
@@ -134,23 +137,28 @@ impl RequestData {
     /// nobody knows how long this takes.
     pub(crate) fn await_with(&mut self, shared: &Rc<Shared>, alarm: Arc<Alarm>) {
         self.detach();
-        self.home = Home::Awaited(Rc::clone(shared), alarm);
+        self.home = Home::Awaited(Rc::clone(shared), alarm, self.ends());
+    }
+
+    /// Both as they are now.
+    pub(crate) fn ends(&self) -> Ends {
+        [self.peer_address(), self.peer()]
     }
 
     fn router(&self) -> &Routes {
         match &self.home {
-            Home::Shard(shared) | Home::Awaited(shared, _) => &shared.router,
+            Home::Shard(shared) | Home::Awaited(shared, ..) => &shared.router,
             Home::Pool { router, .. } => router,
         }
     }
 
-    /// The address of the other end, while the connection is there.
+    /// The address of the other end: while the connection is there, or as it was then.
     pub(crate) fn peer_address(&self) -> Option<Address> {
         match &self.home {
-            Home::Shard(shared) | Home::Awaited(shared, _) => {
+            Home::Shard(shared) => {
                 self.socket.and_then(|socket| shared.engine.borrow().peer_address(socket).ok())
             }
-            Home::Pool { peer, .. } => peer.clone(),
+            Home::Awaited(_, _, [peer, _]) | Home::Pool { ends: [peer, _], .. } => peer.clone(),
         }
     }
 
@@ -318,7 +326,7 @@ impl Request {
     /// Those of its shard, if it is on one.
     pub(crate) fn shard_states(&self) -> Option<&ShardStates> {
         match &self.data().home {
-            Home::Shard(shared) | Home::Awaited(shared, _) => Some(&shared.states),
+            Home::Shard(shared) | Home::Awaited(shared, ..) => Some(&shared.states),
             Home::Pool { .. } => None,
         }
     }
@@ -422,7 +430,7 @@ impl Request {
     /// ```
     pub fn closed(&self) -> Closed {
         Closed::new(match &self.data().home {
-            Home::Awaited(_, alarm) => Some(Arc::clone(alarm)),
+            Home::Awaited(_, alarm, _) => Some(Arc::clone(alarm)),
             Home::Shard(_) | Home::Pool { .. } => None,
         })
     }
@@ -516,7 +524,7 @@ impl Drop for Request {
 /// The parts of a request that was not answered at once.
 #[inline(never)]
 fn put_elsewhere(mut data: Box<RequestData>) {
-    if let Home::Awaited(shared, _) = &data.home {
+    if let Home::Awaited(shared, ..) = &data.home {
         let shared = Rc::clone(shared);
         data.arriving = None;
         data.home = Home::Shard(Rc::clone(&shared));

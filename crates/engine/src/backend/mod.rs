@@ -86,10 +86,10 @@ pub(crate) trait Backend {
         system::waiting_bytes(socket)
     }
 
-    /// Takes what has come on a socket, as far as the memory's spare capacity goes; none when nothing
-    /// is there, or its end, or an error, which the next receive tells.
-    fn receive_now(&mut self, socket: Descriptor, memory: &mut Vec<u8>) -> usize {
-        receive_now(socket, memory)
+    /// Takes what has come on a socket, so many bytes at most, for which the memory has room; none when
+    /// nothing is there, or its end, or an error, which the next receive tells.
+    fn receive_now(&mut self, socket: Descriptor, memory: &mut Vec<u8>, bytes_max: usize) -> usize {
+        receive_now(socket, memory, bytes_max)
     }
 
     /// Sends what fits of pieces; none when nothing does, or on an error, which the next send tells.
@@ -185,9 +185,9 @@ pub(crate) fn send_directly(ledger: &mut Ledger, key: Key) -> Result<bool, i32> 
     Ok(count == unsent)
 }
 
-fn receive_now(socket: Descriptor, memory: &mut Vec<u8>) -> usize {
+fn receive_now(socket: Descriptor, memory: &mut Vec<u8>, bytes_max: usize) -> usize {
     let spare = memory.spare_capacity_mut();
-    let (target, room) = (spare.as_mut_ptr().cast(), spare.len());
+    let (target, room) = (spare.as_mut_ptr().cast(), spare.len().min(bytes_max));
     // SAFETY: the spare capacity is the caller's, who lends it for the call only.
     let received = unsafe { system::receive(socket.number(), target, room) };
     let count = received.unwrap_or(0);

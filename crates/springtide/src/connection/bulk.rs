@@ -27,10 +27,13 @@ impl Connection {
             return;
         }
         let mut is_done = false;
-        while !is_done && let Some(mut memory) = self.session.lend_bulk(room) {
+        while !is_done && let Some((mut memory, bytes_max)) = self.session.lend_bulk(room) {
             let (before, space) = (memory.len(), memory.capacity() - memory.len());
-            let count = room.requests.engine.borrow_mut().receive_now(self.receive, &mut memory);
-            is_done = count < space;
+            let count = {
+                let mut engine = room.requests.engine.borrow_mut();
+                engine.receive_now(self.receive, &mut memory, bytes_max)
+            };
+            is_done = count < space.min(bytes_max);
             room.counts.bytes_received += count as u64;
             let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
             let who = Who { place: self.place, socket: self.socket };
@@ -58,6 +61,9 @@ impl Connection {
             return self.sent(pieces, room);
         }
         room.counts.bytes_sent += sent as u64;
+        if room.limits.memory_max != usize::MAX {
+            traffic.sending_bytes = length - sent;
+        }
         self.since_ms = room.now_ms;
         let op = Op::Send { socket: self.socket, pieces: rest_of(pieces, sent) };
         self.send = room.send(op, self.place.raw(), true);

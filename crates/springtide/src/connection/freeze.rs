@@ -313,9 +313,6 @@ impl Connection {
         self.is_paused = waiting > limits.inbox_bytes_max || unsent > limits.outbox_bytes_max;
         self.receive_again(room);
         self.session.sent(unsent, room);
-        if self.is_ended && unread == 0 {
-            self.session.end_of_stream();
-        }
     }
 
     /// A connection with nothing in flight.

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use springtide_engine::Address;
 
-use crate::request::{FrozenRequest, Request, RequestData};
+use crate::request::{Ends, FrozenRequest, Request, RequestData};
 use crate::route::Routes;
 
 /// A request with all that a handler can ask of it.
@@ -14,8 +13,7 @@ pub(crate) struct Detached {
     request: FrozenRequest,
     body: Bytes,
     router: Arc<Routes>,
-    /// The other end, and whom a proxy there has named.
-    ends: [Option<Address>; 2],
+    ends: Ends,
     name: String,
 }
 
@@ -23,7 +21,7 @@ impl Detached {
     /// A copy of the head, and the body itself; the parts can be put back.
     pub(crate) fn of(data: &mut RequestData, router: &Arc<Routes>) -> Self {
         // Later its descriptor may be another connection's.
-        let (ends, name) = ([data.peer_address(), data.peer()], data.name().into_owned());
+        let (ends, name) = (data.ends(), data.name().into_owned());
         let (request, body) = (data.freeze(), std::mem::take(&mut data.body));
         Self { request, body, router: Arc::clone(router), ends, name }
     }

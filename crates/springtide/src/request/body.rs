@@ -175,25 +175,54 @@ pub(crate) struct Arriving {
 impl Arriving {
     /// All of it, which is then the only piece.
     pub(crate) async fn whole(&self) -> Result<Bytes, BodyError> {
-        let next = || poll_fn(|context| self.pipe.poll_next(context));
-        let first = next().await?.unwrap_or_default();
-        let mut joined = BytesMut::new();
-        while let Some(more) = next().await? {
-            if joined.is_empty() {
-                joined.reserve(first.len() + more.len());
-                joined.extend_from_slice(&first);
-            }
-            joined.extend_from_slice(&more);
+        let mut taken = Taken { pipe: &self.pipe, first: Bytes::new(), joined: BytesMut::new() };
+        while let Some(more) = poll_fn(|context| self.pipe.poll_next(context)).await? {
+            taken.join(more);
         }
-        let whole = if joined.is_empty() { first } else { joined.freeze() };
-        if !whole.is_empty() {
-            self.pipe.state.borrow_mut().put(whole.clone());
-        }
-        Ok(whole)
+        Ok(taken.whole().clone())
     }
 
     pub(crate) fn trailers(&self) -> HeaderMap {
         self.pipe.state.borrow().trailers.clone()
+    }
+}
+
+/// What was taken of a body by somebody who waits for all of it. It goes back in front of what is to
+/// come: whoever asks next has all of it as well, also when the wait was given up.
+struct Taken<'a> {
+    pipe: &'a Pipe,
+    /// The first piece; nothing of the others.
+    first: Bytes,
+    /// All of them, once there are two.
+    joined: BytesMut,
+}
+
+impl Taken<'_> {
+    fn join(&mut self, more: Bytes) {
+        if self.joined.is_empty() && self.first.is_empty() {
+            self.first = more;
+            return;
+        }
+        if self.joined.is_empty() {
+            self.joined.reserve(self.first.len() + more.len());
+            self.joined.extend_from_slice(&self.first);
+            self.first = Bytes::new();
+        }
+        self.joined.extend_from_slice(&more);
+    }
+
+    fn whole(&mut self) -> &Bytes {
+        if !self.joined.is_empty() {
+            self.first = std::mem::take(&mut self.joined).freeze();
+        }
+        &self.first
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let whole = self.whole().clone();
+        self.pipe.state.borrow_mut().put_back(whole);
     }
 }
 
@@ -253,6 +282,14 @@ impl State {
     fn put(&mut self, chunk: Bytes) {
         self.bytes += chunk.len();
         self.chunks.push_back(chunk);
+    }
+
+    /// Puts back what was taken; nothing of a body that does not come whole.
+    fn put_back(&mut self, taken: Bytes) {
+        if !taken.is_empty() && !matches!(self.end, Some(Err(_))) {
+            self.bytes += taken.len();
+            self.chunks.push_front(taken);
+        }
     }
 }
 

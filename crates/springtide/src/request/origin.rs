@@ -44,7 +44,7 @@ impl RequestData {
             return Cow::Borrowed(name);
         }
         match &self.home {
-            Home::Shard(shared) | Home::Awaited(shared, _) => {
+            Home::Shard(shared) | Home::Awaited(shared, ..) => {
                 if self.number.get() == 0 {
                     self.number.set(shared.names.next());
                 }
@@ -78,11 +78,13 @@ impl RequestData {
     /// Who is at the other end, or whom a proxy there has named before the first request.
     pub(crate) fn peer(&self) -> Option<Address> {
         match &self.home {
-            Home::Shard(shared) | Home::Awaited(shared, _) => {
+            Home::Shard(shared) => {
                 let source = self.socket.and_then(|socket| shared.source(socket));
                 source.map(Address::Internet).or_else(|| self.peer_address())
             }
-            Home::Pool { source, .. } => source.clone(),
+            Home::Awaited(_, _, [_, source]) | Home::Pool { ends: [_, source], .. } => {
+                source.clone()
+            }
         }
     }
 
@@ -134,7 +136,7 @@ impl Request {
     /// What tells the turn's time, also later.
     pub(crate) fn clock(&self) -> impl Fn() -> Moment + 'static {
         let shared = match &self.data().home {
-            Home::Shard(shared) | Home::Awaited(shared, _) => Some(Rc::clone(shared)),
+            Home::Shard(shared) | Home::Awaited(shared, ..) => Some(Rc::clone(shared)),
             Home::Pool { .. } => None,
         };
         move || shared.as_ref().map_or(Moment::ZERO, |shared| shared.engine.borrow().now())

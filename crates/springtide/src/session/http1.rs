@@ -274,7 +274,8 @@ impl Http1 {
     pub(crate) fn file_event(&mut self, event: FileEvent, outbox: &mut Outbox, room: &mut Room) {
         match event {
             FileEvent::Reply(asker, reply) => {
-                self.file_reply(asker.exchange, reply, outbox, room);
+                let place = Place::from_raw(asker.connection);
+                self.file_reply(asker.exchange, place, reply, outbox, room);
             }
             FileEvent::Piece { asker, bytes, is_last, .. } => {
                 let busy = self.busy();
@@ -301,13 +302,16 @@ impl Http1 {
     fn file_reply(
         &mut self,
         exchange: Exchange,
+        connection: Place,
         reply: FileReply,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
         match self.seen_file(exchange, reply, room) {
             FileReply::Whole(mut response) => {
-                self.answer(exchange, &mut response, outbox, room);
+                // It is as the file service or middleware made it: nothing compresses it here.
+                let origin = Origin { connection, route: u32::MAX, takes_gzip: None };
+                self.answer_any(exchange, origin, &mut response, outbox, room);
             }
             FileReply::Parts { response, pieces } => {
                 room.counts.requests_total += 1;

@@ -76,6 +76,11 @@ impl Share {
         self.bytes = self.bytes.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
+    /// How many bytes are left of it.
+    pub(crate) const fn left(&self) -> usize {
+        BYTES_PER_TURN_MAX.saturating_sub(self.bytes as usize)
+    }
+
     /// Whether nothing more is handled in this turn, when `count` bytes more were.
     #[inline]
     pub(crate) const fn is_spent(&self, count: usize) -> bool {
@@ -128,8 +133,9 @@ impl Session {
         }
     }
 
-    /// Lends that memory, with room for what comes next and nothing behind it.
-    pub(crate) fn lend_bulk(&mut self, room: &Room) -> Option<Vec<u8>> {
+    /// Lends that memory, with room for what comes next and nothing behind it, and says how many bytes
+    /// may come into it in this turn.
+    pub(crate) fn lend_bulk(&mut self, room: &Room) -> Option<(Vec<u8>, usize)> {
         match self {
             Self::Http1(session) => session.lend_bulk(room),
             Self::Other(_) => None,

@@ -4,9 +4,10 @@
 mod ready;
 
 use super::{Backend, Stage, over_still_backends};
+use crate::test::World;
 use crate::{
     AsyncNext, IntoResponse, Middleware, Next, Outcome, Request, Response, Router, Server,
-    StatusCode, offload,
+    StatusCode, body_max, offload,
 };
 
 /// Writes its name into replies, and answers by itself where it is asked to.
@@ -233,3 +234,42 @@ over_still_backends!(
     functions_stand_around_handlers,
     what_waits_is_answered_by_a_frozen_shard,
 );
+
+/// Middleware may answer with a body that is produced, wherever it stands.
+#[test]
+fn middleware_answers_with_streams() {
+    struct Streams(bool);
+    impl Middleware for Streams {
+        fn begin(&self, _: &Request) -> Outcome {
+            let stream = || Response::stream(async |mut sink| Ok(sink.send("low tide").await?));
+            if self.0 { Outcome::Answer(stream()) } else { Outcome::then(move |_| stream()) }
+        }
+    }
+    let inner = |is_first| {
+        let router = Router::new().wrap(Streams(is_first)).get("/x", || "x");
+        router.post("/short", body_max(3, |_: Request| "x"))
+    };
+    let server = Server::new().nest("/first", inner(true)).nest("/last", inner(false));
+    let mut world = World::new(1);
+    world.serve(server);
+    let get = |path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let post = |path| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntide\r\n"
+        )
+    };
+    for request in [
+        get("/first/x"),
+        get("/last/x"),
+        get("/first/none"),
+        get("/last/none"),
+        post("/first/short"),
+        post("/last/short"),
+    ] {
+        let mut peer = world.connect();
+        assert_eq!(peer.write(request.as_bytes()), request.len());
+        world.settle();
+        let reply = peer.reply().expect("an answer");
+        assert_eq!(reply.body(), b"low tide", "{request}");
+    }
+}

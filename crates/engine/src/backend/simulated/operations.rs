@@ -346,8 +346,8 @@ impl Backend for Simulated {
         u32::try_from(waiting).expect("a stream is bounded")
     }
 
-    fn receive_now(&mut self, socket: Descriptor, memory: &mut Vec<u8>) -> usize {
-        self.take_now(socket, memory)
+    fn receive_now(&mut self, socket: Descriptor, memory: &mut Vec<u8>, bytes_max: usize) -> usize {
+        self.take_now(socket, memory, bytes_max)
     }
 
     fn send_now(&mut self, _: &mut Ledger, socket: Descriptor, pieces: &[Piece]) -> usize {

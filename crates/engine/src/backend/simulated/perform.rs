@@ -168,10 +168,14 @@ impl Simulated {
     }
 
     /// Takes what is there at once.
-    pub(super) fn take_now(&self, socket: Descriptor, memory: &mut Vec<u8>) -> usize {
+    pub(super) fn take_now(
+        &self,
+        socket: Descriptor,
+        memory: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> usize {
         self.may_reset(socket);
-        let room = memory.capacity() - memory.len();
-        let Ok(count) = self.receivable(socket, room) else { return 0 };
+        let Ok(count) = self.receivable(socket, bytes_max) else { return 0 };
         let State { table, network, .. } = &mut *self.world.state.borrow_mut();
         let end = table.socket(socket).expect("it was just asked");
         network.receive(end, count, |bytes| memory.extend_from_slice(bytes));

@@ -38,13 +38,17 @@ impl Http1 {
         let surrounded = found.surrounded();
         // What no handler answers has no route, whatever the request before had.
         data.route = surrounded.map_or(usize::MAX, |(_, route)| route);
+        if has_body {
+            data.trailers = None;
+        }
+        let origin = compress::origin(&data, who, room);
         data = match self.see(found.scope(), exchange, data, &shared, room) {
             Ok(data) => data,
             Err(mut response) => {
                 if has_body {
                     self.machine.discard_body(exchange, &room.limits.http1);
                 }
-                return self.answer(exchange, &mut response, outbox, room);
+                return self.answer_any(exchange, origin, &mut response, outbox, room);
             }
         };
         if let Some((handler, _)) = surrounded {
@@ -60,7 +64,7 @@ impl Http1 {
             self.machine.discard_body(exchange, &room.limits.http1);
         }
         if let Some(reply) = reply {
-            self.file_reply(exchange, reply, outbox, room);
+            self.file_reply(exchange, who.place, reply, outbox, room);
             self.pump(outbox.len(), room);
         }
     }
@@ -194,16 +198,22 @@ impl Http1 {
         exchange: Exchange,
         data: Box<RequestData>,
         refusal: Refusal,
+        who: Who,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
         self.note_form(exchange, &data);
+        let origin = compress::origin_of(&data, who, None);
         let reply = Response::said(refusal.status(), Some(refusal.reason()));
         let mut reply = self.seen(exchange, reply, room);
         room.requests.put(data);
+        let refused = self.machine.refused();
+        if let Some(exchange) = refused.filter(|_| reply.body_stream().is_some()) {
+            return self.answer_any(exchange, origin, &mut reply, outbox, room);
+        }
         let bytes = reply.body().len() as u64;
         self.log(exchange, reply.status_code().as_u16(), bytes, room);
-        if let Some(exchange) = self.machine.refused() {
+        if let Some(exchange) = refused {
             let body = ReplyBody::Full(Piece::Shared(reply.take_body()));
             self.machine.send_reply(exchange, &head_of(&reply, room), body, outbox);
         }

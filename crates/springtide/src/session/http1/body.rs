@@ -53,18 +53,19 @@ impl Http1 {
         &mut self,
         handler: &Answerer,
         exchange: Exchange,
-        data: Box<RequestData>,
+        mut data: Box<RequestData>,
         who: Who,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
+        data.trailers = None;
         match handler {
             Answerer::Limited { body_bytes_max, answerer } => {
                 match self.machine.body_bytes_max(exchange, *body_bytes_max) {
                     Ok(()) => self.begin_body(answerer, exchange, data, who, outbox, room),
                     Err(refusal) => {
                         tell(refusal, who, room);
-                        self.refuse_body(exchange, data, refusal, outbox, room);
+                        self.refuse_body(exchange, data, refusal, who, outbox, room);
                     }
                 }
             }
@@ -78,7 +79,6 @@ impl Http1 {
     /// The handler is called when the body is there.
     fn read_body(&mut self, exchange: Exchange, mut data: Box<RequestData>, outbox: &mut Outbox) {
         data.detach();
-        data.trailers = None;
         self.machine.want_body(exchange, outbox);
         let announced = match data.head.body {
             BodyLength::Sized(length) => length.min(BODY_FIRST_BYTES_MAX),
@@ -193,22 +193,24 @@ impl Http1 {
     }
 
     /// Lends the memory into which the rest of the body, or a part of it, is to be received: behind
-    /// what has come of it. None when other bytes may come next, or the turn's share is spent.
-    pub(crate) fn lend_bulk(&mut self, room: &Room) -> Option<Vec<u8>> {
+    /// what has come of it, and at most what is left of the turn's share. None when other bytes may
+    /// come next, or the share is spent.
+    pub(crate) fn lend_bulk(&mut self, room: &Room) -> Option<(Vec<u8>, usize)> {
         let left = self.bulk_bytes();
         self.share.renew(room.turn);
         if left == 0 || self.share.is_spent(0) {
             return None;
         }
+        let share = self.share.left();
         let first = usize::try_from(BODY_FIRST_BYTES_MAX).unwrap_or(usize::MAX);
         let Target::Whole { body, .. } = self.target()? else {
-            return Some(Vec::with_capacity(left.min(first)));
+            return Some((Vec::with_capacity(left.min(first)), share));
         };
         let mut body = std::mem::take(body);
         if body.capacity() == body.len() {
             body.reserve_exact(left.min(body.len().max(first)));
         }
-        Some(body)
+        Some((body, share))
     }
 
     /// The memory that was lent comes back, with what has come behind the `before` bytes that it had.
@@ -240,7 +242,7 @@ impl Http1 {
                 *body = memory;
                 false
             }
-            Some(Target::Handler(pipe)) => pipe.push(Bytes::from(memory)),
+            Some(Target::Handler(pipe)) => pipe.push(snug(memory)),
             None => false,
         };
         if is_full {
@@ -263,6 +265,14 @@ impl Http1 {
 
 /// A trailer section without a field.
 const LINE_END_BYTES: usize = 2;
+
+/// What has come of a body, in memory that is not much larger: a few bytes would keep all of it.
+fn snug(memory: Vec<u8>) -> Bytes {
+    match memory.len() < memory.capacity() / 2 {
+        true => Bytes::copy_from_slice(&memory),
+        false => Bytes::from(memory),
+    }
+}
 
 /// The fields of a trailer section.
 fn fields_of(section: &[u8]) -> HeaderMap {

@@ -127,7 +127,7 @@ impl Http1 {
                 room.files.ask_again(&mut **engine, ask, asker(exchange))
             };
             if let Some(reply) = reply {
-                own.file_reply(exchange, reply, outbox, room);
+                own.file_reply(exchange, who.place, reply, outbox, room);
             }
         }
         for exchange in refused {

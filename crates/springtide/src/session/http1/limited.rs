@@ -27,7 +27,7 @@ impl Http1 {
                 pipe.fail(BodyError::of(refusal));
             }
             Some(Reading { exchange, target: Target::Whole { data, .. } }) => {
-                self.refuse_body(exchange, data, refusal, outbox, room);
+                self.refuse_body(exchange, data, refusal, who, outbox, room);
             }
             None => {
                 room.log_refusal(who.socket, refusal.status().as_u16());

@@ -49,8 +49,8 @@ impl Handle for Refused {
         self.engine.send_progress(key)
     }
 
-    fn receive_now(&mut self, receive: Key, memory: &mut Vec<u8>) -> usize {
-        self.engine.receive_now(receive, memory)
+    fn receive_now(&mut self, receive: Key, memory: &mut Vec<u8>, bytes_max: usize) -> usize {
+        self.engine.receive_now(receive, memory, bytes_max)
     }
 
     fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize {

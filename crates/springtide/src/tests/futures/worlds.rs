@@ -1,11 +1,11 @@
 //! Futures in worlds: with several shards, and nothing left to do behind them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{Desk, get, server};
 use crate::test::{World, for_each_seed};
-use crate::{Request, sleep};
+use crate::{ProxyProtocol, Request, sleep, to_the_end};
 
 /// Turns until so many futures wait at the desk.
 fn until_waiting(world: &mut World, desk: &Desk, count: usize) {
@@ -100,4 +100,58 @@ fn who_waits_stays_on_its_shard() {
             assert_eq!(peer.reply().expect("an answer").body(), b"now");
         }
     });
+}
+
+/// A handler that runs on without its client never takes another one for it.
+#[test]
+fn an_address_is_that_of_its_own_client() {
+    let seen = Arc::<Mutex<Vec<_>>>::default();
+    let ends = seen.clone();
+    let server = crate::Server::new().get("/now", || "now").get(
+        "/pay",
+        to_the_end(async move |request: Request| {
+            let address = || (request.peer_address(), request.client_address());
+            let before = address();
+            sleep(Duration::from_secs(5)).await;
+            ends.lock().unwrap().push((before, address()));
+        }),
+    );
+    let mut world = World::new(1);
+    world.serve(server);
+    let mut peer = world.connect();
+    let _ = peer.write(get("/pay").as_bytes());
+    world.settle();
+    peer.reset();
+    world.settle();
+    let mut others: Vec<_> = (0..3).map(|_| world.connect()).collect();
+    for other in &mut others {
+        let _ = other.write(get("/now").as_bytes());
+    }
+    world.settle();
+    world.pass(Duration::from_secs(6));
+    let seen = seen.lock().unwrap();
+    let (before, after) = &seen[0];
+    assert!(before.0.is_some() && before == after, "{seen:?}");
+}
+
+/// The last poll of a future whose client has gone names the client, and not its proxy.
+#[test]
+fn a_client_behind_a_proxy_is_named_to_the_end() {
+    let seen = Arc::<Mutex<Vec<_>>>::default();
+    let ends = seen.clone();
+    let handler = async move |request: Request| {
+        request.closed().await;
+        ends.lock().unwrap().push(request.client_address());
+    };
+    let mut world = World::new(1);
+    let server = crate::Server::new().get("/", handler);
+    let server = server.proxy_protocol(ProxyProtocol::Required).trusted_proxies(["127.0.0.1"]);
+    world.serve(server);
+    let mut peer = world.connect();
+    let _ = peer.write(b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\n");
+    let _ = peer.write(get("/").as_bytes());
+    world.settle();
+    peer.reset();
+    world.settle();
+    assert_eq!(*seen.lock().unwrap(), ["192.0.2.7".parse().ok()]);
 }
