@@ -30,6 +30,7 @@ impl Http1 {
                 self.refuse_body(exchange, data, refusal, outbox, room);
             }
             None => {
+                self.keep_line(room);
                 room.log_refusal(who.socket, refusal.status().as_u16());
                 self.machine.refuse(refusal, room.date.opening(), outbox);
             }
