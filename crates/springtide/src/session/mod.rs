@@ -251,10 +251,10 @@ impl Session {
         }
     }
 
-    /// Whether an end of stream would say that a body is whole which is not.
-    pub(crate) fn wants_reset(&self) -> bool {
+    /// Whether an end of stream now would say that a body is whole which is not.
+    pub(crate) fn wants_reset(&self, has_unsent: bool) -> bool {
         match self {
-            Self::Http1(session) => session.wants_reset(),
+            Self::Http1(session) => session.wants_reset(has_unsent),
             Self::Other(_) => false,
         }
     }
