@@ -179,7 +179,7 @@ impl Http1 {
         }
     }
 
-    fn take_form(&mut self, exchange: Exchange) -> Form {
+    pub(super) fn take_form(&mut self, exchange: Exchange) -> Form {
         let Some(busy) = &mut self.busy else { return Form::Text };
         let position = busy.forms.iter().position(|(own, _)| *own == exchange);
         let form = position.map(|position| busy.forms.swap_remove(position).1);

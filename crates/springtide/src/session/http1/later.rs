@@ -79,7 +79,8 @@ impl Http1 {
     /// What was to answer this exchange, or to write its body, could not be frozen.
     pub(super) fn refuse_late(&mut self, exchange: Exchange, outbox: &mut Outbox, room: &mut Room) {
         if self.machine.awaits_reply(exchange) {
-            self.answer(exchange, &mut try_again(), outbox, room);
+        let form = self.take_form(exchange);
+            self.answer(exchange, &mut form.put_on(try_again()), outbox, room);
         } else {
             self.tear(exchange);
         }
