@@ -1,6 +1,7 @@
 //! Async handlers over every backend: order, wakers, clients that go, the end of a server.
 //! What a future does is told by a desk that tests hold, never by time that passes.
 
+mod wakers;
 mod worlds;
 
 use std::collections::HashMap;

@@ -122,6 +122,8 @@ impl Http1 {
         let (route, mut response) = (data.route, None);
         let request = Request::new(data);
         let called = room.watched(route, |_| apart(|| handler(request, &mut response)));
+        // It is in `forms` already, and must not be taken for that of a later request.
+        room.requests.form_of_panic.take();
         let response = response.filter(|_| called.is_some());
         self.answer_around(exchange, origin, response, outbox, room);
     }
