@@ -58,6 +58,8 @@ pub(crate) struct Shard {
     standing: Standing,
     /// When it looks next what its connections hold, and whether that was too much.
     memory_look_ms: u64,
+    /// What was told of the memory held may not be true any more when it is looked at again.
+    is_memory_stale: bool,
     is_short: bool,
 }
 
@@ -128,7 +130,7 @@ impl Shard {
         let wheel = Wheel::new(room.now_ms);
         let (listeners, completions, due, file_events) = Default::default();
         let connections = Table::new();
-        let (memory_look_ms, is_short) = Default::default();
+        let (memory_look_ms, is_memory_stale, is_short) = Default::default();
         Self {
             room,
             connections,
@@ -139,6 +141,7 @@ impl Shard {
             file_events,
             standing,
             memory_look_ms,
+            is_memory_stale,
             is_short,
         }
     }
@@ -234,6 +237,9 @@ impl Shard {
         let mut next = self.wheel.next_ms().into_iter().chain(stop).chain(timer).min();
         if let Some(log) = &room.log {
             next = next.into_iter().chain(log.due_ms()).min();
+        }
+        if self.is_memory_stale {
+            next = next.into_iter().chain(Some(self.memory_look_ms)).min();
         }
         next.map(Moment::from_milliseconds)
     }

@@ -285,6 +285,14 @@ impl Session {
         }
     }
 
+    /// Whether it holds replies before their turn.
+    pub(crate) fn holds_replies(&self) -> bool {
+        match self {
+            Self::Http1(session) => session.holds_replies(),
+            Self::Other(_) => false,
+        }
+    }
+
     /// The states of the machine and its exchanges in flight, for a simulator.
     pub(crate) const fn states(&self) -> (Reading, Writing, u32) {
         match self {

@@ -64,6 +64,10 @@ impl Http1 {
         self.machine.held_bytes() + reading.map_or(0, |reading| reading.target.bytes_held())
     }
 
+    pub(crate) fn holds_replies(&self) -> bool {
+        self.machine.held_bytes() > 0
+    }
+
     pub(crate) fn resume(&mut self, now_ms: u64) {
         self.machine.resume(now_ms);
     }
