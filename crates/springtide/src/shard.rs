@@ -585,7 +585,7 @@ impl Shard {
 
     fn is_over(&self) -> bool {
         let Some(stopping) = &self.standing.stopping else { return false };
-        let is_waited_for = self.room.executor.has_alone() && self.room.now_ms < stopping.until_ms;
+        let is_waited_for = self.room.executor.alone() > 0 && self.room.now_ms < stopping.until_ms;
         !is_waited_for
             && self.connections.len() == 0
             && !self.listeners.is_accepting()
