@@ -52,6 +52,8 @@ struct State {
     origins: HashMap<Origin, Entry>,
     /// Whose each counted connection is, wherever it moves.
     peers: HashMap<PeerId, Origin>,
+    /// Before this the full table is not searched again for room.
+    sweep_at_ms: u64,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,10 @@ struct Entry {
     tokens: u64,
     filled_ms: u64,
 }
+
+/// How often a full table is searched for room: a look at all of it would else be what each request
+/// of an address costs that is not in it.
+const SWEEP_EVERY_MS: u64 = 100;
 
 /// A request's price in tokens.
 const TOKENS_PER_REQUEST: u64 = 1000;
@@ -141,6 +147,10 @@ impl Caps {
         now_ms: u64,
     ) -> Option<&'a mut Entry> {
         if state.origins.len() >= self.origins_max && !state.origins.contains_key(&origin) {
+            if now_ms < state.sweep_at_ms {
+                return None;
+            }
+            state.sweep_at_ms = now_ms.saturating_add(SWEEP_EVERY_MS);
             // Who has no connection and a full bucket is as if never seen.
             state
                 .origins
@@ -291,5 +301,20 @@ mod tests {
         }
         assert_eq!(caps.take(all[3], 1000), Err(1));
         assert!(!caps.open(ids.next(), all[0], 1000), "who has a connection keeps its place");
+    }
+
+    #[test]
+    fn a_full_table_is_searched_ten_times_a_second() {
+        let caps = caps(usize::MAX, 1000, 1);
+        let (one, other) = (origin("192.0.2.1:1"), origin("192.0.2.2:1"));
+        assert_eq!(caps.take(one, 0), Ok(()));
+        assert_eq!(caps.take(other, 0), Ok(()), "there is no room, and that was looked for");
+        for _ in 0..9 {
+            assert_eq!(caps.take(other, 99), Ok(()), "it is not counted yet");
+        }
+        for _ in 0..3 {
+            assert_eq!(caps.take(other, 100), Ok(()));
+        }
+        assert_eq!(caps.take(other, 100), Err(1), "the first one's bucket is full again");
     }
 }

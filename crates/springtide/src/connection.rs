@@ -515,7 +515,7 @@ impl Connection {
         if self.is_ended || (self.is_over && !self.has_excess) {
             return self.submit_close(room);
         }
-        if self.session.wants_reset() {
+        if self.session.wants_reset(false) {
             return self.submit_close(room);
         }
         self.session.ends(room);
@@ -532,7 +532,9 @@ impl Connection {
         if self.state == State::Open {
             self.session.ends(room);
         }
-        if self.session.wants_reset() {
+        let has_unsent = self.send != Key::NONE
+            || self.traffic.as_ref().is_some_and(|traffic| !traffic.outbox.is_empty());
+        if self.session.wants_reset(has_unsent) {
             room.requests.engine.borrow_mut().reset_on_close(self.socket);
         }
         self.session.abandon(room);

@@ -142,10 +142,10 @@ impl Executor {
         true
     }
 
-    /// Whether a future runs on without its client.
+    /// How many futures run on without their clients.
     #[inline]
-    pub(crate) const fn has_alone(&self) -> bool {
-        self.alone > 0
+    pub(crate) const fn alone(&self) -> usize {
+        self.alone
     }
 
     /// An exchange begins to wait for the pool.

@@ -102,6 +102,10 @@ where
 /// futures as long as it has patience. One that was refused io_uring in the middle goes on without
 /// them: what must survive that is written down before it begins.
 ///
+/// Where as many run on without their clients as
+/// [`Limits::futures_alone_max`](crate::Limits::futures_alone_max) says, further requests for such
+/// handlers are answered 503 with `Retry-After`.
+///
 /// ```
 /// use std::time::Duration;
 /// use springtide::{Request, Server, sleep, to_the_end};

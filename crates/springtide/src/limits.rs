@@ -64,6 +64,9 @@ pub struct Limits {
     /// sent. Beyond it accepting pauses, and those that hold the most and wait for their peers are
     /// closed; it is looked at ten times a second. None by default.
     memory_max: usize = usize::MAX, Bytes, 1;
+    /// Futures of `to_the_end` on one shard that run on without their clients, beyond which a request
+    /// for such a handler is answered 503 with `Retry-After` (RFC 9110 §15.6.4).
+    futures_alone_max: usize = 1024, Count, 1;
     /// Connections that may wait to be accepted on each listener (listen(2)); the system may allow
     /// fewer (net.core.somaxconn).
     backlog_max: u32 = 4096, Count, 1;

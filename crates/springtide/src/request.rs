@@ -72,6 +72,8 @@ pub(crate) struct RequestData {
     pub(crate) socket: Option<Descriptor>,
     /// What names this request, once it has been asked for.
     number: Cell<u64>,
+    /// The name that it was given on another shard; of another request, unless the number says so.
+    carried_name: String,
     home: Home,
 }
 
@@ -100,6 +102,7 @@ pub(crate) struct FrozenRequest {
     params: Vec<Range<u32>>,
     route: usize,
     trailers: Option<Box<HeaderMap>>,
+    name: Option<String>,
 }
 
 impl RequestData {
@@ -115,6 +118,7 @@ impl RequestData {
             trailers: None,
             socket: None,
             number: Cell::new(0),
+            carried_name: String::new(),
             home,
         }
     }
@@ -186,6 +190,7 @@ impl RequestData {
     /// What a request is whose head was detached; its parts can be put back.
     pub(crate) fn freeze(&mut self) -> FrozenRequest {
         self.detach();
+        let name = self.own_name();
         // The body is with whoever reads it, and comes into the parts when it is whole.
         let Self { head, bytes: _, copied, params, route, trailers, .. } = self;
         FrozenRequest {
@@ -194,6 +199,7 @@ impl RequestData {
             params: std::mem::take(params),
             route: *route,
             trailers: trailers.take(),
+            name,
         }
     }
 
@@ -204,10 +210,11 @@ impl RequestData {
     }
 
     fn put_frozen(&mut self, frozen: FrozenRequest) {
-        let FrozenRequest { head, bytes, params, route, trailers } = frozen;
+        let FrozenRequest { head, bytes, params, route, trailers, name } = frozen;
         (self.head, self.copied, self.params, self.route) = (head, bytes, params, route);
         self.trailers = trailers;
         self.bytes = HeadBytes::Copied;
+        self.carry_name(name);
     }
 
     #[inline]

@@ -147,8 +147,8 @@ impl std::fmt::Display for RouteError {
 
 impl std::error::Error for RouteError {}
 
-/// The numbers from here on stand for the fallbacks of routers.
-const FALLBACK: usize = usize::MAX / 2;
+/// The numbers from here on stand for the fallbacks of routers. Futures know routes by 32 bits.
+const FALLBACK: usize = u32::MAX as usize / 2;
 
 impl Routes {
     /// Whether anything of it is answered by the pool.

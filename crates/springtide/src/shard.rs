@@ -58,6 +58,8 @@ pub(crate) struct Shard {
     standing: Standing,
     /// When it looks next what its connections hold, and whether that was too much.
     memory_look_ms: u64,
+    /// What was told of the memory held may not be true any more when it is looked at again.
+    is_memory_stale: bool,
     is_short: bool,
 }
 
@@ -128,7 +130,7 @@ impl Shard {
         let wheel = Wheel::new(room.now_ms);
         let (listeners, completions, due, file_events) = Default::default();
         let connections = Table::new();
-        let (memory_look_ms, is_short) = Default::default();
+        let (memory_look_ms, is_memory_stale, is_short) = Default::default();
         Self {
             room,
             connections,
@@ -139,6 +141,7 @@ impl Shard {
             file_events,
             standing,
             memory_look_ms,
+            is_memory_stale,
             is_short,
         }
     }
@@ -234,6 +237,9 @@ impl Shard {
         let mut next = self.wheel.next_ms().into_iter().chain(stop).chain(timer).min();
         if let Some(log) = &room.log {
             next = next.into_iter().chain(log.due_ms()).min();
+        }
+        if self.is_memory_stale {
+            next = next.into_iter().chain(Some(self.memory_look_ms)).min();
         }
         next.map(Moment::from_milliseconds)
     }
@@ -583,7 +589,7 @@ impl Shard {
 
     fn is_over(&self) -> bool {
         let Some(stopping) = &self.standing.stopping else { return false };
-        let is_waited_for = self.room.executor.has_alone() && self.room.now_ms < stopping.until_ms;
+        let is_waited_for = self.room.executor.alone() > 0 && self.room.now_ms < stopping.until_ms;
         !is_waited_for
             && self.connections.len() == 0
             && !self.listeners.is_accepting()

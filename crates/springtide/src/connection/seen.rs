@@ -38,9 +38,14 @@ impl Connection {
         }
     }
 
-    /// Whether it is its peer that has to go on: to send the rest of a request, or to read a reply.
-    pub(crate) fn waits_for_its_peer(&self) -> bool {
-        matches!(self.status(), ConnectionStatus::Reading | ConnectionStatus::Sending)
+    /// Whether it is for its peer that it holds what it holds: to send the rest of a request while
+    /// this side reads on, to read a reply, or to have asked for much behind what takes long.
+    pub(crate) fn may_be_shed(&self) -> bool {
+        match self.status() {
+            ConnectionStatus::Sending => true,
+            ConnectionStatus::Reading => self.needs_bytes || self.session.holds_replies(),
+            _ => self.session.holds_replies(),
+        }
     }
 
     pub(crate) const fn place(&self) -> Place {

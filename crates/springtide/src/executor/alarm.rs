@@ -7,6 +7,7 @@ use std::task::{Wake, Waker};
 
 use crossbeam_queue::SegQueue;
 
+use super::apart;
 use crate::current;
 use crate::mailbox::Mailbox;
 use crate::response::Response;
@@ -94,7 +95,9 @@ impl Alarm {
             return false;
         }
         let listeners = std::mem::take(&mut *self.listeners());
-        listeners.into_iter().for_each(Waker::wake);
+        for waker in listeners {
+            apart(|| waker.wake());
+        }
         true
     }
 

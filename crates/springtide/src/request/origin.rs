@@ -17,6 +17,9 @@ pub(crate) struct Names {
     next: Cell<u64>,
 }
 
+/// The number of a request that has brought its name along.
+const CARRIED: u64 = u64::MAX;
+
 /// The longest name that is taken from a proxy.
 const NAME_BYTES_MAX: usize = 128;
 
@@ -44,6 +47,9 @@ impl RequestData {
             return Cow::Borrowed(name);
         }
         match &self.home {
+            Home::Shard(_) | Home::Awaited(..) if self.number.get() == CARRIED => {
+                Cow::Borrowed(&self.carried_name)
+            }
             Home::Shard(shared) | Home::Awaited(shared, ..) => {
                 if self.number.get() == 0 {
                     self.number.set(shared.names.next());
@@ -52,6 +58,23 @@ impl RequestData {
             }
             Home::Pool { name, .. } => Cow::Borrowed(name),
         }
+    }
+
+    /// The name of our own that it has been given already.
+    pub(super) fn own_name(&self) -> Option<String> {
+        match (&self.home, self.number.get()) {
+            (_, 0) | (Home::Pool { .. }, _) => None,
+            (_, CARRIED) => Some(self.carried_name.clone()),
+            (Home::Shard(shared) | Home::Awaited(shared, ..), number) => {
+                Some(shared.names.name(number))
+            }
+        }
+    }
+
+    /// It keeps the name that it was given elsewhere, if it was.
+    pub(super) fn carry_name(&mut self, name: Option<String>) {
+        self.number.set(name.as_ref().map_or(0, |_| CARRIED));
+        self.carried_name = name.unwrap_or_default();
     }
 
     /// The handler that has this request panics.

@@ -242,12 +242,13 @@ impl Pipe {
             };
             *left = rest;
         }
+        // What it takes to compress is spent, however little comes out.
+        inner.credit = inner.credit.saturating_sub(bytes.len());
         let bytes = match &mut inner.gzip {
             // Of nothing there would be a flush.
             Some(gzip) if !bytes.is_empty() => Bytes::from(gzip.piece(&bytes)),
             _ => bytes,
         };
-        inner.credit = inner.credit.saturating_sub(bytes.len());
         // A sink that was lent to another future is noticed in the next turn.
         let is_noticed = inner.is_running || !inner.pieces.is_empty();
         let alarm = (!is_noticed).then(|| Arc::clone(&inner.alarm));

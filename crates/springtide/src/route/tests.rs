@@ -50,6 +50,16 @@ fn describe_at(routes: &Routes, host: Option<&str>, method: &Method, path: &str)
     }
 }
 
+/// Who waits keeps the number of its route in 32 bits.
+#[test]
+fn fallbacks_are_no_routes_in_32_bits_either() {
+    let routes = routes(site());
+    for scope in 0..3 {
+        let number = u32::try_from(FALLBACK + scope).unwrap();
+        assert_eq!(routes.pattern(number as usize), "the fallback");
+    }
+}
+
 #[test]
 fn requests_find_their_endpoints() {
     let routes = routes(site());

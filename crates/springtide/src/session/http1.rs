@@ -391,8 +391,15 @@ impl Http1 {
         self.machine.wants_close()
     }
 
-    pub(crate) fn wants_reset(&self) -> bool {
-        self.busy.as_ref().is_some_and(|busy| busy.is_torn)
+    pub(crate) fn wants_reset(&self, has_unsent: bool) -> bool {
+        let (_, writing) = self.machine.states();
+        let is_cut_here = match writing {
+            http1::Writing::UntilClose => true,
+            // It may have been such a body that was cut or has ended.
+            http1::Writing::Cut => has_unsent,
+            _ => false,
+        };
+        is_cut_here || self.busy.as_ref().is_some_and(|busy| busy.is_torn)
     }
 
     #[inline]

@@ -257,10 +257,10 @@ impl Session {
         }
     }
 
-    /// Whether an end of stream would say that a body is whole which is not.
-    pub(crate) fn wants_reset(&self) -> bool {
+    /// Whether an end of stream now would say that a body is whole which is not.
+    pub(crate) fn wants_reset(&self, has_unsent: bool) -> bool {
         match self {
-            Self::Http1(session) => session.wants_reset(),
+            Self::Http1(session) => session.wants_reset(has_unsent),
             Self::Other(_) => false,
         }
     }
@@ -288,6 +288,14 @@ impl Session {
         match self {
             Self::Http1(session) => session.bytes_held(),
             Self::Other(_) => 0,
+        }
+    }
+
+    /// Whether it holds replies before their turn.
+    pub(crate) fn holds_replies(&self) -> bool {
+        match self {
+            Self::Http1(session) => session.holds_replies(),
+            Self::Other(_) => false,
         }
     }
 

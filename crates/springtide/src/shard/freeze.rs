@@ -51,6 +51,7 @@ impl Shard {
             standing: _,
             // What the connections hold is looked at again.
             memory_look_ms: _,
+            is_memory_stale: _,
             is_short: _,
         } = self;
         let mut asks = room.files.withdraw_all();

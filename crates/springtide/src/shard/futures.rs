@@ -58,7 +58,9 @@ impl Shard {
         let shared = &self.room.requests;
         let mut wakers = shared.take_told();
         shared.timers.borrow_mut().expire(self.room.now_ms, &mut wakers);
-        apart(|| wakers.into_iter().for_each(Waker::wake));
+        for waker in wakers {
+            apart(|| waker.wake());
+        }
     }
 
     fn poll(&mut self, place: Place) {
@@ -106,7 +108,7 @@ impl Shard {
     fn client_gone(&mut self, place: Place) {
         let Some(waiting) = self.room.executor.get_mut(place) else { return };
         let Work::Future { alarm, .. } = &mut waiting.work else { return };
-        let is_new = apart(|| alarm.go()).unwrap_or(true);
+        let is_new = alarm.go();
         if self.room.executor.runs_on(place) {
             return;
         }

@@ -142,6 +142,31 @@ fn nobody_is_forgotten() {
     }
 }
 
+/// What is refused behind a request that waits is a line of its own.
+#[test]
+fn what_is_refused_stands_in_no_other_line() {
+    let kept = Kept::default();
+    let server = Server::new()
+        .get("/slow", async |_: Request| {
+            sleep(Duration::from_secs(3)).await;
+            "late"
+        })
+        .access_log(AccessLog::new(kept.clone()).format(LogFormat::Common));
+    let mut stage = Stage::new(Backend::Simulated, server);
+    let mut peer = stage.connect();
+    stage.advance(Duration::ZERO);
+    let said = head("GET /slow") + "nonsense\r\n\r\n";
+    assert_eq!(peer.write(said.as_bytes()), said.len());
+    stage.advance(Duration::ZERO);
+    stage.advance(Duration::from_secs(3));
+    stage.advance(Duration::from_millis(100));
+    let lines = kept.lines();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for (line, end) in lines.iter().zip(["\"-\" 400 0", "\"GET /slow HTTP/1.1\" 200 4"]) {
+        assert!(line.ends_with(end) && line.matches(" - - [").count() == 1, "{line}");
+    }
+}
+
 /// Nothing that a peer sends ends a line, a part of it, or reaches a terminal as a command.
 #[test]
 fn what_a_peer_sends_is_harmless() {

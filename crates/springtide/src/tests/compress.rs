@@ -3,9 +3,11 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::futures::{Desk, until_waiting};
 use super::{Backend, Peer, Stage, over_all_backends, over_still_backends};
+use crate::limits::STREAM_LOW_BYTES;
 use crate::test::Reply;
 use crate::{Request, Response, Server, offload};
 
@@ -169,6 +171,37 @@ fn pieces_can_be_read_as_they_come(backend: Backend) {
     });
     let (reply, _) = Reply::parse(&received, false).unwrap();
     assert_eq!(plain(reply.body()), b"low tide");
+}
+
+/// What compresses well takes no longer than what does not: a turn compresses what it may send.
+#[test]
+fn a_turn_compresses_no_more_than_its_credit() {
+    const PIECE: usize = 16 << 10;
+    let taken = Arc::<AtomicUsize>::default();
+    let own = taken.clone();
+    let server = Server::new().compress(true).get("/", move || {
+        let taken = own.clone();
+        let response = Response::stream(async move |mut sink| {
+            for _ in 0..200 {
+                sink.send(vec![b' '; PIECE]).await?;
+                taken.fetch_add(PIECE, Ordering::Relaxed);
+            }
+            Ok(())
+        });
+        response.header("content-type", "text/plain")
+    });
+    let mut stage = Stage::new(Backend::Simulated, server);
+    let mut peer = ask(&stage, "/", "gzip");
+    let mut before = 0;
+    let mut received = Vec::new();
+    stage.until(|_| {
+        let now = taken.load(Ordering::Relaxed);
+        assert!(now - before <= STREAM_LOW_BYTES, "{} bytes in one turn", now - before);
+        before = now;
+        peer.read(&mut received);
+        received.ends_with(b"\r\n0\r\n\r\n").then_some(())
+    });
+    assert_eq!(before, 200 * PIECE);
 }
 
 mod everywhere {

@@ -118,6 +118,19 @@ fn errors_have_the_words_of_the_application(backend: Backend) {
     );
 }
 
+/// How a request that panicked is told decides nothing of one that comes later.
+#[test]
+fn a_panic_s_form_is_its_own() {
+    let own = Router::new().get("/panic", || -> &'static str { panic!("on purpose") });
+    let server = Server::new().nest("/own", own.error_page(page));
+    let server = server.get("/interim", || StatusCode::CONTINUE);
+    let mut stage = Stage::new(Backend::Simulated, server);
+    let (_, kind, _) = ask(&mut stage, "GET /own/panic", "application/json");
+    assert_eq!(kind, "application/problem+json");
+    let (status, kind, _) = ask(&mut stage, "GET /interim", "");
+    assert_eq!((&*status, &*kind), ("500", "text/plain; charset=utf-8"));
+}
+
 over_still_backends!(
     errors_have_the_form_that_is_asked_for,
     errors_have_the_words_of_the_application

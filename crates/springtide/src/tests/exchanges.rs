@@ -36,7 +36,7 @@ fn server() -> Server {
             Ok(request.query_value("depth").unwrap_or_default().parse::<u32>()?.to_string())
         })
         .get("/boxed", || -> Result<(), Box<dyn std::error::Error>> { Err("a secret")? })
-        .get("/never", |_: Request| panic!("on purpose"))
+        .get("/never", |_: Request| -> &str { panic!("on purpose") })
 }
 
 /// What is left of a request in another crate's terms.

@@ -2,6 +2,7 @@
 //! What is checked is what peers see; nothing here looks into a handoff.
 
 mod chance;
+mod keeps;
 pub(super) mod refusal;
 mod talk;
 

@@ -1,6 +1,7 @@
 //! Async handlers over every backend: order, wakers, clients that go, the end of a server.
 //! What a future does is told by a desk that tests hold, never by time that passes.
 
+mod wakers;
 mod worlds;
 
 use std::collections::HashMap;
@@ -366,6 +367,37 @@ fn what_runs_to_its_end_needs_no_client(backend: Backend) {
     assert_eq!((stage.counts().requests_total, stage.counts().panics_total), (0, 0));
 }
 
+/// Too many that run on without their clients keep others from beginning, until they have ended.
+fn what_runs_on_alone_has_a_limit(backend: Backend) {
+    let desk = Arc::<Desk>::default();
+    let own = desk.clone();
+    let wait = move |request: Request| {
+        let (desk, number) = (own.clone(), request.param("number").parse().unwrap());
+        async move { desk.wait(number).await }
+    };
+    let limits = crate::Limits { futures_alone_max: 2, ..crate::Limits::default() };
+    let server = server(&desk)
+        .get("/end/{number}", to_the_end(async move |request: Request| wait(request).await))
+        .limits(limits);
+    let mut stage = Stage::new(backend, server);
+    for number in 0..2 {
+        let peer = ask(&stage, &format!("/end/{number}"));
+        until_waiting(&mut stage, &desk, number + 1);
+        peer.reset();
+        stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
+    }
+    let mut peer = ask(&stage, "/end/2");
+    let reply = read_until(&mut stage, &mut peer, "Unavailable");
+    assert!(reply.contains("HTTP/1.1 503 ") && reply.contains("etry-"), "{reply}");
+    assert_eq!(stage.met("futures_alone_max"), 1);
+    desk.let_go(0).wake();
+    stage.until(|_| (desk.drops() == 1).then_some(()));
+    let mut peer = ask(&stage, "/end/3");
+    until_waiting(&mut stage, &desk, 2);
+    desk.let_go(3).wake();
+    read_until(&mut stage, &mut peer, "\r\n\r\n");
+}
+
 /// Who has gone is told to a future that listens, which has one more poll.
 fn a_future_can_listen_for_the_end(backend: Backend) {
     let desk = Arc::<Desk>::default();
@@ -568,6 +600,7 @@ over_still_backends!(
     who_ends_its_side_may_have_asked_for_more,
     captures_may_do_anything_when_dropped,
     what_runs_to_its_end_needs_no_client,
+    what_runs_on_alone_has_a_limit,
     a_frozen_shard_answers_what_waits,
 );
 mod virtual_time {

@@ -1,6 +1,8 @@
 //! Every limit that a peer can break: nothing happens at it, and one past it it is counted, told with
 //! the limit's name, and answered as the reference says. In virtual time, over simulated shards.
 
+mod budget;
+
 use std::time::Duration;
 
 use super::{Backend, Peer, Stage, over_simulated_backends};

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::futures::{Desk, Guest, ask, get, read_until, until_waiting, yield_once};
 use super::{Backend, Peer, Stage, over_all_backends, over_still_backends};
+use crate::mailbox::Message;
 use crate::test::Reply;
 use crate::{Failure, Request, Response, Server, StatusCode, StreamError, offload};
 
@@ -302,6 +303,42 @@ fn what_breaks_for_http10_has_no_end(backend: Backend) {
     assert!(peer.is_reset());
 }
 
+/// The same where the server gives up: in the middle of a body, and before all of one is sent.
+fn what_is_given_up_for_http10_has_no_end(backend: Backend) {
+    // A system shows a reset only behind what has come before it.
+    let rests: &[usize] = if matches!(backend, Backend::Simulated) { &[0, 8 << 20] } else { &[0] };
+    for rest in rests.iter().copied() {
+        let desk = Arc::<Desk>::default();
+        let own = desk.clone();
+        let server = Server::new().get("/", move || {
+            let desk = own.clone();
+            Response::stream(async move |mut sink| {
+                sink.send("tide").await?;
+                if rest == 0 {
+                    desk.wait(1).await;
+                }
+                Ok(sink.send(vec![b'~'; rest]).await?)
+            })
+        });
+        let mut stage = Stage::new(backend, server);
+        let mut peer = stage.connect();
+        let request = b"GET / HTTP/1.0\r\n\r\n";
+        assert_eq!(peer.write(request), request.len());
+        if rest == 0 {
+            until_waiting(&mut stage, &desk, 1);
+            read_until(&mut stage, &mut peer, "\r\n\r\ntide");
+        } else {
+            stage.until(|stage| {
+                (stage.counts().bytes_sent > 0 || stage.bytes_held() > 0).then_some(())
+            });
+        }
+        stage.send(Message::Drain { within_ms: 0 });
+        stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
+        stage.turn();
+        assert!(peer.is_reset(), "{rest}");
+    }
+}
+
 /// A response is one reply, however often it is cloned.
 fn a_stream_is_sent_once(backend: Backend) {
     let response = Response::stream(async |mut sink| Ok(sink.send("once").await?));
@@ -372,6 +409,7 @@ over_still_backends!(
     a_client_that_goes_ends_its_producer,
     what_breaks_is_cut,
     what_breaks_for_http10_has_no_end,
+    what_is_given_up_for_http10_has_no_end,
     a_sink_may_be_lent,
     a_frozen_shard_cuts_bodies,
 );

@@ -126,6 +126,8 @@ impl Http1 {
         let (route, mut response) = (data.route, None);
         let request = Request::new(data);
         let called = room.watched(route, |_| apart(|| handler(request, &mut response)));
+        // It is in `forms` already, and must not be taken for that of a later request.
+        room.requests.form_of_panic.take();
         let response = response.filter(|_| called.is_some());
         self.answer_around(exchange, origin, response, outbox, room);
     }
@@ -183,7 +185,7 @@ impl Http1 {
         }
     }
 
-    fn take_form(&mut self, exchange: Exchange) -> Form {
+    pub(super) fn take_form(&mut self, exchange: Exchange) -> Form {
         let Some(busy) = &mut self.busy else { return Form::Text };
         let position = busy.forms.iter().position(|(own, _)| *own == exchange);
         let form = position.map(|position| busy.forms.swap_remove(position).1);

@@ -8,6 +8,7 @@ use super::{Busy, Http1, Reading, Target};
 use crate::access::Begun;
 use crate::executor::apart;
 use crate::files::{Asker, FrozenAsk, FrozenStream};
+use crate::problem::Form;
 use crate::request::FrozenRequest;
 use crate::room::Room;
 use crate::session::{Share, Who};
@@ -28,6 +29,8 @@ pub(crate) struct FrozenHttp1 {
     refused: Vec<Exchange>,
     /// A body was cut that the end of the connection ends.
     is_torn: bool,
+    /// Exchanges whose errors are not said as text.
+    forms: Vec<(Exchange, Form)>,
     /// Lines of the access log that are not complete.
     logged: Vec<Begun>,
 }
@@ -75,7 +78,7 @@ impl Http1 {
             pipes: _,
             is_torn,
             finishes,
-            forms: _,
+            forms,
             logged,
         } = busy.map_or_else(Busy::default, |busy| *busy);
         apart(|| drop(finishes));
@@ -92,7 +95,7 @@ impl Http1 {
             .filter_map(|(exchange, stream)| Some((exchange, room.files.freeze_stream(stream)?)));
         let (machine, streams) = (machine.freeze(), streams.collect());
         let refused = waiting.into_iter().map(|(exchange, _)| exchange).collect();
-        FrozenHttp1 { machine, reading, streams, asks, refused, is_torn, logged }
+        FrozenHttp1 { machine, reading, streams, asks, refused, is_torn, forms, logged }
     }
 
     /// The session that was frozen. It asks for the next piece of a file when it is told that
@@ -103,13 +106,13 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) -> Self {
-        let FrozenHttp1 { machine, reading, streams, asks, refused, is_torn, logged } = frozen;
+        let FrozenHttp1 { machine, reading, streams, asks, refused, is_torn, forms, logged } =
+            frozen;
         let asker = |exchange| Asker { connection: who.place.raw(), exchange };
         let mut own = Self { machine: Machine::thaw(machine), share: Share::default(), busy: None };
-        if is_torn || !logged.is_empty() {
+        if is_torn || !(forms.is_empty() && logged.is_empty()) {
             let busy = own.busy();
-            busy.is_torn = is_torn;
-            busy.logged = logged;
+            (busy.is_torn, busy.forms, busy.logged) = (is_torn, forms, logged);
         }
         if let Some((exchange, request, body)) = reading {
             let mut data = room.requests.take();

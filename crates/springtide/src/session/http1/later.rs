@@ -43,6 +43,7 @@ impl Http1 {
         self.note_form(exchange, &data);
         let origin = compress::origin_of(&data, who, None);
         let begun = match handler {
+            Answerer::Awaited { to_the_end: true, .. } if is_left_alone(who, room) => None,
             Answerer::Awaited { number, to_the_end, .. } => {
                 let place = begin_future(*number, exchange, data, who, room);
                 if *to_the_end {
@@ -78,8 +79,9 @@ impl Http1 {
 
     /// What was to answer this exchange, or to write its body, could not be frozen.
     pub(super) fn refuse_late(&mut self, exchange: Exchange, outbox: &mut Outbox, room: &mut Room) {
+        let form = self.take_form(exchange);
         if self.machine.awaits_reply(exchange) {
-            self.answer(exchange, &mut try_again(), outbox, room);
+            self.answer(exchange, &mut form.put_on(try_again()), outbox, room);
         } else {
             self.tear(exchange);
         }
@@ -107,6 +109,19 @@ impl Http1 {
         self.rest();
         pipe
     }
+}
+
+/// Whether so many futures run on without their clients that none may begin which could do so too.
+/// Those that have begun are not dropped for it: that they are not is what was asked for.
+fn is_left_alone(who: Who, room: &mut Room) -> bool {
+    let is_full = room.executor.alone() >= room.limits.futures_alone_max;
+    if is_full {
+        let place = const { place_of("futures_alone_max") };
+        let what =
+            format_args!("answered 503, because many clients have left what runs to its end");
+        room.tell_limit(place, who.socket, what);
+    }
+    is_full
 }
 
 /// The shard answers with a future.

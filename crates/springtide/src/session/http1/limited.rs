@@ -30,6 +30,7 @@ impl Http1 {
                 self.refuse_body(exchange, data, refusal, who, outbox, room);
             }
             None => {
+                self.keep_line(room);
                 room.log_refusal(who.socket, refusal.status().as_u16());
                 self.machine.refuse(refusal, room.date.opening(), outbox);
             }
@@ -61,6 +62,10 @@ impl Http1 {
     pub(crate) fn bytes_held(&self) -> usize {
         let reading = self.busy.as_ref().and_then(|busy| busy.reading.as_ref());
         self.machine.held_bytes() + reading.map_or(0, |reading| reading.target.bytes_held())
+    }
+
+    pub(crate) fn holds_replies(&self) -> bool {
+        self.machine.held_bytes() > 0
     }
 
     pub(crate) fn resume(&mut self, now_ms: u64) {
