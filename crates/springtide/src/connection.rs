@@ -408,6 +408,8 @@ impl Connection {
         }
         match self.state {
             State::Open if self.send != Key::NONE => self.look_at_send(room),
+            // It has just moved: what came on the way is handled first, and this is filed again.
+            State::Open if self.is_ready => {}
             State::Open => {
                 let who = Who { place: self.place, socket: self.socket };
                 let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
@@ -430,14 +432,20 @@ impl Connection {
             State::Open if self.send != Key::NONE => {
                 self.since_ms + Patience::step_ms(room.limits.send_timeout_ms)
             }
-            // While the server itself is behind, the peer is not to blame.
-            State::Open if self.is_paused || self.is_ready => NEVER,
-            State::Open if !self.needs_bytes && self.has_more_to_handle() => NEVER,
+            State::Open if self.is_paused || !self.needs_bytes => self.behind_ms(room),
             State::Open => self.session.next_deadline_ms(room).unwrap_or(NEVER),
             State::Lingering => self.since_ms + room.limits.linger_timeout_ms,
             State::Broken => self.since_ms + CLOSE_AGAIN_MS,
             State::Closing => NEVER,
         }
+    }
+
+    /// The same where the session did not ask for bytes: while the server itself is behind, the peer
+    /// is not to blame.
+    fn behind_ms(&self, room: &Room) -> u64 {
+        let is_behind = self.is_paused || self.is_ready || self.has_more_to_handle();
+        let deadline_ms = || self.session.next_deadline_ms(room);
+        if is_behind { NEVER } else { deadline_ms().unwrap_or(NEVER) }
     }
 
     /// Takes no more requests but those that wait already; an idle connection ends at once. One

@@ -403,7 +403,8 @@ impl Request {
         })
     }
 
-    /// The address of the other end of the connection, unless it is gone (getpeername(2)).
+    /// The address of the other end of the connection (getpeername(2)), unless that was gone when the
+    /// handler began.
     #[must_use]
     pub fn peer_address(&self) -> Option<Address> {
         self.data().peer_address()

@@ -175,7 +175,7 @@ impl Request {
 
     /// The address of the client: of the peer, or whom trusted proxies name
     /// ([`Server::trusted_proxies`](crate::Server::trusted_proxies)). None over a Unix socket, unless
-    /// a proxy says more, and where the connection is gone.
+    /// a proxy says more, and where the connection was gone when the handler began.
     #[must_use]
     pub fn client_address(&self) -> Option<IpAddr> {
         self.data().origin().address
