@@ -171,6 +171,7 @@ impl Executor {
 
     /// Keeps the alarm of a future that has ended, if nobody else holds it.
     pub(crate) fn put_alarm(&mut self, mut alarm: Arc<Alarm>) {
+        alarm.forget();
         if self.spare.len() < SPARE_MAX && Arc::get_mut(&mut alarm).is_some() {
             self.spare.push(alarm);
         }
@@ -201,8 +202,10 @@ impl Drop for Executor {
     /// The shard has ended or was frozen: what still waits is dropped, one by one.
     fn drop(&mut self) {
         for place in self.waiting.places() {
-            let waiting = self.waiting.remove(place);
-            apart(|| drop(waiting));
+            let Some(Waiting { work, .. }) = self.waiting.remove(place) else { continue };
+            let Work::Future { future, alarm, .. } = work else { continue };
+            apart(|| drop(future));
+            alarm.forget();
         }
         for waker in self.granted.drain(..) {
             apart(|| drop(waker));

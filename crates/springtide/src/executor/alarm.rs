@@ -101,6 +101,15 @@ impl Alarm {
         true
     }
 
+    /// Its future has ended: nobody is told any more. Who listens holds what it listens to, so that
+    /// neither would ever go.
+    pub(crate) fn forget(&self) {
+        let listeners = std::mem::take(&mut *self.listeners());
+        for waker in listeners {
+            apart(|| drop(waker));
+        }
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Acquire)
     }

@@ -70,3 +70,21 @@ fn listeners_of_a_client_s_going_are_all_told() {
     stage.advance(Duration::ZERO);
     assert!(is_told.load(Ordering::Relaxed));
 }
+
+/// A future that has listened and ends first leaves nothing of itself behind.
+#[test]
+fn who_has_listened_is_forgotten() {
+    let server = Server::new().get("/", async |request: Request| {
+        let mut closed = pin!(request.closed());
+        let first = std::future::poll_fn(|context| Poll::Ready(closed.as_mut().poll(context)));
+        assert!(first.await.is_pending());
+        "heard nothing"
+    });
+    let mut stage = Stage::new(Backend::Simulated, server);
+    let mut peer = ask(&stage, "/");
+    stage.advance(Duration::ZERO);
+    let mut received = Vec::new();
+    peer.read(&mut received);
+    assert!(received.ends_with(b"heard nothing"));
+    assert_eq!(stage.held().spare_alarms, 1, "nobody holds what it listened to");
+}
