@@ -24,8 +24,6 @@ const ACCEPTED: &[(&str, &str)] = &[
         "invalid/rfc9112_leading_crlf_02",
         "two empty lines are read over, where RFC 9112 §2.2 asks for one at least",
     ),
-    ("invalid/rfc9112_target_non_ascii_02", RAW),
-    ("uri 7: Disallow UTF-8 in URI path in strict mode", RAW),
     ("connection 3: No restart when keep-alive is off (1.0)", BEHIND),
     ("connection 8: CRLF between requests, explicit `close`", BEHIND),
     ("connection 9: CRLF between requests, explicit `close` followed by tab", BEHIND),
@@ -35,8 +33,6 @@ const ACCEPTED: &[(&str, &str)] = &[
     ),
 ];
 const LIMIT: &str = "it is above a limit of gunicorn's; ours is higher";
-const RAW: &str =
-    "bytes above ASCII stand for themselves in a path, and nobody reads them otherwise";
 const BEHIND: &str =
     "the first request is answered; what stands behind its end is never read (RFC 9112 §9.6)";
 

@@ -330,6 +330,10 @@ fn check_target<'input>(
     method: &str,
     target: &'input [u8],
 ) -> Result<Option<&'input [u8]>, Refusal> {
+    // What is not ASCII has to be encoded (RFC 3986 §2.1).
+    if !target.is_ascii() {
+        return Err(Refusal::Target);
+    }
     if target[0] == b'/' && method != "CONNECT" {
         return Ok(None);
     }
