@@ -124,9 +124,9 @@ impl ShardLog {
     pub(crate) fn begin(&mut self, exchange: u32, data: &RequestData, place: Place, now_ms: u64) {
         let at = place.index() as usize;
         let is_known = self.names.get(at).is_some_and(|(own, _)| *own == place.raw());
-        if !is_known {
+        if !is_known || data.may_be_brought() {
             self.names.resize(self.names.len().max(at + 1), Default::default());
-            self.names[at] = (place.raw(), Name::of(data.peer_address()));
+            self.names[at] = (place.raw(), Name::of(data.client()));
         }
         let start = self.buffer.len();
         let format = self.sink.format();

@@ -11,6 +11,7 @@ use springtide_engine::{Address, Descriptor};
 
 use crate::limits::{Limits, place_of};
 use crate::peer::PeerId;
+use crate::request::RequestData;
 use crate::room::Room;
 use crate::table::Place;
 
@@ -177,15 +178,17 @@ impl ShardCaps {
         Self { caps, origins: Vec::new() }
     }
 
-    fn origin(&mut self, place: Place, socket: Descriptor, room: &Room) -> Option<Origin> {
+    fn origin(&mut self, place: Place, data: &RequestData) -> Option<Origin> {
+        if data.may_be_brought() {
+            return data.client().as_ref().and_then(Origin::of);
+        }
         let at = place.index() as usize;
         if let Some((own, origin)) = self.origins.get(at)
             && *own == place.raw()
         {
             return *origin;
         }
-        let address = room.requests.engine.borrow().peer_address(socket).ok();
-        let origin = address.as_ref().and_then(Origin::of);
+        let origin = data.peer_address().as_ref().and_then(Origin::of);
         // No place has this number: its index would be beyond every table.
         self.origins.resize(self.origins.len().max(at + 1), (u64::MAX, None));
         self.origins[at] = (place.raw(), origin);
@@ -198,6 +201,8 @@ impl Room {
     pub(crate) fn admits(&mut self, id: PeerId, socket: Descriptor) -> bool {
         let Some(own) = &self.caps else { return true };
         let address = self.requests.engine.borrow().peer_address(socket).ok();
+        // The connections of a proxy are those of many.
+        let address = address.filter(|address| !self.requests.router.proxies.trusts(address));
         let origin = address.as_ref().and_then(Origin::of);
         let is_admitted = origin.is_none_or(|origin| own.caps.open(id, origin, self.now_ms));
         if !is_admitted {
@@ -208,9 +213,14 @@ impl Room {
     }
 
     /// Whether a request may be handled; after how many seconds another one may, when not.
-    pub(crate) fn takes_request(&mut self, place: Place, socket: Descriptor) -> Result<(), u64> {
+    pub(crate) fn takes_request(
+        &mut self,
+        place: Place,
+        socket: Descriptor,
+        data: &RequestData,
+    ) -> Result<(), u64> {
         let Some(mut own) = self.caps.take() else { return Ok(()) };
-        let origin = own.origin(place, socket, self);
+        let origin = own.origin(place, data);
         let taken = origin.map_or(Ok(()), |origin| own.caps.take(origin, self.now_ms));
         self.caps = Some(own);
         if taken.is_err() {

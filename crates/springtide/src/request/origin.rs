@@ -111,6 +111,17 @@ impl RequestData {
         }
     }
 
+    /// Whether proxies are trusted to name clients, so that each request may be another one's.
+    pub(crate) fn may_be_brought(&self) -> bool {
+        self.router().proxies.is_any()
+    }
+
+    /// The client, as trusted proxies name it; else who is at the other end.
+    pub(crate) fn client(&self) -> Option<Address> {
+        let address = self.origin().address.map(|address| Address::Internet((address, 0).into()));
+        address.or_else(|| self.peer_address())
+    }
+
     fn joined(&self, name: &str) -> String {
         let values: Vec<_> = self.fields(name).map(String::from_utf8_lossy).collect();
         values.join(",")

@@ -10,7 +10,7 @@ use crate::{AccessLog, Limits, LogFormat, Request, Server, offload, sleep};
 
 /// A writer that keeps what was written.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Kept(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -25,7 +25,7 @@ impl Write for Kept {
 
 impl Kept {
     /// The lines so far, each without its time and the peer's name.
-    fn lines(&self) -> Vec<String> {
+    pub(super) fn lines(&self) -> Vec<String> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         text.lines().map(str::to_owned).collect()
     }

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use super::access::Kept;
 use super::{Backend, Stage, over_all_backends, over_simulated_backends};
-use crate::{ProxyProtocol, Request, Server, offload};
+use crate::{AccessLog, Limits, ProxyProtocol, Request, Server, offload};
 
 fn server(trusted: &str) -> Server {
     let tell = |request: &Request| match request.client_address() {
@@ -83,6 +84,37 @@ fn others_are_closed_without_a_word(backend: Backend) {
 }
 
 /// A header that does not come is waited for as long as a head, counted from the accept.
+/// Caps and the access log go by the client, and a proxy is no address that has too many.
+#[test]
+fn caps_and_the_log_go_by_the_client() {
+    let kept = Kept::default();
+    let mut limits = Limits::default();
+    limits.connections_per_address_max = 1;
+    limits.requests_per_address_rate = 1;
+    limits.requests_per_address_burst = 2;
+    let server = server("127.0.0.0/8").limits(limits).access_log(AccessLog::new(kept.clone()));
+    let mut stage = Stage::new(Backend::Simulated, server);
+    let client = |name: &str| format!("PROXY TCP4 {name} 192.0.2.1 4711 80\r\n{REQUEST}");
+    let mut peers: Vec<_> = (0..4).map(|_| stage.connect()).collect();
+    for (peer, name) in peers.iter_mut().zip(["192.0.2.7", "192.0.2.8", "192.0.2.7", "192.0.2.7"]) {
+        assert!(peer.write(client(name).as_bytes()) > 0);
+        stage.advance(Duration::ZERO);
+    }
+    let mut statuses = Vec::new();
+    for peer in &mut peers {
+        let mut received = Vec::new();
+        peer.read(&mut received);
+        statuses.push(String::from_utf8(received[9..12].to_vec()).unwrap());
+    }
+    assert_eq!(statuses, ["200", "200", "200", "429"]);
+    stage.advance(Duration::from_millis(100));
+    let lines = kept.lines();
+    for (line, name) in lines.iter().zip(["192.0.2.7", "192.0.2.8", "192.0.2.7", "192.0.2.7"]) {
+        assert!(line.contains(&format!("  {name}  GET /  ")), "{line}");
+    }
+    assert_eq!(lines.len(), 4);
+}
+
 fn headers_have_a_deadline(backend: Backend) {
     let mut stage = Stage::new(backend, server("127.0.0.0/8"));
     let mut peer = stage.connect();

@@ -30,7 +30,7 @@ impl Http1 {
         if let Some(log) = room.log_now() {
             log.begin(exchange.number(), data, who.place, now_ms);
         }
-        let Err(seconds) = room.takes_request(who.place, who.socket) else { return true };
+        let Err(seconds) = room.takes_request(who.place, who.socket, data) else { return true };
         if data.head.body != BodyLength::None {
             self.machine.discard_body(exchange, &room.limits.http1);
         }
