@@ -12,7 +12,7 @@ const BENCH: &str = env!("CARGO_MANIFEST_DIR");
 pub(super) fn all(places: &Places) {
     let target = places.release.parent().unwrap_or(&places.release);
     cargo(target, &["-p", "bench", "--bins"]);
-    cargo(target, &["-p", "springtide-engine", "--example", "echo"]);
+    cargo(target, &["-p", "springtide-engine", "--example", "engine_echo"]);
     let manifest = Path::new(BENCH).join("peers").join("Cargo.toml");
     let manifest = manifest.display().to_string();
     cargo(&target.join("peers"), &["--manifest-path", &manifest, "--locked"]);

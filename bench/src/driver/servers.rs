@@ -110,7 +110,9 @@ impl Places {
         match server {
             Server::FloorUring | Server::FloorEpoll => self.release.join("floor"),
             Server::OursUring | Server::OursEpoll => self.release.join("bench-server"),
-            Server::EngineUring | Server::EngineEpoll => self.release.join("examples").join("echo"),
+            Server::EngineUring | Server::EngineEpoll => {
+                self.release.join("examples").join("engine_echo")
+            }
             Server::Ntex => self.peers.join("peer-ntex"),
             Server::May => self.peers.join("peer-may"),
             Server::Actix => self.peers.join("peer-actix"),

@@ -83,15 +83,16 @@ fn others_are_closed_without_a_word(backend: Backend) {
     }
 }
 
-/// A header that does not come is waited for as long as a head, counted from the accept.
 /// Caps and the access log go by the client, and a proxy is no address that has too many.
 #[test]
 fn caps_and_the_log_go_by_the_client() {
     let kept = Kept::default();
-    let mut limits = Limits::default();
-    limits.connections_per_address_max = 1;
-    limits.requests_per_address_rate = 1;
-    limits.requests_per_address_burst = 2;
+    let limits = Limits {
+        connections_per_address_max: 1,
+        requests_per_address_rate: 1,
+        requests_per_address_burst: 2,
+        ..Limits::default()
+    };
     let server = server("127.0.0.0/8").limits(limits).access_log(AccessLog::new(kept.clone()));
     let mut stage = Stage::new(Backend::Simulated, server);
     let client = |name: &str| format!("PROXY TCP4 {name} 192.0.2.1 4711 80\r\n{REQUEST}");
@@ -115,6 +116,7 @@ fn caps_and_the_log_go_by_the_client() {
     assert_eq!(lines.len(), 4);
 }
 
+/// A header that does not come is waited for as long as a head, counted from the accept.
 fn headers_have_a_deadline(backend: Backend) {
     let mut stage = Stage::new(backend, server("127.0.0.0/8"));
     let mut peer = stage.connect();

@@ -1,7 +1,7 @@
 //! Sends back what it receives, directly on the engine: what a connection costs with nothing on it.
 //! It keeps no state of a protocol, only what waits to be sent.
 //!
-//! `cargo run --release -p springtide-engine --example echo -- --listen 127.0.0.1:7000 --engine uring`
+//! `cargo run --release -p springtide-engine --example engine_echo -- --listen 127.0.0.1:7000 --engine uring`
 
 use std::net::SocketAddr;
 
