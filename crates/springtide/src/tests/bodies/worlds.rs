@@ -25,8 +25,8 @@ fn sized(path: &str, length: usize) -> String {
     format!("PUT {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")
 }
 
-/// A handler that is late takes a whole body whole, also when its client has ended its side and the
-/// last piece filled what may wait.
+/// A handler that is late takes a whole body whole, also when the last piece filled what may wait,
+/// and whether its client has ended its side then or waits for the reply.
 #[test]
 fn a_whole_body_is_whole_behind_its_end() {
     let late = async |mut request: Request| {
@@ -37,7 +37,9 @@ fn a_whole_body_is_whole_behind_its_end() {
         }
         Ok::<_, BodyError>(bytes.to_string())
     };
-    for (length, piece) in [(65_536, 1_024), (65_536, 4_096), (66_000, 1_000)] {
+    let cases = [(65_536, 1_024), (65_536, 4_096), (66_000, 1_000)];
+    for ((length, piece), ends) in cases.into_iter().flat_map(|case| [(case, true), (case, false)])
+    {
         let mut world = World::new(1);
         world.serve(Server::new().put("/", streamed(late)));
         let mut peer = world.connect();
@@ -47,11 +49,14 @@ fn a_whole_body_is_whole_behind_its_end() {
             write_all(&mut world, &mut peer, piece);
             world.settle();
         }
-        peer.shutdown();
+        if ends {
+            peer.shutdown();
+        }
         world.settle();
         world.pass(Duration::from_secs(1));
         let reply = peer.reply().expect("an answer");
-        assert_eq!(reply.body(), length.to_string().as_bytes(), "in pieces of {piece}");
+        let case = format!("in pieces of {piece}, its side ended: {ends}");
+        assert_eq!(reply.body(), length.to_string().as_bytes(), "{case}");
     }
 }
 
