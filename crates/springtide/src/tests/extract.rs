@@ -61,7 +61,9 @@ fn requests_are_read_into_values(backend: Backend) {
             brest,
         ),
         (post("/json", "application/tide+json;v=1", r#"{"height":7}"#), "200", ""),
-        (post("/json", "", r#"{"height":7}"#), "200", ""),
+        (post("/json", "", r#"{"height":7}"#), "415", "the body is not of the type app"),
+        (post("/json", "application/json;\u{e9}", r#"{"height":7}"#), "200", ""),
+        (post("/json", "\u{e9}", r#"{"height":7}"#), "415", "the body is not of the type app"),
         (post("/json", "text/plain", r#"{"height":7}"#), "415", "the body is not of the type app"),
         (post("/json", "application/json", r#"{"height":7"#), "400", "the body is not the JSON"),
         (
