@@ -231,6 +231,7 @@ impl Drop for Arriving {
         let mut state = self.pipe.state.borrow_mut();
         state.is_unwanted = true;
         let left = (std::mem::take(&mut state.chunks), state.waker.take());
+        state.small = BytesMut::new();
         (state.bytes, state.is_full) = (0, false);
         drop(state);
         drop(left);
@@ -247,9 +248,15 @@ pub(crate) struct Pipe {
 }
 
 #[derive(Default)]
+/// Pieces are joined until they have so much: one takes some sixty bytes beside what it has, and a
+/// client that cuts its body into single bytes would be charged for those alone.
+const JOINED_BYTES_MIN: usize = 1 << 10;
+
 struct State {
     chunks: VecDeque<Bytes>,
     /// What they have together.
+    /// Behind them, what is too small yet to be one of them.
+    small: BytesMut,
     bytes: usize,
     end: Option<Result<(), BodyError>>,
     trailers: HeaderMap,
@@ -268,6 +275,9 @@ impl State {
         if let Some(chunk) = self.chunks.pop_front() {
             self.bytes -= chunk.len();
             if self.is_full && self.bytes <= pipe.bytes_max / 2 {
+        if self.chunks.is_empty() {
+            self.end_small();
+        }
                 self.is_full = false;
                 pipe.tell();
             }
@@ -283,10 +293,32 @@ impl State {
         self.bytes += chunk.len();
         self.chunks.push_back(chunk);
     }
+        if chunk.len() < JOINED_BYTES_MIN {
+            return self.put_some(&chunk);
+        }
 
+        self.end_small();
     /// Puts back what was taken; nothing of a body that does not come whole.
     fn put_back(&mut self, taken: Bytes) {
         if !taken.is_empty() && !matches!(self.end, Some(Err(_))) {
+    fn put_some(&mut self, bytes: &[u8]) {
+        if bytes.len() >= JOINED_BYTES_MIN {
+            return self.put(Bytes::copy_from_slice(bytes));
+        }
+        self.bytes += bytes.len();
+        self.small.extend_from_slice(bytes);
+        if self.small.len() >= JOINED_BYTES_MIN {
+            self.end_small();
+        }
+    }
+
+    /// What is small becomes a piece of its own.
+    fn end_small(&mut self) {
+        if !self.small.is_empty() {
+            self.chunks.push_back(std::mem::take(&mut self.small).freeze());
+        }
+    }
+
             self.bytes += taken.len();
             self.chunks.push_front(taken);
         }
@@ -309,10 +341,20 @@ impl Pipe {
     /// More of the body came; whether the connection is to wait.
     pub(crate) fn push(&self, chunk: Bytes) -> bool {
         let mut state = self.state.borrow_mut();
-        if state.is_unwanted || chunk.is_empty() {
+        if state.is_unwanted || is_empty {
             return false;
         }
-        state.put(chunk);
+        let is_empty = chunk.is_empty();
+        self.put(is_empty, |state| state.put(chunk))
+    }
+
+    /// The same with a copy of these bytes.
+    pub(crate) fn push_copy(&self, bytes: &[u8]) -> bool {
+        self.put(bytes.is_empty(), |state| state.put_some(bytes))
+    }
+
+    fn put(&self, is_empty: bool, put: impl FnOnce(&mut State)) -> bool {
+        put(&mut state);
         state.is_full |= state.bytes >= self.bytes_max;
         self.wake(state.waker.take());
         state.is_full

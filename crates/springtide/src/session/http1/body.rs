@@ -112,7 +112,7 @@ impl Http1 {
                 body.extend_from_slice(span.of(bytes));
                 false
             }
-            Some(Target::Handler(pipe)) => pipe.push(Bytes::copy_from_slice(span.of(bytes))),
+            Some(Target::Handler(pipe)) => pipe.push_copy(span.of(bytes)),
             None => false,
         };
         if is_full {

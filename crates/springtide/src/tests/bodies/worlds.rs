@@ -60,6 +60,45 @@ fn a_whole_body_is_whole_behind_its_end() {
     }
 }
 
+/// Pieces of a body that are too small to be worth one each are one: what waits takes the memory that
+/// the limit says, however it was cut.
+#[test]
+fn small_pieces_are_joined() {
+    let count = async |mut request: Request| {
+        sleep(Duration::from_secs(1)).await;
+        let (mut body, mut bytes, mut pieces) = (request.take_body(), Vec::new(), 0);
+        while let Some(piece) = body.next().await? {
+            bytes.extend_from_slice(&piece);
+            pieces += 1;
+        }
+        let is_whole = bytes.iter().enumerate().all(|(at, byte)| *byte == at as u8);
+        Ok::<_, BodyError>(format!("{} in {pieces}, {is_whole}", bytes.len()))
+    };
+    for (lengths, pieces_max) in
+        [(&[1; 1_000][..], 1), (&[1; 9_000], 9), (&[1_500, 3, 1_500, 4, 1_023, 1, 1], 6)]
+    {
+        let mut world = World::new(1);
+        world.serve(Server::new().put("/", streamed(count)));
+        let mut peer = world.connect();
+        let mut said = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+        let mut bytes = (0..=u8::MAX).cycle();
+        for length in lengths {
+            said.extend(format!("{length:x}\r\n").as_bytes());
+            said.extend(bytes.by_ref().take(*length));
+            said.extend(b"\r\n");
+        }
+        said.extend(b"0\r\n\r\n");
+        write_all(&mut world, &mut peer, &said);
+        world.settle();
+        world.pass(Duration::from_secs(2));
+        let reply = peer.reply().expect("an answer");
+        let reply = String::from_utf8_lossy(reply.body());
+        let pieces = reply.strip_prefix(&format!("{} in ", lengths.iter().sum::<usize>()));
+        let pieces = pieces.and_then(|rest| rest.strip_suffix(", true")).expect("all, in order");
+        assert!(pieces.parse::<usize>().unwrap() <= pieces_max, "{reply} for {pieces_max}");
+    }
+}
+
 /// The same for a body that has come but for its end, as its shard was frozen.
 #[test]
 fn a_whole_body_is_whole_behind_a_freeze() {
