@@ -41,7 +41,7 @@ impl Target {
     pub(super) fn bytes_held(&self) -> usize {
         match self {
             Self::Whole { body, .. } => body.capacity(),
-            Self::Handler(pipe) => pipe.bytes(),
+            Self::Handler(pipe) => pipe.bytes_held(),
         }
     }
 }
