@@ -264,8 +264,9 @@ fn shapes_that_do_not_fit_are_reported() {
     assert!(away.contains("/in/…") && away.contains("runs on the pool"), "{away}");
 }
 
-/// A frozen shard answers what waits, as if nobody stood around it; its connection stays meanwhile.
-fn what_waits_is_answered_by_a_frozen_shard(backend: Backend) {
+/// What waits for a reply that middleware is to see cannot be frozen: it is refused, and nothing leaves
+/// that lacks what middleware does to it. Its connection stays meanwhile.
+fn what_waits_is_refused_by_a_frozen_shard(backend: Backend) {
     let mut stage = stage(backend);
     let mut peer = stage.connect();
     let head =
@@ -276,16 +277,17 @@ fn what_waits_is_answered_by_a_frozen_shard(backend: Backend) {
     }
     stage.move_to(backend);
     let reply = stage.talk_to_end(&mut peer, b"de");
-    assert!(reply.starts_with("HTTP/1.1 200 ") && reply.ends_with("tide"), "{reply}");
+    assert!(reply.starts_with("HTTP/1.1 503 ") && reply.ends_with("\r\n\r\nService Unavailable"));
+    assert!(reply.contains("retry-after: 1\r\n"), "{reply}");
 }
 
 over_still_backends!(
+    what_replaces_a_file_has_nothing_of_it,
     everything_of_a_router_is_seen,
     what_has_no_route_has_no_parameters,
-    what_replaces_a_file_has_nothing_of_it,
     bodies_wait_for_middleware,
     functions_stand_around_handlers,
-    what_waits_is_answered_by_a_frozen_shard,
+    what_waits_is_refused_by_a_frozen_shard,
 );
 
 /// Middleware may answer with a body that is produced, wherever it stands.
