@@ -116,6 +116,35 @@ fn handlers_have_their_own_bound() {
     assert_eq!(stage.counts().offloads_refused, 3);
 }
 
+/// What a reply has captured may do anything when it is dropped, also when nobody waits for the reply.
+#[test]
+fn a_reply_for_nobody_is_dropped_apart() {
+    struct Bad;
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "on purpose");
+        }
+    }
+    let called = Arc::<AtomicUsize>::default();
+    let own = called.clone();
+    let bad = offload(move |_| {
+        own.fetch_add(1, Ordering::SeqCst);
+        let bad = Bad;
+        crate::Response::stream(async move |_| {
+            let _bad = bad;
+            Ok(())
+        })
+    });
+    let mut stage = Stage::new(Backend::Simulated, server().get("/bad", bad));
+    let mut peer = stage.connect();
+    assert_eq!(peer.write(get("/bad").as_bytes()), get("/bad").len());
+    stage.until(|_| (called.load(Ordering::SeqCst) == 1).then_some(()));
+    peer.reset();
+    stage.until(|stage| (stage.counts().panics_total == 1).then_some(()));
+    let mut peer = stage.connect();
+    assert_eq!(statuses(&stage.talk_to_end(&mut peer, LAST.as_bytes())), ["200"]);
+}
+
 #[test]
 fn higher_work_comes_first() {
     let order = Arc::<Mutex<Vec<Priority>>>::default();
