@@ -56,7 +56,11 @@ impl Http1 {
         };
         match begun {
             Some(place) => self.busy().waiting.push((exchange, place)),
-            None => self.answer_around(exchange, origin, Some(try_again()), outbox, room),
+            None => {
+                // Nobody will take of its body, and the head of the reply says what comes of that.
+                self.leave_body(exchange, room);
+                self.answer_around(exchange, origin, Some(try_again()), outbox, room);
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use springtide_engine::CHUNK_BYTES;
 use super::super::{Backend, Stage};
 use crate::limits::BYTES_PER_TURN_MAX;
 use crate::test::{Peer, World};
-use crate::{BodyError, Limits, Request, Server, body_max, sleep, streamed};
+use crate::{BodyError, Limits, Request, Server, body_max, sleep, streamed, to_the_end};
 
 /// Writes everything, and turns while there is no room.
 fn write_all(world: &mut World, peer: &mut Peer, mut bytes: &[u8]) {
@@ -97,6 +97,27 @@ fn small_pieces_are_joined() {
         let pieces = pieces.and_then(|rest| rest.strip_suffix(", true")).expect("all, in order");
         assert!(pieces.parse::<usize>().unwrap() <= pieces_max, "{reply} for {pieces_max}");
     }
+}
+
+/// Who is refused before anybody takes of the body is told that the connection ends.
+#[test]
+fn a_refusal_in_front_of_a_body_says_that_it_is_the_last() {
+    let mut limits = Limits { futures_alone_max: 1, ..Limits::default() };
+    limits.http1.discard_bytes_max = 10;
+    let late = async |_: Request| sleep(Duration::from_secs(100)).await;
+    let mut world = World::new(1);
+    world.serve(Server::new().limits(limits).put("/", to_the_end(streamed(late))));
+    let mut gone = world.connect();
+    write_all(&mut world, &mut gone, sized("/", 0).as_bytes());
+    world.settle();
+    gone.reset();
+    world.settle();
+    let mut peer = world.connect();
+    write_all(&mut world, &mut peer, format!("{}abc", sized("/", 1000)).as_bytes());
+    world.settle();
+    let reply = peer.reply().expect("an answer");
+    assert_eq!(reply.status(), 503);
+    assert_eq!(reply.header("connection"), Some("close"));
 }
 
 /// The same for a body that has come but for its end, as its shard was frozen.
