@@ -422,7 +422,8 @@ pub(crate) fn set_up(
         peers: PeerIds::of(plan.number),
         stopping: None,
     };
-    let mut shard = Shard::new(standing, engine, files, roots);
+    let states = standing.router.states.make();
+    let mut shard = Shard::new(standing, engine, files, roots, states);
     listeners.into_iter().for_each(|listener| shard.add_listener(listener));
     Ok((shard, mailbox, addresses))
 }

@@ -67,8 +67,8 @@ impl Shared {
         router: Arc<Routes>,
         bell: Arc<Bell>,
         shard: usize,
+        states: ShardStates,
     ) -> Rc<Self> {
-        let states = router.states.make();
         let names = Names::of(&**engine.borrow(), shard);
         let timers = Timers::new(engine.borrow().now().milliseconds());
         let (timers, pooled_max) = (RefCell::new(timers), Cell::new(POOLED_MAX));
