@@ -208,7 +208,7 @@ impl RequestData {
     /// The values of all fields of a name, in order.
     pub(crate) fn fields<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let message = self.message();
-        let named = self.head.fields.iter();
+        let named = self.head.fields().iter();
         let named =
             named.filter(move |field| field.name.of(message).eq_ignore_ascii_case(name.as_bytes()));
         named.map(move |field| field.value.of(message))
@@ -327,7 +327,7 @@ impl Request {
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let data = self.data();
         let message = data.message();
-        data.head.fields.iter().map(move |field| {
+        data.head.fields().iter().map(move |field| {
             let name = std::str::from_utf8(field.name.of(message)).unwrap_or_default();
             (name, field.value.of(message))
         })
