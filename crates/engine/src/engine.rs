@@ -260,16 +260,22 @@ impl Handle for Engine {
         Some(gone - i64::from(waiting))
     }
 
-    fn receive_now(&mut self, receive: Key, memory: &mut Vec<u8>, bytes_max: usize) -> usize {
-        let Some(slot) = self.ledger.slots.get(receive) else { return 0 };
-        let Op::Receive { socket } = slot.op else { return 0 };
+    fn receive_now(
+        &mut self,
+        receive: Key,
+        memory: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<usize, Error> {
+        let Some(slot) = self.ledger.slots.get(receive) else { return Ok(0) };
+        let Op::Receive { socket } = slot.op else { return Ok(0) };
         let is_next = matches!(slot.progress, receiving::ALONE | receiving::TAKEN);
         let bytes_max = bytes_max.min(memory.capacity() - memory.len());
         if !is_next || slot.marks.cancelled || bytes_max == 0 {
-            return 0;
+            return Ok(0);
         }
         slot.progress = receiving::TAKEN;
-        self.backend.receive_now(socket, memory, bytes_max)
+        let received = self.backend.receive_now(socket, memory, bytes_max);
+        received.map_err(|errno| Error::system(OpKind::Receive, errno))
     }
 
     fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize {

@@ -40,12 +40,21 @@ pub trait Handle {
     fn send_progress(&mut self, key: Key) -> Option<i64>;
 
     /// Takes at once what lies behind the first chunk of a streaming receive, as far as the spare
-    /// capacity of `memory` goes, and `bytes_max` at most: a long message needs no chunk, nor a copy out of it. Gives how many
-    /// bytes were appended; none when nothing is there, or when it cannot be told that these are the
-    /// next bytes: call it only in the turn that delivered that chunk, when all chunks of it have
-    /// been handled. The end of the stream, or an error, the receive tells itself. The next bytes it
-    /// delivers come alone again, so that this can be called again.
-    fn receive_now(&mut self, receive: Key, memory: &mut Vec<u8>, bytes_max: usize) -> usize;
+    /// capacity of `memory` goes, and `bytes_max` at most: a long message needs no chunk, nor a copy
+    /// out of it. Gives how many bytes were appended; none when nothing is there, or when it cannot
+    /// be told that these are the next bytes: call it only in the turn that delivered that chunk,
+    /// when all chunks of it have been handled. The end of the stream the receive tells itself. The
+    /// next bytes it delivers come alone again, so that this can be called again.
+    ///
+    /// # Errors
+    /// The system has failed (recv(2)), as when the peer has reset the connection. It says so once:
+    /// the receive itself may end as if the stream had ended well.
+    fn receive_now(
+        &mut self,
+        receive: Key,
+        memory: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<usize, Error>;
 
     /// Sends at once what fits of pieces that are long, while they lie in the processor's cache, and
     /// gives how many bytes that were: an [`Op::Send`] takes the rest. None while a send is in flight

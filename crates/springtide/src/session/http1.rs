@@ -11,7 +11,7 @@ mod logged;
 mod otherwise;
 mod produce;
 
-use body::{Reading, Target};
+use body::{Reading, Target, Untaken};
 pub(crate) use freeze::FrozenHttp1;
 
 use std::collections::VecDeque;
@@ -48,6 +48,8 @@ pub(crate) struct Http1 {
 struct Busy {
     /// The request whose body is arriving.
     reading: Option<Reading>,
+    /// Bodies that have come, and that their handlers have not taken.
+    untaken: Untaken,
     /// Files that are sent piece by piece, in the order of their replies.
     streams: VecDeque<(Exchange, StreamId)>,
     /// A piece of the first stream has been asked for.
@@ -436,6 +438,7 @@ impl Http1 {
         self.busy.take_if(|busy| {
             let Busy {
                 reading,
+                untaken,
                 streams,
                 is_asked: _,
                 asks,
@@ -446,7 +449,8 @@ impl Http1 {
                 forms,
                 logged,
             } = &**busy;
-            let is_reading = reading.is_some() || !(streams.is_empty() && asks.is_empty());
+            let is_held = !(untaken.is_empty() && streams.is_empty() && asks.is_empty());
+            let is_reading = reading.is_some() || is_held;
             let is_late = !(waiting.is_empty() && pipes.is_empty());
             let is_seen = !(finishes.is_empty() && forms.is_empty() && logged.is_empty());
             !is_reading && !is_late && !is_torn && !is_seen

@@ -71,6 +71,7 @@ impl Http1 {
         // What a pipe still holds is of a body that is cut.
         let Busy {
             reading,
+            untaken: _,
             streams,
             is_asked: _,
             asks: withdrawn,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{Desk, ask, get, read_until, server, until_waiting};
 use crate::mailbox::Message;
 use crate::tests::{Backend, Peer, Stage, over_still_backends};
-use crate::{Request, sleep, to_the_end};
+use crate::{Request, sleep, streamed, to_the_end};
 
 fn a_client_that_goes_drops_its_futures_once(backend: Backend) {
     let desk = Arc::<Desk>::default();
@@ -29,6 +29,22 @@ fn a_client_that_goes_drops_its_futures_once(backend: Backend) {
     assert_eq!((desk.drops(), stage.counts().futures_dropped), (5, 5));
     assert_eq!(desk.polls(), polls, "dropped where they stood");
     assert_eq!(stage.counts().requests_total, 0);
+}
+
+/// A reset right behind a part of a long body is one, and no end of a side behind which somebody
+/// waits.
+fn a_reset_behind_a_part_of_a_body_is_one(backend: Backend) {
+    let desk = Arc::<Desk>::default();
+    let own = desk.clone();
+    let waits = streamed(async move |_: Request| own.wait(1).await);
+    let mut stage = Stage::new(backend, server(&desk).post("/up", waits));
+    let mut peer = stage.connect();
+    stage.until(|stage| (stage.counts().connections_open == 1).then_some(()));
+    let part = b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\ntide";
+    assert_eq!(peer.write(part), part.len());
+    peer.reset();
+    stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
+    assert_eq!((desk.drops(), stage.counts().futures_dropped), (1, 1));
 }
 
 /// Who only ends its side waits for what it has asked (RFC 9112 §9.6), and gets all of it.
@@ -210,6 +226,7 @@ fn captures_may_do_anything_when_dropped(backend: Backend) {
 }
 
 over_still_backends!(
+    a_reset_behind_a_part_of_a_body_is_one,
     a_client_that_goes_drops_its_futures_once,
     who_ends_its_side_is_answered,
     what_runs_to_its_end_needs_no_client,
