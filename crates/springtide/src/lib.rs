@@ -66,6 +66,7 @@ pub use proxies::ProxyFields;
 pub use request::{Body, BodyError, Multipart, Part, Request};
 pub use response::{
     Cookie, Event, EventStream, Failure, IntoResponse, Json, Response, SameSite, Sink, StreamError,
+    Upgraded,
 };
 pub use route::RouteError;
 pub use router::Router;

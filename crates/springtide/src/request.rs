@@ -8,8 +8,7 @@ mod multipart;
 mod origin;
 mod shared;
 
-use body::Arriving;
-pub(crate) use body::Pipe;
+pub(crate) use body::{Arriving, Pipe};
 pub use body::{Body, BodyError};
 pub use multipart::{Multipart, Part};
 pub(crate) use origin::Names;
@@ -324,6 +323,11 @@ impl Request {
 
     pub(crate) fn error_form(&self) -> Form {
         self.data().form()
+    }
+
+    /// Whether it offers to speak another protocol.
+    pub(crate) fn has_offer(&self) -> bool {
+        self.data().head.upgrade
     }
 
     pub(crate) fn states(&self) -> &States {

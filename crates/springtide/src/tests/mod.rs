@@ -23,6 +23,7 @@ mod state;
 mod streams;
 mod time;
 mod transport;
+mod upgrade;
 mod watch;
 
 pub(crate) use stage::{Backend, Peer, Stage};
