@@ -69,6 +69,8 @@ struct Busy {
     logged: Vec<Begun>,
     /// What has the connection next.
     accepted: Option<Box<Accepted>>,
+    /// It was told to finish what has begun.
+    is_stopping: bool,
 }
 
 impl Http1 {
@@ -367,6 +369,8 @@ impl Http1 {
 
     pub(crate) fn drain(&mut self) {
         self.machine.drain();
+        // A connection that is not busy has nothing that goes on behind its replies.
+        self.busy.iter_mut().for_each(|busy| busy.is_stopping = true);
     }
 
     #[inline]
@@ -437,6 +441,7 @@ impl Http1 {
                 forms,
                 logged,
                 accepted,
+                is_stopping: _,
             } = &**busy;
             let is_reading = reading.is_some() || !(streams.is_empty() && asks.is_empty());
             let is_late = !(waiting.is_empty() && pipes.is_empty());

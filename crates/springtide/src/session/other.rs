@@ -55,7 +55,7 @@ impl Other {
         matches!(self, Self::Tunnel(_)) || self.wants_close()
     }
 
-    pub(super) fn sent(&self, waiting_bytes: usize, room: &mut Room) {
+    pub(super) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
         if let Self::Tunnel(session) = self {
             session.sent(waiting_bytes, room);
         }
@@ -131,13 +131,13 @@ impl Session {
         room: &mut Room,
     ) -> (usize, Step) {
         let Self::Http1(session) = self else { return (consumed, Step::Closed) };
-        let is_draining = session.ends_with_next();
+        let is_stopping = session.is_stopping();
         let tunnel = match session.take_accepted() {
             Some(accepted) => Tunnel::begin(accepted, who, room),
             // What was to have it could not be frozen.
             None => Tunnel::cut(),
         };
-        if is_draining {
+        if is_stopping {
             tunnel.end_of_input();
         }
         *self = Self::Other(Other::Tunnel(Box::new(tunnel)));

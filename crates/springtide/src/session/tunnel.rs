@@ -19,8 +19,10 @@ use crate::table::Place;
 /// The session.
 pub(crate) struct Tunnel {
     share: Share,
-    /// When bytes came last, or were written.
+    /// When bytes came last, or were written or sent.
     since_ms: u64,
+    /// Something was written, and is not known to be sent.
+    has_unsent: bool,
     end: End,
     ends: Option<Ends>,
 }
@@ -61,12 +63,14 @@ impl Tunnel {
             successor.begin(Upgraded::new(arriving, Rc::clone(pipe)))
         });
         let ends = output.map(|output| Ends { exchange, future, input, output });
-        Self { share: Share::default(), since_ms: room.now_ms, end: End::Open, ends }
+        let (share, since_ms) = (Share::default(), room.now_ms);
+        Self { share, since_ms, has_unsent: false, end: End::Open, ends }
     }
 
     /// One whose future is gone.
     pub(super) fn cut() -> Self {
-        Self { share: Share::default(), since_ms: 0, end: End::Cut, ends: None }
+        let (share, since_ms) = (Share::default(), 0);
+        Self { share, since_ms, has_unsent: false, end: End::Cut, ends: None }
     }
 
     pub(super) fn receive(&mut self, source: &Source<'_>, room: &Room) -> (usize, Step) {
@@ -100,7 +104,10 @@ impl Tunnel {
     }
 
     /// What was written is sent so far: the future may go on.
-    pub(super) fn sent(&self, waiting_bytes: usize, room: &mut Room) {
+    pub(super) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
+        if waiting_bytes == 0 && std::mem::take(&mut self.has_unsent) {
+            self.since_ms = room.now_ms;
+        }
         if waiting_bytes < STREAM_LOW_BYTES
             && let Some(ends) = &self.ends
         {
@@ -115,6 +122,7 @@ impl Tunnel {
         };
         let pieces = ends.output.take();
         if !pieces.is_empty() {
+            self.has_unsent = true;
             self.since_ms = room.now_ms;
         }
         for piece in pieces {

@@ -358,6 +358,26 @@ fn an_idle_one_is_closed() {
     assert_eq!((stage.counts().deadlines_total, stage.met("idle_timeout")), (1, 1));
 }
 
+/// How old a connection may become is a matter of requests, not of what comes behind them.
+#[test]
+fn an_old_connection_can_be_upgraded() {
+    let limits = Limits { connection_age_max_ms: 1000, ..Limits::default() };
+    let mut stage = Stage::new(Backend::Simulated, server(&Arc::default()).limits(limits));
+    let mut peer = ask(&stage, "/plain");
+    read_behind(&mut stage, &mut peer, "plain");
+    stage.advance(Duration::from_secs(2));
+    let said = format!("{}high", offer("/echo"));
+    assert_eq!(peer.write(said.as_bytes()), said.len());
+    read_behind(&mut stage, &mut peer, "high");
+    stage.advance(Duration::from_secs(2));
+    assert_eq!(peer.write(b"low"), 3);
+    let mut received = Vec::new();
+    stage.until(|_| {
+        peer.read(&mut received);
+        (received == b"low").then_some(())
+    });
+}
+
 /// A future cannot be frozen: its connection is cut, and one that is not decided yet is refused.
 #[test]
 fn a_frozen_shard_cuts_it() {

@@ -82,6 +82,8 @@ impl Http1 {
             forms,
             logged,
             accepted,
+            // A shard that stops says so again where it is thawed.
+            is_stopping: _,
         } = busy.map_or_else(Busy::default, |busy| *busy);
         apart(|| drop(finishes));
         Self::forget_accepted(accepted);

@@ -42,8 +42,11 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        let successor = response.upgrade().and_then(Upgrade::take);
-        let Some(successor) = successor.filter(|_| self.machine.may_switch(exchange)) else {
+        let may_switch = self.machine.may_switch(exchange);
+        let mut successor = response.upgrade().and_then(Upgrade::take);
+        let Some(successor) = successor.take_if(|_| may_switch) else {
+            // What it captured is the application's.
+            apart(|| drop(successor));
             crate::report::error(format_args!(
                 "a handler cannot answer with {}: its request offers no upgrade, or has a body \
                  that was not taken, or the response was sent before",
@@ -66,6 +69,11 @@ impl Http1 {
     /// Whether the reply has gone out behind which HTTP ends.
     pub(crate) fn is_switched(&self) -> bool {
         self.machine.is_switched()
+    }
+
+    /// Whether it was told to finish what has begun.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.is_stopping)
     }
 
     /// What has the connection next.
