@@ -22,6 +22,8 @@ mod mailbox;
 mod metrics;
 mod middleware;
 mod offload;
+#[cfg(feature = "tokio")]
+mod on_tokio;
 mod peer;
 mod problem;
 mod proxies;
@@ -61,6 +63,8 @@ pub use middleware::{
     RequestIds, RequestLog, SecurityHeaders, Wrap,
 };
 pub use offload::{Offload, OnPool, Priority, offload};
+#[cfg(feature = "tokio")]
+pub use on_tokio::on_tokio;
 pub use problem::ServerError;
 pub use proxies::ProxyFields;
 pub use request::{Body, BodyError, Multipart, Part, Request};

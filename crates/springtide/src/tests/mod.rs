@@ -17,6 +17,8 @@ mod limits;
 mod memory;
 mod middleware;
 mod offload;
+#[cfg(feature = "tokio")]
+mod on_tokio;
 mod proxied;
 mod stage;
 mod state;
