@@ -10,8 +10,7 @@ mod origin;
 mod shared;
 mod target;
 
-use body::Arriving;
-pub(crate) use body::Pipe;
+pub(crate) use body::{Arriving, Pipe};
 pub use body::{Body, BodyError};
 pub(crate) use freeze::FrozenRequest;
 pub use multipart::{Multipart, Part};
@@ -254,6 +253,11 @@ impl Request {
 
     pub(crate) fn error_form(&self) -> Form {
         self.data().form()
+    }
+
+    /// Whether it offers to speak another protocol.
+    pub(crate) fn has_offer(&self) -> bool {
+        self.data().head.upgrade
     }
 
     pub(crate) fn states(&self) -> &States {

@@ -114,7 +114,8 @@ impl Shard {
         let met = Met::new(standing.counts.clone());
         let mut room = Room::new(requests, limits.clone(), met, files, *stage, *session);
         room.roots = roots;
-        room.log = standing.sink.clone().map(|sink| Box::new(ShardLog::new(sink)));
+        let log = |sink| Box::new(ShardLog::new(sink, standing.counts.clone()));
+        room.log = standing.sink.clone().map(log);
         room.caps = standing.caps.clone().map(|caps| Box::new(ShardCaps::new(caps)));
         room.is_watching = room.log.is_some() || room.caps.is_some();
         room.pool.clone_from(&standing.pool);
