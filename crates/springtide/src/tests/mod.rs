@@ -3,6 +3,7 @@
 
 mod access;
 mod admin;
+mod attacks;
 mod bodies;
 mod compress;
 mod ends;
