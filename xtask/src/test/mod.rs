@@ -42,7 +42,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Error> {
     }
     let mut report = Report::default();
     let mut missing = tools::missing_for_tests();
-    if options.install && !missing.is_empty() {
+    if options.install && !tools::install_line(&missing).is_empty() {
         report.rows.push(install(&missing));
         missing = tools::missing_for_tests();
     }
@@ -85,7 +85,10 @@ fn name_missing(missing: &[&'static Tool]) {
     }
     let programs: Vec<&str> = missing.iter().map(|tool| tool.program).collect();
     println!("missing on this machine: {}", programs.join(", "));
-    println!("install with: {}", tools::install_line(missing));
+    let line = tools::install_line(missing);
+    if !line.is_empty() {
+        println!("install with: {line}");
+    }
 }
 
 fn run_step(step: &Step, machine: &Machine, report: &mut Report) -> Row {

@@ -92,7 +92,7 @@ fn every_limit_may_be_lifted() {
     for limit in Limits::table() {
         let mut limits = Limits::default();
         limits.http1.requests_max = 2;
-        let none = if limit.set(&mut limits, "none").is_ok() { "none" } else { continue };
+        limit.set(&mut limits, "none").unwrap();
         let server = Server::new().limits(limits).get("/", || "root").post("/", || "posted");
         let mut world = World::new(1);
         world.serve(server);
@@ -107,7 +107,7 @@ fn every_limit_may_be_lifted() {
             assert_eq!(peer.write(request.as_bytes()), request.len());
             world.settle();
             let reply = peer.reply().unwrap_or_else(|| panic!("{}: no reply", limit.name()));
-            assert_eq!(reply.body(), body.as_bytes(), "{} = {none}", limit.name());
+            assert_eq!(reply.body(), body.as_bytes(), "{}", limit.name());
         }
         world.pass(SECOND * 100);
     }

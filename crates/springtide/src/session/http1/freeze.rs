@@ -48,7 +48,8 @@ impl Http1 {
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
         let Some(busy) = &self.busy else { return true };
         let mut streams = busy.streams.iter();
-        let is_unseen = busy.finishes.is_empty() && busy.waiting.is_empty();
+        let is_kept = busy.accepted.is_some();
+        let is_unseen = !is_kept && busy.finishes.is_empty() && busy.waiting.is_empty();
         is_unseen && streams.all(|(_, stream)| room.files.is_sole(*stream))
     }
 
@@ -71,6 +72,7 @@ impl Http1 {
         // What a pipe still holds is of a body that is cut.
         let Busy {
             reading,
+            untaken: _,
             streams,
             is_asked: _,
             asks: withdrawn,
@@ -80,7 +82,11 @@ impl Http1 {
             finishes,
             forms,
             logged,
+            accepted,
+            // A shard that stops says so again where it is thawed.
+            is_stopping: _,
         } = busy.map_or_else(Busy::default, |busy| *busy);
+        Self::forget_accepted(accepted);
         asks.extend(withdrawn);
         let mut refused: Vec<_> = waiting.into_iter().map(|(exchange, _)| exchange).collect();
         // Functions belong to their shard, and without them a reply would leave unseen.
