@@ -221,7 +221,7 @@ impl crate::room::Room {
     #[cold]
     pub(crate) fn log_refusal(&mut self, socket: Descriptor, status: u16) {
         if self.log.is_some() {
-            let peer = self.requests.engine.borrow().peer_address(socket).ok();
+            let peer = self.requests.client_of(socket);
             let now_ms = self.now_ms;
             if let Some(log) = self.log_now() {
                 log.refused(peer, status, now_ms);

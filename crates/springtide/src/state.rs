@@ -5,6 +5,7 @@ use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::executor::apart;
 use crate::request::Request;
 
 /// Values that all shards share, and how each makes its own.
@@ -38,8 +39,23 @@ impl States {
         self.makers.insert(TypeId::of::<T>(), Box::new(make)).is_none()
     }
 
+    /// What a shard has from its start: a maker that panics ends the start.
     pub(crate) fn make(&self) -> ShardStates {
         let own = self.makers.iter().map(|(kind, make)| (*kind, make())).collect();
+        ShardStates { own }
+    }
+
+    /// The same for a shard that goes on over another engine, maybe in another thread: what panics then
+    /// is missing, and ends nothing but the requests that ask for it.
+    pub(crate) fn make_again(&self) -> ShardStates {
+        let made = self.makers.iter().map(|(kind, make)| Some((*kind, apart(make)?)));
+        let own: HashMap<_, _> = made.flatten().collect();
+        let missing = self.makers.len() - own.len();
+        if missing > 0 {
+            crate::report::error(format_args!(
+                "a shard goes on without {missing} of its states: what makes them panicked"
+            ));
+        }
         ShardStates { own }
     }
 }

@@ -49,7 +49,7 @@ impl Connection {
             }
             State::Open if self.is_paused || !self.needs_bytes => self.behind_ms(room),
             State::Open => self.session.next_deadline_ms(room).unwrap_or(NEVER),
-            State::Lingering => self.since_ms + room.limits.linger_timeout_ms,
+            State::Lingering => self.since_ms.saturating_add(room.limits.linger_timeout_ms),
             State::Broken => self.since_ms + CLOSE_AGAIN_MS,
             State::Closing => NEVER,
         }

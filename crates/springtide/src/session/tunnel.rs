@@ -175,7 +175,7 @@ impl Tunnel {
     }
 
     pub(super) fn bytes_held(&self) -> usize {
-        self.ends.as_ref().map_or(0, |ends| ends.input.bytes())
+        self.ends.as_ref().map_or(0, |ends| ends.input.bytes_held())
     }
 
     /// Idle is who neither sends nor is sent anything, as with connections between requests.

@@ -128,10 +128,16 @@ impl Shard {
 
     /// Answers an exchange, if its connection is still there.
     fn finish(&mut self, place: Place, response: Option<Response>) {
-        let Some((origin, exchange)) = self.take_out(place) else { return };
-        self.tell(origin.connection, |session, outbox, room| {
-            session.answer_late(exchange, origin, response, outbox, room);
-        });
+        let mut response = response;
+        if let Some((origin, exchange)) = self.take_out(place) {
+            self.tell(origin.connection, |session, outbox, room| {
+                session.answer_late(exchange, origin, response.take(), outbox, room);
+            });
+        }
+        // Nobody waits for it: what its stream has captured is the application's.
+        if response.is_some() {
+            self.drop_future(response);
+        }
     }
 
     /// An exchange has nobody any more who answers it.
