@@ -13,6 +13,7 @@ mod limit_flags;
 mod log;
 #[allow(unsafe_code, reason = "takes over descriptors by their numbers")]
 mod passed;
+mod proxy_flags;
 #[cfg(test)]
 mod reference;
 mod serve;

@@ -76,7 +76,7 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
             site::bundled(server, &bundle, &started, options)
         }
     };
-    server = listen(server, &options.listen, passed)?;
+    server = listen(options.proxies.put_in_front(server), &options.listen, passed)?;
     for address in &options.admin {
         server = server.admin(address)?;
     }

@@ -12,6 +12,9 @@ use crate::request::Request;
 pub(crate) struct States {
     shared: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
     makers: HashMap<TypeId, Box<dyn Fn() -> Box<dyn Any> + Send + Sync>>,
+    /// The runtime beside the shards.
+    #[cfg(feature = "tokio")]
+    pub(crate) side: crate::on_tokio::Side,
 }
 
 /// The values of one shard.
@@ -78,7 +81,7 @@ fn missing<T>(verb: &str) -> ! {
 
 impl fmt::Debug for States {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { shared, makers } = self;
+        let Self { shared, makers, .. } = self;
         f.debug_struct("States")
             .field("shared", &shared.len())
             .field("makers", &makers.len())

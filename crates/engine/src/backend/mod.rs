@@ -87,8 +87,13 @@ pub(crate) trait Backend {
     }
 
     /// Takes what has come on a socket, so many bytes at most, for which the memory has room; none when
-    /// nothing is there, or its end, or an error, which the next receive tells.
-    fn receive_now(&mut self, socket: Descriptor, memory: &mut Vec<u8>, bytes_max: usize) -> usize {
+    /// nothing is there, or its end, which the next receive tells.
+    fn receive_now(
+        &mut self,
+        socket: Descriptor,
+        memory: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<usize, i32> {
         receive_now(socket, memory, bytes_max)
     }
 
@@ -185,16 +190,19 @@ pub(crate) fn send_directly(ledger: &mut Ledger, key: Key) -> Result<bool, i32> 
     Ok(count == unsent)
 }
 
-fn receive_now(socket: Descriptor, memory: &mut Vec<u8>, bytes_max: usize) -> usize {
+fn receive_now(socket: Descriptor, memory: &mut Vec<u8>, bytes_max: usize) -> Result<usize, i32> {
     let spare = memory.spare_capacity_mut();
     let (target, room) = (spare.as_mut_ptr().cast(), spare.len().min(bytes_max));
     // SAFETY: the spare capacity is the caller's, who lends it for the call only.
     let received = unsafe { system::receive(socket.number(), target, room) };
-    let count = received.unwrap_or(0);
+    let count = match received {
+        Err(system::EAGAIN | system::EINTR) => 0,
+        received => received?,
+    };
     assert!(count <= room, "the system fills spare capacity only");
     // SAFETY: the system has written `count` bytes behind the old length.
     unsafe { memory.set_len(memory.len() + count) };
-    count
+    Ok(count)
 }
 
 fn send_now(ledger: &mut Ledger, socket: Descriptor, pieces: &[Piece]) -> usize {

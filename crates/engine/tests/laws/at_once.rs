@@ -18,7 +18,8 @@ pub(crate) fn what_is_taken_at_once_is_next<S: Stage>(stage: &S) {
     let (mut written, mut came, mut at_once) = (0, 0, 0);
     let mut receive = shard.receive(socket, 1);
     let mut memory = Vec::with_capacity(30_000);
-    assert_eq!(shard.engine.receive_now(receive, &mut memory, usize::MAX), 0, "nothing has come");
+    let nothing = shard.engine.receive_now(receive, &mut memory, usize::MAX);
+    assert_eq!(nothing.unwrap(), 0, "nothing has come");
     let patience = Patience::until("the whole stream");
     while came < ALL {
         let end = (written + random.below(60_000)).min(ALL);
@@ -36,7 +37,7 @@ pub(crate) fn what_is_taken_at_once_is_next<S: Stage>(stage: &S) {
         }
         while random.below(3) > 0 {
             let bytes_max = random.below(60_000);
-            let count = shard.engine.receive_now(receive, &mut memory, bytes_max);
+            let count = shard.engine.receive_now(receive, &mut memory, bytes_max).unwrap();
             assert!(count == memory.len() && count <= bytes_max);
             assert_pattern(came, &memory);
             (came, at_once) = (came + count, at_once + count);
@@ -44,15 +45,30 @@ pub(crate) fn what_is_taken_at_once_is_next<S: Stage>(stage: &S) {
         }
         if random.below(10) == 0 {
             shard.cancel(receive);
-            assert_eq!(
-                shard.engine.receive_now(receive, &mut memory, usize::MAX),
-                0,
-                "it is to end"
-            );
+            let nothing = shard.engine.receive_now(receive, &mut memory, usize::MAX);
+            assert_eq!(nothing.unwrap(), 0, "it is to end");
         }
         patience.spend();
     }
     assert!(at_once > ALL / 10, "only {at_once} bytes");
+}
+
+/// A reset behind the chunk that came is said: the system tells it once, and an end of stream in its
+/// place would say that everything has come.
+pub(crate) fn a_reset_met_at_once_is_told<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let (socket, mut outside) = shard.meet(stage, &port);
+    let receive = shard.receive(socket, 1);
+    shard.turn();
+    assert_eq!(outside.write(&pattern(0, 100)), 100);
+    outside.reset();
+    let patience = Patience::until("what was written");
+    while shard.turn().is_empty() {
+        patience.spend();
+    }
+    let met = shard.engine.receive_now(receive, &mut Vec::with_capacity(100), usize::MAX);
+    assert!(met.is_err_and(|error| error.is_peer_gone()));
 }
 
 /// What is sent at once stands before the send of the rest; while a send is in flight nothing is.

@@ -103,6 +103,7 @@ laws! {
             two_that_forward_never_stall
             last_bytes_come_before_the_end;
         at_once:
+            a_reset_met_at_once_is_told
             what_is_taken_at_once_is_next
             what_is_sent_at_once_keeps_its_order;
         progress:

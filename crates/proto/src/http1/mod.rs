@@ -13,6 +13,7 @@ mod marks;
 mod media_type;
 mod pace;
 mod plain;
+mod recalled;
 mod refusal;
 mod replies;
 mod scan;

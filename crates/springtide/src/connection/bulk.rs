@@ -29,9 +29,13 @@ impl Connection {
         let mut is_done = false;
         while !is_done && let Some((mut memory, bytes_max)) = self.session.lend_bulk(room) {
             let (before, space) = (memory.len(), memory.capacity() - memory.len());
-            let count = {
+            let received = {
                 let mut engine = room.requests.engine.borrow_mut();
                 engine.receive_now(self.receive, &mut memory, bytes_max)
+            };
+            let Ok(count) = received else {
+                self.is_ended = true;
+                return self.give_up(room);
             };
             is_done = count < space.min(bytes_max);
             room.counts.bytes_received += count as u64;

@@ -30,6 +30,7 @@ pub(crate) struct FrozenConnection {
     is_over: bool,
     has_excess: bool,
     needs_bytes: bool,
+    is_paused: bool,
     /// When the send began or was looked at last, or when the lingering began: their deadlines go
     /// on. The session has its own.
     since_ms: u64,
@@ -193,7 +194,7 @@ impl Connection {
             traffic,
             stage,
             state,
-            is_paused: _,
+            is_paused,
             is_dirty: _,
             is_ready: _,
             is_ended,
@@ -222,6 +223,7 @@ impl Connection {
             is_over,
             has_excess,
             needs_bytes,
+            is_paused,
             since_ms,
             born_ms,
             patience,
@@ -249,6 +251,7 @@ impl Connection {
             is_over,
             has_excess,
             needs_bytes,
+            is_paused,
             since_ms,
             born_ms,
             patience,
@@ -273,7 +276,7 @@ impl Connection {
         (own.is_ended, own.is_over) = (is_ended, is_over);
         (own.has_excess, own.needs_bytes) = (has_excess, needs_bytes);
         (own.since_ms, own.state) = (since_ms, state);
-        own.born_ms = born_ms;
+        (own.born_ms, own.is_paused) = (born_ms, is_paused);
         if !sending.is_empty() {
             if let Some(traffic) = &mut own.traffic {
                 traffic.sending_bytes = sending.iter().map(|piece| piece.as_slice().len()).sum();
@@ -310,7 +313,8 @@ impl Connection {
         let (unread, limits) = (self.unread(), &room.limits);
         let unsent = self.traffic.as_ref().map_or(0, |traffic| traffic.outbox.len());
         let waiting = if self.needs_bytes { 0 } else { unread };
-        self.is_paused = waiting > limits.inbox_bytes_max || unsent > limits.outbox_bytes_max;
+        // One that was paused goes on as any other, and its session with it.
+        self.is_paused |= waiting > limits.inbox_bytes_max || unsent > limits.outbox_bytes_max;
         self.receive_again(room);
         self.session.sent(unsent, room);
     }

@@ -146,7 +146,7 @@ impl Body {
                 let bytes = std::mem::take(bytes);
                 Poll::Ready(Ok((!bytes.is_empty()).then_some(bytes)))
             }
-            Source::Arriving(arriving) => arriving.pipe.poll_next(context),
+            Source::Arriving(arriving) => arriving.poll_next(context),
         }
     }
 
@@ -173,6 +173,14 @@ pub(crate) struct Arriving {
 }
 
 impl Arriving {
+    /// The next piece; none at its end.
+    pub(crate) fn poll_next(
+        &self,
+        context: &Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, BodyError>> {
+        self.pipe.poll_next(context)
+    }
+
     /// All of it, which is then the only piece.
     pub(crate) async fn whole(&self) -> Result<Bytes, BodyError> {
         let mut taken = Taken { pipe: &self.pipe, first: Bytes::new(), joined: BytesMut::new() };

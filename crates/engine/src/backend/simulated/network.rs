@@ -47,6 +47,8 @@ struct Connection {
     /// Whose close is a reset.
     resets: [bool; 2],
     reset: Option<ResetCause>,
+    /// Which side has received that.
+    told: [bool; 2],
 }
 
 /// Why a connection was reset.
@@ -168,6 +170,7 @@ impl Network {
             closed: [false; 2],
             resets: [false; 2],
             reset: None,
+            told: [false; 2],
         };
         let connection = insert(&mut self.connections, fresh);
         self.activity += 1;
@@ -265,6 +268,13 @@ impl Network {
     /// Why the connection was reset, if it was; bytes that came before can still be received.
     pub(super) fn reset_cause(&self, end: End) -> Option<ResetCause> {
         self.connection(end).reset
+    }
+
+    /// Whether the connection was reset and this end is not told yet: now it is.
+    pub(super) fn takes_reset(&mut self, end: End) -> bool {
+        let connection = self.connections[end.connection].as_mut();
+        let connection = connection.expect("an end keeps its connection");
+        connection.reset.is_some() && !std::mem::replace(&mut connection.told[end.side], true)
     }
 
     /// Whether the peer has ended its stream and everything was received.

@@ -346,7 +346,12 @@ impl Backend for Simulated {
         u32::try_from(waiting).expect("a stream is bounded")
     }
 
-    fn receive_now(&mut self, socket: Descriptor, memory: &mut Vec<u8>, bytes_max: usize) -> usize {
+    fn receive_now(
+        &mut self,
+        socket: Descriptor,
+        memory: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<usize, i32> {
         self.take_now(socket, memory, bytes_max)
     }
 

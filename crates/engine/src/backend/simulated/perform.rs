@@ -126,14 +126,15 @@ impl Simulated {
         Ok(if fewer { 1 + chance.below(count - 1) } else { count })
     }
 
-    /// The end of a stream of which nothing is left: true, an error, or not yet.
+    /// The end of a stream of which nothing is left: true, an error, or not yet. That it was reset is
+    /// told once, as by a system: from then on it has ended.
     fn is_ended(&self, socket: Descriptor) -> Result<bool, i32> {
-        let State { table, network, .. } = &*self.world.state.borrow();
+        let State { table, network, .. } = &mut *self.world.state.borrow_mut();
         let end = table.socket(socket)?;
-        if network.reset_cause(end).is_some() {
+        if network.takes_reset(end) {
             return Err(system::ECONNRESET);
         }
-        Ok(network.is_ended(end, self.world.now.get()))
+        Ok(network.reset_cause(end).is_some() || network.is_ended(end, self.world.now.get()))
     }
 
     fn receive(&mut self, ledger: &mut Ledger, key: Key, socket: Descriptor) -> Step {
@@ -173,13 +174,16 @@ impl Simulated {
         socket: Descriptor,
         memory: &mut Vec<u8>,
         bytes_max: usize,
-    ) -> usize {
+    ) -> Result<usize, i32> {
         self.may_reset(socket);
-        let Ok(count) = self.receivable(socket, bytes_max) else { return 0 };
+        let count = self.receivable(socket, bytes_max)?;
+        if count == 0 {
+            return self.is_ended(socket).map(|_| 0);
+        }
         let State { table, network, .. } = &mut *self.world.state.borrow_mut();
         let end = table.socket(socket).expect("it was just asked");
         network.receive(end, count, |bytes| memory.extend_from_slice(bytes));
-        count
+        Ok(count)
     }
 
     /// Sends what fits at once, or by chance less.

@@ -142,7 +142,7 @@ impl Http1 {
         room: &mut Room,
     ) {
         let response = match response {
-            Some(response) if !response.status_code().is_informational() => response,
+            Some(response) if response.is_reply() => response,
             other => failed(other.as_ref(), room),
         };
         let mut response = self.seen(exchange, response, room);
@@ -240,7 +240,7 @@ impl Http1 {
 /// Shows a reply to middleware, the innermost first.
 fn finished(finishes: Finishes, response: Response, room: &mut Room) -> Response {
     finishes.into_iter().rev().fold(response, |response, finish| {
-        let seen = apart(|| finish(response)).filter(|own| !own.status_code().is_informational());
+        let seen = apart(|| finish(response)).filter(Response::is_reply);
         seen.unwrap_or_else(|| failed(None, room))
     })
 }

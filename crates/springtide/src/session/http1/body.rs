@@ -46,6 +46,31 @@ impl Target {
     }
 }
 
+/// Bodies that have come wholly, as far as their handlers have yet to take them.
+#[derive(Default)]
+pub(super) struct Untaken(Vec<Rc<Pipe>>);
+
+impl Untaken {
+    fn add(&mut self, pipe: Rc<Pipe>) {
+        self.settle();
+        self.0.push(pipe);
+    }
+
+    /// Forgets bodies that were taken, or dropped.
+    fn settle(&mut self) {
+        self.0.retain(|pipe| pipe.bytes() > 0);
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What they hold together.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.iter().map(|pipe| pipe.bytes()).sum()
+    }
+}
+
 impl Http1 {
     /// A request with a body has begun.
     #[inline(never)]
@@ -135,7 +160,8 @@ impl Http1 {
             Target::Whole { data, body } => (data, body),
             Target::Handler(pipe) => {
                 pipe.end(fields_of(trailers));
-                return self.rest();
+                self.busy().untaken.add(pipe);
+                return;
             }
         };
         data.body = Bytes::from(body);
@@ -154,8 +180,11 @@ impl Http1 {
 
     /// A handler has taken of its body, or has asked for it, or wants no more of it.
     pub(crate) fn read_on(&mut self, outbox: &mut Outbox, room: &Room) {
-        let reading = self.busy.as_ref().and_then(|busy| busy.reading.as_ref());
-        let Some(Reading { exchange, target: Target::Handler(pipe) }) = reading else { return };
+        let Some(busy) = &mut self.busy else { return };
+        busy.untaken.settle();
+        let Some(Reading { exchange, target: Target::Handler(pipe) }) = &busy.reading else {
+            return self.rest();
+        };
         let exchange = *exchange;
         if pipe.is_unwanted() {
             return self.leave_body(exchange, room);

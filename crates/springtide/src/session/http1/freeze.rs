@@ -48,7 +48,8 @@ impl Http1 {
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
         let Some(busy) = &self.busy else { return true };
         let mut streams = busy.streams.iter();
-        let is_unseen = busy.finishes.is_empty() && busy.waiting.is_empty();
+        let is_kept = busy.accepted.is_some();
+        let is_unseen = !is_kept && busy.finishes.is_empty() && busy.waiting.is_empty();
         is_unseen && streams.all(|(_, stream)| room.files.is_sole(*stream))
     }
 
@@ -71,6 +72,7 @@ impl Http1 {
         // What a pipe still holds is of a body that is cut.
         let Busy {
             reading,
+            untaken: _,
             streams,
             is_asked: _,
             asks: withdrawn,
@@ -80,8 +82,12 @@ impl Http1 {
             finishes,
             forms,
             logged,
+            accepted,
+            // A shard that stops says so again where it is thawed.
+            is_stopping: _,
         } = busy.map_or_else(Busy::default, |busy| *busy);
         apart(|| drop(finishes));
+        Self::forget_accepted(accepted);
         asks.extend(withdrawn);
         // The body of a future goes with that.
         let reading = reading.and_then(|Reading { exchange, target }| {

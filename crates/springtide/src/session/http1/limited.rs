@@ -60,8 +60,9 @@ impl Http1 {
     }
 
     pub(crate) fn bytes_held(&self) -> usize {
-        let reading = self.busy.as_ref().and_then(|busy| busy.reading.as_ref());
-        self.machine.held_bytes() + reading.map_or(0, |reading| reading.target.bytes_held())
+        let Some(busy) = &self.busy else { return self.machine.held_bytes() };
+        let arriving = busy.reading.as_ref().map_or(0, |reading| reading.target.bytes_held());
+        self.machine.held_bytes() + arriving + busy.untaken.bytes()
     }
 
     pub(crate) fn holds_replies(&self) -> bool {

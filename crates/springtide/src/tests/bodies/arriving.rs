@@ -162,6 +162,22 @@ fn a_handler_begins_with_the_head(backend: Backend) {
     assert_eq!(gate.seen()[1], "Ok(None)");
 }
 
+/// A body that has come is held until its handler has taken it.
+fn what_has_come_is_held_until_it_is_taken(backend: Backend) {
+    let gate = Arc::<Gate>::default();
+    let mut stage = Stage::new(backend, server(&gate));
+    let mut peer = stage.connect();
+    write_all(&mut stage, &mut peer, sized("/slow", 9_000).as_bytes());
+    write_all(&mut stage, &mut peer, &[b'x'; 9_000]);
+    stage.until(|stage| (stage.bytes_held() >= 9_000).then_some(()));
+    (0..10).for_each(|_| stage.turn());
+    assert_eq!(stage.bytes_held(), 9_000);
+    gate.open();
+    assert!(read_until(&mut stage, &mut peer, "~").contains("(9000, "));
+    stage.turn();
+    assert_eq!(stage.bytes_held(), 0);
+}
+
 /// What a slow handler holds of a body is bounded, and nothing of it is lost.
 fn a_slow_handler_holds_its_client_up(backend: Backend) {
     const ALL: usize = 20 << 20;
@@ -369,6 +385,7 @@ fn a_client_that_is_held_up_is_not_late(backend: Backend) {
 
 over_still_backends!(
     a_handler_begins_with_the_head,
+    what_has_come_is_held_until_it_is_taken,
     a_slow_handler_holds_its_client_up,
     broken_bodies_are_named,
     a_handler_is_told_that_its_client_went,

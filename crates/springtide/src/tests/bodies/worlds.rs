@@ -144,6 +144,39 @@ fn what_waits_behind_replies_is_not_late() {
     }
 }
 
+/// A client whose body was not received while it had a reply to read is not late with it, also where
+/// its shard was frozen meanwhile.
+#[test]
+fn who_was_paused_at_a_freeze_is_not_late() {
+    for is_frozen in [false, true] {
+        let mut world = World::new(1);
+        let mut limits =
+            Limits { outbox_bytes_max: 1_000, send_timeout_ms: 600_000, ..Limits::default() };
+        limits.http1.body_timeout_ms = 5_000;
+        // All of it is in one send, and does not fit.
+        let some = async |_: Request| {
+            sleep(Duration::from_secs(1)).await;
+            vec![b's'; 300 << 10]
+        };
+        world.serve(slow_server().get("/some", some).limits(limits));
+        let mut peer = world.connect();
+        write_all(&mut world, &mut peer, b"GET /some HTTP/1.1\r\nHost: a\r\n\r\n");
+        write_all(&mut world, &mut peer, format!("{}hello", sized("/", 10)).as_bytes());
+        world.settle();
+        world.pass(Duration::from_secs(30));
+        if is_frozen {
+            world.freeze_shard(0);
+        }
+        while peer.reply().is_none() {
+            world.settle();
+        }
+        write_all(&mut world, &mut peer, b"world");
+        world.settle();
+        let reply = peer.reply().expect("an answer");
+        assert_eq!((reply.status().as_u16(), reply.body()), (200, &b"helloworld"[..]));
+    }
+}
+
 fn slow_server() -> Server {
     Server::new()
         .get("/slow", async |_: Request| {

@@ -49,7 +49,12 @@ impl Handle for Refused {
         self.engine.send_progress(key)
     }
 
-    fn receive_now(&mut self, receive: Key, memory: &mut Vec<u8>, bytes_max: usize) -> usize {
+    fn receive_now(
+        &mut self,
+        receive: Key,
+        memory: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<usize, Error> {
         self.engine.receive_now(receive, memory, bytes_max)
     }
 
