@@ -344,6 +344,10 @@ impl Handle for Engine {
         self.backend.peer_address(socket)
     }
 
+    fn is_peer_gone(&self, socket: Descriptor) -> bool {
+        self.backend.is_peer_gone(socket)
+    }
+
     fn reset_on_close(&mut self, socket: Descriptor) {
         self.backend.reset_on_close(socket);
     }

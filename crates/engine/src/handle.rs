@@ -105,6 +105,12 @@ pub trait Handle {
     /// The socket is not connected any more.
     fn peer_address(&self, socket: Descriptor) -> Result<Address, Error>;
 
+    /// Whether the peer of a connected socket has gone: it has reset the connection, or does not answer
+    /// (see [`ListenOptions::keepalive`]), or both sides have ended. That a peer has ended its side
+    /// alone is not meant: it may wait for what is sent to it. A receive in flight tells all of it by
+    /// itself; this asks the system where there is none.
+    fn is_peer_gone(&self, socket: Descriptor) -> bool;
+
     /// Makes the close of a TCP socket a reset, where an end of stream would say that everything was
     /// said: what the peer has not received by then, it never does. Other sockets know no reset.
     fn reset_on_close(&mut self, socket: Descriptor);

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::error::{Error, OpKind};
@@ -36,6 +37,10 @@ pub struct ListenOptions<'a> {
     pub backlog: i32,
     /// Joins a listener of this process on the same port, instead of refusing a busy one.
     pub joining: bool,
+    /// How long an accepted TCP connection may be silent before its peer's system is asked whether it
+    /// is there; one that does not answer for as long again is reset (tcp(7), TCP_KEEPIDLE). Whole
+    /// seconds, one at least. None: as the system does, which mostly asks nobody.
+    pub keepalive: Option<Duration>,
 }
 
 /// The mechanisms to choose from.

@@ -341,6 +341,9 @@ impl Connection {
         self.is_ended = true;
         match self.state {
             State::Open => {
+                if self.send == Key::NONE {
+                    self.since_ms = room.now_ms;
+                }
                 // Also where nothing waits: the end of a body may not have been noticed yet.
                 self.handle_inbox(room);
                 self.mark_dirty(room);

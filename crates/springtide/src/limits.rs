@@ -5,6 +5,8 @@ mod met;
 mod table;
 mod text;
 
+use std::time::Duration;
+
 use springtide_proto::http1;
 
 pub(crate) use met::Met;
@@ -43,6 +45,10 @@ pub struct Limits {
     send_rate_min: u64 = 1 << 10, BytesPerSecond, 0;
     /// How long a connection that was closed from here may take to end its side (RFC 9112 §9.6).
     linger_timeout_ms: u64 = 2_000, Milliseconds, 0;
+    /// How long a peer may be silent before its system is asked whether it is there (TCP keepalive,
+    /// tcp(7)), in whole seconds; one that does not answer for as long again has gone. A connection
+    /// that receives nothing, because its peer has ended its side, is looked at four times in it.
+    keepalive_ms: u64 = 60_000, Milliseconds, 1;
     /// How old a connection becomes: the first request behind that is its last one, whose reply
     /// says `Connection: close` (RFC 9112 §9.6).
     connection_age_max_ms: u64 = 3_600_000, Milliseconds, 1;
@@ -80,6 +86,13 @@ pub struct Limits {
     /// 503 with `Retry-After` (RFC 9110 §15.6.4).
     offload_waiting_max: usize = 256, Count, 0;
 }
+}
+
+impl Limits {
+    /// After how long silent peers are asked; none, when nobody is.
+    pub(crate) fn keepalive(&self) -> Option<Duration> {
+        (self.keepalive_ms != u64::MAX).then(|| Duration::from_millis(self.keepalive_ms))
+    }
 }
 
 /// Operations of one connection in flight at most: a receive, a send or shutdown, a read of a file,

@@ -348,9 +348,10 @@ impl Request {
     /// or was closed from here. It can be kept beside the request, and also on other threads.
     ///
     /// A client that only ends its side of the stream is not gone: it may wait for its reply (RFC
-    /// 9112 §9.6). One that closes the whole connection while nothing is sent to it looks the same,
-    /// to any server: that it has gone is known when something was sent to it, as the system tells
-    /// it then. What is to wait for long sets itself a time with [`sleep`](crate::sleep()).
+    /// 9112 §9.6). One that closes the whole connection while nothing is sent to it, or vanishes,
+    /// looks the same to any server, until its system is asked whether it is there: after a minute, or
+    /// what [`Limits::keepalive_ms`](crate::Limits::keepalive_ms) says. What is not to wait for that
+    /// sets itself a time with [`sleep`](crate::sleep()).
     ///
     /// An async handler that suspends itself is dropped when its client has gone; one that waits
     /// for this has one more poll, to finish what it would not leave behind. Handlers of other shapes

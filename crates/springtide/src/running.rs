@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use springtide_engine::{
     Address, Choice, Descriptor, Handle, ListenOptions, Mechanism, Moment, descriptors_max_raise,
-    processors, system_now,
+    keep_alive, processors, system_now,
 };
 
 use crate::access::Sink;
@@ -433,15 +433,18 @@ fn listen_everywhere(
     engine: &mut dyn Handle,
     plan: &Plan,
 ) -> Result<(Vec<Descriptor>, Vec<Address>), Error> {
-    let backlog_max = plan.settings.limits.backlog_max;
+    let limits = &plan.settings.limits;
     let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
     for address in &plan.addresses {
-        let listener = listen(engine, address, backlog_max, plan.number > 0)?;
+        let listener = listen(engine, address, limits, plan.number > 0)?;
         addresses.push(engine.local_address(listener).unwrap_or_else(|_| address.clone()));
         listeners.push(listener);
     }
     for socket in &plan.sockets {
         let own = socket.try_clone().map_err(Error::Socket)?;
+        if let Some(silence) = limits.keepalive() {
+            keep_alive(&own, silence).map_err(Error::Socket)?;
+        }
         let listener = engine.adopt(own).map_err(Error::Engine)?;
         addresses.push(engine.local_address(listener).map_err(Error::Engine)?);
         listeners.push(listener);
@@ -452,11 +455,11 @@ fn listen_everywhere(
 fn listen(
     engine: &mut dyn Handle,
     address: &Address,
-    backlog_max: u32,
+    limits: &Limits,
     joining: bool,
 ) -> Result<Descriptor, Error> {
-    let backlog = i32::try_from(backlog_max).unwrap_or(i32::MAX);
-    let options = ListenOptions { address, backlog, joining };
+    let backlog = i32::try_from(limits.backlog_max).unwrap_or(i32::MAX);
+    let options = ListenOptions { address, backlog, joining, keepalive: limits.keepalive() };
     let mut tries = 0;
     loop {
         match engine.listen(&options) {

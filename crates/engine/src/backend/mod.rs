@@ -76,6 +76,11 @@ pub(crate) trait Backend {
         system::peer_address(socket)
     }
 
+    /// Whether the peer of a socket has gone, or both sides have ended.
+    fn is_peer_gone(&self, socket: Descriptor) -> bool {
+        system::is_hung_up(socket)
+    }
+
     /// The close of a socket is to be a reset.
     fn reset_on_close(&mut self, socket: Descriptor) {
         system::reset_on_close(socket);
@@ -261,7 +266,7 @@ pub(crate) fn listen(options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
     let listening = match options.address {
         Address::Internet(address) => {
             let sharing = if options.joining { Sharing::Joining } else { Sharing::First };
-            system::listen_tcp(*address, options.backlog, sharing)
+            system::listen_tcp(*address, options.backlog, sharing, options.keepalive)
         }
         Address::Unix(Some(path)) => system::listen_unix(path, options.backlog),
         Address::Unix(None) => return Err(Error::Misuse("a Unix listener has a path")),

@@ -183,7 +183,8 @@ pub(crate) fn a_dropped_engine_leaves_nothing<S: Stage>(stage: &S) {
 pub(crate) fn a_closed_listener_frees_its_port<S: Stage>(stage: &S) {
     let mut shard = Shard::new(stage);
     let port = shard.listen();
-    let busy = ListenOptions { address: &port.address, backlog: 1, joining: false };
+    let busy =
+        ListenOptions { address: &port.address, backlog: 1, joining: false, keepalive: None };
     let refused = shard.engine.listen(&busy);
     assert!(matches!(refused, Err(Error::System { operation: OpKind::Listen, .. })));
     shard.cancel(port.accept);
@@ -218,7 +219,7 @@ pub(crate) fn a_number_given_out_again_is_not_ready<S: Stage>(stage: &S) {
     }
     shard.turn();
     let nowhere = Address::Internet(([127, 0, 0, 1], 0).into());
-    let options = ListenOptions { address: &nowhere, backlog: 0, joining: false };
+    let options = ListenOptions { address: &nowhere, backlog: 0, joining: false, keepalive: None };
     let silent = shard.engine.listen(&options).unwrap();
     let Address::Internet(address) = shard.engine.local_address(silent).unwrap() else { panic!() };
     for _ in 0..unheard {

@@ -100,6 +100,7 @@ laws! {
             a_half_closed_peer_still_gets_what_is_sent
             a_shutdown_waits_for_the_send
             a_reset_is_a_peer_that_is_gone
+            a_peer_that_is_gone_is_seen_by_asking
             two_that_forward_never_stall
             last_bytes_come_before_the_end;
         at_once:

@@ -141,7 +141,8 @@ pub(crate) fn limits_have_names<S: Stage>(stage: &S) {
     let options = EngineOptions { operations_max: 100, ..EngineOptions::default() };
     let mut shard = Shard::with(stage, &options);
     let address = Address::Internet(([127, 0, 0, 1], 0).into());
-    let listening = ListenOptions { address: &address, backlog: 1, joining: false };
+    let listening =
+        ListenOptions { address: &address, backlog: 1, joining: false, keepalive: None };
     let socket = shard.engine.listen(&listening).unwrap();
     let at = shard.engine.now() + Duration::from_secs(3600);
     let keys: Vec<Key> = (0..100).map(|_| shard.submit(Op::Timeout { at }, 1)).collect();

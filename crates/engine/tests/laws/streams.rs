@@ -367,6 +367,24 @@ pub(crate) fn a_reset_is_a_peer_that_is_gone<S: Stage>(stage: &S) {
     assert!(sent < pieces[0].as_slice().len());
 }
 
+/// Whose peer has ended its side is not without it; who was reset is, whether or not it is told.
+pub(crate) fn a_peer_that_is_gone_is_seen_by_asking<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let (socket, mut outside) = shard.meet(stage, &port);
+    assert!(!shard.engine.is_peer_gone(socket));
+    let receive = shard.receive(socket, 1);
+    outside.shutdown();
+    assert!(matches!(shard.last(receive), Outcome::EndOfStream));
+    assert!(!shard.engine.is_peer_gone(socket));
+    outside.reset();
+    let patience = Patience::until("the reset");
+    while !shard.engine.is_peer_gone(socket) {
+        shard.turn();
+        patience.spend();
+    }
+}
+
 /// One end of two that forward to each other.
 struct Forward {
     socket: Descriptor,

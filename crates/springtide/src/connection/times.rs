@@ -10,6 +10,9 @@ use crate::limits::place_of;
 use crate::room::Room;
 use crate::session::Who;
 
+/// How often in the time of its keepalive a connection is looked at that receives nothing.
+const LOOKS: u64 = 4;
+
 impl Connection {
     /// The session's answer to a deadline, or the end of patience with a peer.
     pub(crate) fn on_due(&mut self, room: &mut Room) {
@@ -25,6 +28,7 @@ impl Connection {
             State::Open if self.send != Key::NONE => self.look_at_send(room),
             // It has just moved: what came on the way is handled first, and this is filed again.
             State::Open if self.is_ready => {}
+            State::Open if self.receive == Key::NONE => self.look_at_peer(room),
             State::Open => {
                 let who = Who { place: self.place, socket: self.socket };
                 let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
@@ -48,7 +52,9 @@ impl Connection {
                 self.since_ms + Patience::step_ms(room.limits.send_timeout_ms)
             }
             State::Open if self.is_paused || !self.needs_bytes => self.behind_ms(room),
-            State::Open => self.session.next_deadline_ms(room).unwrap_or(NEVER),
+            State::Open => {
+                self.session.next_deadline_ms(room).unwrap_or_else(|| self.look_ms(room))
+            }
             State::Lingering => self.since_ms.saturating_add(room.limits.linger_timeout_ms),
             State::Broken => self.since_ms + CLOSE_AGAIN_MS,
             State::Closing => NEVER,
@@ -59,8 +65,27 @@ impl Connection {
     /// is not to blame.
     fn behind_ms(&self, room: &Room) -> u64 {
         let is_behind = self.is_paused || self.is_ready || self.has_more_to_handle();
-        let deadline_ms = || self.session.next_deadline_ms(room);
-        if is_behind { NEVER } else { deadline_ms().unwrap_or(NEVER) }
+        let deadline_ms = (!is_behind).then(|| self.session.next_deadline_ms(room)).flatten();
+        deadline_ms.unwrap_or_else(|| self.look_ms(room))
+    }
+
+    /// When it is looked whether its peer is there still, where no receive would tell: it has ended its
+    /// side, or is not received from.
+    fn look_ms(&self, room: &Room) -> u64 {
+        match self.receive {
+            Key::NONE => self.since_ms.saturating_add(room.limits.keepalive_ms / LOOKS),
+            _ => NEVER,
+        }
+    }
+
+    /// Nobody waits for what is being made for this connection, or somebody does.
+    fn look_at_peer(&mut self, room: &mut Room) {
+        self.since_ms = room.now_ms;
+        let is_gone = room.requests.engine.borrow().is_peer_gone(self.socket);
+        if is_gone {
+            room.met.count(const { place_of("keepalive_ms") });
+            self.give_up(room);
+        }
     }
 
     /// When the wheel is to be asked for this connection, whatever it waits for; see

@@ -333,6 +333,14 @@ impl Backend for Simulated {
         Ok(state.network.addresses(end).1)
     }
 
+    /// A peer that has closed does not answer any more, and one that has ended its side does.
+    fn is_peer_gone(&self, socket: Descriptor) -> bool {
+        let state = self.world.state.borrow();
+        let gone =
+            |end| state.network.reset_cause(end).is_some() || state.network.is_closed_by_peer(end);
+        state.table.socket(socket).is_ok_and(gone)
+    }
+
     fn reset_on_close(&mut self, socket: Descriptor) {
         let state = &mut *self.world.state.borrow_mut();
         if let Ok(end) = state.table.socket(socket) {

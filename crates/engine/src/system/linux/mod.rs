@@ -17,8 +17,8 @@ use crate::op::Descriptor;
 pub(crate) use files::*;
 pub(crate) use libc::pollfd as PollEntry;
 pub(crate) use memory::*;
-pub use sockets::prepare_listener;
 pub(crate) use sockets::*;
+pub use sockets::{keep_alive, prepare_listener};
 pub(crate) use timer::Timer;
 pub(crate) use work::Work;
 

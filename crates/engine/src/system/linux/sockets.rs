@@ -5,10 +5,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
-use super::{EADDRINUSE, EIO, check, check_direct};
+use super::{EADDRINUSE, EIO, PollEntry, check, check_direct};
 use crate::error::{Error, OpKind};
 use crate::op::Descriptor;
 use crate::options::Address;
@@ -22,7 +23,7 @@ pub(crate) enum Sharing {
     Joining,
 }
 
-/// A listening TCP socket with TCP_NODELAY, which accepted sockets inherit.
+/// A listening TCP socket with TCP_NODELAY and its keepalive, which accepted sockets inherit.
 ///
 /// The first one binds without SO_REUSEPORT, so that a port that another process listens on is
 /// refused although it allows sharing; the option is set after that, so that others can join.
@@ -30,11 +31,15 @@ pub(crate) fn listen_tcp(
     address: SocketAddr,
     backlog: i32,
     sharing: Sharing,
+    keepalive: Option<Duration>,
 ) -> io::Result<OwnedFd> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
+    if let Some(silence) = keepalive {
+        socket.set_tcp_keepalive(&asking_after(silence))?;
+    }
     if let IpAddr::V6(ip) = address.ip() {
         socket.set_only_v6(!ip.is_unspecified())?;
     }
@@ -47,6 +52,30 @@ pub(crate) fn listen_tcp(
     }
     socket.listen(backlog)?;
     Ok(socket.into())
+}
+
+/// How often a silent peer is asked before it is given up: as long as it was silent, all together.
+const KEEPALIVE_ASKS: u32 = 4;
+/// The longest time that the system takes (MAX_TCP_KEEPIDLE).
+const KEEPALIVE_MAX: Duration = Duration::from_secs(32_767);
+
+fn asking_after(silence: Duration) -> TcpKeepalive {
+    let whole = |time: Duration| Duration::from_secs(time.as_secs().max(1)).min(KEEPALIVE_MAX);
+    let keepalive = TcpKeepalive::new().with_time(whole(silence));
+    keepalive.with_interval(whole(silence / KEEPALIVE_ASKS)).with_retries(KEEPALIVE_ASKS)
+}
+
+/// Has a TCP listener that was opened elsewhere ask after the silent peers of what it accepts; see
+/// [`ListenOptions::keepalive`](crate::ListenOptions::keepalive). Unix sockets know nothing of it.
+///
+/// # Errors
+/// It is no socket (ENOTSOCK).
+pub fn keep_alive(socket: &impl AsFd, silence: Duration) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    if socket.local_addr()?.is_unix() {
+        return Ok(());
+    }
+    socket.set_tcp_keepalive(&asking_after(silence))
 }
 
 /// A listening Unix socket. A socket file that nobody listens on any more is replaced.
@@ -123,7 +152,7 @@ pub(crate) fn peer_address(socket: Descriptor) -> Result<Address, Error> {
 pub(crate) fn reset_on_close(socket: Descriptor) {
     // SAFETY: the descriptor is open; the socket is not dropped, so it stays open.
     let socket = std::mem::ManuallyDrop::new(unsafe { Socket::from_raw_fd(socket.0) });
-    let _ = socket.set_linger(Some(std::time::Duration::ZERO));
+    let _ = socket.set_linger(Some(Duration::ZERO));
 }
 
 /// A non-blocking TCP socket for [`connect`], with TCP_NODELAY.
@@ -208,7 +237,39 @@ pub(crate) fn waiting_bytes(socket: Descriptor) -> u32 {
     if returned == 0 { u32::try_from(waiting).unwrap_or(0) } else { 0 }
 }
 
+/// Whether the peer of a connected socket has gone: it was reset, or both sides have ended. It tells
+/// no end of one side, and takes no error away from a receive.
+pub(crate) fn is_hung_up(socket: Descriptor) -> bool {
+    let mut entries = [PollEntry { fd: socket.0, events: 0, revents: 0 }];
+    super::poll(&mut entries, Some(Duration::ZERO)).is_ok_and(|count| count > 0)
+}
+
 pub(crate) fn shutdown_write(fd: RawFd) -> Result<(), i32> {
     // SAFETY: shutdown takes no pointers.
     check(unsafe { libc::shutdown(fd, libc::SHUT_WR) } as isize).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_accepted_asks_after_its_peer() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let minute = Duration::from_millis(60_500);
+        let listener = listen_tcp(address, 1, Sharing::First, Some(minute)).unwrap();
+        let address = std::net::TcpListener::from(listener.try_clone().unwrap()).local_addr();
+        let _outside = std::net::TcpStream::connect(address.unwrap()).unwrap();
+        let accepted = SockRef::from(&listener).accept().unwrap().0;
+        assert!(accepted.keepalive().unwrap());
+        assert_eq!(accepted.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert_eq!(accepted.tcp_keepalive_interval().unwrap(), Duration::from_secs(15));
+        assert_eq!(accepted.tcp_keepalive_retries().unwrap(), 4);
+        let plain = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        for silence in [Duration::ZERO, Duration::MAX] {
+            keep_alive(&plain, silence).unwrap();
+        }
+        assert_eq!(plain.tcp_keepalive_time().unwrap(), KEEPALIVE_MAX);
+        keep_alive(&Socket::new(Domain::UNIX, Type::STREAM, None).unwrap(), minute).unwrap();
+    }
 }

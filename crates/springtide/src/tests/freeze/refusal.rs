@@ -101,6 +101,10 @@ impl Handle for Refused {
         self.engine.peer_address(socket)
     }
 
+    fn is_peer_gone(&self, socket: Descriptor) -> bool {
+        self.engine.is_peer_gone(socket)
+    }
+
     fn reset_on_close(&mut self, socket: Descriptor) {
         self.engine.reset_on_close(socket);
     }

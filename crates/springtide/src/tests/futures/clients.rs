@@ -69,6 +69,27 @@ fn who_ends_its_side_is_answered(backend: Backend) {
     assert_eq!((desk.drops(), stage.counts().futures_dropped), (2, 0));
 }
 
+/// Who ends its side first, and goes later, has gone: nobody makes a reply for it for ever.
+fn who_goes_behind_its_end_is_gone(backend: Backend) {
+    let desk = Arc::<Desk>::default();
+    let limits = crate::Limits { keepalive_ms: 8, ..crate::Limits::default() };
+    let mut stage = Stage::new(backend, server(&desk).limits(limits));
+    let mut peer = ask(&stage, "/wait/1");
+    until_waiting(&mut stage, &desk, 1);
+    peer.shutdown();
+    (0..10).for_each(|_| stage.turn());
+    assert_eq!(desk.drops(), 0, "it waits");
+    peer.reset();
+    stage.until(|stage| {
+        if backend.is_simulated() {
+            stage.advance(Duration::from_millis(1));
+        }
+        (stage.counts().connections_open == 0).then_some(())
+    });
+    assert_eq!((desk.drops(), stage.counts().futures_dropped), (1, 1));
+    assert_eq!(stage.met("keepalive"), 1);
+}
+
 /// What is to run to its end does so without its client, and its reply is nobody's.
 fn what_runs_to_its_end_needs_no_client(backend: Backend) {
     let desk = Arc::<Desk>::default();
@@ -229,6 +250,7 @@ over_still_backends!(
     a_reset_behind_a_part_of_a_body_is_one,
     a_client_that_goes_drops_its_futures_once,
     who_ends_its_side_is_answered,
+    who_goes_behind_its_end_is_gone,
     what_runs_to_its_end_needs_no_client,
     what_runs_on_alone_has_a_limit,
     a_future_can_listen_for_the_end,
