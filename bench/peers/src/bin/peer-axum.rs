@@ -2,12 +2,14 @@
 //! It must never use more than one thread for requests.
 #![forbid(unsafe_code)]
 
-use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, header};
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Path};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use clap::Parser;
-use peers::{ECHO_BYTES_MAX, Message, Options, PLAINTEXT, SERVER, listener};
+use futures_util::StreamExt;
+use peers::{ECHO_BYTES_MAX, Message, Options, PIECE, PLAINTEXT, SERVER, listener};
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -21,10 +23,28 @@ async fn serve(options: Options) -> std::io::Result<()> {
     let router = Router::new()
         .route("/plaintext", get(async || PLAINTEXT))
         .route("/json", get(async || Json(Message::hello())))
-        .route("/echo", post(async |body: axum::body::Bytes| body))
+        .route("/echo", post(async |body: Bytes| body))
+        .route("/count", post(count).layer(DefaultBodyLimit::disable()))
+        .route("/stream/{bytes}", get(stream))
         .nest_service("/file", ServeDir::new(options.files))
         .layer(DefaultBodyLimit::max(ECHO_BYTES_MAX))
         .layer(SetResponseHeaderLayer::overriding(header::SERVER, server));
     let listener = tokio::net::TcpListener::from_std(listener(options.listen)?)?;
     axum::serve(listener, router).await
+}
+
+/// How many bytes a body has, of which nothing is kept.
+async fn count(body: Body) -> Result<String, StatusCode> {
+    let (mut pieces, mut bytes) = (body.into_data_stream(), 0);
+    while let Some(piece) = pieces.next().await {
+        bytes += piece.map_err(|_| StatusCode::BAD_REQUEST)?.len();
+    }
+    Ok(bytes.to_string())
+}
+
+/// A body of so many bytes, in the pieces that our own server makes it of.
+async fn stream(Path(bytes): Path<usize>) -> Body {
+    let sizes = (0..bytes).step_by(PIECE.len()).map(move |start| PIECE.len().min(bytes - start));
+    let pieces = sizes.map(|size| Ok::<_, std::io::Error>(Bytes::from_static(&PIECE[..size])));
+    Body::from_stream(futures_util::stream::iter(pieces))
 }
