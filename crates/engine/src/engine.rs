@@ -16,7 +16,7 @@ use crate::completion::{Completion, Listing, Outcome};
 use crate::error::{Error, OpKind};
 use crate::ledger::{COMPLETIONS_ROOM, Ledger};
 use crate::lister::Lister;
-use crate::op::{Descriptor, Op, Piece};
+use crate::op::{Descriptor, FilePart, Op, Piece};
 use crate::options::{Address, EngineOptions, ListenOptions, Mechanism};
 use crate::sheet::Sheet;
 use crate::slots::{Key, receiving};
@@ -63,6 +63,16 @@ pub trait Handle {
     /// gives how many bytes that were: an [`Op::Send`] takes the rest. None while a send is in flight
     /// (law 5), and on an error, which the next send tells.
     fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize;
+
+    /// Sends at once, without a copy, what fits of a part of a file that is in the system's memory
+    /// (sendfile(2), cachestat(2)), and gives how many bytes that were. None where the part is not
+    /// all there, or the system does not tell (before Linux 6.5), while a send is in flight (law 5),
+    /// where SIGPIPE is not ignored, and on an error: an [`Op::Read`] and an [`Op::Send`] take over,
+    /// and tell.
+    ///
+    /// The system sends the file's own pages: who writes to the file may change bytes that were
+    /// sent and have not reached the peer.
+    fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize;
 
     /// Submits, waits until something has ended, `deadline` has come or the waker is used, and
     /// appends what has ended.
@@ -404,6 +414,13 @@ impl Handle for Engine {
             return 0;
         }
         self.backend.send_now(&mut self.ledger, socket, pieces)
+    }
+
+    fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {
+        if part.length == 0 || self.ledger.is_sending(socket) {
+            return 0;
+        }
+        self.backend.send_file_now(socket, part)
     }
 
     fn turn(

@@ -52,7 +52,7 @@ pub use clock::{Moment, system_now};
 pub use completion::{Completion, Entry, Listing, Memory, Metadata, Outcome};
 pub use engine::{Engine, Handle};
 pub use error::{Error, OpKind};
-pub use op::{Descriptor, Op, PIECES_MAX, Piece, SEND_BYTES_MAX};
+pub use op::{Descriptor, FilePart, Op, PIECES_MAX, Piece, SEND_BYTES_MAX};
 pub use options::{Address, Choice, EngineOptions, ListenOptions, Mechanism};
 pub use pages::Pages;
 pub use refusal::Refusal;
