@@ -153,3 +153,45 @@ fn what_is_wrong_is_an_error() {
         assert!(report.error_samples[0].contains(word), "{word}: {:?}", report.error_samples);
     }
 }
+
+/// A server that answers each request on its one connection when `bytes` of a body have come.
+fn taking(bytes: usize, responses: Vec<&'static [u8]>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        for response in responses {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).expect("a head");
+                request.push(byte[0]);
+            }
+            stream.read_exact(&mut vec![0; bytes]).expect("a body");
+            stream.write_all(response).expect("somebody reads");
+        }
+    });
+    address
+}
+
+/// A transfer counts when its whole body came, whichever way its length is said, and the first one
+/// is the warm-up.
+#[test]
+fn long_bodies() {
+    const CHUNKED: &[u8] =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n";
+    for (bad, word) in [
+        (&b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok!"[..], "3 bytes, not 2"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok!", "more bytes"),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nok", "not a 200"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", "closed"),
+        (&CHUNKED[..CHUNKED.len() - 4], "closed"),
+    ] {
+        let report = run(taking(0, vec![RESPONSE, CHUNKED, bad]), &["--down-bytes", "2"]);
+        assert_eq!((report.requests, report.errors), (1, 1), "{word}");
+        assert!(report.error_samples[0].contains(word), "{word}: {:?}", report.error_samples);
+    }
+    let up = taking(600_000, vec![RESPONSE; 3]);
+    let report = run(up, &["--up-bytes", "600000", "--requests", "2"]);
+    assert_eq!((report.requests, report.errors), (2, 0), "{:?}", report.error_samples);
+}

@@ -17,6 +17,8 @@ pub const PLAINTEXT: &str = "Hello, World!";
 pub const SERVER: &str = "peer";
 /// Longest body of POST /echo.
 pub const ECHO_BYTES_MAX: usize = 2 << 20;
+/// What a streamed body is made of.
+pub static PIECE: [u8; 64 << 10] = [b'x'; 64 << 10];
 /// Connections that wait for accept.
 pub const BACKLOG: u16 = 4096;
 

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use springtide::{Bytes, Engine, Error, Failure, Json, Limits, Request, Response, Server};
+use springtide::{AccessLog, BodyError, Bytes, Engine, Failure, Json, Limits};
+use springtide::{Request, Response, Server, body_max, streamed};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,7 +32,16 @@ struct Options {
     /// The directory behind /file/.
     #[arg(long)]
     files: Option<PathBuf>,
+    /// The file that the access log is written to.
+    #[arg(long)]
+    access_log: Option<PathBuf>,
+    /// The address of the metrics.
+    #[arg(long)]
+    admin: Option<String>,
 }
+
+/// Longest body that is taken piece by piece.
+const UPLOAD_BYTES_MAX: u64 = 4 << 30;
 
 /// What a streamed body is made of.
 static PIECE: [u8; 64 << 10] = [b'x'; 64 << 10];
@@ -50,6 +60,15 @@ fn stream(request: &Request) -> Result<Response, Failure> {
     }))
 }
 
+/// How many bytes a body has, of which nothing is kept.
+async fn count(mut request: Request) -> Result<String, BodyError> {
+    let (mut body, mut bytes) = (request.take_body(), 0);
+    while let Some(piece) = body.next().await? {
+        bytes += piece.len();
+    }
+    Ok(bytes.to_string())
+}
+
 #[derive(Debug, Serialize)]
 struct Message {
     message: &'static str,
@@ -65,7 +84,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(options: Options) -> Result<(), Error> {
+fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     // The load generator keeps its connections for millions of requests, as it does with the peers.
     let mut limits = Limits::default();
     limits.http1.requests_max = u32::MAX;
@@ -75,15 +94,22 @@ fn serve(options: Options) -> Result<(), Error> {
         .get("/json", |_: Request| Json(Message { message: "Hello, World!" }))
         .get("/stream/{bytes}", |request: Request| stream(&request))
         .post("/echo", |request: Request| request.bytes().clone())
+        .post("/count", body_max(UPLOAD_BYTES_MAX, streamed(count)))
         .workers(options.workers)
         .engine(options.engine.parse::<Engine>()?)
         .latency(options.latency);
     if let Some(directory) = options.files {
         server = server.files("/file", directory);
     }
+    if let Some(path) = options.access_log {
+        server = server.access_log(AccessLog::new(std::fs::File::create(path)?));
+    }
+    if let Some(address) = options.admin {
+        server = server.admin(&address)?;
+    }
     let running = server.listen(&options.listen)?.start()?;
     for address in running.addresses() {
         println!("bench-server on {address} by {}", running.engine());
     }
-    running.join()
+    Ok(running.join()?)
 }

@@ -27,7 +27,7 @@ use crate::report::Report;
 use crate::system;
 use options::Options;
 use rows::{ROWS, Row};
-use servers::{Places, Server};
+use servers::{Class, Places, Server};
 use shuffle::Shuffle;
 
 /// What a run of the load generator may take beyond its window: 10,000 connections, the drain.
@@ -106,6 +106,9 @@ fn measure(row: &Row, places: &Places, options: &Options, shuffle: &mut Shuffle)
             outcome.missing.push((*server, "not built or not installed".to_owned()));
         }
     }
+    if let Err(error) = places.prepare(row) {
+        eprintln!("{}: its file was not made: {error}", row.name);
+    }
     if let Err(error) = capture(row, &servers, places, options) {
         eprintln!("{}: the floors send canned bytes: {error}", row.name);
     }
@@ -143,7 +146,7 @@ fn line(server: Server, result: &io::Result<Report>) -> String {
 /// Asks our own server for the row's response, so that the floors send exactly its bytes.
 fn capture(row: &Row, servers: &[Server], places: &Places, options: &Options) -> io::Result<()> {
     let ours = [Server::OursUring, Server::OursEpoll];
-    if !row.http() {
+    if !row.http() || !servers.iter().any(|server| server.class() == Class::Floor) {
         return Ok(());
     }
     let server = ours.into_iter().find(|server| servers.contains(server));

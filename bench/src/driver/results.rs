@@ -11,6 +11,7 @@ use super::rows::{Mark, Row};
 use super::servers::{Class, Server};
 use super::summary::{Figure, Spread};
 use super::{Outcome, Report};
+use crate::report::Memory;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md");
 
@@ -19,6 +20,8 @@ pub(super) fn section(row: &Row, outcome: &Outcome, options: &Options, seed: u64
     let mut text = format!("## {}\n\n", row.title);
     if row.memory {
         memory_table(&mut text, outcome);
+    } else if row.is_bulk() {
+        bulk_table(&mut text, outcome);
     } else {
         speed_table(&mut text, outcome);
     }
@@ -134,6 +137,37 @@ fn speed_table(text: &mut String, outcome: &Outcome) {
     }
 }
 
+/// Bodies of 1 GB, one at a time: what each costs, and what the server holds meanwhile.
+fn bulk_table(text: &mut String, outcome: &Outcome) {
+    let peer = best_peer(outcome);
+    let peer_name = peer.map_or("peer", Server::name);
+    let heads = format!("CPU ms/GB (min–max) | × {peer_name} | GB/s | RSS at most | RSS before");
+    line(text, &format!("| server | {heads} |"));
+    line(text, "|---|---|---|---|---|---|");
+    for (server, rounds) in &outcome.rounds {
+        let Some(spread) = Spread::of(cpu(rounds).into_iter().flatten()) else { continue };
+        let times = peer.and_then(|peer| ratio(outcome, *server, peer));
+        let times = times.map_or_else(|| "–".to_owned(), |times| format!("{:.2}", times.median));
+        let memory = |of: fn(&Memory) -> u64| {
+            let held = rounds.iter().flatten().filter_map(|report| report.memory);
+            let held = Spread::of(held.map(|memory| of(&memory) as f64 / 1024.0));
+            Figure(held.map_or(f64::NAN, |held| held.max))
+        };
+        let ms = |us: f64| Figure(us / 1000.0);
+        let row = format!(
+            "| {} | **{}** ({}–{}) | {times} | {} | {} KB | {} KB |",
+            server.name(),
+            ms(spread.median),
+            ms(spread.min),
+            ms(spread.max),
+            Figure(median(rounds, |report| report.requests_per_second)),
+            memory(|memory| memory.open),
+            memory(|memory| memory.before),
+        );
+        line(text, &row);
+    }
+}
+
 fn memory_table(text: &mut String, outcome: &Outcome) {
     line(
         text,
@@ -141,7 +175,7 @@ fn memory_table(text: &mut String, outcome: &Outcome) {
     );
     line(text, "|---|---|---|---|---|");
     for (server, rounds) in &outcome.rounds {
-        let each = |after: fn(&super::super::report::Memory) -> u64| {
+        let each = |after: fn(&Memory) -> u64| {
             let reports = rounds.iter().flatten();
             Spread::of(reports.filter_map(|report| {
                 let memory = report.memory?;

@@ -32,7 +32,7 @@ pub(super) struct Mark {
 }
 
 use Server::{Actix, Axum, EngineEpoll, EngineUring, FloorEpoll, FloorUring};
-use Server::{May, Nginx, Ntex, OursEpoll, OursUring};
+use Server::{May, Nginx, Ntex, OursEpoll, OursLogged, OursUring};
 
 const ALL: &[Server] =
     &[FloorUring, FloorEpoll, OursUring, OursEpoll, Ntex, May, Actix, Axum, Nginx];
@@ -44,11 +44,18 @@ const WITH_POST: &[Server] =
     &[FloorUring, FloorEpoll, OursUring, OursEpoll, Ntex, May, Actix, Axum];
 const OURS: &[Server] = &[FloorUring, FloorEpoll, OursUring, OursEpoll];
 const EPOLL: &[Server] = &[FloorEpoll, OursEpoll];
+/// Who sends a file of 1 GB.
+const DOWN: &[Server] = &[OursUring, OursEpoll, Actix, Axum, Nginx];
+/// Who has handlers that stream.
+const STREAMS: &[Server] = &[OursUring, OursEpoll, Axum];
 const ECHO: &[Server] = &[FloorUring, FloorEpoll, EngineUring, EngineEpoll];
 
 const fn mark(server: Server, to: Server, ratio_max: f64) -> Mark {
     Mark { server, to, ratio_max }
 }
+
+/// Bytes of the long bodies.
+const GIGABYTE: &str = "1073741824";
 
 const OPEN: &[Mark] = &[mark(OursUring, FloorEpoll, 1.05)];
 const MANY: &[Mark] = &[mark(OursUring, FloorUring, 1.10)];
@@ -121,10 +128,12 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         canned: Some(Canned::Json),
+        marks: &[mark(OursUring, FloorUring, 1.08)],
         ..plain("json", "JSON, 64 connections", &["--path", "/json"])
     },
     Row {
         canned: None,
+        marks: &[mark(OursUring, Axum, 0.79)],
         servers: WITH_POST,
         ..plain(
             "post64k",
@@ -150,6 +159,45 @@ pub(super) const ROWS: &[Row] = &[
             "file1m",
             "A file of 1 MB, 16 connections",
             &["--path", "/file/1m.txt", "--connections", "16", "--buffer-bytes", "65536"],
+        )
+    },
+    Row {
+        canned: None,
+        marks: &[mark(OursUring, Nginx, 1.00)],
+        servers: DOWN,
+        ..plain(
+            "down1g",
+            "A file of 1 GB, one connection",
+            &["--path", "/file/1g.bin", "--down-bytes", GIGABYTE, "--connections", "1"],
+        )
+    },
+    Row {
+        canned: None,
+        servers: STREAMS,
+        ..plain(
+            "stream1g",
+            "1 GB that a handler streams, one connection",
+            &["--path", "/stream/1073741824", "--down-bytes", GIGABYTE, "--connections", "1"],
+        )
+    },
+    Row {
+        canned: None,
+        marks: &[mark(OursUring, Axum, 1.00)],
+        servers: STREAMS,
+        ..plain(
+            "up1g",
+            "1 GB that a handler takes piece by piece, one connection",
+            &["--path", "/count", "--up-bytes", GIGABYTE, "--connections", "1"],
+        )
+    },
+    Row {
+        canned: None,
+        marks: &[mark(OursLogged, OursUring, 1.05)],
+        servers: &[OursUring, OursLogged],
+        ..plain(
+            "logged",
+            "Plaintext with an access log and metrics, 64 connections",
+            &["--connections", "64"],
         )
     },
     plain("sleeping", "One connection, the server sleeps in between", &["--connections", "1"]),
@@ -179,6 +227,11 @@ impl Row {
     /// Whether the row speaks HTTP (and floors may send a captured response).
     pub(super) fn http(&self) -> bool {
         !self.load.contains(&"--echo-bytes")
+    }
+
+    /// Whether its requests are long bodies, one at a time, and its figures those of a GB.
+    pub(super) fn is_bulk(&self) -> bool {
+        self.load.iter().any(|flag| matches!(*flag, "--down-bytes" | "--up-bytes"))
     }
 }
 

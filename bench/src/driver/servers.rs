@@ -17,6 +17,9 @@ use crate::system;
 
 const START_DEADLINE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(10);
+/// The file of the rows that stream one. It has no blocks; its pages in memory are as any others.
+const GIGABYTE_FILE: &str = "1g.bin";
+const GIGABYTE: u64 = 1 << 30;
 
 /// Every server that a row may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +28,8 @@ pub(super) enum Server {
     FloorEpoll,
     OursUring,
     OursEpoll,
+    /// With an access log and metrics.
+    OursLogged,
     EngineUring,
     EngineEpoll,
     Ntex,
@@ -50,6 +55,7 @@ impl Server {
             Server::FloorEpoll => "floor-epoll",
             Server::OursUring => "springtide-uring",
             Server::OursEpoll => "springtide-epoll",
+            Server::OursLogged => "springtide-logged",
             Server::EngineUring => "engine-uring",
             Server::EngineEpoll => "engine-epoll",
             Server::Ntex => "ntex-uring",
@@ -63,7 +69,7 @@ impl Server {
     pub(super) fn class(self) -> Class {
         match self {
             Server::FloorUring | Server::FloorEpoll => Class::Floor,
-            Server::OursUring | Server::OursEpoll => Class::Ours,
+            Server::OursUring | Server::OursEpoll | Server::OursLogged => Class::Ours,
             Server::EngineUring | Server::EngineEpoll => Class::Ours,
             _ => Class::Peer,
         }
@@ -109,7 +115,9 @@ impl Places {
     pub(super) fn program(&self, server: Server) -> PathBuf {
         match server {
             Server::FloorUring | Server::FloorEpoll => self.release.join("floor"),
-            Server::OursUring | Server::OursEpoll => self.release.join("bench-server"),
+            Server::OursUring | Server::OursEpoll | Server::OursLogged => {
+                self.release.join("bench-server")
+            }
             Server::EngineUring | Server::EngineEpoll => {
                 self.release.join("examples").join("engine_echo")
             }
@@ -119,6 +127,15 @@ impl Places {
             Server::Axum => self.peers.join("peer-axum"),
             Server::Nginx => nginx::program(),
         }
+    }
+
+    /// Makes the file of a row that no other row has: long, and not written to the disk.
+    pub(super) fn prepare(&self, row: &Row) -> io::Result<()> {
+        if row.load.iter().any(|flag| flag.ends_with(GIGABYTE_FILE)) {
+            let file = File::create(self.files.join(GIGABYTE_FILE))?;
+            file.set_len(GIGABYTE)?;
+        }
+        Ok(())
     }
 
     /// The captured response of a row, if our server could be asked for it.
@@ -198,10 +215,14 @@ fn command(server: Server, row: &Row, places: &Places, address: SocketAddr) -> i
             command.args(["--kind", kind, "--listen", &address_text]).args(row.floor);
             floor_flags(&mut command, row, places)?;
         }
-        Server::OursUring | Server::OursEpoll => {
-            let engine = if server == Server::OursUring { "uring" } else { "epoll" };
+        Server::OursUring | Server::OursEpoll | Server::OursLogged => {
+            let engine = if server == Server::OursEpoll { "epoll" } else { "uring" };
             command.args(["--listen", &address_text, "--workers", "1", "--engine", engine]);
             command.arg("--files").arg(&places.files).args(row.ours);
+            if server == Server::OursLogged {
+                command.arg("--access-log").arg(places.scratch.join("access.log"));
+                command.args(["--admin", &free_address()?.to_string()]);
+            }
         }
         Server::EngineUring | Server::EngineEpoll => {
             let engine = if server == Server::EngineUring { "uring" } else { "epoll" };

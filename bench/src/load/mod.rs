@@ -1,6 +1,7 @@
 //! The load generator: one thread, one ring, a few ways to send requests.
 //! It must never cost more than the server that it measures, nor count a response it did not check.
 
+mod bulk;
 mod churn;
 mod client;
 mod connect;
@@ -23,6 +24,9 @@ pub fn run(options: &Options) -> io::Result<Report> {
     system::exact_timers();
     if let Some(core) = options.core {
         system::pin_to_core(core)?;
+    }
+    if options.is_bulk() {
+        return bulk::run(options);
     }
     let plan = Plan::prepare(options)?;
     match (options.churn, options.memory) {

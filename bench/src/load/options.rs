@@ -54,6 +54,13 @@ pub struct Options {
     /// of the second run, with the p99 of the first.
     #[arg(long, conflicts_with_all = ["churn", "memory"])]
     pub slow_heads: Option<usize>,
+    /// One connection that asks for bodies of this many bytes, one after another; each is counted
+    /// when it has come to its end. The first one is the warm-up.
+    #[arg(long, conflicts_with_all = ["up_bytes", "body_bytes", "echo_bytes", "churn", "memory"])]
+    pub down_bytes: Option<u64>,
+    /// The same the other way: POST bodies of this many bytes, each written part by part.
+    #[arg(long, conflicts_with_all = ["body_bytes", "echo_bytes", "churn", "memory"])]
+    pub up_bytes: Option<u64>,
     /// Seconds before the counted window.
     #[arg(long, default_value_t = 0.5)]
     pub warmup: f64,
@@ -75,4 +82,12 @@ pub struct Options {
     /// Never sleep: a shorter wait for the client, and no wake-up for the server to pay.
     #[arg(long)]
     pub spin: bool,
+}
+
+impl Options {
+    /// Whether long bodies are transferred, one at a time.
+    #[must_use]
+    pub fn is_bulk(&self) -> bool {
+        self.down_bytes.or(self.up_bytes).is_some()
+    }
 }

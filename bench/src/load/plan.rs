@@ -72,7 +72,16 @@ pub(super) fn http_request(options: &Options) -> Vec<u8> {
 
 /// The request of that name, where they have names; all of one length.
 fn named(options: &Options, name: usize) -> Vec<u8> {
-    let method = if options.body_bytes.is_some() { "POST" } else { "GET" };
+    let body_bytes = options.body_bytes;
+    let head = request_head(options, body_bytes.map(|bytes| bytes as u64), name);
+    let mut request = head.into_bytes();
+    request.extend(pattern(body_bytes.unwrap_or(0)));
+    request
+}
+
+/// The head of a request with a body of so many bytes, or with none, and of that name.
+pub(super) fn request_head(options: &Options, body_bytes: Option<u64>, name: usize) -> String {
+    let method = if body_bytes.is_some() { "POST" } else { "GET" };
     let mut text = format!(
         "{method} {} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: springtide-load\r\nAccept: */*\r\n",
         options.path
@@ -87,13 +96,11 @@ fn named(options: &Options, name: usize) -> Vec<u8> {
         text.push_str(header);
         text.push_str("\r\n");
     }
-    if let Some(bytes) = options.body_bytes {
+    if let Some(bytes) = body_bytes {
         text.push_str(&format!("Content-Length: {bytes}\r\n"));
     }
     text.push_str("\r\n");
-    let mut request = text.into_bytes();
-    request.extend(pattern(options.body_bytes.unwrap_or(0)));
-    request
+    text
 }
 
 /// Bytes that differ from their neighbours, so that a shifted echo is noticed.

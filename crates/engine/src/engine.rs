@@ -17,7 +17,7 @@ use crate::error::{Error, OpKind};
 use crate::handle::Handle;
 use crate::ledger::{COMPLETIONS_ROOM, Ledger};
 use crate::lister::Lister;
-use crate::op::{Descriptor, Op, Piece};
+use crate::op::{Descriptor, FilePart, Op, Piece};
 use crate::options::{Address, EngineOptions, ListenOptions, Mechanism};
 use crate::sheet::Sheet;
 use crate::slots::{Key, receiving};
@@ -283,6 +283,13 @@ impl Handle for Engine {
             return 0;
         }
         self.backend.send_now(&mut self.ledger, socket, pieces)
+    }
+
+    fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {
+        if part.length == 0 || self.ledger.is_sending(socket) {
+            return 0;
+        }
+        self.backend.send_file_now(socket, part)
     }
 
     fn turn(

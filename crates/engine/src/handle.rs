@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::clock::Moment;
 use crate::completion::Completion;
 use crate::error::Error;
-use crate::op::{Descriptor, Op, Piece};
+use crate::op::{Descriptor, FilePart, Op, Piece};
 use crate::options::{Address, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
@@ -60,6 +60,16 @@ pub trait Handle {
     /// gives how many bytes that were: an [`Op::Send`] takes the rest. None while a send is in flight
     /// (law 5), and on an error, which the next send tells.
     fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize;
+
+    /// Sends at once, without a copy, what fits of a part of a file that is in the system's memory
+    /// (sendfile(2), cachestat(2)), and gives how many bytes that were. None where the part is not
+    /// all there, or the system does not tell (before Linux 6.5), while a send is in flight (law 5),
+    /// where SIGPIPE is not ignored, and on an error: an [`Op::Read`] and an [`Op::Send`] take over,
+    /// and tell.
+    ///
+    /// The system sends the file's own pages: who writes to the file may change bytes that were
+    /// sent and have not reached the peer.
+    fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize;
 
     /// Submits, waits until something has ended, `deadline` has come or the waker is used, and
     /// appends what has ended.

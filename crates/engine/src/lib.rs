@@ -54,7 +54,7 @@ pub use completion::{Completion, Entry, Listing, Memory, Metadata, Outcome};
 pub use engine::Engine;
 pub use error::{Error, OpKind};
 pub use handle::Handle;
-pub use op::{Descriptor, Op, PIECES_MAX, Piece, SEND_BYTES_MAX};
+pub use op::{Descriptor, FilePart, Op, PIECES_MAX, Piece, SEND_BYTES_MAX};
 pub use options::{Address, Choice, EngineOptions, ListenOptions, Mechanism};
 pub use pages::Pages;
 pub use refusal::Refusal;

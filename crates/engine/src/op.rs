@@ -21,6 +21,17 @@ impl Descriptor {
     }
 }
 
+/// A part of an open file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilePart {
+    /// A descriptor from [`Op::Open`].
+    pub file: Descriptor,
+    /// From the beginning of the file, in bytes.
+    pub offset: u64,
+    /// In bytes.
+    pub length: usize,
+}
+
 /// One piece of what a send sends.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Piece {

@@ -324,6 +324,9 @@ impl Connection {
             traffic.sending_bytes = 0;
             traffic.outbox.len()
         });
+        if waiting == 0 && self.session.sends_file() {
+            self.pass_file(room);
+        }
         self.session.sent(waiting, room);
         if self.has_more_to_handle() {
             self.handle_inbox(room);

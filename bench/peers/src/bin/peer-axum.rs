@@ -2,12 +2,14 @@
 //! It must never use more than one thread for requests.
 #![forbid(unsafe_code)]
 
-use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, header};
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Path};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use clap::Parser;
-use peers::{ECHO_BYTES_MAX, Message, Options, PLAINTEXT, SERVER, listener};
+use futures_util::StreamExt;
+use peers::{ECHO_BYTES_MAX, Message, Options, PIECE, PLAINTEXT, SERVER, listener};
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -19,7 +21,7 @@ fn main() -> std::io::Result<()> {
 async fn serve(options: Options) -> std::io::Result<()> {
     let server = HeaderValue::from_static(SERVER);
     let router = match options.echo {
-        true => Router::new().fallback(async |body: axum::body::Bytes| body),
+        true => Router::new().fallback(async |body: Bytes| body),
         false => measured(&options),
     };
     let router = router
@@ -29,10 +31,29 @@ async fn serve(options: Options) -> std::io::Result<()> {
     axum::serve(listener, router).await
 }
 
+/// What the bench asks for.
 fn measured(options: &Options) -> Router {
     Router::new()
         .route("/plaintext", get(async || PLAINTEXT))
         .route("/json", get(async || Json(Message::hello())))
-        .route("/echo", post(async |body: axum::body::Bytes| body))
+        .route("/echo", post(async |body: Bytes| body))
+        .route("/count", post(count).layer(DefaultBodyLimit::disable()))
+        .route("/stream/{bytes}", get(stream))
         .nest_service("/file", ServeDir::new(&options.files))
+}
+
+/// How many bytes a body has, of which nothing is kept.
+async fn count(body: Body) -> Result<String, StatusCode> {
+    let (mut pieces, mut bytes) = (body.into_data_stream(), 0);
+    while let Some(piece) = pieces.next().await {
+        bytes += piece.map_err(|_| StatusCode::BAD_REQUEST)?.len();
+    }
+    Ok(bytes.to_string())
+}
+
+/// A body of so many bytes, in the pieces that our own server makes it of.
+async fn stream(Path(bytes): Path<usize>) -> Body {
+    let sizes = (0..bytes).step_by(PIECE.len()).map(move |start| PIECE.len().min(bytes - start));
+    let pieces = sizes.map(|size| Ok::<_, std::io::Error>(Bytes::from_static(&PIECE[..size])));
+    Body::from_stream(futures_util::stream::iter(pieces))
 }

@@ -7,7 +7,7 @@ use crate::clock::{Clock, Moment};
 use crate::completion::{Listing, Outcome};
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
-use crate::op::{Descriptor, Op, Piece};
+use crate::op::{Descriptor, FilePart, Op, Piece};
 use crate::options::{Address, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
@@ -105,6 +105,12 @@ pub(crate) trait Backend {
     /// Sends what fits of pieces; none when nothing does, or on an error, which the next send tells.
     fn send_now(&mut self, ledger: &mut Ledger, socket: Descriptor, pieces: &[Piece]) -> usize {
         send_now(ledger, socket, pieces)
+    }
+
+    /// Sends what fits of a part of a file that is in memory; none when nothing does, when it is not
+    /// there, or on an error.
+    fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {
+        system::send_file(socket.number(), part).unwrap_or(0)
     }
 
     /// Opens a directory that files are opened beneath.

@@ -2,12 +2,13 @@
 //! The stage writes them; the engine only reads.
 
 use std::ffi::CString;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use springtide_engine::{Descriptor, Error, Handle, Memory, Metadata, Op, Outcome};
+use springtide_engine::{Descriptor, Error, FilePart, Handle, Memory, Metadata, Op, Outcome};
 
 use crate::shard::{Patience, Shard, assert_pattern, pattern};
-use crate::stage::Stage;
+use crate::stage::{Outside, Stage};
 
 fn open(shard: &mut Shard, root: Descriptor, path: &str) -> Outcome {
     let path = CString::new(path).unwrap();
@@ -179,4 +180,82 @@ pub(crate) fn names_in_a_directory_are_told<S: Stage>(stage: &S) {
     let last = shard.last(key);
     assert!(matches!(last, Outcome::Failed(Error::Cancelled, _) | Outcome::Listed(_)), "{last:?}");
     assert_eq!(named(list(&mut shard, top, 10)), all);
+}
+
+/// What is passed from a file to a socket stands in order between what is sent; nothing is passed
+/// while a send is in flight, nor what is not there.
+pub(crate) fn what_is_passed_keeps_its_order<S: Stage>(stage: &S) {
+    const ALL: usize = 8 << 20;
+    let stream = pattern(0, ALL);
+    stage.write_file("passed", &stream);
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let (socket, mut outside) = shard.meet(stage, &port);
+    let root = shard.engine.open_directory(stage.root()).unwrap();
+    let (file, _) = opened(&mut shard, root, "passed");
+    let part = |offset: usize, length| FilePart { file, offset: offset as u64, length };
+    assert_eq!(shard.engine.send_file_now(socket, part(0, 0)), 0, "nothing of it");
+    assert_eq!(shard.engine.send_file_now(socket, part(ALL, 100)), 0, "behind the end");
+    assert_eq!(shard.engine.send_file_now(root, part(0, 100)), 0, "to no socket");
+    let (mut at, mut passed, mut read) = (0, 0, Vec::new());
+    let mut send = None;
+    let patience = Patience::until("the whole stream");
+    while read.len() < ALL {
+        let count = shard.engine.send_file_now(socket, part(at, (ALL - at).min(300_000)));
+        assert!(send.is_none() || count == 0, "a send is in flight");
+        (at, passed) = (at + count, passed + count);
+        if send.is_none() && at < ALL {
+            let end = (at + 1000).min(ALL);
+            send = Some(shard.send(socket, stream[at..end].to_vec(), 2));
+            at = end;
+        }
+        outside.read(&mut read);
+        if shard.turn().iter().any(|completion| Some(completion.key) == send) {
+            send = None;
+        }
+        patience.spend();
+    }
+    assert_pattern(0, &read);
+    assert!(passed > ALL / 2 || !tells_what_is_cached(), "only {passed} bytes");
+    outside.reset();
+    for _ in 0..100 {
+        shard.engine.send_file_now(socket, part(0, 1000));
+        shard.turn();
+    }
+}
+
+/// Linux does since 6.5.
+fn tells_what_is_cached() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(5))
+}
+
+/// Whether the stage's files lie on a device that they can be read from again.
+fn has_disk<S: Stage>(stage: &S) -> bool {
+    // Device numbers without a major one are those of file systems in memory, and of layers.
+    !S::IS_SIMULATED && std::fs::metadata(stage.root()).unwrap().dev() >> 8 > 0
+}
+
+/// A file that is not in memory is not passed: the shard would wait for its disk.
+pub(crate) fn what_is_cold_is_not_passed<S: Stage>(stage: &S) {
+    const ALL: usize = 100_000;
+    stage.write_file("cold passed", &pattern(0, ALL));
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let (socket, mut outside) = shard.meet(stage, &port);
+    let root = shard.engine.open_directory(stage.root()).unwrap();
+    let (file, _) = opened(&mut shard, root, "cold passed");
+    stage.cool("cold passed");
+    let whole = FilePart { file, offset: 0, length: ALL };
+    let passed = shard.engine.send_file_now(socket, whole);
+    assert!(!has_disk(stage) || passed == 0, "{passed} bytes");
+    let mut received = Vec::new();
+    let patience = Patience::until("what was passed");
+    while received.len() < passed {
+        outside.read(&mut received);
+        shard.turn();
+        patience.spend();
+    }
+    assert_pattern(0, &received);
 }

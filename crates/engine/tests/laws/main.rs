@@ -135,6 +135,8 @@ laws! {
             files_are_opened_and_read
             no_path_leads_out_of_the_root
             cold_files_are_read
+            what_is_passed_keeps_its_order
+            what_is_cold_is_not_passed
             names_in_a_directory_are_told
             a_cancelled_read_keeps_its_memory;
         time:

@@ -99,6 +99,23 @@ impl Machine {
         }
     }
 
+    /// Whether the next bytes of the connection belong to the body of this exchange's reply, begun
+    /// with [`ReplyBody::Sized`]: somebody else may send them, from where they are.
+    #[must_use]
+    pub fn is_in_sized_body(&self, exchange: Exchange) -> bool {
+        self.is_next(exchange) && self.open.writing == Writing::Sized
+    }
+
+    /// So many bytes of that body were sent by somebody else.
+    ///
+    /// # Panics
+    /// When the reply has no such body, or it grows beyond its length.
+    pub fn body_passed(&mut self, exchange: Exchange, bytes: u64) {
+        assert!(self.is_in_sized_body(exchange), "bytes are passed within a sized body");
+        let left = self.open.left.checked_sub(bytes);
+        self.open.left = left.expect("a body is as long as was said");
+    }
+
     /// Completes the body of a reply begun with [`ReplyBody::Sized`] or [`ReplyBody::Chunked`].
     /// A sized body that lacks bytes cuts the connection, so that the peer sees it.
     ///

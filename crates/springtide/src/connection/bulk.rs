@@ -1,7 +1,7 @@
 //! Long messages taken at once into memory of their own, and sent at once while they lie in the
 //! processor's cache: what comes in chunks is copied once more, and what waits for the end of the
 //! turn has gone out of the cache by then.
-//! It knows of a message only that its session lends memory for it.
+//! It knows of a message only that its session lends memory for it, and of files only that there is one.
 
 use springtide_engine::{Key, Op};
 
@@ -75,5 +75,13 @@ impl Connection {
         let op = Op::Send { socket: self.socket, pieces: rest_of(pieces, sent) };
         self.send = room.send(op, self.place.raw(), true);
         self.mark_dirty(room);
+    }
+
+    /// Sends of a file what the system has in its memory, when nothing else waits to be sent.
+    #[inline(never)]
+    pub(super) fn pass_file(&mut self, room: &mut Room) {
+        if self.state == State::Open && self.stage.is_none() && !self.is_leaving {
+            room.counts.bytes_sent += self.session.pass_file(self.socket, room) as u64;
+        }
     }
 }

@@ -123,7 +123,7 @@ impl FileService {
     /// Takes a body out with nothing in flight. Its file stays open.
     pub(crate) fn freeze_stream(&mut self, stream: StreamId) -> Option<FrozenStream> {
         let stream = self.streams.remove(stream.0)?;
-        let Stream { asker: _, file, left, stage: _, is_abandoned: _ } = stream;
+        let Stream { asker: _, file, left, stage: _, is_passing: _, is_abandoned: _ } = stream;
         Some(FrozenStream { root: file.root.0, path: file.path.clone(), file: file.file, left })
     }
 

@@ -8,6 +8,17 @@ use bytes::Bytes;
 
 /// Bytes of a file that are read at a time.
 pub(super) const PIECE_BYTES_MAX: u64 = 256 << 10;
+/// The same where what lies before was passed: such a piece is there to wait for room.
+pub(super) const PIECE_BEHIND_BYTES: u64 = 4 << 10;
+/// Bytes of a file that are passed at a time: what one connection holds the others up with, as with
+/// nginx.
+const PASSED_BYTES_MAX: u64 = 2 << 20;
+/// Fewer are read.
+const PASSED_BYTES_MIN: u64 = 64 << 10;
+/// The last bytes of a body are read, as many as two systems keep between them (`tcp_wmem` and
+/// `tcp_rmem` of Linux allow 4 and 6 MiB, of which a part is not bytes): when the file is looked at
+/// for the last time the peer has what was passed.
+const READ_AT_LAST_BYTES: u64 = 8 << 20;
 
 /// What is still to be sent of a body.
 #[derive(Debug, Clone)]
@@ -79,19 +90,45 @@ impl Outline {
 
     /// Memory for the next piece, with room for what is to be read behind the text in it, and
     /// where in the file to read from. None when nothing is left.
-    pub(super) fn next(&self) -> Option<(Vec<u8>, u64)> {
+    pub(super) fn next(&self, bytes_max: u64) -> Option<(Vec<u8>, u64)> {
         let Section { lead, range } = self.sections.front()?;
-        let bytes = (range.end - range.start).min(PIECE_BYTES_MAX);
+        let bytes = (range.end - range.start).min(bytes_max);
         let bytes = usize::try_from(bytes).expect("a piece has a length in memory");
         let mut memory = Vec::with_capacity(lead.len() + bytes);
         memory.extend_from_slice(lead);
         Some((memory, range.start))
     }
 
+    /// What may be passed from the file to the socket: what lies behind it is left to be read.
+    pub(super) fn passable(&self) -> Option<(u64, usize)> {
+        let Section { lead, range } = self.sections.front()?;
+        let of_section = (range.end - range.start).saturating_sub(PIECE_BEHIND_BYTES);
+        let bytes = of_section.min(self.length().saturating_sub(READ_AT_LAST_BYTES));
+        let is_worth_it = lead.is_empty() && bytes >= PASSED_BYTES_MIN;
+        let bytes = usize::try_from(bytes.min(PASSED_BYTES_MAX)).ok()?;
+        is_worth_it.then_some((range.start, bytes))
+    }
+
+    /// So much of what [`passable`](Self::passable) gave has been passed.
+    pub(super) fn pass(&mut self, bytes: usize) {
+        if let Some(section) = self.sections.front_mut() {
+            section.range.start += bytes as u64;
+            assert!(!section.range.is_empty(), "the last piece of a range is read");
+        }
+    }
+
     /// Whether nothing was read into what [`next`](Self::next) gave.
     pub(super) fn is_unread(&self, memory: &[u8]) -> bool {
         let lead = self.sections.front().map_or(0, |section| section.lead.len());
         memory.len() <= lead
+    }
+
+    /// Whether nothing is left behind what was read into it.
+    pub(super) fn is_last(&self, memory: &[u8]) -> bool {
+        let read = self.sections.front().map_or(0, |section| {
+            section.range.end - section.range.start + section.lead.len() as u64
+        });
+        self.sections.len() <= 1 && memory.len() as u64 >= read
     }
 
     /// What [`next`](Self::next) gave has been read, as a whole or in part: it is left no more.
@@ -137,7 +174,7 @@ mod tests {
     /// Read `step` bytes at a time, as a disk may give them.
     fn read(mut outline: Outline, step: usize) -> Vec<u8> {
         let mut body = Vec::new();
-        while let Some((mut memory, offset)) = outline.next() {
+        while let Some((mut memory, offset)) = outline.next(PIECE_BYTES_MAX) {
             assert!(outline.is_unread(&memory));
             let room = (memory.capacity() - memory.len()).min(step);
             let offset = usize::try_from(offset).unwrap();
@@ -148,6 +185,41 @@ mod tests {
         }
         assert!(outline.is_empty());
         body
+    }
+
+    #[test]
+    fn what_is_passed_leaves_the_end_to_be_read() {
+        const END: u64 = 20 << 20;
+        let mut outline = Outline::of(5..END);
+        let mut at = 5;
+        while let Some((offset, bytes)) = outline.passable() {
+            assert_eq!(offset, at);
+            assert!((PASSED_BYTES_MIN..=PASSED_BYTES_MAX).contains(&(bytes as u64)), "{bytes}");
+            outline.pass(bytes / 2 + 1);
+            at += bytes as u64 / 2 + 1;
+        }
+        assert!(at <= END - READ_AT_LAST_BYTES, "passed to {at}");
+        assert!(at > END - READ_AT_LAST_BYTES - PASSED_BYTES_MIN, "passed to {at} only");
+        let ranges = [0..1 << 20, 5 << 20..30 << 20, 90 << 20..91 << 20];
+        let how = Multipart { boundary: "B", fields: "", length: 1 << 30 };
+        let mut outline = Outline::multipart(&ranges, how);
+        assert_eq!(outline.passable(), None, "a part's head is read with its first bytes");
+        let (mut memory, _) = outline.next(PIECE_BYTES_MAX).unwrap();
+        memory.resize(memory.capacity(), 0);
+        outline.take(&mut memory);
+        assert_eq!(outline.passable(), Some((256 << 10, (768 << 10) - 4096)));
+    }
+
+    #[test]
+    fn the_last_piece_is_known() {
+        let mut outline = outline();
+        for is_last in [false, false, true] {
+            let (mut memory, _) = outline.next(PIECE_BYTES_MAX).unwrap();
+            assert!(!outline.is_last(&memory));
+            memory.resize(memory.capacity(), 0);
+            assert_eq!(outline.is_last(&memory), is_last);
+            outline.take(&mut memory);
+        }
     }
 
     #[test]

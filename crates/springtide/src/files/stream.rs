@@ -1,13 +1,15 @@
-//! Bodies that are read piece by piece while they are sent.
-//! A piece is given out only when the file was still unchanged after it had been read.
+//! Bodies that are read, or passed by the system, piece by piece while they are sent.
+//! What is read is given out only when the file was still unchanged after that, and the last pieces
+//! always are read: no body is whole that is made of two versions. What is passed is not looked at,
+//! so a body that is cut may end with bytes of the other version.
 
 use std::ffi::CString;
 use std::rc::Rc;
 
-use springtide_engine::{Handle, Op, Outcome};
+use springtide_engine::{Descriptor, FilePart, Handle, Op, Outcome};
 
 use super::job::{OpenFile, path_of};
-use super::outline::Outline;
+use super::outline::{Outline, PIECE_BEHIND_BYTES, PIECE_BYTES_MAX};
 use super::service::{Asker, FileEvent, FileService, RootId};
 use crate::table::Place;
 
@@ -37,6 +39,8 @@ pub(super) struct Stream {
     /// What has not been given out yet.
     pub(super) left: Outline,
     pub(super) stage: Stage,
+    /// The last bytes were passed, and more may be.
+    pub(super) is_passing: bool,
     pub(super) is_abandoned: bool,
 }
 
@@ -51,7 +55,8 @@ pub(super) enum Stage {
 
 impl Stream {
     pub(super) const fn new(asker: Asker, file: Rc<SharedFile>, left: Outline) -> Self {
-        Self { asker, file, left, stage: Stage::Idle, is_abandoned: false }
+        let (is_passing, is_abandoned) = (false, false);
+        Self { asker, file, left, stage: Stage::Idle, is_passing, is_abandoned }
     }
 }
 
@@ -69,11 +74,39 @@ impl FileService {
     /// under way this does nothing: back-pressure is the caller's, a call for a piece.
     pub(crate) fn next_piece(&mut self, engine: &mut dyn Handle, stream: StreamId) {
         let Some(state) = self.streams.get_mut(stream.0) else { return };
-        if let (Stage::Idle, Some((memory, offset))) = (&state.stage, state.left.next()) {
+        let bytes_max = if state.is_passing { PIECE_BEHIND_BYTES } else { PIECE_BYTES_MAX };
+        if let (Stage::Idle, Some((memory, offset))) = (&state.stage, state.left.next(bytes_max)) {
             let file = state.file.file.descriptor;
             engine.submit(Op::Read { file, memory, offset }, self.tokens.stream(stream.0));
             state.stage = Stage::Reading;
         }
+    }
+
+    /// Whether the next piece is wanted while so much waits to be sent. Bytes are passed only when
+    /// nothing does, and no piece is under way.
+    pub(crate) fn is_due(&mut self, stream: StreamId, waiting_bytes: usize) -> bool {
+        waiting_bytes == 0 || self.streams.get_mut(stream.0).is_some_and(|state| !state.is_passing)
+    }
+
+    /// Passes what fits of a body from the system's memory to a socket on which nothing else waits,
+    /// and gives how many bytes that were; none while a piece is under way. The rest, the last bytes
+    /// always, comes as pieces: so a change of the file is seen before its body is whole.
+    pub(crate) fn pass(
+        &mut self,
+        engine: &mut dyn Handle,
+        stream: StreamId,
+        socket: Descriptor,
+    ) -> usize {
+        let Some(state) = self.streams.get_mut(stream.0) else { return 0 };
+        state.is_passing = false;
+        let (Stage::Idle, Some((offset, length))) = (&state.stage, state.left.passable()) else {
+            return 0;
+        };
+        let part = FilePart { file: state.file.file.descriptor, offset, length };
+        let bytes = engine.send_file_now(socket, part);
+        state.left.pass(bytes);
+        state.is_passing = bytes > 0;
+        bytes
     }
 
     /// Ends a body that nobody wants any more. The file is closed when the operation in flight
@@ -126,6 +159,12 @@ impl FileService {
                 Next::Broken
             }
             (Stage::Reading, Outcome::Filled(_)) if state.is_abandoned => Next::Broken,
+            // Bytes that nobody has checked were passed before, and the last piece is checked.
+            (Stage::Reading, Outcome::Filled(bytes))
+                if state.is_passing && !state.left.is_last(&bytes) =>
+            {
+                Next::Piece(bytes)
+            }
             (Stage::Reading, Outcome::Filled(bytes)) => {
                 let (root, path) = (self.roots[file.root.0].descriptor, file.path.clone());
                 engine.submit(Op::Open { root, path }, tokens.stream(place));

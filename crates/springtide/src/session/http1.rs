@@ -20,6 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use http::StatusCode;
+use springtide_engine::Descriptor;
 use springtide_proto::http1::{self, BodyLength, Exchange, Machine, Received, Reply, ReplyBody};
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
@@ -344,11 +345,32 @@ impl Http1 {
         produce::grant(&self.machine, &busy.pipes, waiting_bytes, room);
         let Some((exchange, stream)) = busy.streams.front() else { return };
         let is_next = self.machine.is_next(*exchange);
-        if !busy.is_asked && is_next && waiting_bytes < STREAM_LOW_BYTES {
+        let is_little = waiting_bytes < STREAM_LOW_BYTES;
+        if !busy.is_asked && is_next && is_little && room.files.is_due(*stream, waiting_bytes) {
             busy.is_asked = true;
             let mut engine = room.requests.engine.borrow_mut();
             room.files.next_piece(&mut **engine, *stream);
         }
+    }
+
+    /// Lets the system pass what it has of the first stream's file to the socket, on which nothing
+    /// waits; gives how many bytes.
+    pub(crate) fn pass_file(&mut self, socket: Descriptor, room: &mut Room) -> usize {
+        let Some(busy) = &self.busy else { return 0 };
+        let Some((exchange, stream)) = busy.streams.front() else { return 0 };
+        if busy.is_asked || !self.machine.is_in_sized_body(*exchange) {
+            return 0;
+        }
+        let mut engine = room.requests.engine.borrow_mut();
+        let bytes = room.files.pass(&mut **engine, *stream, socket);
+        self.machine.body_passed(*exchange, bytes as u64);
+        bytes
+    }
+
+    /// Whether it has a file to send.
+    #[inline]
+    pub(crate) fn sends_file(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| !busy.streams.is_empty())
     }
 
     pub(crate) fn end_of_stream(&mut self) {

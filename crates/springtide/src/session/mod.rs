@@ -189,6 +189,20 @@ impl Session {
         }
     }
 
+    /// Whether it has a file to send.
+    #[inline]
+    pub(crate) fn sends_file(&self) -> bool {
+        matches!(self, Self::Http1(session) if session.sends_file())
+    }
+
+    /// Passes what can be passed of that file to the socket, on which nothing waits; how many bytes.
+    pub(crate) fn pass_file(&mut self, socket: Descriptor, room: &mut Room) -> usize {
+        match self {
+            Self::Http1(session) => session.pass_file(socket, room),
+            Self::Other(_) => 0,
+        }
+    }
+
     /// Whether something is to be done as soon as what was written has been sent.
     #[inline]
     pub(crate) fn awaits_sent(&self, room: &Room) -> bool {

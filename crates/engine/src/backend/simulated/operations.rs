@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::completion::Listing;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
-use crate::op::{Descriptor, Op, Piece};
+use crate::op::{Descriptor, FilePart, Op, Piece};
 use crate::options::{Address, EngineOptions, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
@@ -366,6 +366,10 @@ impl Backend for Simulated {
     fn send_now(&mut self, _: &mut Ledger, socket: Descriptor, pieces: &[Piece]) -> usize {
         self.counts.sends_direct += 1;
         self.give_now(socket, pieces)
+    }
+
+    fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {
+        self.give_file_now(socket, part).unwrap_or(0)
     }
 
     fn open_directory(&mut self, path: &Path) -> Result<Descriptor, Error> {

@@ -15,7 +15,7 @@ use crate::chunk::CHUNK_BYTES;
 use crate::completion::{Metadata, Outcome};
 use crate::error::OpKind;
 use crate::ledger::Ledger;
-use crate::op::{Descriptor, Op, Piece};
+use crate::op::{Descriptor, FilePart, Op, Piece};
 use crate::slots::{Key, receiving};
 use crate::system;
 
@@ -190,6 +190,24 @@ impl Simulated {
     pub(super) fn give_now(&self, socket: Descriptor, pieces: &[Piece]) -> usize {
         self.may_reset(socket);
         self.transmit(socket, pieces, 0).unwrap_or(0)
+    }
+
+    /// Sends what fits of a part of a file at once, or by chance less; none where the file has not so
+    /// much, or by chance as if it were not in memory.
+    pub(super) fn give_file_now(&self, socket: Descriptor, part: FilePart) -> Result<usize, i32> {
+        if self.strikes(Fault::ShortRead) {
+            return Ok(0);
+        }
+        self.may_reset(socket);
+        let piece = {
+            let state = self.world.state.borrow();
+            let Entry::File(file) = state.table.get(part.file)? else { return Err(system::EINVAL) };
+            let start = usize::try_from(part.offset).map_err(|_| system::EINVAL)?;
+            let file = file.borrow();
+            let bytes = file.bytes.get(start..start + part.length).ok_or(system::EAGAIN)?;
+            Piece::Owned(bytes.to_vec())
+        };
+        self.transmit(socket, &[piece], 0)
     }
 
     /// Puts what fits of pieces behind the first `skip` bytes on the network, or by chance less.

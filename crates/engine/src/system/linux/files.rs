@@ -1,5 +1,5 @@
 //! Files: opened beneath a root, told about, read at an offset.
-//! With `cached` a call answers EAGAIN where it would have to wait for a disk.
+//! Nothing that is done for a shard waits for a disk: it answers EAGAIN instead, with `cached`.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -9,6 +9,7 @@ use super::beneath::open_by_steps;
 use super::{EAGAIN, EIO, check};
 use crate::completion::{Entry, Listing, Metadata};
 use crate::error::{Error, OpKind};
+use crate::op::FilePart;
 
 /// The `open_how` of a file beneath a root: regular reading, no way out, no terminal, no waiting
 /// for the writer of a pipe.
@@ -158,4 +159,59 @@ pub(crate) unsafe fn read_at(
         Err(libc::EOPNOTSUPP) if cached => Err(EAGAIN),
         other => other,
     }
+}
+
+/// Sends at once from a file what fits, without a copy, and never waits: not for room, and not for
+/// a disk, as far as the system can tell; EAGAIN says so. The bytes are the file's own pages: who
+/// writes to it may change what has not reached the peer.
+pub(crate) fn send_file(socket: RawFd, part: FilePart) -> Result<usize, i32> {
+    // There is no flag against the signal of a connection that is gone.
+    if !is_broken_pipe_ignored() || !is_cached(part)? {
+        return Err(EAGAIN);
+    }
+    let mut offset = libc::off_t::try_from(part.offset).map_err(|_| libc::EINVAL)?;
+    // SAFETY: the offset is valid for the call, which takes no other pointer.
+    check(unsafe { libc::sendfile(socket, part.file.0, &raw mut offset, part.length) })
+}
+
+/// What cachestat(2) tells of a range, in pages.
+#[repr(C)]
+#[derive(Default)]
+struct Cached {
+    cached: u64,
+    _others: [u64; 4],
+}
+
+/// The same number on every architecture (Linux 6.5).
+const SYS_CACHESTAT: libc::c_long = 451;
+
+/// Whether a part of a file is in the system's memory, its end not only on the way there: pages
+/// that are being read count as cached. An error where the system does not tell.
+fn is_cached(part: FilePart) -> Result<bool, i32> {
+    // SAFETY: sysconf takes no pointers.
+    let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).map_err(|_| EIO)?;
+    let length = u64::try_from(part.length).map_err(|_| libc::EINVAL)?;
+    let (Some(end), 1..) = (part.offset.checked_add(length), page) else { return Err(EIO) };
+    let range = [part.offset, length];
+    let mut told = Cached::default();
+    let (range, into, fd) = (range.as_ptr(), &raw mut told, part.file.0);
+    // SAFETY: both are laid out as the call has them, and outlive it.
+    let returned = unsafe { libc::syscall(SYS_CACHESTAT, fd, range, into, 0) };
+    check(isize::try_from(returned).unwrap_or(-1))?;
+    if told.cached < end.div_ceil(page) - part.offset / page {
+        return Ok(false);
+    }
+    let mut last = 0_u8;
+    // SAFETY: one byte, which outlives the call.
+    let read = unsafe { read_at(fd, &raw mut last, 1, end.saturating_sub(1), true) };
+    Ok(read == Ok(1))
+}
+
+/// Whether a write to a connection that is gone ends in an error only: programs in Rust begin so.
+fn is_broken_pipe_ignored() -> bool {
+    // SAFETY: all zeroes is a valid sigaction.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: nothing is changed; what is written outlives the call.
+    let asked = unsafe { libc::sigaction(libc::SIGPIPE, std::ptr::null(), &raw mut now) };
+    asked == 0 && now.sa_sigaction == libc::SIG_IGN
 }

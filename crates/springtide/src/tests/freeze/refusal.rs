@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use springtide_engine::{
-    Address, Completion, Descriptor, Error, Handle, Key, ListenOptions, Moment, Op, OpKind, Piece,
-    Stats, Waker,
+    Address, Completion, Descriptor, Error, FilePart, Handle, Key, ListenOptions, Moment, Op,
+    OpKind, Piece, Stats, Waker,
 };
 
 /// EPERM, as a filter of system calls gives it.
@@ -60,6 +60,10 @@ impl Handle for Refused {
 
     fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize {
         self.engine.send_now(socket, pieces)
+    }
+
+    fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {
+        self.engine.send_file_now(socket, part)
     }
 
     fn turn(
