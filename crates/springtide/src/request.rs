@@ -8,8 +8,7 @@ mod multipart;
 mod origin;
 mod shared;
 
-use body::Arriving;
-pub(crate) use body::Pipe;
+pub(crate) use body::{Arriving, Pipe};
 pub use body::{Body, BodyError};
 pub use multipart::{Multipart, Part};
 pub(crate) use origin::Names;

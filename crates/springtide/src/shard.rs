@@ -1,6 +1,7 @@
 //! A shard: one thread, one engine, its connections, turn by turn.
 //! It takes no lock and shares nothing with other shards but mailboxes and counts.
 
+mod client;
 mod freeze;
 mod futures;
 mod memory;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Op, Outcome, Wheel};
+
+pub(crate) use client::CLIENT_TOKEN;
 
 use crate::access::{ShardLog, Sink};
 use crate::caps::{Caps, ShardCaps};
@@ -254,6 +257,7 @@ impl Shard {
             CLOSED_TOKEN => self.closed(&completion),
             LISTENER_TOKEN => return self.accepted(completion),
             FILES_TOKEN => self.file_completed(completion),
+            CLIENT_TOKEN => self.connected(completion),
             RESUME_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
                 self.listeners.resume(!self.is_full() && !self.is_short, &self.room);
             }
@@ -487,7 +491,10 @@ impl Shard {
         if let Some(connection) = connection {
             self.room.dismiss(connection.id());
             self.wheel.remove(place.index());
-            self.standing.open.fetch_sub(1, Ordering::Relaxed);
+            match connection.is_client() {
+                true => self.room.requests.desk.leave(),
+                false => _ = self.standing.open.fetch_sub(1, Ordering::Relaxed),
+            }
         }
         is_known
     }
@@ -537,6 +544,7 @@ impl Shard {
     fn stop(&mut self, within_ms: u64, hands_over: bool) {
         let until_ms = self.room.now_ms.saturating_add(within_ms);
         self.standing.stopping = Some(Stopping { until_ms, hands_over });
+        self.room.requests.desk.drain();
         for listener in self.listeners.leave(&self.room) {
             self.pass_on(Message::TakeListener(listener));
         }

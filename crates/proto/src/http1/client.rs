@@ -264,6 +264,15 @@ impl ClientMachine {
         Ok(())
     }
 
+    /// No more of the request can be sent: its answer may come all the same, and is the last one.
+    pub fn stop_sending(&mut self, now_ms: u64) {
+        self.is_last = true;
+        if self.is_sending() {
+            self.open.writing = self.open.writing.next(Write::CutShort);
+            self.since_ms = now_ms;
+        }
+    }
+
     /// Whether a body is being sent that has no end yet.
     #[must_use]
     pub fn is_sending(&self) -> bool {

@@ -182,6 +182,14 @@ impl Arriving {
         Ok(taken.whole().clone())
     }
 
+    /// The next piece, not empty; none behind the last one.
+    pub(crate) fn poll_next(
+        &self,
+        context: &Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, BodyError>> {
+        self.pipe.poll_next(context)
+    }
+
     pub(crate) fn trailers(&self) -> HeaderMap {
         self.pipe.state.borrow().trailers.clone()
     }

@@ -16,6 +16,8 @@ pub(crate) enum FrozenSession {
     Http1(Box<FrozenHttp1>),
     Raw(FrozenRaw),
     Proxied(Box<Proxied>),
+    /// A client's: who waits for it is gone, so that its connection is only closed.
+    Upstream,
 }
 
 impl FrozenSession {
@@ -23,7 +25,7 @@ impl FrozenSession {
     pub(crate) fn streams(&self) -> impl Iterator<Item = &FrozenStream> {
         let http1 = match self {
             Self::Http1(session) => Some(session.streams()),
-            Self::Raw(_) | Self::Proxied(_) => None,
+            Self::Raw(_) | Self::Proxied(_) | Self::Upstream => None,
         };
         http1.into_iter().flatten()
     }
@@ -34,7 +36,7 @@ impl Session {
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
         match self {
             Self::Http1(session) => session.is_movable(room),
-            Self::Other(_) => true,
+            Self::Other(_) => !self.is_client(),
         }
     }
 
@@ -60,6 +62,11 @@ impl Session {
             Self::Http1(session) => FrozenSession::Http1(Box::new(session.freeze(asks, room))),
             Self::Other(Other::Raw(session)) => FrozenSession::Raw(session.freeze()),
             Self::Other(Other::Proxied(session)) => FrozenSession::Proxied(session),
+            Self::Other(Other::Upstream(mut session)) => {
+                session.abandon();
+                FrozenSession::Upstream
+            }
+            Self::Other(Other::Left) => FrozenSession::Upstream,
         }
     }
 
@@ -74,6 +81,7 @@ impl Session {
             FrozenSession::Http1(frozen) => Self::Http1(Http1::thaw(*frozen, who, outbox, room)),
             FrozenSession::Raw(frozen) => Self::Other(Other::Raw(Raw::thaw(frozen))),
             FrozenSession::Proxied(session) => Self::Other(Other::Proxied(session)),
+            FrozenSession::Upstream => Self::Other(Other::Left),
         }
     }
 }

@@ -11,6 +11,7 @@ mod logged;
 mod otherwise;
 mod produce;
 
+pub(super) use body::fields_of;
 use body::{Reading, Target};
 pub(crate) use freeze::FrozenHttp1;
 

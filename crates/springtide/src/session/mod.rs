@@ -6,6 +6,7 @@ pub(crate) mod http1;
 mod other;
 mod proxied;
 pub(crate) mod raw;
+mod upstream;
 
 use springtide_engine::{Chunk, Descriptor};
 use springtide_proto::Outbox;
@@ -18,6 +19,7 @@ pub(crate) use freeze::FrozenSession;
 use http1::Http1;
 pub(crate) use other::Other;
 pub(crate) use proxied::Proxied;
+pub(crate) use upstream::Upstream;
 
 /// Which connection a session works for.
 #[derive(Clone, Copy)]
@@ -160,8 +162,9 @@ impl Session {
 
     /// A handler has taken of a body, or wants no more of it.
     pub(crate) fn read_on(&mut self, outbox: &mut Outbox, room: &Room) {
-        if let Self::Http1(session) = self {
-            session.read_on(outbox, room);
+        match self {
+            Self::Http1(session) => session.read_on(outbox, room),
+            Self::Other(session) => session.read_on(outbox, room),
         }
     }
 
@@ -178,7 +181,7 @@ impl Session {
     pub(crate) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
         match self {
             Self::Http1(session) => session.pump(waiting_bytes, room),
-            Self::Other(_) => {}
+            Self::Other(session) => session.sent(waiting_bytes),
         }
     }
 
@@ -187,7 +190,7 @@ impl Session {
     pub(crate) fn awaits_sent(&self, room: &Room) -> bool {
         match self {
             Self::Http1(session) => session.awaits_sent(room),
-            Self::Other(session) => session.wants_close(),
+            Self::Other(session) => session.awaits_sent(),
         }
     }
 
@@ -203,7 +206,7 @@ impl Session {
     pub(crate) fn on_deadline(&mut self, who: Who, outbox: &mut Outbox, room: &mut Room) {
         match self {
             Self::Http1(session) => session.on_deadline(who, outbox, room),
-            Self::Other(session) => session.on_deadline(room),
+            Self::Other(session) => session.on_deadline(who, outbox, room),
         }
     }
 
@@ -212,7 +215,7 @@ impl Session {
     pub(crate) fn resume(&mut self, room: &Room) {
         match self {
             Self::Http1(session) => session.resume(room.now_ms),
-            Self::Other(_) => {}
+            Self::Other(session) => session.resume(room.now_ms),
         }
     }
 
@@ -261,7 +264,7 @@ impl Session {
     pub(crate) fn wants_reset(&self, has_unsent: bool) -> bool {
         match self {
             Self::Http1(session) => session.wants_reset(has_unsent),
-            Self::Other(_) => false,
+            Self::Other(session) => session.wants_reset(),
         }
     }
 
@@ -280,6 +283,7 @@ impl Session {
             Self::Http1(_) => "http/1.1",
             Self::Other(Other::Raw(_)) => "raw",
             Self::Other(Other::Proxied(_)) => "proxy",
+            Self::Other(Other::Upstream(_) | Other::Left) => "http/1.1 client",
         }
     }
 
@@ -287,7 +291,7 @@ impl Session {
     pub(crate) fn bytes_held(&self) -> usize {
         match self {
             Self::Http1(session) => session.bytes_held(),
-            Self::Other(_) => 0,
+            Self::Other(session) => session.bytes_held(),
         }
     }
 
@@ -311,7 +315,7 @@ impl Session {
     pub(crate) fn abandon(&mut self, room: &mut Room) {
         match self {
             Self::Http1(session) => session.abandon(room),
-            Self::Other(_) => {}
+            Self::Other(session) => session.abandon(),
         }
     }
 }

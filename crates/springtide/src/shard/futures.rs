@@ -26,6 +26,7 @@ impl Shard {
             match ring {
                 Ring::Woken(place) => self.room.requests.wake(place),
                 Ring::Done(place, response) => self.finish(place, response),
+                Ring::Unwanted(place) => drop(self.room.requests.desk.unpark(place)),
             }
         }
         if !self.room.executor.is_at_rest() {
@@ -49,6 +50,7 @@ impl Shard {
         }
         self.room.requests.put_woken(woken);
         drop(current);
+        self.cancel_withdrawn();
         for place in self.room.requests.take_reading() {
             self.with(place, Connection::read_on);
         }

@@ -4,6 +4,7 @@
 mod access;
 mod admin;
 mod bodies;
+mod client;
 mod compress;
 mod ends;
 mod errors;
