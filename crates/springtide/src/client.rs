@@ -102,37 +102,31 @@ impl HttpClient {
 
     /// `GET` of a URL: `http://host:port/path?query`. What is wrong with it is told by
     /// [`send`](ClientRequest::send).
-    #[must_use]
     pub fn get(&self, url: &str) -> ClientRequest {
         self.request(Method::GET, url)
     }
 
     /// `HEAD` of a URL.
-    #[must_use]
     pub fn head(&self, url: &str) -> ClientRequest {
         self.request(Method::HEAD, url)
     }
 
     /// `POST` to a URL.
-    #[must_use]
     pub fn post(&self, url: &str) -> ClientRequest {
         self.request(Method::POST, url)
     }
 
     /// `PUT` to a URL.
-    #[must_use]
     pub fn put(&self, url: &str) -> ClientRequest {
         self.request(Method::PUT, url)
     }
 
     /// `DELETE` of a URL.
-    #[must_use]
     pub fn delete(&self, url: &str) -> ClientRequest {
         self.request(Method::DELETE, url)
     }
 
     /// A request by any method but `CONNECT`.
-    #[must_use]
     pub fn request(&self, method: Method, url: &str) -> ClientRequest {
         ClientRequest::new(Arc::clone(&self.settings), method, Url::parse(url), HeaderMap::new())
     }

@@ -2,10 +2,12 @@
 //! It must never read a clock or a socket, nor take one byte of an answer for another's.
 
 mod ask;
+mod event;
 mod fault;
 mod reply;
 
 pub use ask::{Ask, AskBody, AskError};
+pub use event::{ReplyDeadline, ReplyEnd, ReplyReceived};
 pub use fault::ReplyFault;
 pub use reply::{ReplyHead, ReplyLength};
 
@@ -59,68 +61,6 @@ impl Awaiting {
             (state, event) => panic!("{event:?} cannot happen while awaiting is {state:?}"),
         }
     }
-}
-
-/// What [`ClientMachine::receive`] found at the beginning of the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReplyReceived {
-    /// Nothing was consumed. Keep the input and call again when there is more of it.
-    NeedBytes,
-    /// An interim response; its head is written, and the answer is still to come (RFC 9110 §15.2).
-    Interim {
-        /// Bytes to consume.
-        consumed: usize,
-    },
-    /// The answer begins; its head is written. Without a body it is complete.
-    Head {
-        /// Bytes to consume.
-        consumed: usize,
-    },
-    /// A piece of its body.
-    Body {
-        /// Bytes to consume; the framing around the data is among them.
-        consumed: usize,
-        /// The piece, not empty.
-        data: Span,
-    },
-    /// The body is complete. An answer without a body has no such event.
-    BodyEnd {
-        /// Bytes to consume.
-        consumed: usize,
-        /// The trailer section of a chunked body, for [`trailers`](super::trailers).
-        trailers: Span,
-    },
-    /// Framing: consume it and go on.
-    Skipped {
-        /// Bytes to consume; may be none.
-        consumed: usize,
-    },
-    /// Whoever takes the body is behind; see [`ClientMachine::hold_body`].
-    Paused,
-    /// Nothing more is read; the input has no meaning.
-    Closed,
-}
-
-/// What [`ClientMachine::on_deadline`] asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReplyDeadline {
-    /// Nothing: the deadline has moved.
-    None,
-    /// Close: the connection was idle for too long.
-    CloseIdle,
-    /// `100 Continue` does not come: send the body all the same (RFC 9110 §10.1.1).
-    SendBody,
-    /// The server is too slow; nothing more is read.
-    Fault(ReplyFault),
-}
-
-/// How the server's stream ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReplyEnd {
-    /// Between answers.
-    Clean,
-    /// It is the end of the body.
-    BodyEnd,
 }
 
 /// How many interim responses may stand before an answer.

@@ -7,7 +7,7 @@ use super::{Origin, server};
 use crate::test::{Faults, Peer, Reply, World, for_each_seed};
 use crate::{ClientLimits, HttpClient};
 
-const ADDRESS: &str = "127.0.0.1:8080";
+const ADDRESS: &str = "192.0.2.1:80";
 
 /// What peers ask, and what comes if it is answered well: a status and the end of a body.
 const ASKED: &[(&str, &str)] = &[
