@@ -5,15 +5,18 @@
 //! application for the turn in which it was filled, or given away (held past that turn, the ring
 //! has a fresh one in its place). A given-away buffer comes home when its last chunk is dropped.
 
+mod emigrant;
+
+use emigrant::{Emigrant, Port};
+
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use crossbeam_queue::SegQueue;
 
 use crate::slots::Key;
 use crate::wake::Waker;
@@ -191,67 +194,6 @@ fn come_home(header: NonNull<Header>) {
     if let Some(home) = home {
         home.given_away.set(home.given_away.get() - 1);
         home.free.borrow_mut().push(Buffer(header));
-    }
-}
-
-/// A whole buffer on its way through other threads.
-struct Emigrant {
-    buffer: Option<Buffer>,
-    start: usize,
-    end: usize,
-    port: Arc<Port>,
-}
-
-/// Where buffers come home from other threads.
-#[derive(Default)]
-struct Port {
-    queue: SegQueue<Buffer>,
-    /// The shard has receives that wait for a buffer: it must hear of the next one.
-    wanted: AtomicBool,
-    waker: OnceLock<Waker>,
-}
-
-impl Emigrant {
-    /// Takes the buffer of the only chunk out of its pool's books.
-    fn leave(header: NonNull<Header>, start: usize, end: usize) -> Self {
-        // SAFETY: the caller held the only chunk of this buffer and forgot it.
-        let fields = unsafe { header.as_ref() };
-        fields.references.set(0);
-        let home = fields.home.take();
-        let port = match home {
-            Some(shelf) => shelf.port.clone(),
-            None => {
-                // SAFETY: a buffer without a home is lent, and its lender outlives its turn.
-                let shelf = unsafe { &*fields.lender.get() };
-                shelf.lent.borrow_mut()[fields.lent_index.get() as usize].buffer = None;
-                shelf.given_away.set(shelf.given_away.get() + 1);
-                shelf.port.clone()
-            }
-        };
-        Self { buffer: Some(Buffer(header)), start, end, port }
-    }
-}
-
-impl AsRef<[u8]> for Emigrant {
-    fn as_ref(&self) -> &[u8] {
-        let Some(buffer) = &self.buffer else { return &[] };
-        // SAFETY: `start` lies within the buffer.
-        let first = unsafe { buffer.address().add(self.start) };
-        // SAFETY: filled up to `end` before the chunk was made, and nobody writes to it any more.
-        unsafe { std::slice::from_raw_parts(first.as_ptr(), self.end - self.start) }
-    }
-}
-
-impl Drop for Emigrant {
-    fn drop(&mut self) {
-        if let Some(buffer) = self.buffer.take() {
-            self.port.queue.push(buffer);
-            if self.port.wanted.swap(false, Ordering::AcqRel)
-                && let Some(waker) = self.port.waker.get()
-            {
-                waker.wake();
-            }
-        }
     }
 }
 

@@ -8,7 +8,6 @@ mod patience;
 mod seen;
 mod times;
 
-use closing::CLOSE_AGAIN_MS;
 pub(crate) use freeze::FrozenConnection;
 pub(crate) use patience::Patience;
 
@@ -309,16 +308,6 @@ impl Connection {
         self.rest(room);
     }
 
-    /// The last reply leaves. When the peer has said that its last request was the last one, and
-    /// kept to it, there is nothing to wait for behind the reply: the close need not linger.
-    fn stop_receiving(&mut self, room: &Room) {
-        let is_done = self.session.is_peer_done() && !self.has_excess && self.stage.is_none();
-        if is_done && !self.is_over {
-            self.is_over = true;
-            room.requests.engine.borrow_mut().cancel(self.receive);
-        }
-    }
-
     /// Gives traffic back in which nothing waits.
     #[inline]
     fn rest(&mut self, room: &mut Room) {
@@ -403,58 +392,6 @@ impl Connection {
         }
     }
 
-    /// The session's answer to a deadline, or the end of patience with a peer.
-    pub(crate) fn on_due(&mut self, room: &mut Room) {
-        self.filed_ms = NEVER;
-        if self.is_held {
-            return;
-        }
-        self.grow_old(room);
-        if self.deadline_ms(room) > room.now_ms {
-            return;
-        }
-        match self.state {
-            State::Open if self.send != Key::NONE => self.look_at_send(room),
-            // It has just moved: what came on the way is handled first, and this is filed again.
-            State::Open if self.is_ready => {}
-            State::Open => {
-                let who = Who { place: self.place, socket: self.socket };
-                let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
-                self.session.on_deadline(who, &mut traffic.outbox, room);
-                self.mark_dirty(room);
-            }
-            State::Lingering => {
-                room.met.count(const { place_of("linger_timeout_ms") });
-                self.submit_close(room);
-            }
-            State::Broken => self.submit_close(room),
-            State::Closing => {}
-        }
-    }
-
-    /// When something must have happened.
-    #[inline]
-    fn deadline_ms(&self, room: &Room) -> u64 {
-        match self.state {
-            State::Open if self.send != Key::NONE => {
-                self.since_ms + Patience::step_ms(room.limits.send_timeout_ms)
-            }
-            State::Open if self.is_paused || !self.needs_bytes => self.behind_ms(room),
-            State::Open => self.session.next_deadline_ms(room).unwrap_or(NEVER),
-            State::Lingering => self.since_ms + room.limits.linger_timeout_ms,
-            State::Broken => self.since_ms + CLOSE_AGAIN_MS,
-            State::Closing => NEVER,
-        }
-    }
-
-    /// The same where the session did not ask for bytes: while the server itself is behind, the peer
-    /// is not to blame.
-    fn behind_ms(&self, room: &Room) -> u64 {
-        let is_behind = self.is_paused || self.is_ready || self.has_more_to_handle();
-        let deadline_ms = || self.session.next_deadline_ms(room);
-        if is_behind { NEVER } else { deadline_ms().unwrap_or(NEVER) }
-    }
-
     /// Takes no more requests but those that wait already; an idle connection ends at once. One
     /// that is on its way is told where it arrives.
     pub(crate) fn drain(&mut self, room: &mut Room) {
@@ -469,13 +406,6 @@ impl Connection {
             _ => self.session.drain(),
         }
         self.mark_dirty(room);
-    }
-
-    /// The connection ends now, whatever waits.
-    pub(crate) fn give_up(&mut self, room: &mut Room) {
-        if self.state != State::Closing {
-            self.submit_close(room);
-        }
     }
 
     /// Something of another service for the session, which may write.
@@ -499,72 +429,7 @@ impl Connection {
         self.mark_dirty(room);
     }
 
-    /// What a simulator sees of it; see [`MARKS`](crate::test::MARKS) for the order.
-    pub(crate) fn view(&self) -> crate::test::View {
-        let id = self.id.number();
-        let (reading, writing, exchanges) = self.session.states();
-        let state = |state| self.state == state;
-        let marks = [
-            state(State::Open),
-            state(State::Lingering),
-            state(State::Closing),
-            self.is_paused,
-            self.is_ready,
-            self.send != Key::NONE,
-            self.is_ended,
-            self.is_over,
-            self.is_leaving,
-        ];
-        let traffic = self.traffic.as_ref();
-        let inbox_bytes = traffic.map_or(0, |traffic| traffic.inbox.len());
-        let outbox_bytes = traffic.map_or(0, |traffic| traffic.outbox.len());
-        crate::test::View { id, reading, writing, exchanges, marks, inbox_bytes, outbox_bytes }
-    }
-
     pub(crate) fn is_open(&self) -> bool {
         self.state == State::Open
-    }
-
-    /// Everything was sent: ends the write half, and waits for the peer to end its own.
-    fn begin_close(&mut self, room: &mut Room) {
-        if self.is_ended || (self.is_over && !self.has_excess) {
-            return self.submit_close(room);
-        }
-        if self.session.wants_reset(false) {
-            return self.submit_close(room);
-        }
-        self.session.ends(room);
-        self.session.abandon(room);
-        self.is_over = false;
-        self.state = State::Lingering;
-        self.since_ms = room.now_ms;
-        self.is_paused = false;
-        room.submit(Op::Shutdown { socket: self.socket }, self.place.raw());
-        self.receive_again(room);
-    }
-
-    fn submit_close(&mut self, room: &mut Room) {
-        if self.state == State::Open {
-            self.session.ends(room);
-        }
-        let has_unsent = self.send != Key::NONE
-            || self.traffic.as_ref().is_some_and(|traffic| !traffic.outbox.is_empty());
-        if self.session.wants_reset(has_unsent) {
-            room.requests.engine.borrow_mut().reset_on_close(self.socket);
-        }
-        self.session.abandon(room);
-        room.requests.take_source(self.socket);
-        self.state = State::Closing;
-        if let Some(traffic) = &mut self.traffic {
-            **traffic = Traffic::default();
-        }
-        {
-            let mut engine = room.requests.engine.borrow_mut();
-            engine.cancel(self.receive);
-            engine.cancel(self.send);
-            let op = Op::Close { descriptor: self.socket };
-            engine.submit(op, CLOSED_TOKEN | self.place.raw());
-        }
-        self.rest(room);
     }
 }

@@ -4,15 +4,19 @@
 mod body;
 mod convert;
 mod extract;
+mod freeze;
 mod multipart;
 mod origin;
 mod shared;
+mod target;
 
 pub(crate) use body::{Arriving, Pipe};
 pub use body::{Body, BodyError};
+pub(crate) use freeze::FrozenRequest;
 pub use multipart::{Multipart, Part};
 pub(crate) use origin::Names;
 pub(crate) use shared::Shared;
+use target::{decode_query, split_target};
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -93,17 +97,6 @@ enum Home {
 /// another connection's by the time that somebody asks.
 pub(crate) type Ends = [Option<Address>; 2];
 
-/// A request whose body is still arriving, as plain data.
-#[derive(Debug)]
-pub(crate) struct FrozenRequest {
-    head: Head,
-    bytes: Vec<u8>,
-    params: Vec<Range<u32>>,
-    route: usize,
-    trailers: Option<Box<HeaderMap>>,
-    name: Option<String>,
-}
-
 impl RequestData {
     fn new(home: Home) -> Self {
         Self {
@@ -177,45 +170,6 @@ impl RequestData {
         self.number.set(0);
     }
 
-    /// Copies the head out of the chunk, which is needed no more.
-    pub(crate) fn detach(&mut self) {
-        if let HeadBytes::Chunk(chunk, offset) = &self.bytes {
-            self.copied.clear();
-            self.copied.extend_from_slice(&chunk.as_slice()[*offset..*offset + self.head.len]);
-            self.bytes = HeadBytes::Copied;
-        }
-    }
-
-    /// What a request is whose head was detached; its parts can be put back.
-    pub(crate) fn freeze(&mut self) -> FrozenRequest {
-        self.detach();
-        let name = self.own_name();
-        // The body is with whoever reads it, and comes into the parts when it is whole.
-        let Self { head, bytes: _, copied, params, route, trailers, .. } = self;
-        FrozenRequest {
-            head: std::mem::take(head),
-            bytes: std::mem::take(copied),
-            params: std::mem::take(params),
-            route: *route,
-            trailers: trailers.take(),
-            name,
-        }
-    }
-
-    /// Makes these parts those of a request that was frozen.
-    pub(crate) fn thaw(&mut self, frozen: FrozenRequest, socket: Descriptor) {
-        self.put_frozen(frozen);
-        self.socket = Some(socket);
-    }
-
-    fn put_frozen(&mut self, frozen: FrozenRequest) {
-        let FrozenRequest { head, bytes, params, route, trailers, name } = frozen;
-        (self.head, self.copied, self.params, self.route) = (head, bytes, params, route);
-        self.trailers = trailers;
-        self.bytes = HeadBytes::Copied;
-        self.carry_name(name);
-    }
-
     #[inline]
     pub(crate) fn message(&self) -> &[u8] {
         match &self.bytes {
@@ -253,7 +207,7 @@ impl RequestData {
     /// The values of all fields of a name, in order.
     pub(crate) fn fields<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let message = self.message();
-        let named = self.head.fields.iter();
+        let named = self.head.fields().iter();
         let named =
             named.filter(move |field| field.name.of(message).eq_ignore_ascii_case(name.as_bytes()));
         named.map(move |field| field.value.of(message))
@@ -279,30 +233,6 @@ impl RequestData {
 
 pub(crate) fn span_number(offset: usize) -> u32 {
     u32::try_from(offset).expect("a head is far shorter than 4 GiB")
-}
-
-/// Path and query of a target in origin form, absolute form or `*` (RFC 9112 §3.2).
-fn split_target(target: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let path_start = if target.first() == Some(&b'/') { 0 } else { path_of_absolute(target) };
-    let rest = &target[path_start..];
-    match memchr::memchr(b'?', rest) {
-        Some(mark) => (&rest[..mark], Some(&rest[mark + 1..])),
-        None => (rest, None),
-    }
-}
-
-/// Where the path begins behind `http://authority`; `*` is its own path.
-fn path_of_absolute(target: &[u8]) -> usize {
-    authority_of_absolute(target).map_or(0, |authority| authority.end)
-}
-
-/// Where the authority of a target in absolute form lies.
-fn authority_of_absolute(target: &[u8]) -> Option<Range<usize>> {
-    let is_absolute = !matches!(target.first(), Some(b'/' | b'*'));
-    let scheme = target.windows(3).position(|three| is_absolute && three == b"://")?;
-    let start = scheme + 3;
-    let end = target[start..].iter().position(|byte| matches!(byte, b'/' | b'?'));
-    Some(start..end.map_or(target.len(), |end| start + end))
 }
 
 impl Request {
@@ -396,7 +326,7 @@ impl Request {
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let data = self.data();
         let message = data.message();
-        data.head.fields.iter().map(move |field| {
+        data.head.fields().iter().map(move |field| {
             let name = std::str::from_utf8(field.name.of(message)).unwrap_or_default();
             (name, field.value.of(message))
         })
@@ -502,15 +432,6 @@ impl Request {
     }
 }
 
-/// Decodes a name or value of a query (URL standard, application/x-www-form-urlencoded).
-fn decode_query(text: &str) -> Cow<'_, str> {
-    if !text.contains('+') {
-        return percent_encoding::percent_decode_str(text).decode_utf8_lossy();
-    }
-    let spaced = text.replace('+', " ");
-    Cow::Owned(percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
-}
-
 impl Drop for Request {
     /// The parts are used again; the chunk goes home.
     #[inline]
@@ -545,34 +466,5 @@ impl fmt::Debug for Request {
             .field("method", self.method())
             .field("path", &self.path())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn targets_are_split() {
-        for (target, path, query) in [
-            ("/", "/", None),
-            ("/a/b?c=d", "/a/b", Some("c=d")),
-            ("/a?", "/a", Some("")),
-            ("/a?b?c", "/a", Some("b?c")),
-            ("http://host", "", None),
-            ("http://host/a?b", "/a", Some("b")),
-            ("http://host?b", "", Some("b")),
-            ("*", "*", None),
-        ] {
-            let expected = (path.as_bytes(), query.map(str::as_bytes));
-            assert_eq!(split_target(target.as_bytes()), expected, "{target}");
-        }
-    }
-
-    #[test]
-    fn queries_are_decoded() {
-        assert_eq!(decode_query("a+b%2Bc"), "a b+c");
-        assert_eq!(decode_query("plain"), "plain");
-        assert_eq!(decode_query("%e2%82%ac"), "€");
     }
 }

@@ -1,9 +1,13 @@
 //! Servers: what is to be served, where and how; started, counted and stopped.
 //! It sets shards up and takes no part in any request.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+mod addresses;
+mod mechanism;
+
+use addresses::addresses;
+pub use mechanism::Engine;
+
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use springtide_engine::{Address, Choice, Mechanism, prepare_listener};
@@ -86,59 +90,6 @@ pub enum ProxyProtocol {
     Off,
     /// Each begins with a header, version 1 or 2.
     Required,
-}
-
-/// Which mechanism of the system the engine uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Engine {
-    /// The fastest that works here, found out by trying.
-    #[default]
-    Auto,
-    /// io_uring, or nothing.
-    Uring,
-    /// epoll, or nothing.
-    Epoll,
-    /// poll(2), where epoll is not to be had: what it costs grows with the connections.
-    Poll,
-}
-
-impl Engine {
-    /// Tries whether it works here, as a server does when it starts.
-    ///
-    /// # Errors
-    /// It does not: the error names the cause and the cure.
-    ///
-    /// ```
-    /// if let Err(error) = springtide::Engine::Uring.probe() {
-    ///     println!("io_uring does not work: {error}");
-    /// }
-    /// ```
-    pub fn probe(self) -> Result<(), springtide_engine::Error> {
-        Choice::probe(self.mechanism()).map(|_| ())
-    }
-
-    const fn mechanism(self) -> Option<Mechanism> {
-        match self {
-            Self::Auto => None,
-            Self::Uring => Some(Mechanism::Uring),
-            Self::Epoll => Some(Mechanism::Epoll),
-            Self::Poll => Some(Mechanism::Poll),
-        }
-    }
-}
-
-impl std::str::FromStr for Engine {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "uring" => Ok(Self::Uring),
-            "epoll" => Ok(Self::Epoll),
-            "poll" => Ok(Self::Poll),
-            _ => Err(Error::UnknownEngine(text.to_owned())),
-        }
-    }
 }
 
 /// The microseconds that `latency` lets a shard spin before it sleeps.
@@ -501,41 +452,5 @@ impl Server {
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("addresses", &self.addresses).finish_non_exhaustive()
-    }
-}
-
-/// The addresses a text stands for.
-fn addresses(address: &str) -> Result<Vec<Address>, Error> {
-    match address.strip_prefix("unix:") {
-        Some(path) => Ok(vec![Address::Unix(Some(PathBuf::from(path)))]),
-        None => Ok(resolve(address)?.map(Address::Internet).collect()),
-    }
-}
-
-/// The socket addresses a text stands for; a host with several names the first of each family.
-fn resolve(address: &str) -> Result<impl Iterator<Item = SocketAddr> + use<>, Error> {
-    let wrong = |reason: String| Error::Address { address: address.to_owned(), reason };
-    if let Ok(plain) = address.parse::<SocketAddr>() {
-        return Ok(vec![plain].into_iter());
-    }
-    if !address.contains(':') {
-        return Err(wrong("a port is missing: write HOST:PORT".to_owned()));
-    }
-    let all: Vec<SocketAddr> =
-        address.to_socket_addrs().map_err(|error| wrong(error.to_string()))?.collect();
-    let mut firsts: Vec<SocketAddr> = Vec::new();
-    for candidate in all {
-        if !firsts.iter().any(|first| first.is_ipv4() == candidate.is_ipv4()) {
-            firsts.push(candidate);
-        }
-    }
-    // With port 0 the two families would get two ports: one is enough.
-    if firsts.iter().any(|first| first.port() == 0) {
-        firsts.truncate(1);
-    }
-    if firsts.is_empty() {
-        Err(wrong("it names no address".to_owned()))
-    } else {
-        Ok(firsts.into_iter())
     }
 }

@@ -1,18 +1,24 @@
 //! A shard: one thread, one engine, its connections, turn by turn.
 //! It takes no lock and shares nothing with other shards but mailboxes and counts.
 
+mod accepting;
 mod client;
 mod freeze;
 mod futures;
 mod memory;
 mod moving;
+mod orders;
+mod report;
+
+#[cfg(test)]
+pub(crate) use report::Held;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Op, Outcome, Wheel};
+use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Outcome, Wheel};
 
 pub(crate) use client::CLIENT_TOKEN;
 
@@ -22,18 +28,17 @@ use crate::connection::{CLOSED_TOKEN, Connection, FrozenConnection};
 use crate::executor::Bell;
 use crate::files::{FileEvent, FileReply, FileService, RootId};
 use crate::freeze::Handoff;
-use crate::limits::{Met, place_of};
-use crate::listener::{Accepted, LISTENER_TOKEN, Listeners, RESUME_TOKEN};
+use crate::limits::Met;
+use crate::listener::{LISTENER_TOKEN, Listeners, RESUME_TOKEN};
 use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::ShardCounts;
 use crate::offload::Pool;
-use crate::peer::{PeerId, PeerIds};
+use crate::peer::PeerIds;
 use crate::request::Shared;
 use crate::room::Room;
 use crate::route::Routes;
 use crate::server::Settings;
 use crate::session::Session;
-use crate::session::http1::Http1;
 use crate::table::{PLACE_BITS, Place, Table};
 
 /// Tokens of the file service's operations.
@@ -94,19 +99,6 @@ pub(crate) struct Stopping {
     until_ms: u64,
     /// Listeners go to another shard; otherwise they are closed.
     hands_over: bool,
-}
-
-/// Memory of a shard, for tests that count it.
-#[cfg(test)]
-#[derive(Debug)]
-pub(crate) struct Held {
-    pub(crate) connection_pages: usize,
-    pub(crate) operation_pages: u64,
-    pub(crate) spare_bytes: usize,
-    pub(crate) futures: usize,
-    pub(crate) spare_alarms: usize,
-    pub(crate) future_pages: usize,
-    pub(crate) timer_pages: usize,
 }
 
 impl Shard {
@@ -285,99 +277,6 @@ impl Shard {
         }
     }
 
-    fn accepted(&mut self, completion: Completion) -> Result<(), Error> {
-        match self.listeners.complete(completion, &mut self.room) {
-            Accepted::Connection(socket) => self.deal(socket),
-            Accepted::Free(listener) => self.pass_on(Message::TakeListener(listener)),
-            Accepted::Nothing => {}
-            Accepted::Broken(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    /// Gives a connection to the least loaded shard, if this one deals, or keeps it.
-    fn deal(&mut self, socket: Descriptor) {
-        let Some(number) = self.least_loaded().filter(|_| self.standing.is_dealing) else {
-            return self.adopt(socket);
-        };
-        let neighbour = &self.standing.neighbours[number];
-        neighbour.mailbox.send(Message::Adopt(socket));
-        self.standing.dealt[number] += 1;
-        // It may have ended just before it got the message: then this shard keeps the connection.
-        if neighbour.counts.has_ended()
-            && let Some(message) = neighbour.mailbox.next()
-        {
-            self.handle(message);
-        }
-    }
-
-    /// The neighbour that has fewer connections than this shard, and the fewest of all; what was
-    /// dealt and not taken yet counts.
-    fn least_loaded(&self) -> Option<usize> {
-        let loads = self.standing.neighbours.iter().zip(&self.standing.dealt).enumerate();
-        let loads = loads.filter(|(number, (neighbour, _))| {
-            *number != self.standing.number && !neighbour.counts.has_ended()
-        });
-        let loads = loads.map(|(number, (neighbour, dealt))| {
-            let (open, taken) = (neighbour.counts.connections(), neighbour.counts.accepted());
-            (open + dealt.saturating_sub(taken), number)
-        });
-        let (load, number) = loads.min()?;
-        (load < self.connections.len() as u64).then_some(number)
-    }
-
-    fn adopt(&mut self, socket: Descriptor) {
-        if self.standing.stopping.is_some() {
-            return self.pass_on(Message::Adopt(socket));
-        }
-        self.room.counts.connections_total += 1;
-        if self.is_full() {
-            // One accept may bring more connections than there is room for before it pauses.
-            self.room.counts.connections_refused += 1;
-            self.room.tell_limit(
-                const { place_of("connections_max") },
-                socket,
-                format_args!("closed at once, because as many connections are open as may be"),
-            );
-            self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
-            return self.listeners.pause(&mut self.room);
-        }
-        let id = self.standing.peers.next();
-        if !self.room.admits(id, socket) {
-            self.room.counts.connections_refused += 1;
-            self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
-            return;
-        }
-        self.standing.open.fetch_add(1, Ordering::Relaxed);
-        self.open(id, socket);
-    }
-
-    fn is_full(&self) -> bool {
-        self.standing.open.load(Ordering::Relaxed) >= self.room.limits.connections_max
-    }
-
-    /// A connection that is counted as open begins here.
-    fn open(&mut self, id: PeerId, socket: Descriptor) {
-        let room = &mut self.room;
-        let place = self.connections.insert_with(|place| {
-            let session =
-                room.session.map_or_else(|| Session::Http1(Http1::new(room)), |make| make(room));
-            Connection::open(place, id, socket, session, room)
-        });
-        self.file(place);
-        self.pause_when_full();
-    }
-
-    /// Accepts no more while as many connections are open as may be.
-    fn pause_when_full(&mut self) {
-        if self.is_full() && !self.listeners.is_paused() {
-            let place = const { place_of("connections_max") };
-            self.room
-                .tell_load(place, format_args!("accepting pauses: enough connections are open"));
-            self.listeners.pause(&mut self.room);
-        }
-    }
-
     /// Asks the wheel for a connection's deadline, when it is earlier than what was asked before.
     fn file(&mut self, place: Place) {
         if let Some(connection) = self.connections.get_mut(place)
@@ -448,13 +347,6 @@ impl Shard {
         self.due = due;
     }
 
-    /// Patience with what had begun when the shard was told to stop is over.
-    fn cut_all(&mut self) {
-        for place in self.connections.places() {
-            self.with(place, Connection::cut);
-        }
-    }
-
     /// The end of the turn: one send per connection that has something to send.
     #[inline]
     fn flush(&mut self) {
@@ -492,7 +384,7 @@ impl Shard {
             self.room.dismiss(connection.id());
             self.wheel.remove(place.index());
             match connection.is_client() {
-                true => self.room.requests.desk.leave(),
+                true => self.room.requests.desk.end_one(),
                 false => _ = self.standing.open.fetch_sub(1, Ordering::Relaxed),
             }
         }
@@ -502,97 +394,9 @@ impl Shard {
     #[inline]
     fn publish(&mut self) {
         let room = &mut self.room;
-        room.counts.connections_open = self.connections.len() as u64;
+        let accepted = self.connections.len() - room.requests.desk.standing();
+        room.counts.connections_open = accepted as u64;
         self.standing.counts.publish(&room.counts);
-    }
-
-    fn handle(&mut self, message: Message) {
-        for descriptor in message.descriptors() {
-            self.room.requests.engine.borrow_mut().take_over(descriptor);
-        }
-        match message {
-            Message::Peers(neighbours) => {
-                self.standing.dealt = vec![0; neighbours.len()];
-                self.standing.neighbours = neighbours;
-            }
-            message @ (Message::Move(_) | Message::TakeListener(_))
-                if self.standing.stopping.is_some() =>
-            {
-                self.pass_on(message);
-            }
-            Message::Adopt(socket) => self.adopt(socket),
-            Message::Move(connection) => {
-                self.take_in(*connection);
-            }
-            Message::TakeListener(listener) => self.listeners.add(listener, &self.room),
-            Message::Share { target, count } => self.share(target, count),
-            Message::Look(sender) => {
-                let (room, number) = (&self.room, self.standing.number);
-                let seen = self.connections.iter().map(|own| own.seen(number, room)).collect();
-                // Who asked may have given up.
-                let _ = sender.send(seen);
-            }
-            Message::Answer(sender) => {
-                // Who asked may have given up.
-                let _ = sender.send(());
-            }
-            Message::Retire { within_ms } => self.stop(within_ms, true),
-            Message::Drain { within_ms } => self.stop(within_ms, false),
-        }
-    }
-
-    fn stop(&mut self, within_ms: u64, hands_over: bool) {
-        let until_ms = self.room.now_ms.saturating_add(within_ms);
-        self.standing.stopping = Some(Stopping { until_ms, hands_over });
-        self.room.requests.desk.drain();
-        for listener in self.listeners.leave(&self.room) {
-            self.pass_on(Message::TakeListener(listener));
-        }
-        self.finish_connections();
-    }
-
-    /// Connections go to a shard that goes on, or finish what has begun where there is none.
-    fn finish_connections(&mut self) {
-        let begin = if self.heir().is_some() { Connection::leave } else { Connection::drain };
-        for place in self.connections.places() {
-            self.with(place, begin);
-        }
-    }
-
-    /// All shards of the server, as far as this one knows them.
-    pub(crate) fn neighbours(&self) -> &[Neighbour] {
-        &self.standing.neighbours
-    }
-
-    /// What it holds of memory that connections come and go in.
-    #[cfg(test)]
-    pub(crate) fn held(&self) -> Held {
-        Held {
-            connection_pages: self.connections.pages_held(),
-            operation_pages: self.room.requests.engine.borrow().stats().operation_pages,
-            spare_bytes: self.room.spare_bytes(),
-            spare_alarms: self.room.executor.spare_alarms(),
-            futures: self.room.executor.len(),
-            future_pages: self.room.executor.pages_held(),
-            timer_pages: self.room.requests.timers.borrow().pages_held(),
-        }
-    }
-
-    /// What was told of limits that were met.
-    #[cfg(test)]
-    pub(crate) fn told(&self) -> &[String] {
-        &self.room.met.lines
-    }
-
-    /// The counts of the engine, and its operations in flight.
-    pub(crate) fn engine_stats(&self) -> (springtide_engine::Stats, usize) {
-        let engine = self.room.requests.engine.borrow();
-        (engine.stats(), engine.in_flight())
-    }
-
-    /// Shows every connection.
-    pub(crate) fn look(&self, see: impl FnMut(crate::test::View)) {
-        self.connections.iter().map(Connection::view).for_each(see);
     }
 
     fn is_over(&self) -> bool {

@@ -8,9 +8,9 @@ use super::marks::is_common_host;
 use super::refusal::Refusal;
 
 /// What the fields of one head have said so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Framing {
-    host: Option<Span>,
+    pub(super) host: Option<Span>,
     content_length: Option<u64>,
     /// Cookie pairs beyond the first of each field.
     cookies_more: usize,

@@ -1,6 +1,8 @@
 //! The server's side of one HTTP/1.1 connection as a state machine; every transition stands here.
 //! It must never read a clock or a socket, and never read a request behind one it has refused.
 
+mod arriving;
+mod deadlines;
 mod freeze;
 mod last;
 
@@ -331,95 +333,12 @@ impl Machine {
         });
     }
 
-    #[inline(never)]
-    fn receive_body(
-        &mut self,
-        input: &[u8],
-        now_ms: u64,
-        limits: &Limits,
-    ) -> Result<Received, Refusal> {
-        if self.body.is_held_up() {
-            return Ok(Received::Paused);
-        }
-        // Spans are of 32 bits; what lies behind them comes with the next call.
-        let input = &input[..input.len().min(u32::MAX as usize)];
-        if !input.is_empty() {
-            // The peer has not waited for it (RFC 9110 §10.1.1).
-            self.owes_continue = false;
-            self.since_ms = now_ms;
-        }
-        let step = match self.reading {
-            Reading::SizedBody => self.body.step_sized(input),
-            _ => self.body.step_chunked(input, &mut self.scan, limits),
-        };
-        if let Ok(step) = &step {
-            self.body.pace.note(step.consumed(), now_ms, &mut self.window);
-        }
-        match step {
-            Ok(Step::NeedBytes) => Ok(Received::NeedBytes),
-            Ok(Step::Skipped { consumed }) => Ok(Received::Skipped { consumed }),
-            Ok(Step::Data { consumed, .. }) if self.body.is_discarded() => {
-                if self.reading == Reading::SizedBody && self.body.is_sized_end() {
-                    self.end_request();
-                }
-                Ok(Received::Skipped { consumed })
-            }
-            Ok(Step::Data { start, consumed }) => {
-                Ok(Received::Body { consumed, data: Span::new(start, consumed) })
-            }
-            Ok(Step::End { start, consumed }) => {
-                self.scan = HeadScan::default();
-                self.end_request();
-                Ok(match self.body.is_discarded() {
-                    true => Received::Skipped { consumed },
-                    false => Received::BodyEnd { consumed, trailers: Span::new(start, consumed) },
-                })
-            }
-            // Nobody waits for it: the reply it has or gets is the last one.
-            Err(_) if self.body.is_discarded() => {
-                self.read(Read::Ended);
-                Ok(Received::Closed)
-            }
-            Err(refusal) => Err(self.blame(Fault::Body, refusal)),
-        }
-    }
-
     /// Reads nothing more and remembers whose reply the refusal is.
     #[cold]
     pub(crate) fn blame(&mut self, fault: Fault, refusal: Refusal) -> Refusal {
         self.fault = fault;
         self.read(Read::Ended);
         refusal
-    }
-
-    /// Sets how long the body of this exchange may be, when the route allows more or less than the
-    /// default. Call it right after the head.
-    ///
-    /// # Errors
-    /// When the announced length is longer already.
-    pub fn body_bytes_max(&mut self, exchange: Exchange, max: u64) -> Result<(), Refusal> {
-        if self.is_reading_body(exchange) && !self.body.is_discarded() {
-            self.body.allow(max);
-            if self.body.is_too_long() {
-                return Err(self.blame(Fault::Body, Refusal::BodyTooLong));
-            }
-        }
-        Ok(())
-    }
-
-    /// Reports no more of this exchange's body. It is read up to the limit for that; beyond the
-    /// limit the connection ends with this exchange's reply (Pingora CVE-2025-4366).
-    pub fn discard_body(&mut self, exchange: Exchange, limits: &Limits) {
-        if !self.is_reading_body(exchange) || self.body.is_discarded() {
-            return;
-        }
-        self.body.discard(limits);
-        // A peer that waits for `100 Continue` may never send this body.
-        if self.body.is_too_long() || self.owes_continue {
-            self.read(Read::Ended);
-        } else if self.reading == Reading::SizedBody && self.body.is_sized_end() {
-            self.end_request();
-        }
     }
 
     /// Notes that the peer sent its last byte. Replies that are owed may still be sent.
@@ -447,58 +366,6 @@ impl Machine {
             Reading::Idle => self.read(Read::Ended),
             Reading::SizedBody | Reading::ChunkedBody | Reading::Undecided => self.is_last = true,
             Reading::Head | Reading::Switched | Reading::Closed => {}
-        }
-    }
-
-    /// When [`on_deadline`](Self::on_deadline) is to be called, if nothing happens before. It may
-    /// be a time that has passed: then call at once.
-    ///
-    /// While the caller itself holds up everything, no deadline is the peer's fault: do not ask.
-    #[must_use]
-    pub fn next_deadline_ms(&self, limits: &Limits) -> Option<u64> {
-        let timeout_ms = match self.reading {
-            Reading::Idle if self.exchanges_in_flight() > 0 => return None,
-            Reading::Idle => limits.idle_timeout_ms,
-            Reading::Head => limits.head_timeout_ms,
-            // It waits to be told that its body is wanted.
-            Reading::SizedBody | Reading::ChunkedBody if self.owes_continue => return None,
-            // The caller is late.
-            Reading::SizedBody | Reading::ChunkedBody if self.body.is_held_up() => return None,
-            Reading::SizedBody | Reading::ChunkedBody => {
-                return Some(self.body_deadline_ms(limits));
-            }
-            Reading::Undecided | Reading::Switched | Reading::Closed => return None,
-        };
-        if self.since_ms == UNKNOWN { Some(0) } else { self.since_ms.checked_add(timeout_ms) }
-    }
-
-    /// Holds the deadline. After [`Deadline::CloseIdle`] and [`Deadline::Refuse`] nothing more is
-    /// read.
-    pub fn on_deadline(&mut self, now_ms: u64, limits: &Limits) -> Deadline {
-        match self.next_deadline_ms(limits) {
-            None => return Deadline::None,
-            Some(_) if self.since_ms == UNKNOWN => {
-                self.since_ms = now_ms;
-                return Deadline::None;
-            }
-            Some(deadline_ms) if now_ms < deadline_ms => return Deadline::None,
-            Some(_) => {}
-        }
-        let is_body = matches!(self.reading, Reading::SizedBody | Reading::ChunkedBody);
-        if is_body && self.body_is_fast(now_ms, limits) {
-            return Deadline::None;
-        }
-        match self.reading {
-            Reading::Head => Deadline::Refuse(self.blame(Fault::Head, Refusal::HeadTimeout)),
-            Reading::SizedBody | Reading::ChunkedBody if !self.body.is_discarded() => {
-                let is_idle = now_ms >= self.since_ms.saturating_add(limits.body_timeout_ms);
-                let refusal = if is_idle { Refusal::BodyTimeout } else { Refusal::BodyTooSlow };
-                Deadline::Refuse(self.blame(Fault::Body, refusal))
-            }
-            _ => {
-                self.read(Read::Ended);
-                if self.wants_close() { Deadline::CloseIdle } else { Deadline::None }
-            }
         }
     }
 
@@ -553,31 +420,6 @@ impl Machine {
     #[must_use]
     pub const fn states(&self) -> (Reading, Writing) {
         (self.reading, self.open.writing)
-    }
-
-    /// Whether the body that is being read is known to be longer than its limit: the next call refuses
-    /// it.
-    #[must_use]
-    pub const fn is_body_too_long(&self) -> bool {
-        matches!(self.reading, Reading::SizedBody) && self.body.is_too_long()
-    }
-
-    /// How many bytes are still to come of the body that is being read, where its length was
-    /// announced, its limit allows it and it is wanted: all of them can be received at once, in one
-    /// place.
-    #[inline]
-    #[must_use]
-    pub fn sized_body_left(&self) -> Option<u64> {
-        let is_unwanted = self.body.is_discarded() || self.body.is_held_up();
-        let is_wanted = self.reading == Reading::SizedBody && !is_unwanted;
-        (is_wanted && !self.body.is_too_long()).then(|| self.body.left())
-    }
-
-    /// Whether the body of this exchange is what the machine reads.
-    #[inline]
-    pub(crate) fn is_reading_body(&self, exchange: Exchange) -> bool {
-        matches!(self.reading, Reading::SizedBody | Reading::ChunkedBody)
-            && exchange.number + 1 == self.next
     }
 
     #[inline]

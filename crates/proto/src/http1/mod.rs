@@ -15,6 +15,7 @@ mod marks;
 mod media_type;
 mod pace;
 mod plain;
+mod recalled;
 mod refusal;
 mod replies;
 mod scan;

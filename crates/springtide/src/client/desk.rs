@@ -11,6 +11,7 @@ use springtide_engine::Key;
 use super::line::Line;
 use super::url::Origin;
 use super::{ClientBody, Settings};
+use crate::executor::apart;
 use crate::table::{Place, Table};
 
 /// The desk.
@@ -22,6 +23,8 @@ pub(crate) struct Desk {
     withdrawn: RefCell<Vec<Key>>,
     /// Connections that are open or being made.
     open: Cell<usize>,
+    /// Those of them that are open.
+    standing: Cell<usize>,
     /// The shard ends: nothing comes to rest any more.
     is_draining: Cell<bool>,
 }
@@ -34,6 +37,7 @@ impl Desk {
             parked: RefCell::new(Table::new()),
             withdrawn: RefCell::new(Vec::new()),
             open: Cell::new(0),
+            standing: Cell::new(0),
             is_draining: Cell::new(false),
         }
     }
@@ -68,6 +72,22 @@ impl Desk {
 
     pub(crate) fn leave(&self) {
         self.open.set(self.open.get() - 1);
+    }
+
+    /// One that was being made is open.
+    pub(crate) fn stand(&self) {
+        self.standing.set(self.standing.get() + 1);
+    }
+
+    /// One that was open has ended.
+    pub(crate) fn end_one(&self) {
+        self.standing.set(self.standing.get() - 1);
+        self.leave();
+    }
+
+    /// How many are open.
+    pub(crate) const fn standing(&self) -> usize {
+        self.standing.get()
     }
 
     pub(crate) fn drain(&self) {
@@ -122,7 +142,9 @@ impl Desk {
         let lines = self.connecting.replace(Table::new());
         let (idle, parked) = (self.idle.take(), self.parked.replace(Table::new()));
         self.drain();
-        drop((lines, idle, parked));
+        drop((lines, idle));
+        // A stream that was being sent is the application's.
+        apart(|| drop(parked));
     }
 
     /// How many wait for something, for tests.

@@ -66,8 +66,14 @@ impl HttpClient {
         }
         let settings = Arc::clone(&self.settings);
         let method = request.method().clone();
+        let expects = request.header("expect");
         let own = ClientRequest::new(settings, method, url, fields);
-        if has_body { own.body_of(request.take_body(), length) } else { own }
+        match (has_body, expects) {
+            (false, _) => own,
+            (true, None) => own.body_of(request.take_body(), length),
+            // Who waits to be asked is asked when the other server asks.
+            (true, Some(_)) => own.body_of(request.take_body(), length).expect_continue(),
+        }
     }
 }
 
@@ -149,7 +155,8 @@ fn passed_on(body: ClientBody, is_none: bool, length: Option<u64>) -> Response {
             sink.send(piece).await?;
         }
         for (name, value) in &body.trailers() {
-            sink.trailer(name.clone(), value.clone())?;
+            // One that may not stand there is left out, and the body is whole all the same.
+            let _ = sink.trailer(name.clone(), value.clone());
         }
         Ok(())
     };

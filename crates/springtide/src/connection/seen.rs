@@ -10,6 +10,28 @@ use crate::room::Room;
 use crate::table::Place;
 
 impl Connection {
+    /// What a simulator sees of it; see [`MARKS`](crate::test::MARKS) for the order.
+    pub(crate) fn view(&self) -> crate::test::View {
+        let id = self.id.number();
+        let (reading, writing, exchanges) = self.session.states();
+        let state = |state| self.state == state;
+        let marks = [
+            state(State::Open),
+            state(State::Lingering),
+            state(State::Closing),
+            self.is_paused,
+            self.is_ready,
+            self.send != Key::NONE,
+            self.is_ended,
+            self.is_over,
+            self.is_leaving,
+        ];
+        let traffic = self.traffic.as_ref();
+        let inbox_bytes = traffic.map_or(0, |traffic| traffic.inbox.len());
+        let outbox_bytes = traffic.map_or(0, |traffic| traffic.outbox.len());
+        crate::test::View { id, reading, writing, exchanges, marks, inbox_bytes, outbox_bytes }
+    }
+
     /// How it stands.
     pub(crate) fn seen(&self, shard: usize, room: &Room) -> OpenConnection {
         let address = room.requests.engine.borrow().peer_address(self.socket).ok();

@@ -1,12 +1,68 @@
-//! What becomes of a connection by the time: how a slow peer is cut, how it grows old, how it ends
-//! when the server does.
+//! What becomes of a connection by the time: its deadlines, how a slow peer is cut, how it grows old,
+//! how it ends when the server does.
 //! No request takes this way: it is gone when a deadline is due.
 
-use super::{Connection, Patience, State};
+use springtide_engine::Key;
+
+use super::closing::CLOSE_AGAIN_MS;
+use super::{Connection, NEVER, Patience, State};
 use crate::limits::place_of;
 use crate::room::Room;
+use crate::session::Who;
 
 impl Connection {
+    /// The session's answer to a deadline, or the end of patience with a peer.
+    pub(crate) fn on_due(&mut self, room: &mut Room) {
+        self.filed_ms = NEVER;
+        if self.is_held {
+            return;
+        }
+        self.grow_old(room);
+        if self.deadline_ms(room) > room.now_ms {
+            return;
+        }
+        match self.state {
+            State::Open if self.send != Key::NONE => self.look_at_send(room),
+            // It has just moved: what came on the way is handled first, and this is filed again.
+            State::Open if self.is_ready => {}
+            State::Open => {
+                let who = Who { place: self.place, socket: self.socket };
+                let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+                self.session.on_deadline(who, &mut traffic.outbox, room);
+                self.mark_dirty(room);
+            }
+            State::Lingering => {
+                room.met.count(const { place_of("linger_timeout_ms") });
+                self.submit_close(room);
+            }
+            State::Broken => self.submit_close(room),
+            State::Closing => {}
+        }
+    }
+
+    /// When something must have happened.
+    #[inline]
+    pub(super) fn deadline_ms(&self, room: &Room) -> u64 {
+        match self.state {
+            State::Open if self.send != Key::NONE => {
+                self.since_ms + Patience::step_ms(room.limits.send_timeout_ms)
+            }
+            State::Open if self.is_paused || !self.needs_bytes => self.behind_ms(room),
+            State::Open => self.session.next_deadline_ms(room).unwrap_or(NEVER),
+            State::Lingering => self.since_ms + room.limits.linger_timeout_ms,
+            State::Broken => self.since_ms + CLOSE_AGAIN_MS,
+            State::Closing => NEVER,
+        }
+    }
+
+    /// The same where the session did not ask for bytes: while the server itself is behind, the peer
+    /// is not to blame.
+    fn behind_ms(&self, room: &Room) -> u64 {
+        let is_behind = self.is_paused || self.is_ready || self.has_more_to_handle();
+        let deadline_ms = || self.session.next_deadline_ms(room);
+        if is_behind { NEVER } else { deadline_ms().unwrap_or(NEVER) }
+    }
+
     /// When the wheel is to be asked for this connection, whatever it waits for; see
     /// [`Self::take_deadline_to_file`], which does not know how old it may become.
     pub(crate) fn take_next_to_file(&mut self, room: &Room) -> Option<u64> {

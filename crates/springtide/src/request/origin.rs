@@ -156,7 +156,7 @@ impl RequestData {
             return Some(Cow::Owned(host.into_bytes()));
         }
         let target = self.target();
-        let own = super::authority_of_absolute(target).map(|authority| &target[authority]);
+        let own = super::target::authority_of_absolute(target).map(|authority| &target[authority]);
         own.or_else(|| self.field("host")).map(Cow::Borrowed)
     }
 }

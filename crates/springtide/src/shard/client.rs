@@ -33,6 +33,7 @@ impl Shard {
             self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
             return;
         };
+        desk.stand();
         let (id, room) = (self.standing.peers.next(), &self.room);
         let place = self.connections.insert_with(|place| {
             let session =
@@ -60,6 +61,9 @@ impl Shard {
     /// Cancels what is connecting and not waited for any more.
     pub(super) fn cancel_withdrawn(&self) {
         let withdrawn = self.room.requests.desk.take_withdrawn();
+        if withdrawn.is_empty() {
+            return;
+        }
         let mut engine = self.room.requests.engine.borrow_mut();
         for key in withdrawn {
             engine.cancel(key);

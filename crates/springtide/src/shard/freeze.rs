@@ -109,6 +109,7 @@ impl Shard {
                 shard.connections.insert_with(|place| Connection::thaw(place, frozen, room));
             if shard.connections.get_mut(place).is_some_and(|own| own.is_client()) {
                 shard.room.requests.desk.enter();
+                shard.room.requests.desk.stand();
             }
             // Its deadline may be now, and the wheel knows only what is ahead.
             shard.due.push(place.index());

@@ -26,7 +26,10 @@ impl Shard {
             match ring {
                 Ring::Woken(place) => self.room.requests.wake(place),
                 Ring::Done(place, response) => self.finish(place, response),
-                Ring::Unwanted(place) => drop(self.room.requests.desk.unpark(place)),
+                Ring::Unwanted(place) => {
+                    let body = self.room.requests.desk.unpark(place);
+                    self.drop_future(body);
+                }
             }
         }
         if !self.room.executor.is_at_rest() {

@@ -158,7 +158,7 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
             Says("GET HTTP://b HTTP/1.1\r\nHost: a\r\n\r\n", "GET HTTP://b 1.1 host=b"),
             Says("OPTIONS http://b HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS http://b 1.1 host=b"),
             Says("GET http://b/c HTTP/1.1\r\n\r\n", "refused 400 HostMissing"),
-            Test("crates/springtide/src/request.rs", "targets_are_split"),
+            Test("crates/springtide/src/request/target.rs", "targets_are_split"),
         ],
     ),
     asks(

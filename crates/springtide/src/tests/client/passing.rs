@@ -101,4 +101,22 @@ fn an_early_refusal_comes_through(backend: Backend) {
     let said = ask(&mut stage, &mut peer, &[head.as_bytes(), &[b'y'; 1000]].concat());
     assert!(said.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{said}");
     assert!(said.ends_with("\r\n\r\nno~"), "{said}");
+    // Who asks first is told so, and never asked for the body.
+    let mut peer = stage.connect();
+    let request = format!("{}Expect: 100-continue\r\n\r\n", &head[..head.len() - 2]);
+    let said = ask(&mut stage, &mut peer, request.as_bytes());
+    assert!(said.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{said}");
+    // And one that is wanted is asked for.
+    let mut peer = stage.connect();
+    let request = b"PUT /pass/count HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\
+        Expect: 100-continue\r\n\r\n";
+    let mut received = Vec::new();
+    assert_eq!(peer.write(request), request.len());
+    stage.until(|stage| {
+        stage.turn();
+        peer.read(&mut received);
+        received.ends_with(b"\r\n\r\n").then_some(())
+    });
+    assert_eq!(received, b"HTTP/1.1 100 Continue\r\n\r\n");
+    assert!(ask(&mut stage, &mut peer, b"abc").ends_with("\r\n\r\n3~"));
 }

@@ -1,0 +1,142 @@
+//! The one door through which an engine is used.
+//! It says what an engine promises, and nothing of how it is kept.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use crate::clock::Moment;
+use crate::completion::Completion;
+use crate::error::Error;
+use crate::op::{Descriptor, Op, Piece};
+use crate::options::{Address, ListenOptions};
+use crate::slots::Key;
+use crate::stats::Stats;
+use crate::wake::Waker;
+
+/// The one door through which an engine is used: later the engine can be another library.
+pub trait Handle {
+    /// Its mechanism's name.
+    fn name(&self) -> &'static str;
+
+    /// Starts an operation. Its completions carry `token`; a failure, also one to start, is a
+    /// completion. One that breaks a law or a limit has no key: it is [`Key::NONE`].
+    fn submit(&mut self, op: Op, token: u64) -> Key;
+
+    /// As [`submit`](Self::submit), where nobody waits for a good end: when it has that in the turn
+    /// that begins it, the completion wakes nobody and may come with the next one that does. An
+    /// operation that had to wait ends a turn as any other.
+    fn submit_quiet(&mut self, op: Op, token: u64) -> Key;
+
+    /// Asks an operation to end. It still completes, with what it had or as cancelled; a stale
+    /// key is ignored.
+    fn cancel(&mut self, key: Key);
+
+    /// How many bytes of a send the peer's system has taken; less than zero while it has yet to
+    /// take what was sent before. Two looks that are alike: it has taken nothing in between. None
+    /// for a stale key and for what is no send. Each look asks the system.
+    ///
+    /// Over a Unix socket the system counts the memory of what waits, not its bytes: there only
+    /// whether two looks are alike says anything.
+    fn send_progress(&mut self, key: Key) -> Option<i64>;
+
+    /// Takes at once what lies behind the first chunk of a streaming receive, as far as the spare
+    /// capacity of `memory` goes, and `bytes_max` at most: a long message needs no chunk, nor a copy out of it. Gives how many
+    /// bytes were appended; none when nothing is there, or when it cannot be told that these are the
+    /// next bytes: call it only in the turn that delivered that chunk, when all chunks of it have
+    /// been handled. The end of the stream, or an error, the receive tells itself. The next bytes it
+    /// delivers come alone again, so that this can be called again.
+    fn receive_now(&mut self, receive: Key, memory: &mut Vec<u8>, bytes_max: usize) -> usize;
+
+    /// Sends at once what fits of pieces that are long, while they lie in the processor's cache, and
+    /// gives how many bytes that were: an [`Op::Send`] takes the rest. None while a send is in flight
+    /// (law 5), and on an error, which the next send tells.
+    fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize;
+
+    /// Submits, waits until something has ended, `deadline` has come or the waker is used, and
+    /// appends what has ended.
+    ///
+    /// # Errors
+    /// [`Error::LateRefusal`]: a filter came that forbids what was allowed at the start. This turn
+    /// has appended the last completion of everything in flight: what had come is delivered,
+    /// sends say how far they came, the rest ended as cancelled. A receive or send of which the
+    /// system tells too little for that failed instead (EIO): its stream cannot go on. Nothing is in flight now, every
+    /// descriptor can be released to an engine of another mechanism, and this engine goes on over
+    /// poll(2), with the same waker. Whoever closes a socket then, its peer sees the end some
+    /// milliseconds later than usual, when the system has let go of what was armed on it. Where
+    /// io_uring_register is forbidden as well that is not before this thread has ended: release the
+    /// descriptors, go on in another thread, and end this one.
+    /// Anything else: the system refuses to be waited for, and nothing will end any more.
+    fn turn(
+        &mut self,
+        deadline: Option<Moment>,
+        completions: &mut Vec<Completion>,
+    ) -> Result<(), Error>;
+
+    /// Cancels everything and takes turns until every last completion is there.
+    ///
+    /// # Errors
+    /// As [`Handle::turn`], or operations do not end.
+    fn quiesce(&mut self, completions: &mut Vec<Completion>) -> Result<(), Error>;
+
+    /// Makes a listening socket with TCP_NODELAY.
+    ///
+    /// # Errors
+    /// The address is busy or not ours (bind(2), listen(2)).
+    fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error>;
+
+    /// The address a socket is bound to.
+    ///
+    /// # Errors
+    /// The socket is not open.
+    fn local_address(&self, socket: Descriptor) -> Result<Address, Error>;
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    /// The socket is not connected any more.
+    fn peer_address(&self, socket: Descriptor) -> Result<Address, Error>;
+
+    /// Makes the close of a TCP socket a reset, where an end of stream would say that everything was
+    /// said: what the peer has not received by then, it never does. Other sockets know no reset.
+    fn reset_on_close(&mut self, socket: Descriptor);
+
+    /// Opens a directory beneath which files can be opened.
+    ///
+    /// # Errors
+    /// There is none, or it may not be read.
+    fn open_directory(&mut self, path: &Path) -> Result<Descriptor, Error>;
+
+    /// Takes over a socket that was opened elsewhere; it must not block.
+    ///
+    /// # Errors
+    /// The mechanism has no descriptors of the system.
+    fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error>;
+
+    /// Lets go of a descriptor with nothing in flight, so that another engine of the process, or
+    /// of the same world, can use it: from here on that one's operations may name it.
+    ///
+    /// # Errors
+    /// Operations on it are in flight: it stays here.
+    fn release(&mut self, descriptor: Descriptor) -> Result<Descriptor, Error>;
+
+    /// A descriptor comes that another engine has released, or has only just been given.
+    fn take_over(&mut self, descriptor: Descriptor);
+
+    /// Wakes this engine from any thread.
+    fn waker(&self) -> Waker;
+
+    /// The moment of the present turn.
+    fn now(&self) -> Moment;
+
+    /// This very moment: reads the clock.
+    fn clock(&self) -> Moment;
+
+    /// Seconds since 1970.
+    fn unix_seconds(&self) -> u64;
+
+    /// Counts so far.
+    fn stats(&self) -> Stats;
+
+    /// Operations in flight.
+    fn in_flight(&self) -> usize;
+}
