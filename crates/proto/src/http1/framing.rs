@@ -195,6 +195,7 @@ impl Framing {
         if is_chunked && !is_http11 {
             return Err(Refusal::TransferEncodingOnHttp10);
         }
+        // Either alone would be believed by somebody.
         if is_chunked && self.content_length.is_some() {
             return Err(Refusal::LengthWithEncoding);
         }

@@ -66,7 +66,13 @@ impl Desk {
         self.open.get()
     }
 
-    pub(crate) fn enter(&self) {
+    /// So many were open before the shard was frozen, and are to be closed.
+    pub(crate) fn carry(&self, count: usize) {
+        self.open.set(count);
+        self.standing.set(count);
+    }
+
+    fn enter(&self) {
         self.open.set(self.open.get() + 1);
     }
 

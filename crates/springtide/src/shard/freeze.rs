@@ -107,13 +107,11 @@ impl Shard {
             let room = &mut shard.room;
             let place =
                 shard.connections.insert_with(|place| Connection::thaw(place, frozen, room));
-            if shard.connections.get_mut(place).is_some_and(|own| own.is_client()) {
-                shard.room.requests.desk.enter();
-                shard.room.requests.desk.stand();
-            }
             // Its deadline may be now, and the wheel knows only what is ahead.
             shard.due.push(place.index());
         }
+        let clients = shard.connections.iter().filter(|own| own.is_client()).count();
+        shard.room.requests.desk.carry(clients);
         shard.end_thaw();
         if shard.standing.stopping.is_none() {
             shard.listeners = Listeners::thaw(listeners, &shard.room);
