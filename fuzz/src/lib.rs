@@ -2,12 +2,14 @@
 //! Nothing here may know the fuzzer: the same functions read the corpora in ordinary tests.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod chunked;
 mod connection;
 mod files;
 mod head;
 mod multipart;
 
+pub use answers::answers;
 pub use chunked::chunked;
 pub use connection::connection;
 pub use files::{paths, ranges};

@@ -29,6 +29,11 @@ fn head() {
 }
 
 #[test]
+fn answers() {
+    replay("answers", targets::answers);
+}
+
+#[test]
 fn chunked() {
     replay("chunked", targets::chunked);
 }

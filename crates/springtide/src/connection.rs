@@ -95,7 +95,7 @@ impl Connection {
         own.receive = room.submit(Op::Receive { socket }, place.raw());
         own.since_ms = room.now_ms;
         own.born_ms = room.now_ms;
-        own.stage = room.stage.map(|make| Box::new(make()));
+        own.stage = room.stage.filter(|_| !own.session.is_client()).map(|make| Box::new(make()));
         own
     }
 
@@ -271,6 +271,9 @@ impl Connection {
     #[inline]
     pub(crate) fn flush(&mut self, room: &mut Room) {
         self.is_dirty = false;
+        if self.session.is_broken() {
+            return self.give_up(room);
+        }
         if self.is_leaving {
             self.try_to_leave(room);
             if self.is_held {
@@ -373,6 +376,9 @@ impl Connection {
         }
         if key == self.send {
             self.send = Key::NONE;
+            if self.session.send_failed(room.now_ms) {
+                return self.leave_unsent(room);
+            }
             return self.give_up(room);
         }
         if key != self.receive {
@@ -386,6 +392,7 @@ impl Connection {
             }
             _ => {
                 self.is_ended = true;
+                self.session.broken_by(error);
                 self.give_up(room);
             }
         }

@@ -13,6 +13,7 @@ pages! {
     Concepts: "docs/concepts.md",
     Testing: "docs/testing.md",
     LoggingAndMetrics: "docs/logging-and-metrics.md",
+    AskingOthers: "docs/asking-others.md",
     BehindAProxy: "docs/behind-a-proxy.md",
     FromAxum: "docs/from-axum.md",
     FromNginx: "docs/from-nginx.md",

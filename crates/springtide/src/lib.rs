@@ -6,6 +6,7 @@
 mod access;
 mod admin;
 mod caps;
+mod client;
 mod connection;
 mod current;
 mod date;
@@ -49,6 +50,9 @@ mod watch;
 pub use access::{AccessLog, LogFormat};
 pub use admin::{ConnectionStatus, OpenConnection};
 pub use bytes::Bytes;
+pub use client::{
+    ClientBody, ClientError, ClientLimits, ClientRequest, ClientResponse, HttpClient,
+};
 pub use error::Error;
 pub use executor::{Closed, Sleep, sleep};
 pub use files::Files;

@@ -231,6 +231,18 @@ impl Response {
         self
     }
 
+    /// The same response with one field more, whatever it has of that name.
+    pub(crate) fn header_more(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.extras.get_or_insert_default().fields.push((name, value));
+        self
+    }
+
+    /// The same response without a type of its own.
+    pub(crate) const fn without_type(mut self) -> Self {
+        self.content_type = None;
+        self
+    }
+
     /// The body; nothing of one that is produced while it is sent.
     #[must_use]
     pub fn body(&self) -> &[u8] {

@@ -2,6 +2,7 @@
 //! It takes no lock and shares nothing with other shards but mailboxes and counts.
 
 mod accepting;
+mod client;
 mod freeze;
 mod futures;
 mod memory;
@@ -18,6 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Outcome, Wheel};
+
+pub(crate) use client::CLIENT_TOKEN;
 
 use crate::access::{ShardLog, Sink};
 use crate::caps::{Caps, ShardCaps};
@@ -250,6 +253,7 @@ impl Shard {
             CLOSED_TOKEN => self.closed(&completion),
             LISTENER_TOKEN => return self.accepted(completion),
             FILES_TOKEN => self.file_completed(completion),
+            CLIENT_TOKEN => self.connected(completion),
             RESUME_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
                 self.listeners.resume(!self.is_full() && !self.is_short, &self.room);
             }
@@ -383,7 +387,10 @@ impl Shard {
         if let Some(connection) = connection {
             self.room.dismiss(connection.id());
             self.wheel.remove(place.index());
-            self.standing.open.fetch_sub(1, Ordering::Relaxed);
+            match connection.is_client() {
+                true => self.room.requests.desk.end_one(),
+                false => _ = self.standing.open.fetch_sub(1, Ordering::Relaxed),
+            }
         }
         is_known
     }
@@ -391,7 +398,8 @@ impl Shard {
     #[inline]
     fn publish(&mut self) {
         let room = &mut self.room;
-        room.counts.connections_open = self.connections.len() as u64;
+        let accepted = self.connections.len() - room.requests.desk.standing();
+        room.counts.connections_open = accepted as u64;
         self.standing.counts.publish(&room.counts);
     }
 

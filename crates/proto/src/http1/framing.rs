@@ -1,6 +1,7 @@
 //! The fields that decide where a message ends and what becomes of its connection.
 //! It must never accept two readings of one message: what others may read otherwise is refused.
 
+use super::client::ReplyLength;
 use super::head::{BodyLength, Field, Head, Span, Version};
 use super::limits::Limits;
 use super::marks::is_common_host;
@@ -44,6 +45,15 @@ impl Framing {
         let mut own = Self::default();
         for field in fields {
             own.learn(field.name.of(input), field.value.of(input), field.value)?;
+        }
+        Ok(own)
+    }
+
+    /// What all fields of an answer's head say; `Host` says nothing there.
+    pub(crate) fn of_reply(fields: &[Field], input: &[u8]) -> Result<Self, Refusal> {
+        let mut own = Self::default();
+        for field in fields {
+            own.learn_other(field.name.of(input), field.value.of(input))?;
         }
         Ok(own)
     }
@@ -170,6 +180,34 @@ impl Framing {
         let offers_upgrade = self.said.has(Said::UPGRADE) && self.said.has(Said::PROTOCOL);
         head.upgrade = offers_upgrade && is_http11;
         Ok(())
+    }
+}
+
+impl Framing {
+    /// How long the body of an answer is, and whether its connection goes on (RFC 9112 §6.3, §9.3).
+    pub(crate) fn conclude_reply(
+        self,
+        version: Version,
+        is_bodyless: bool,
+    ) -> Result<(ReplyLength, bool), Refusal> {
+        let is_http11 = version == Version::Http11;
+        let is_chunked = self.said.has(Said::CHUNKED);
+        if is_chunked && !is_http11 {
+            return Err(Refusal::TransferEncodingOnHttp10);
+        }
+        // Either alone would be believed by somebody.
+        if is_chunked && self.content_length.is_some() {
+            return Err(Refusal::LengthWithEncoding);
+        }
+        let length = match self.content_length {
+            _ if is_bodyless => ReplyLength::None,
+            _ if is_chunked => ReplyLength::Chunked,
+            None => ReplyLength::UntilClose,
+            Some(0) => ReplyLength::None,
+            Some(len) => ReplyLength::Sized(len),
+        };
+        let is_kept_alive = is_http11 || self.said.has(Said::KEEP_ALIVE);
+        Ok((length, is_kept_alive && !self.said.has(Said::CLOSE)))
     }
 }
 

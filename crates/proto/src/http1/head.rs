@@ -336,7 +336,7 @@ fn parse_any(
 
 /// The place of `part` in the input that begins at the address `base`.
 #[inline]
-fn span(base: usize, part: &[u8]) -> Span {
+pub(super) fn span(base: usize, part: &[u8]) -> Span {
     let start = part.as_ptr() as usize - base;
     Span::new(start, start + part.len())
 }

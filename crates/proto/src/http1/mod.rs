@@ -1,8 +1,10 @@
-//! HTTP/1.1 and HTTP/1.0 as the server's side of a connection (RFC 9110, RFC 9112).
-//! Nothing here may read or write a connection: see [`Machine`] for what goes in and comes out.
+//! HTTP/1.1 and HTTP/1.0, both sides of a connection (RFC 9110, RFC 9112).
+//! Nothing here may read or write a connection: see [`Machine`] for what goes in and comes out of a
+//! server's side, and [`ClientMachine`] for a client's.
 
 mod body;
 mod chunked;
+mod client;
 mod encode;
 mod event;
 mod framing;
@@ -19,6 +21,10 @@ mod replies;
 mod scan;
 mod trailers;
 
+pub use client::{
+    Ask, AskBody, AskError, ClientMachine, ReplyDeadline, ReplyEnd, ReplyFault, ReplyHead,
+    ReplyLength, ReplyReceived,
+};
 pub use encode::{Opening, Reply, ReplyBody};
 pub use event::{Deadline, Exchange, Received, StreamEnd};
 pub use framing::is_host;

@@ -5,6 +5,7 @@
 
 mod attacks;
 mod bodies;
+mod client;
 mod deadlines;
 mod driver;
 mod freezing;

@@ -2,6 +2,7 @@
 //! It closes nothing twice: a close that the system has seen, whatever it says, is done.
 
 use springtide_engine::{Key, Op};
+use springtide_proto::Outbox;
 
 use super::{CLOSED_TOKEN, Connection, State};
 use crate::room::{Room, Traffic};
@@ -10,6 +11,20 @@ use crate::room::{Room, Traffic};
 pub(super) const CLOSE_AGAIN_MS: u64 = 100;
 
 impl Connection {
+    /// Nothing can be sent any more, and what the peer has said is read still.
+    pub(super) fn leave_unsent(&mut self, room: &mut Room) {
+        if let Some(traffic) = &mut self.traffic {
+            traffic.outbox = Outbox::new();
+        }
+        self.balance(room);
+        self.mark_dirty(room);
+    }
+
+    /// Whether it leads to another server.
+    pub(crate) const fn is_client(&self) -> bool {
+        self.session.is_client()
+    }
+
     /// The last reply leaves. When the peer has said that its last request was the last one, and
     /// kept to it, there is nothing to wait for behind the reply: the close need not linger.
     pub(super) fn stop_receiving(&mut self, room: &Room) {

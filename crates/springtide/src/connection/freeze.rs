@@ -113,6 +113,10 @@ impl Connection {
     /// Goes to another shard as soon as it can: everything in flight is cancelled, and when it has
     /// ended the connection stands in `room.leaving`. What cannot go yet goes on here meanwhile.
     pub(crate) fn leave(&mut self, room: &mut Room) {
+        if self.is_client() {
+            // Who waits for it stays here.
+            return self.drain(room);
+        }
         self.is_leaving = true;
         self.mark_dirty(room);
     }
@@ -218,7 +222,7 @@ impl Connection {
             sending,
             unsent,
             stage: stage.map(|stage| stage.freeze()),
-            state,
+            state: if session.is_client() { State::Broken } else { state },
             is_ended,
             is_over,
             has_excess,
@@ -269,7 +273,7 @@ impl Connection {
         let session = Session::thaw(session, who, &mut traffic.outbox, room);
         let mut own = Self::at_rest(place, id, socket, session);
         own.traffic = Some(traffic);
-        own.stage = room.stage.map(|make| Box::new(make()));
+        own.stage = room.stage.filter(|_| !own.is_client()).map(|make| Box::new(make()));
         if let (Some(stage), Some(frozen)) = (&mut own.stage, &stage) {
             stage.thaw(frozen);
         }

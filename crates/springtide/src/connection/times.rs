@@ -126,6 +126,7 @@ impl Connection {
             return;
         }
         room.counts.deadlines_total += 1;
+        self.session.late("send_timeout");
         if is_stalled {
             let place = const { place_of("send_timeout_ms") };
             room.tell_limit(place, self.socket, format_args!("cut, because it reads nothing"));

@@ -28,6 +28,8 @@ pub(crate) enum Ring {
     Woken(Place),
     /// The pool has an answer; none when its handler panicked.
     Done(Place, Option<Response>),
+    /// Nobody wants this body that was to be passed on.
+    Unwanted(Place),
 }
 
 impl Bell {

@@ -173,14 +173,6 @@ pub(crate) struct Arriving {
 }
 
 impl Arriving {
-    /// The next piece; none at its end.
-    pub(crate) fn poll_next(
-        &self,
-        context: &Context<'_>,
-    ) -> Poll<Result<Option<Bytes>, BodyError>> {
-        self.pipe.poll_next(context)
-    }
-
     /// All of it, which is then the only piece.
     pub(crate) async fn whole(&self) -> Result<Bytes, BodyError> {
         let mut taken = Taken { pipe: &self.pipe, first: Bytes::new(), joined: BytesMut::new() };
@@ -188,6 +180,14 @@ impl Arriving {
             taken.join(more);
         }
         Ok(taken.whole().clone())
+    }
+
+    /// The next piece, not empty; none behind the last one.
+    pub(crate) fn poll_next(
+        &self,
+        context: &Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, BodyError>> {
+        self.pipe.poll_next(context)
     }
 
     pub(crate) fn trailers(&self) -> HeaderMap {

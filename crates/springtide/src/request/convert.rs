@@ -8,6 +8,11 @@ use springtide_proto::http1::Version;
 use super::Request;
 
 impl Request {
+    /// Whether it is of HTTP/1.0.
+    pub(crate) fn is_http10(&self) -> bool {
+        self.data().head.version == Version::Http10
+    }
+
     /// The same request as the crate `http` has it, for libraries that speak in its terms: method,
     /// target, version and fields are copied, the body is shared.
     ///

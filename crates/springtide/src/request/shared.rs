@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
-use springtide_engine::{Address, Descriptor, Handle};
+use springtide_engine::{Address, Descriptor, Handle, Key};
 
 use super::{HeadBytes, Home, Names, RequestData};
+use crate::client::Desk;
 use crate::executor::{Bell, Timers};
 use crate::handler::AwaitedHandler;
 use crate::problem::Form;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     /// Futures to be polled.
     woken: RefCell<Vec<Place>>,
     pub(crate) timers: RefCell<Timers>,
+    /// What handlers ask of other servers.
+    pub(crate) desk: Desk,
     /// Something stands in one of the next two.
     has_news: Cell<bool>,
     /// Whom news of bodies wake, when futures run next.
@@ -86,6 +89,7 @@ impl Shared {
             sources,
             woken,
             timers,
+            desk: Desk::new(),
             has_news,
             told,
             reading,
@@ -143,6 +147,12 @@ impl Shared {
     pub(crate) fn read_on(&self, connection: Place) {
         self.has_news.set(true);
         self.reading.borrow_mut().push(connection);
+    }
+
+    /// A connection that is being made is not waited for any more.
+    pub(crate) fn cancel_connect(&self, key: Key) {
+        self.has_news.set(true);
+        self.desk.cancel(key);
     }
 
     /// Takes out the connections that are to look.
@@ -203,6 +213,7 @@ impl Shared {
     pub(crate) fn end(&self) {
         self.pooled_max.set(0);
         drop(self.spare.take());
+        self.desk.end();
         let waiting = self.pool.take();
         drop(waiting);
     }

@@ -18,6 +18,8 @@ pub(crate) enum FrozenSession {
     Proxied(Box<Proxied>),
     /// Its future could not be frozen: the connection is cut.
     Cut,
+    /// A client's: who waits for it is gone, so that its connection is only closed.
+    Upstream,
 }
 
 impl FrozenSession {
@@ -25,7 +27,7 @@ impl FrozenSession {
     pub(crate) fn streams(&self) -> impl Iterator<Item = &FrozenStream> {
         let http1 = match self {
             Self::Http1(session) => Some(session.streams()),
-            Self::Raw(_) | Self::Proxied(_) | Self::Cut => None,
+            Self::Raw(_) | Self::Proxied(_) | Self::Cut | Self::Upstream => None,
         };
         http1.into_iter().flatten()
     }
@@ -36,7 +38,7 @@ impl Session {
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
         match self {
             Self::Http1(session) => session.is_movable(room),
-            Self::Other(Other::Tunnel(_)) => false,
+            Self::Other(Other::Tunnel(_) | Other::Upstream(_) | Other::Left) => false,
             Self::Other(_) => true,
         }
     }
@@ -64,6 +66,11 @@ impl Session {
             Self::Other(Other::Raw(session)) => FrozenSession::Raw(session.freeze()),
             Self::Other(Other::Proxied(session)) => FrozenSession::Proxied(session),
             Self::Other(Other::Tunnel(_)) => FrozenSession::Cut,
+            Self::Other(Other::Upstream(mut session)) => {
+                session.abandon();
+                FrozenSession::Upstream
+            }
+            Self::Other(Other::Left) => FrozenSession::Upstream,
         }
     }
 
@@ -79,6 +86,7 @@ impl Session {
             FrozenSession::Raw(frozen) => Self::Other(Other::Raw(Raw::thaw(frozen))),
             FrozenSession::Proxied(session) => Self::Other(Other::Proxied(session)),
             FrozenSession::Cut => Self::Other(Other::Tunnel(Box::new(Tunnel::cut()))),
+            FrozenSession::Upstream => Self::Other(Other::Left),
         }
     }
 }

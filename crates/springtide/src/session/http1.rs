@@ -12,6 +12,7 @@ mod otherwise;
 mod produce;
 mod upgrade;
 
+pub(super) use body::fields_of;
 use body::{Reading, Target, Untaken};
 pub(crate) use freeze::FrozenHttp1;
 

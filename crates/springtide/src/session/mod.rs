@@ -7,6 +7,7 @@ mod other;
 mod proxied;
 pub(crate) mod raw;
 mod tunnel;
+mod upstream;
 
 use springtide_engine::{Chunk, Descriptor};
 use springtide_proto::Outbox;
@@ -20,6 +21,7 @@ use http1::Http1;
 pub(crate) use other::Other;
 pub(crate) use proxied::Proxied;
 pub(crate) use tunnel::{Accepted, Tunnel};
+pub(crate) use upstream::Upstream;
 
 /// Which connection a session works for.
 #[derive(Clone, Copy)]
@@ -167,8 +169,9 @@ impl Session {
 
     /// A handler has taken of a body, or wants no more of it.
     pub(crate) fn read_on(&mut self, outbox: &mut Outbox, room: &Room) {
-        if let Self::Http1(session) = self {
-            session.read_on(outbox, room);
+        match self {
+            Self::Http1(session) => session.read_on(outbox, room),
+            Self::Other(session) => session.read_on(outbox, room),
         }
     }
 
@@ -224,7 +227,7 @@ impl Session {
     pub(crate) fn on_deadline(&mut self, who: Who, outbox: &mut Outbox, room: &mut Room) {
         match self {
             Self::Http1(session) => session.on_deadline(who, outbox, room),
-            Self::Other(session) => session.on_deadline(room),
+            Self::Other(session) => session.on_deadline(who, outbox, room),
         }
     }
 
@@ -233,7 +236,7 @@ impl Session {
     pub(crate) fn resume(&mut self, room: &Room) {
         match self {
             Self::Http1(session) => session.resume(room.now_ms),
-            Self::Other(_) => {}
+            Self::Other(session) => session.resume(room.now_ms),
         }
     }
 
@@ -302,6 +305,7 @@ impl Session {
             Self::Other(Other::Raw(_)) => "raw",
             Self::Other(Other::Proxied(_)) => "proxy",
             Self::Other(Other::Tunnel(_)) => "upgraded",
+            Self::Other(Other::Upstream(_) | Other::Left) => "http/1.1 client",
         }
     }
 

@@ -7,6 +7,7 @@ use springtide_proto::http1::Exchange;
 use super::proxied::Proxied;
 use super::raw::Raw;
 use super::tunnel::Tunnel;
+use super::upstream::Upstream;
 use super::{Session, Source, Step, Who};
 use crate::executor::Origin;
 use crate::response::Response;
@@ -20,6 +21,10 @@ pub(crate) enum Other {
     Proxied(Box<Proxied>),
     /// What HTTP/1.1 has become.
     Tunnel(Box<Tunnel>),
+    /// The client's side, to another server.
+    Upstream(Box<Upstream>),
+    /// What was one before it was frozen: its connection is closed.
+    Left,
 }
 
 impl Other {
@@ -28,6 +33,8 @@ impl Other {
             Self::Raw(session) => session.end_of_stream(),
             Self::Proxied(session) => session.end(),
             Self::Tunnel(session) => session.end_of_input(),
+            Self::Upstream(session) => session.end_of_stream(),
+            Self::Left => {}
         }
     }
 
@@ -36,6 +43,8 @@ impl Other {
             Self::Raw(session) => session.drain(),
             Self::Proxied(session) => session.end(),
             Self::Tunnel(session) => session.end_of_input(),
+            Self::Upstream(session) => session.drain(),
+            Self::Left => {}
         }
     }
 
@@ -44,49 +53,82 @@ impl Other {
             Self::Raw(session) => session.wants_close(),
             Self::Proxied(session) => session.wants_close(),
             Self::Tunnel(session) => session.wants_close(),
-        }
-    }
-
-    pub(super) fn wants_reset(&self) -> bool {
-        matches!(self, Self::Tunnel(session) if session.wants_reset())
-    }
-
-    pub(super) fn awaits_sent(&self) -> bool {
-        matches!(self, Self::Tunnel(_)) || self.wants_close()
-    }
-
-    pub(super) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
-        if let Self::Tunnel(session) = self {
-            session.sent(waiting_bytes, room);
-        }
-    }
-
-    pub(super) fn bytes_held(&self) -> usize {
-        match self {
-            Self::Raw(_) | Self::Proxied(_) => 0,
-            Self::Tunnel(session) => session.bytes_held(),
-        }
-    }
-
-    pub(super) fn abandon(&mut self, room: &mut Room) {
-        if let Self::Tunnel(session) = self {
-            session.abandon(room);
+            Self::Upstream(session) => session.is_over(),
+            Self::Left => true,
         }
     }
 
     pub(super) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
         match self {
-            Self::Raw(_) => None,
+            Self::Raw(_) | Self::Left => None,
             Self::Proxied(session) => session.next_deadline_ms(room),
             Self::Tunnel(session) => session.next_deadline_ms(room),
+            Self::Upstream(session) => session.next_deadline_ms(),
         }
     }
 
-    pub(super) fn on_deadline(&mut self, room: &mut Room) {
+    pub(super) fn on_deadline(&mut self, who: Who, outbox: &mut Outbox, room: &mut Room) {
         match self {
-            Self::Raw(_) => {}
+            Self::Raw(_) | Self::Left => {}
             Self::Proxied(session) => session.on_deadline(room),
             Self::Tunnel(session) => session.on_deadline(room),
+            Self::Upstream(session) => session.on_deadline(who, outbox, room),
+        }
+    }
+
+    fn upstream(&mut self) -> Option<&mut Upstream> {
+        if let Self::Upstream(session) = self { Some(session) } else { None }
+    }
+
+    pub(super) fn read_on(&mut self, outbox: &mut Outbox, room: &Room) {
+        if let Some(session) = self.upstream() {
+            session.read_on(outbox, room);
+        }
+    }
+
+    pub(super) fn resume(&mut self, now_ms: u64) {
+        if let Some(session) = self.upstream() {
+            session.resume(now_ms);
+        }
+    }
+
+    pub(super) fn abandon(&mut self, room: &mut Room) {
+        match self {
+            Self::Tunnel(session) => session.abandon(room),
+            Self::Upstream(session) => session.abandon(),
+            Self::Raw(_) | Self::Proxied(_) | Self::Left => {}
+        }
+    }
+
+    pub(super) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
+        match self {
+            Self::Tunnel(session) => session.sent(waiting_bytes, room),
+            Self::Upstream(session) => session.sent(waiting_bytes),
+            Self::Raw(_) | Self::Proxied(_) | Self::Left => {}
+        }
+    }
+
+    pub(super) fn awaits_sent(&self) -> bool {
+        match self {
+            Self::Tunnel(_) => true,
+            Self::Upstream(session) => session.awaits_sent(),
+            session => session.wants_close(),
+        }
+    }
+
+    pub(super) fn wants_reset(&self) -> bool {
+        match self {
+            Self::Tunnel(session) => session.wants_reset(),
+            Self::Upstream(session) => session.wants_reset(),
+            Self::Raw(_) | Self::Proxied(_) | Self::Left => false,
+        }
+    }
+
+    pub(super) fn bytes_held(&self) -> usize {
+        match self {
+            Self::Tunnel(session) => session.bytes_held(),
+            Self::Upstream(session) => session.bytes_held(),
+            Self::Raw(_) | Self::Proxied(_) | Self::Left => 0,
         }
     }
 }
@@ -105,6 +147,10 @@ impl Session {
             Self::Http1(session) => return session.receive(source, who, outbox, room),
             Self::Other(Other::Raw(session)) => return session.receive(source, outbox, room),
             Self::Other(Other::Tunnel(session)) => return session.receive(source, room),
+            Self::Other(Other::Upstream(session)) => {
+                return session.receive(source.bytes(), outbox, room);
+            }
+            Self::Other(Other::Left) => return (0, Step::Closed),
             Self::Other(Other::Proxied(session)) => session.receive(source.bytes(), who, room),
         };
         match received {
@@ -115,6 +161,43 @@ impl Session {
                 (consumed + more, step)
             }
             Err(step) => (0, step),
+        }
+    }
+
+    /// Whether this is the client's side, to another server.
+    #[inline]
+    pub(crate) const fn is_client(&self) -> bool {
+        matches!(self, Self::Other(Other::Upstream(_) | Other::Left))
+    }
+
+    /// Whether the connection is to end at once, whatever is unsent.
+    #[inline]
+    pub(crate) fn is_broken(&self) -> bool {
+        match self {
+            Self::Http1(_) => false,
+            Self::Other(session) => self.is_client() && session.wants_close(),
+        }
+    }
+
+    /// A send failed; whether what the peer has said by then is read still.
+    pub(crate) fn send_failed(&mut self, now_ms: u64) -> bool {
+        match self {
+            Self::Other(Other::Upstream(session)) => session.send_failed(now_ms),
+            _ => false,
+        }
+    }
+
+    /// The system ends the connection.
+    pub(crate) fn broken_by(&mut self, error: springtide_engine::Error) {
+        if let Self::Other(Other::Upstream(session)) = self {
+            session.broken_by(error);
+        }
+    }
+
+    /// The connection ends because the peer took nothing for so long.
+    pub(crate) fn late(&mut self, limit: &'static str) {
+        if let Self::Other(Other::Upstream(session)) = self {
+            session.late(limit);
         }
     }
 

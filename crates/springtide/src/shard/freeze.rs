@@ -5,7 +5,8 @@
 use springtide_engine::{Completion, Descriptor, Error, Handle};
 
 use super::{
-    CLOSED_TOKEN, FILES_TOKEN, LISTENER_TOKEN, Message, PLACE_BITS, Place, Shard, Standing,
+    CLIENT_TOKEN, CLOSED_TOKEN, FILES_TOKEN, LISTENER_TOKEN, Message, PLACE_BITS, Place, Shard,
+    Standing,
 };
 use crate::connection::Connection;
 use crate::files::FileService;
@@ -25,14 +26,16 @@ impl Shard {
             engine.quiesce(&mut completions)?;
             engine.stats().turns - before
         };
-        let mut accepted = Vec::new();
+        let (mut accepted, mut connected) = (Vec::new(), Vec::new());
         for completion in completions {
-            self.absorb(completion, &mut accepted);
+            self.absorb(completion, &mut accepted, &mut connected);
         }
         for place in std::mem::take(&mut self.room.closed) {
             self.forget(place);
         }
-        let handoff = self.take_apart(accepted, turns);
+        let mut handoff = self.take_apart(accepted, turns);
+        // Nobody waits for them: they are closed where the shard goes on.
+        handoff.files.strays.extend(connected);
         for descriptor in handoff.descriptors() {
             self.room.requests.engine.borrow_mut().release(descriptor)?;
         }
@@ -68,7 +71,12 @@ impl Shard {
     }
 
     /// One completion of an operation that ended because everything is being frozen.
-    fn absorb(&mut self, completion: Completion, accepted: &mut Vec<Descriptor>) {
+    fn absorb(
+        &mut self,
+        completion: Completion,
+        accepted: &mut Vec<Descriptor>,
+        connected: &mut Vec<Descriptor>,
+    ) {
         match completion.token >> PLACE_BITS << PLACE_BITS {
             0 => {
                 let place = Place::from_raw(completion.token);
@@ -77,6 +85,7 @@ impl Shard {
             CLOSED_TOKEN => self.closed(&completion),
             LISTENER_TOKEN => accepted.extend(Listeners::absorb(completion)),
             FILES_TOKEN => self.room.files.absorb(completion),
+            CLIENT_TOKEN => connected.extend(self.absorb_connected(completion)),
             _ => {}
         }
     }
@@ -103,6 +112,8 @@ impl Shard {
             // Its deadline may be now, and the wheel knows only what is ahead.
             shard.due.push(place.index());
         }
+        let clients = shard.connections.iter().filter(|own| own.is_client()).count();
+        shard.room.requests.desk.carry(clients);
         shard.end_thaw();
         if shard.standing.stopping.is_none() {
             shard.listeners = Listeners::thaw(listeners, &shard.room);

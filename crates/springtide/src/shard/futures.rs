@@ -25,6 +25,10 @@ impl Shard {
             match ring {
                 Ring::Woken(place) => self.room.requests.wake(place),
                 Ring::Done(place, response) => self.finish(place, response),
+                Ring::Unwanted(place) => {
+                    let body = self.room.requests.desk.unpark(place);
+                    self.drop_future(body);
+                }
             }
         }
         if !self.room.executor.is_at_rest() {
@@ -48,6 +52,7 @@ impl Shard {
         }
         self.room.requests.put_woken(woken);
         drop(current);
+        self.cancel_withdrawn();
         for place in self.room.requests.take_reading() {
             self.with(place, Connection::read_on);
         }

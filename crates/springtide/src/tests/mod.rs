@@ -5,6 +5,7 @@ mod access;
 mod admin;
 mod attacks;
 mod bodies;
+mod client;
 mod compress;
 mod ends;
 mod errors;

@@ -331,6 +331,17 @@ impl Stage {
         self.shard().told()
     }
 
+    /// What URLs of its server begin with.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Connections to other servers that its handlers have, those being made, those at rest, and
+    /// bodies that wait to be passed on.
+    pub(crate) fn at_desk(&mut self) -> [usize; 4] {
+        self.shard().at_desk()
+    }
+
     pub(crate) fn held(&mut self) -> Held {
         self.shard().held()
     }

@@ -304,7 +304,7 @@ fn snug(memory: Vec<u8>) -> Bytes {
 }
 
 /// The fields of a trailer section.
-fn fields_of(section: &[u8]) -> HeaderMap {
+pub(in crate::session) fn fields_of(section: &[u8]) -> HeaderMap {
     let mut fields = HeaderMap::new();
     if section.len() > LINE_END_BYTES {
         for (name, value) in trailers(section) {

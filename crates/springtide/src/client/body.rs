@@ -1,0 +1,94 @@
+//! The body of a request to another server, and how it goes there piece by piece.
+//! Nothing of it is taken from its source before the connection has room.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use springtide_proto::http1::AskBody;
+
+use super::ClientError;
+use super::line::Call;
+use crate::request::Body;
+
+/// The pieces of a body, one after the other; none behind the last one.
+type Pieces = Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<Bytes, ClientError>>>>;
+
+/// A body that is to be sent.
+pub(super) enum Outgoing {
+    None,
+    Whole(Bytes),
+    /// Of this length, or of an unknown one.
+    Pieces(Upload, Option<u64>),
+}
+
+impl Outgoing {
+    pub(super) fn of_body(mut body: Body, length: Option<u64>) -> Self {
+        let pieces = move |context: &mut Context<'_>| {
+            let next = body.poll_next(context).map(Result::transpose);
+            next.map(|next| next.map(|piece| piece.map_err(ClientError::Body)))
+        };
+        Self::Pieces(Upload { pieces: Box::new(pieces) }, length)
+    }
+
+    pub(super) fn of_stream<S, E>(stream: S, length: Option<u64>) -> Self
+    where
+        S: Stream<Item = Result<Bytes, E>> + 'static,
+        E: std::error::Error,
+    {
+        let mut stream = Box::pin(stream);
+        let pieces = move |context: &mut Context<'_>| {
+            let next = stream.as_mut().poll_next(context);
+            next.map(|next| {
+                next.map(|piece| piece.map_err(|why| ClientError::Stream(why.to_string())))
+            })
+        };
+        Self::Pieces(Upload { pieces: Box::new(pieces) }, length)
+    }
+
+    /// Whether it can be sent once more.
+    pub(super) const fn is_replayable(&self) -> bool {
+        !matches!(self, Self::Pieces(..))
+    }
+
+    /// What the head says of it, and what is to be sent by and by.
+    pub(super) fn begin(&mut self) -> (AskBody, Option<Upload>) {
+        match self {
+            Self::None => (AskBody::None, None),
+            Self::Whole(bytes) => (AskBody::Full(bytes.clone().into()), None),
+            Self::Pieces(..) => {
+                let Self::Pieces(upload, length) = std::mem::replace(self, Self::None) else {
+                    return (AskBody::None, None);
+                };
+                (length.map_or(AskBody::Chunked, AskBody::Sized), Some(upload))
+            }
+        }
+    }
+}
+
+/// A body on its way.
+pub(super) struct Upload {
+    pieces: Pieces,
+}
+
+impl Upload {
+    /// Takes what there is room for; ready at the end.
+    pub(super) fn poll(
+        &mut self,
+        call: &Call,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), ClientError>> {
+        while call.poll_credit(context).is_ready() {
+            match (self.pieces)(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(piece))) => call.put(piece),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+                Poll::Ready(None) => {
+                    call.finish();
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+        Poll::Pending
+    }
+}
