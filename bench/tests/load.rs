@@ -77,6 +77,12 @@ fn a_connection_per_request() {
 }
 
 #[test]
+fn requests_with_names() {
+    check(&["--named", "--requests", "2000"], &[], Some(2000));
+    check(&["--named", "--depth", "16", "--requests", "16000"], &[], Some(16000));
+}
+
+#[test]
 fn bodies_and_files() {
     let post = ["--body-bytes", "100000", "--requests", "200"];
     check(&post, &[], Some(200));

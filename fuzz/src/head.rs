@@ -67,12 +67,12 @@ fn read(bytes: &[u8], step: usize) -> Read {
 }
 
 fn describe(head: &Head, input: &[u8], said: &mut Vec<u8>) {
-    assert!(head.len <= input.len() && head.fields.len() <= 128);
+    assert!(head.len <= input.len() && head.fields().len() <= 128);
     said.extend_from_slice(format!("|{:?} {:?} ", head.method, head.body).as_bytes());
     said.extend_from_slice(head.target.of(input));
     let flags = [head.keep_alive, head.expect_continue, head.upgrade];
     said.extend_from_slice(format!(" {:?} {flags:?}|", head.version).as_bytes());
-    for field in &head.fields {
+    for field in head.fields() {
         let (name, value) = (field.name.of(input), field.value.of(input));
         assert!(!name.is_empty() && !name.contains(&b':') && !name.contains(&b' '));
         assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));

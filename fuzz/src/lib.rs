@@ -6,8 +6,10 @@ mod chunked;
 mod connection;
 mod files;
 mod head;
+mod multipart;
 
 pub use chunked::chunked;
 pub use connection::connection;
 pub use files::{paths, ranges};
 pub use head::head;
+pub use multipart::multipart;

@@ -29,8 +29,8 @@ pub(crate) fn lines_of(child: &mut Child) -> Receiver<String> {
     for output in outputs.into_iter().flatten() {
         let sender = sender.clone();
         std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let _ = sender.send(line);
+            for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
             }
         });
     }

@@ -17,7 +17,7 @@ pub(crate) struct Options {
     seconds: u32,
 }
 
-const TARGETS: [&str; 5] = ["head", "chunked", "connection", "ranges", "paths"];
+const TARGETS: [&str; 6] = ["head", "chunked", "connection", "ranges", "paths", "multipart"];
 
 /// What makes a program tell the fuzzer where it has been, as `cargo fuzz` sets it too.
 const FLAGS: [&str; 7] = [

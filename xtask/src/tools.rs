@@ -20,6 +20,8 @@ enum Origin {
     Debian(&'static str),
     /// Built from crates.io, without optimizing: that takes a minute, and checking is quick anyway.
     Cargo(&'static str),
+    /// No package gives it: what it says lacks root's rights.
+    Root,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -69,11 +71,50 @@ pub(crate) const NGINX: Tool = Tool {
     needed_by: NeededBy::Bench,
 };
 
+const SLOWHTTPTEST: Tool = Tool {
+    program: "slowhttptest",
+    origin: Origin::Debian("slowhttptest"),
+    variable: None,
+    needed_by: NeededBy::Tests("slowhttptest_"),
+};
+const IP: Tool = Tool {
+    program: "ip",
+    origin: Origin::Debian("iproute2"),
+    variable: None,
+    needed_by: NeededBy::Tests("netns_"),
+};
+const NFT: Tool = Tool {
+    program: "nft",
+    origin: Origin::Debian("nftables"),
+    variable: None,
+    needed_by: NeededBy::Tests("netns_"),
+};
+pub(crate) const NETWORK_NAMESPACE: Tool = Tool {
+    program: "network namespace of one's own: that takes root",
+    origin: Origin::Root,
+    variable: None,
+    needed_by: NeededBy::Tests("netns_"),
+};
+
 /// All of them, in the order in which they are named.
-const TOOLS: [&Tool; 6] = [&CHROMIUM, &CURL, &STRACE, &VALGRIND, &CARGO_DENY, &NGINX];
+const TOOLS: [&Tool; 10] = [
+    &CHROMIUM,
+    &CURL,
+    &STRACE,
+    &SLOWHTTPTEST,
+    &IP,
+    &NFT,
+    &NETWORK_NAMESPACE,
+    &VALGRIND,
+    &CARGO_DENY,
+    &NGINX,
+];
 
 impl Tool {
     pub(crate) fn is_here(&self) -> bool {
+        if self.origin == Origin::Root {
+            return can_unshare();
+        }
         let named = self.variable.and_then(std::env::var_os).map(PathBuf::from);
         named.is_some_and(|path| path.is_file()) || on_path(self.program)
     }
@@ -83,6 +124,13 @@ impl Tool {
 pub(crate) fn missing_for_tests() -> Vec<&'static Tool> {
     let is_needed = |tool: &&Tool| tool.needed_by != NeededBy::Bench;
     TOOLS.into_iter().filter(|tool| is_needed(tool) && !tool.is_here()).collect()
+}
+
+/// Whether we may leave the machine's network for one of our own, which may be refused to root too.
+fn can_unshare() -> bool {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--net", "true"]).stderr(std::process::Stdio::null());
+    unshare.status().is_ok_and(|status| status.success())
 }
 
 /// Servers lie in `sbin`, and what cargo installs in its own folder: neither is on everybody's
@@ -143,6 +191,7 @@ fn by_origin(tools: &[&Tool]) -> (Vec<&'static str>, Vec<&'static str>) {
         match tool.origin {
             Origin::Debian(package) => debian.push(package),
             Origin::Cargo(package) => crates.push(package),
+            Origin::Root => {}
         }
     }
     (debian, crates)
@@ -194,5 +243,6 @@ mod tests {
         let debian = "apt-get install -y --no-install-recommends chromium curl";
         assert!(line.ends_with(&format!("{debian} && cargo install --locked --debug cargo-deny")));
         assert!(install_line(&[&CARGO_DENY]).starts_with("cargo install"));
+        assert_eq!(install_line(&[&NETWORK_NAMESPACE]), "");
     }
 }

@@ -65,10 +65,20 @@ pub(super) const ROWS: &[Row] = &[
         marks: &[mark(OursUring, FloorUring, 1.06), mark(OursUring, Ntex, 1.03)],
         ..plain("plaintext", "Plaintext, 64 connections", &["--connections", "64"])
     },
+    plain(
+        "named",
+        "Plaintext, 64 connections, each request with a field of its own",
+        &["--connections", "64", "--named"],
+    ),
     Row {
         marks: &[mark(OursUring, FloorUring, 1.25), mark(OursUring, May, 0.90)],
         ..plain("pipelined", "Plaintext, 64 connections, pipelined ×16", &["--depth", "16"])
     },
+    plain(
+        "pipelinednamed",
+        "Pipelined ×16, each request with a field of its own",
+        &["--depth", "16", "--named"],
+    ),
     Row {
         marks: OPEN,
         ..plain("open5000", "Open loop, 5,000/s over 64 connections", &["--rate", "5000"])

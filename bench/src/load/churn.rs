@@ -132,7 +132,7 @@ impl Churn<'_> {
     fn handle(&mut self, completion: Completion) -> io::Result<()> {
         let index = (completion.user_data & !SEND_FLAG) as usize;
         if completion.user_data & SEND_FLAG != 0 {
-            let asked = self.plan.requests(1).len() as i32;
+            let asked = self.plan.request_len() as i32;
             if completion.result != asked {
                 self.fail(format!("send of {asked}: {}", completion.result));
             }

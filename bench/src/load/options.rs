@@ -20,6 +20,9 @@ pub struct Options {
     /// A further header, `Name: value`; may be repeated.
     #[arg(long)]
     pub header: Vec<String>,
+    /// Give each request a field that names it, so that no two in a row have the same fields.
+    #[arg(long, conflicts_with = "echo_bytes")]
+    pub named: bool,
     /// POST a body of this many bytes instead of GET.
     #[arg(long)]
     pub body_bytes: Option<usize>,

@@ -1,6 +1,7 @@
 //! What is sent and what must come back, settled before the first counted request.
 //! It must never guess: the response is learned from the server itself, once.
 
+use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -10,13 +11,19 @@ use crate::template::Template;
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Named requests after which the names begin anew.
+const NAMES: usize = 251;
+
 /// The bytes of a batch of requests, and the template of their responses.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
-    /// `depth` requests one after another. They are never freed, so that the kernel may read them
-    /// at any time.
+    /// Requests one after another, `depth` from each place on that a batch begins at. They are never
+    /// freed, so that the kernel may read them at any time.
     batch: &'static [u8],
     one: usize,
+    /// How many places there are, and which is next.
+    places: usize,
+    next: Cell<usize>,
     pub(super) template: Template,
 }
 
@@ -38,22 +45,41 @@ impl Plan {
         if request.is_empty() || options.depth == 0 {
             return Err(io::Error::other("nothing to send"));
         }
-        let batch = request.repeat(options.depth as usize);
-        Ok(Plan { batch: Vec::leak(batch), one: request.len(), template })
+        let (one, depth) = (request.len(), options.depth as usize);
+        let (places, batch) = match options.named {
+            true => (NAMES, (0..NAMES + depth).flat_map(|name| named(options, name)).collect()),
+            false => (1, request.repeat(depth)),
+        };
+        Ok(Plan { batch: Vec::leak(batch), one, places, next: Cell::new(0), template })
     }
 
     /// The bytes of `count` requests.
     pub(super) fn requests(&self, count: u32) -> &'static [u8] {
-        &self.batch[..self.one * count as usize]
+        let (place, count) = (self.next.get(), count as usize);
+        self.next.set((place + count) % self.places);
+        &self.batch[self.one * place..self.one * (place + count)]
+    }
+
+    /// How many bytes one request has.
+    pub(super) const fn request_len(&self) -> usize {
+        self.one
     }
 }
 
 pub(super) fn http_request(options: &Options) -> Vec<u8> {
+    named(options, 0)
+}
+
+/// The request of that name, where they have names; all of one length.
+fn named(options: &Options, name: usize) -> Vec<u8> {
     let method = if options.body_bytes.is_some() { "POST" } else { "GET" };
     let mut text = format!(
         "{method} {} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: springtide-load\r\nAccept: */*\r\n",
         options.path
     );
+    if options.named {
+        text.push_str(&format!("X-Request-Id: {name:016x}\r\n"));
+    }
     if options.churn {
         text.push_str("Connection: close\r\n");
     }

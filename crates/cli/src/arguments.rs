@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use springtide::Files;
 
 use crate::limit_flags::LimitFlags;
+use crate::proxy_flags::ProxyFlags;
 
 /// A web server that is simple and fast.
 ///
@@ -90,6 +91,14 @@ pub(crate) struct Serve {
     #[arg(long)]
     pub(crate) list: bool,
 
+    /// The file that stands for its directory
+    #[arg(long, value_name = "NAME", default_value = "index.html", value_parser = name)]
+    pub(crate) index: String,
+
+    /// A file of the directory that is sent, with status 404, where there is no other
+    #[arg(long, value_name = "FILE", value_parser = page)]
+    pub(crate) not_found_page: Option<String>,
+
     /// A file of the directory that is sent, with status 200, to browsers that open a page that is
     /// not there: the page of an application with routes of its own
     #[arg(long, value_name = "FILE", value_parser = page)]
@@ -119,6 +128,9 @@ pub(crate) struct Serve {
     /// is bound and the logs are open; names or numbers
     #[arg(long, value_name = "NAME[:GROUP]")]
     pub(crate) user: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) proxies: ProxyFlags,
 
     /// A file with settings; see docs/reference.md
     #[arg(long, value_name = "FILE")]
@@ -153,6 +165,10 @@ impl Serve {
     /// The files beneath a directory, served as the flags say.
     pub(crate) fn files(&self, directory: &Path) -> Files {
         let mut files = Files::new(directory).hidden(self.hidden).list(self.list);
+        files = files.index(&self.index);
+        if let Some(page) = &self.not_found_page {
+            files = files.not_found_page(page);
+        }
         if let Some(page) = &self.spa {
             files = files.fallback_page(page);
         }
@@ -177,6 +193,10 @@ fn cache_control(text: &str) -> Result<CacheControl, String> {
         return Err("the value has bytes that no field may have".to_owned());
     }
     Ok(CacheControl { pattern, value: value.to_owned() })
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if text.contains('/') { Err("it is a name: no / in it".to_owned()) } else { relative(text) }
 }
 
 fn page(text: &str) -> Result<String, String> {

@@ -106,3 +106,41 @@ fn tables_name_keys_and_defaults() {
         assert_eq!(said, own, "{key}");
     }
 }
+
+/// Each row names tests that exist, and one at least that runs over io_uring and epoll.
+#[test]
+fn attacks_are_shown_by_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = std::fs::read_to_string(root.join("docs/attacks.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert_eq!(rows.len(), 18, "as many attacks as are known");
+    for (number, row) in rows.into_iter().enumerate() {
+        let columns: Vec<&str> = row.split(" | ").collect();
+        assert_eq!(columns[0], format!("| {}", number + 1));
+        if columns[2] == "not served yet" {
+            continue;
+        }
+        let (mut text, mut is_over_both) = (String::new(), false);
+        for name in columns[3].split('`').skip(1).step_by(2) {
+            if name.ends_with(".rs") {
+                text = std::fs::read_to_string(root.join(name)).unwrap();
+                continue;
+            }
+            let makes = text.split("over_").any(|part| is_made_in(part, name));
+            let is_there = text.contains(&format!("fn {name}(")) || makes;
+            assert!(is_there, "row {}: there is no {name}", number + 1);
+            is_over_both |= makes || text.contains("Engine::Uring, Engine::Epoll");
+        }
+        assert!(is_over_both, "row {} is not shown over io_uring and epoll", number + 1);
+    }
+}
+
+/// Whether a part of a file behind `over_` is a macro's call that makes this test.
+fn is_made_in(part: &str, name: &str) -> bool {
+    let is_call = ["all_backends!(", "still_backends!(", "system_backends!(", "engines! {"];
+    let Some(call) = is_call.iter().find_map(|start| part.strip_prefix(start)) else {
+        return false;
+    };
+    let end = call.find([')', '}']).unwrap_or(call.len());
+    call[..end].split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name)
+}

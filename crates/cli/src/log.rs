@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::complain;
+
 /// Tells the log that its file was moved.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reopen(Arc<AtomicBool>);
@@ -41,10 +43,10 @@ impl Write for LogFile {
         if self.reopen.0.swap(false, Ordering::Relaxed) {
             match append_to(&self.path) {
                 Ok(file) => self.file = file,
-                Err(error) => eprintln!(
-                    "springtide: the access log goes on in its old file: cannot open {}: {error}",
+                Err(error) => complain(format_args!(
+                    "the access log goes on in its old file: cannot open {}: {error}",
                     self.path.display()
-                ),
+                )),
             }
         }
         self.file.write(bytes)

@@ -13,6 +13,7 @@ mod limit_flags;
 mod log;
 #[allow(unsafe_code, reason = "takes over descriptors by their numbers")]
 mod passed;
+mod proxy_flags;
 #[cfg(test)]
 mod reference;
 mod serve;
@@ -22,6 +23,7 @@ mod supervisor;
 mod user;
 
 use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
 use arguments::Command;
@@ -51,6 +53,11 @@ fn main() -> ExitCode {
 }
 
 fn failed(error: &dyn Display) -> ExitCode {
-    eprintln!("springtide: {error}");
+    complain(format_args!("{error}"));
     ExitCode::FAILURE
+}
+
+/// Says what went wrong; where nobody can hear it, that is no reason to fail.
+fn complain(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "springtide: {line}");
 }

@@ -1,6 +1,7 @@
 //! `springtide serve`: starts a server, says what it does, and stops it when told to.
 //! Signals are the program's choice; the library never touches them.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
@@ -9,6 +10,7 @@ use signal_hook::iterator::Signals;
 use springtide::{AccessLog, Address, Error, Running, Server};
 
 use crate::arguments::{DEFAULT_ADDRESS, Serve};
+use crate::complain;
 use crate::log::{LogFile, Reopen};
 use crate::passed::{Passed, PassedError};
 use crate::site::{self, Bundle};
@@ -76,7 +78,7 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
             site::bundled(server, &bundle, &started, options)
         }
     };
-    server = listen(server, &options.listen, passed)?;
+    server = listen(options.proxies.put_in_front(server), &options.listen, passed)?;
     for address in &options.admin {
         server = server.admin(address)?;
     }
@@ -95,7 +97,7 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     greet(&running, options);
     let status = format!("READY=1\nSTATUS=serves {} at {}", what(options), places(&running));
     if let Err(error) = supervisor.tell(&status) {
-        eprintln!("springtide: cannot tell the supervisor: {error}");
+        complain(format_args!("cannot tell the supervisor: {error}"));
     }
     let (end, ended) = mpsc::channel();
     let (own, told) = (running.clone(), supervisor.clone());
@@ -109,13 +111,14 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     // They have nothing left to wait for.
     let _ = (watcher.join(), watchdog.join());
     joined?;
-    println!("stopped: {} requests answered", running.metrics().counts().requests_total);
+    let count = running.metrics().counts().requests_total;
+    say(format_args!("stopped: {count} requests answered"));
     Ok(())
 }
 
 fn supervisor() -> Supervisor {
     Supervisor::of(|name| std::env::var_os(name)).unwrap_or_else(|error| {
-        eprintln!("springtide: cannot tell the supervisor: {error}");
+        complain(format_args!("cannot tell the supervisor: {error}"));
         Supervisor::default()
     })
 }
@@ -139,7 +142,7 @@ fn listen(mut server: Server, said: &[String], mut passed: Passed) -> Result<Ser
         }
     }
     for name in passed.names() {
-        eprintln!("springtide: fd:{name} was passed and is not listened on: --listen says others");
+        complain(format_args!("fd:{name} was passed and is not listened on: --listen says others"));
     }
     Ok(server)
 }
@@ -168,32 +171,37 @@ fn heed_signals(
         return;
     }
     let open = running.metrics().counts().connections_open;
-    println!(
+    running.drain();
+    say(format_args!(
         "stopping: {open} connections are open; requests that have begun get {} s (again to stop \
          at once)",
         running.drain_timeout().as_secs()
-    );
+    ));
     // The next thing that it hears is the end.
     let _ = supervisor.tell(&format!("STOPPING=1\nSTATUS=draining: {open} connections were open"));
-    running.drain();
     if stops.next().is_some() {
         std::process::exit(EXIT_AT_ONCE);
     }
 }
 
+/// Says a line, or says nothing where nobody hears it: that is no reason to end.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 /// Says what runs, where, how, within which limits, and how to stop it.
 fn greet(running: &Running, options: &Serve) {
-    println!("springtide {} serves {}", env!("CARGO_PKG_VERSION"), what(options));
+    say(format_args!("springtide {} serves {}", env!("CARGO_PKG_VERSION"), what(options)));
     for address in running.addresses() {
-        println!("  {}", place(address));
+        say(format_args!("  {}", place(address)));
     }
     for address in running.admin_addresses() {
-        println!("  admin    {address}");
+        say(format_args!("  admin    {address}"));
     }
     let limits = options.limits.limits().http1;
-    println!("  engine   {} ({})", running.engine(), running.engine_reason());
-    println!("  workers  {}", running.workers());
-    println!(
+    say(format_args!("  engine   {} ({})", running.engine(), running.engine_reason()));
+    say(format_args!("  workers  {}", running.workers()));
+    say(format_args!(
         "  limits   {} connections, heads {} KiB and {} fields in {} s, bodies {} KiB, idle {} s",
         running.connections_max(),
         limits.head_bytes_max >> 10,
@@ -201,8 +209,8 @@ fn greet(running: &Running, options: &Serve) {
         limits.head_timeout_ms / 1000,
         limits.body_bytes_max >> 10,
         limits.idle_timeout_ms / 1000,
-    );
-    println!("  stop     Ctrl-C, or: kill {}", std::process::id());
+    ));
+    say(format_args!("  stop     Ctrl-C, or: kill {}", std::process::id()));
 }
 
 fn what(options: &Serve) -> &str {

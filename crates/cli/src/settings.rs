@@ -89,7 +89,7 @@ impl Settings {
         let own = serving(&self.matches)?;
         let texts = own.get_raw(id)?.map(|text| text.to_string_lossy());
         let mut texts: Vec<String> = texts.map(|text| quoted(&text)).collect();
-        if matches!(id, "listen" | "admin" | "cache_control") {
+        if matches!(id, "listen" | "admin" | "cache_control" | "trusted_proxies") {
             return Some(format!("[{}]", texts.join(", ")));
         }
         texts.pop()

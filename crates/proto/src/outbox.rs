@@ -186,6 +186,13 @@ impl Outbox {
         into.append(&mut taken.pieces);
     }
 
+    /// Takes the only piece out when there is one that still grows, of at most `bytes_max` bytes.
+    #[inline]
+    pub fn take_only(&mut self, bytes_max: usize) -> Option<Vec<u8>> {
+        let is_only = self.pieces.is_empty() && (1..=bytes_max).contains(&self.tail.len());
+        is_only.then(|| std::mem::take(&mut self.tail))
+    }
+
     /// Moves up to `pieces_max` pieces and `bytes_max` bytes out, in order; the last piece is cut
     /// there. When all have gone, the outbox keeps only the room for further pieces.
     ///
@@ -311,6 +318,18 @@ mod tests {
                 assert_eq!(joined(&mut outbox).1, expected);
             }
         }
+    }
+
+    #[test]
+    fn the_only_piece_is_taken_at_once() {
+        let mut outbox = Outbox::new();
+        assert_eq!(outbox.take_only(9), None);
+        outbox.extend(b"only");
+        assert_eq!((outbox.take_only(3), outbox.len()), (None, 4));
+        assert_eq!((outbox.take_only(4), outbox.len()), (Some(b"only".to_vec()), 0));
+        outbox.push(vec![1; COPY_BYTES_MAX + 1].into());
+        outbox.extend(b"more");
+        assert_eq!(outbox.take_only(usize::MAX), None);
     }
 
     #[test]

@@ -47,3 +47,8 @@ fn ranges() {
 fn paths() {
     replay("paths", targets::paths);
 }
+
+#[test]
+fn multipart() {
+    replay("multipart", targets::multipart);
+}

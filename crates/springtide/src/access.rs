@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use springtide_engine::{Address, Descriptor};
 
+use crate::metrics::ShardCounts;
 use crate::request::RequestData;
 use crate::table::Place;
 use line::{Clock, Name, Part};
@@ -78,6 +79,7 @@ const PART_BYTES_MAX: usize = 2 << 10;
 /// The access log of one shard.
 pub(crate) struct ShardLog {
     sink: Arc<Sink>,
+    counts: Arc<ShardCounts>,
     buffer: Vec<u8>,
     lines: u64,
     /// When the buffer is handed over at the latest; never, while it is empty.
@@ -114,10 +116,11 @@ impl Begun {
 }
 
 impl ShardLog {
-    pub(crate) fn new(sink: Arc<Sink>) -> Self {
+    pub(crate) fn new(sink: Arc<Sink>, counts: Arc<ShardCounts>) -> Self {
         let clock = Clock::new(sink.format());
         let (buffer, names) = Default::default();
-        Self { sink, buffer, lines: 0, due_ms: u64::MAX, clock, stale_ms: 0, names, open: None }
+        let (lines, due_ms, stale_ms, open) = (0, u64::MAX, 0, None);
+        Self { sink, counts, buffer, lines, due_ms, clock, stale_ms, names, open }
     }
 
     /// A request has come: writes the part of its line that is known.
@@ -149,14 +152,19 @@ impl ShardLog {
     /// The answer to the request that has just come.
     pub(crate) fn end_open(&mut self, status: u16, bytes: u64, now_ms: u64) {
         if let Some((_, draft)) = self.open.take() {
-            self.end_line(draft, status, bytes, now_ms);
+            self.end_request(draft, status, bytes, now_ms);
         }
     }
 
     /// The answer to one that came before.
     pub(crate) fn end(&mut self, begun: &Begun, status: u16, bytes: u64, now_ms: u64) {
         self.buffer.extend_from_slice(&begun.text);
-        self.end_line(begun.draft, status, bytes, now_ms);
+        self.end_request(begun.draft, status, bytes, now_ms);
+    }
+
+    fn end_request(&mut self, draft: Draft, status: u16, bytes: u64, now_ms: u64) {
+        self.counts.durations.note(now_ms.saturating_sub(draft.began_ms));
+        self.end_line(draft, status, bytes, now_ms);
     }
 
     fn end_line(&mut self, draft: Draft, status: u16, bytes: u64, now_ms: u64) {
@@ -213,7 +221,7 @@ impl crate::room::Room {
     #[cold]
     pub(crate) fn log_refusal(&mut self, socket: Descriptor, status: u16) {
         if self.log.is_some() {
-            let peer = self.requests.engine.borrow().peer_address(socket).ok();
+            let peer = self.requests.client_of(socket);
             let now_ms = self.now_ms;
             if let Some(log) = self.log_now() {
                 log.refused(peer, status, now_ms);

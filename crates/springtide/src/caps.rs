@@ -117,7 +117,8 @@ impl Caps {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(entry) = self.entry(&mut state, origin, now_ms) else { return Ok(()) };
         entry.tokens = self.tokens_of(entry, now_ms);
-        entry.filled_ms = now_ms;
+        // Another shard may have looked at the clock later.
+        entry.filled_ms = entry.filled_ms.max(now_ms);
         match entry.tokens.checked_sub(TOKENS_PER_REQUEST) {
             Some(tokens) => {
                 entry.tokens = tokens;
@@ -326,5 +327,18 @@ mod tests {
             assert_eq!(caps.take(other, 100), Ok(()));
         }
         assert_eq!(caps.take(other, 100), Err(1), "the first one's bucket is full again");
+    }
+
+    /// Shards do not look at the clock in the same moment: no millisecond fills a bucket twice.
+    #[test]
+    fn time_is_counted_once() {
+        let (caps, one) = (caps(usize::MAX, 2, 100), origin("192.0.2.1:1"));
+        for _ in 0..3 {
+            assert_eq!(caps.take(one, 1000), Ok(()));
+        }
+        for _ in 0..200 {
+            assert_eq!(caps.take(one, 990), Err(1));
+            assert_eq!(caps.take(one, 1000), Err(1));
+        }
     }
 }

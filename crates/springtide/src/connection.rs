@@ -418,7 +418,7 @@ impl Connection {
         if !self.is_held {
             self.session.sent(traffic.outbox.len(), room);
         }
-        if self.has_more_to_handle() {
+        if self.has_more_to_handle() || self.session.is_switched() {
             self.handle_inbox(room);
         }
         self.balance(room);

@@ -22,6 +22,8 @@ mod mailbox;
 mod metrics;
 mod middleware;
 mod offload;
+#[cfg(feature = "tokio")]
+mod on_tokio;
 mod peer;
 mod problem;
 mod proxies;
@@ -61,11 +63,14 @@ pub use middleware::{
     RequestIds, RequestLog, SecurityHeaders, Wrap,
 };
 pub use offload::{Offload, OnPool, Priority, offload};
+#[cfg(feature = "tokio")]
+pub use on_tokio::on_tokio;
 pub use problem::ServerError;
 pub use proxies::ProxyFields;
 pub use request::{Body, BodyError, Multipart, Part, Request};
 pub use response::{
     Cookie, Event, EventStream, Failure, IntoResponse, Json, Response, SameSite, Sink, StreamError,
+    Upgraded,
 };
 pub use route::RouteError;
 pub use router::Router;

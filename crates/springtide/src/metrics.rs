@@ -1,8 +1,10 @@
 //! Counts of what a server does: plain numbers on each shard, published once a turn.
 //! Reading them never slows a shard down.
 
+mod durations;
 mod text;
 
+use durations::{Durations, Sums};
 pub(crate) use text::MEDIA_TYPE;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -124,6 +126,8 @@ pub(crate) struct ShardCounts {
     /// How often each limit was met: seldom, so it is counted here at once.
     limits: LimitCounts,
     log_lines_dropped: AtomicU64,
+    /// How long requests took, where there is an access log.
+    pub(crate) durations: Durations,
     /// Bytes that its connections held lately, where there is a budget of memory.
     bytes_held: AtomicUsize,
     has_ended: AtomicBool,
@@ -239,6 +243,13 @@ impl Metrics {
     pub fn log_lines_dropped(&self) -> u64 {
         let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         shards.iter().map(|shard| shard.log_lines_dropped.load(Ordering::Relaxed)).sum()
+    }
+
+    fn durations(&self) -> Sums {
+        let mut sums = Sums::default();
+        let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        shards.iter().for_each(|shard| sums.add(&shard.durations));
+        sums
     }
 
     pub(crate) fn add_shard(&self) -> Arc<ShardCounts> {

@@ -27,8 +27,12 @@ use crate::response::{IntoResponse, Response};
 ///
 /// It stands around everything that a router answers, with handlers of any shape, with files, or
 /// with an error of the server itself such as `404 Not Found`, and refuses a request before its body
-/// is read. It runs on the shard and must not wait. Of the reply to a file only the status and the
-/// fields count.
+/// is read. It runs on the shard and must not wait. Of the reply to a file it sees the status and the
+/// fields; nothing of the file is sent when it puts another reply in its place, or makes an error of
+/// it.
+///
+/// When io_uring is refused to a shard that runs, the shard goes on without it, and what waits for a
+/// reply that is to be seen is answered 503 with `Retry-After`, which nothing here sees.
 ///
 /// Mounted with `wrap`. The first one named is the outermost: it sees a request first and a reply
 /// last, and the router around a router stands around all of it. Functions that are given to `wrap`

@@ -19,9 +19,10 @@ use crate::response::{IntoResponse, Response};
 ///
 /// How many threads there are, and how many requests may wait for one, are
 /// [`Limits::offload_threads`](crate::Limits::offload_threads) and
-/// [`Limits::offload_waiting_max`](crate::Limits::offload_waiting_max); beyond them a request is
-/// answered `503 Service Unavailable` with `Retry-After` at once. When the client goes the handler
-/// runs on, and its reply is discarded. A panic is a 500 for this request.
+/// [`Limits::offload_waiting_max`](crate::Limits::offload_waiting_max): with none, what comes while
+/// no thread is idle is refused. Beyond them a request is answered `503 Service Unavailable` with
+/// `Retry-After` at once. When the client goes the handler runs on, and its reply is discarded. A
+/// panic is a 500 for this request.
 ///
 /// ```
 /// use springtide::{Request, Server, offload};
@@ -69,7 +70,7 @@ pub enum Priority {
 }
 
 impl<F> Offload<F> {
-    /// How many requests for this handler may wait for a thread at a time, beside the limit for all
+    /// How many requests for this handler may wait at a time while no thread is idle, beside the limit for all
     /// ([`Limits::offload_waiting_max`](crate::Limits::offload_waiting_max)); one more is answered
     /// 503. So a slow handler does not take the places of all others.
     ///
@@ -115,7 +116,7 @@ pub(crate) struct Bound {
 
 impl Bound {
     /// One request more waits, if it may.
-    pub(crate) fn enter(&self) -> bool {
+    fn enter(&self) -> bool {
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         if before >= self.waiting_max {
             self.leave();
@@ -124,7 +125,7 @@ impl Bound {
     }
 
     /// A request waits no more.
-    pub(crate) fn leave(&self) {
+    fn leave(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -162,6 +162,27 @@ mod tests {
         }
     }
 
+    /// The host decides which site answers and stands in links: it is one, or it is not taken.
+    #[test]
+    fn only_hosts_are_hosts() {
+        for (host, expected) in [
+            ("a.example:8080", "a.example:8080"),
+            ("[2001:db8::1]", "[2001:db8::1]"),
+            ("evil.example/<script>?x", "-"),
+            ("x y@z", "-"),
+            ("a:b", "-"),
+        ] {
+            let own = proxies(&["192.0.2.0/24"], ProxyFields::XForwarded);
+            let fields = Fields::X { chain: "203.0.113.7", scheme: "", host };
+            let origin = own.origin(Some(&peer("192.0.2.1")), &fields);
+            assert_eq!(origin.host.as_deref().unwrap_or("-"), expected);
+            let own = proxies(&["192.0.2.0/24"], ProxyFields::Forwarded);
+            let value = format!("for=203.0.113.7;host=\"{host}\"");
+            let origin = own.origin(Some(&peer("192.0.2.1")), &Fields::Standard(&value));
+            assert_eq!(origin.host.as_deref().unwrap_or("-"), expected);
+        }
+    }
+
     #[test]
     fn the_standard_field_is_read() {
         let own = proxies(&["192.0.2.0/24"], ProxyFields::Forwarded);

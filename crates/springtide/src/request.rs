@@ -10,8 +10,7 @@ mod origin;
 mod shared;
 mod target;
 
-use body::Arriving;
-pub(crate) use body::Pipe;
+pub(crate) use body::{Arriving, Pipe};
 pub use body::{Body, BodyError};
 pub(crate) use freeze::FrozenRequest;
 pub use multipart::{Multipart, Part};
@@ -208,7 +207,7 @@ impl RequestData {
     /// The values of all fields of a name, in order.
     pub(crate) fn fields<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let message = self.message();
-        let named = self.head.fields.iter();
+        let named = self.head.fields().iter();
         let named =
             named.filter(move |field| field.name.of(message).eq_ignore_ascii_case(name.as_bytes()));
         named.map(move |field| field.value.of(message))
@@ -254,6 +253,11 @@ impl Request {
 
     pub(crate) fn error_form(&self) -> Form {
         self.data().form()
+    }
+
+    /// Whether it offers to speak another protocol.
+    pub(crate) fn has_offer(&self) -> bool {
+        self.data().head.upgrade
     }
 
     pub(crate) fn states(&self) -> &States {
@@ -327,7 +331,7 @@ impl Request {
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let data = self.data();
         let message = data.message();
-        data.head.fields.iter().map(move |field| {
+        data.head.fields().iter().map(move |field| {
             let name = std::str::from_utf8(field.name.of(message)).unwrap_or_default();
             (name, field.value.of(message))
         })

@@ -8,6 +8,7 @@ mod failure;
 mod into;
 mod redirect;
 mod stream;
+mod upgrade;
 
 pub(crate) use compress::{Compressing, Gzip};
 pub use cookie::{Cookie, SameSite};
@@ -16,6 +17,8 @@ pub use failure::Failure;
 pub use into::{IntoResponse, Json};
 pub(crate) use stream::{Pipe, Stream};
 pub use stream::{Sink, StreamError};
+pub use upgrade::Upgraded;
+pub(crate) use upgrade::{Successor, Upgrade};
 
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
@@ -51,6 +54,8 @@ struct Extras {
     fields: Vec<(HeaderName, HeaderValue)>,
     /// The body, which is empty otherwise.
     stream: Option<Stream>,
+    /// What the connection is for behind a 101.
+    upgrade: Option<Upgrade>,
 }
 
 /// Plain text, as strings are sent.
@@ -153,7 +158,7 @@ impl Response {
     }
 
     fn streamed(stream: Stream) -> Self {
-        let extras = Extras { fields: Vec::new(), stream: Some(stream) };
+        let extras = Extras { stream: Some(stream), ..Extras::default() };
         Self { extras: Some(Box::new(extras)), ..Self::with_type(BYTES, Bytes::new()) }
     }
 
@@ -263,6 +268,13 @@ impl Response {
     /// The body, by itself.
     pub(crate) fn take_body(&mut self) -> Bytes {
         std::mem::take(&mut self.body)
+    }
+
+    /// Whether more than its head and a body in memory belong to it.
+    #[inline]
+    pub(crate) fn is_special(&self) -> bool {
+        let extras = self.extras.as_ref();
+        extras.is_some_and(|extras| extras.stream.is_some() || extras.upgrade.is_some())
     }
 
     /// The body that is to be produced, if it is.

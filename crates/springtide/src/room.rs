@@ -206,6 +206,10 @@ impl Room {
     #[inline]
     pub(crate) fn pieces_of(&mut self, outbox: &mut Outbox) -> Vec<Piece> {
         let mut pieces = self.pieces.pop().unwrap_or_default();
+        if let Some(bytes) = outbox.take_only(SEND_BYTES_MAX) {
+            pieces.push(Piece::Owned(bytes));
+            return pieces;
+        }
         for piece in outbox.drain_pieces(PIECES_MAX, SEND_BYTES_MAX) {
             pieces.push(match piece {
                 springtide_proto::Piece::Owned(bytes) => Piece::Owned(bytes),

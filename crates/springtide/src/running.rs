@@ -32,7 +32,7 @@ use crate::server::{Accepting, Server, Settings};
 use crate::shard::{FILES_TOKEN, Shard, Standing};
 pub use bound::Bound;
 use bound::Gate;
-use thread::{Context, ShardThread, Start};
+use thread::{Context, PANICKED, ShardThread, Start};
 
 const WORKERS_MAX: usize = springtide_engine::SHARDS_MAX as usize - 1;
 /// How often a busy address is tried again: the system frees the listener of an io_uring that has
@@ -366,10 +366,11 @@ impl Running {
     /// # Errors
     /// A shard could not go on.
     pub fn join(&self) -> Result<(), Error> {
+        let mut panicked = false;
         for shard in &self.shards {
             let thread = shard.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(thread) = thread {
-                let _ = thread.join();
+                panicked |= thread.join().is_err();
             }
         }
         if let Some(sink) = &self.sink {
@@ -380,6 +381,7 @@ impl Running {
             admin.join()?;
         }
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = failure.or(panicked.then_some(PANICKED));
         failure.map_or(Ok(()), |error| Err(Error::Shard(error)))
     }
 }
@@ -420,7 +422,8 @@ pub(crate) fn set_up(
         peers: PeerIds::of(plan.number),
         stopping: None,
     };
-    let mut shard = Shard::new(standing, engine, files, roots);
+    let states = standing.router.states.make();
+    let mut shard = Shard::new(standing, engine, files, roots, states);
     listeners.into_iter().for_each(|listener| shard.add_listener(listener));
     Ok((shard, mailbox, addresses))
 }

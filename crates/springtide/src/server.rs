@@ -162,7 +162,7 @@ impl Server {
     /// Has each shard make a value for itself, on its own thread: it need not be `Send`, and is
     /// shared with no other shard. Handlers on shards ask for it by its type
     /// ([`Request::shard_state`](crate::Request::shard_state)). A shard that goes on over another
-    /// engine, as io_uring was refused to it, makes a new one.
+    /// engine, as io_uring was refused to it, makes a new one; where that panics, it goes on without.
     ///
     /// ```
     /// use std::cell::Cell;

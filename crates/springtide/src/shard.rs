@@ -36,6 +36,7 @@ use crate::room::Room;
 use crate::route::Routes;
 use crate::server::Settings;
 use crate::session::Session;
+use crate::state::ShardStates;
 use crate::table::{PLACE_BITS, Place, Table};
 
 /// Tokens of the file service's operations.
@@ -105,16 +106,19 @@ impl Shard {
         engine: Box<dyn Handle>,
         files: FileService,
         roots: Vec<RootId>,
+        states: ShardStates,
     ) -> Self {
         standing.counts.run_on(engine.name());
         let bell = Arc::new(Bell::new(standing.mailbox.clone()));
         let engine = Rc::new(RefCell::new(engine));
-        let requests = Shared::new(engine, standing.router.clone(), bell, standing.number);
+        let (number, router) = (standing.number, standing.router.clone());
+        let requests = Shared::new(engine, router, bell, number, states);
         let Settings { limits, stage, session, compresses, .. } = &standing.settings;
         let met = Met::new(standing.counts.clone());
         let mut room = Room::new(requests, limits.clone(), met, files, *stage, *session);
         room.roots = roots;
-        room.log = standing.sink.clone().map(|sink| Box::new(ShardLog::new(sink)));
+        let log = |sink| Box::new(ShardLog::new(sink, standing.counts.clone()));
+        room.log = standing.sink.clone().map(log);
         room.caps = standing.caps.clone().map(|caps| Box::new(ShardCaps::new(caps)));
         room.is_watching = room.log.is_some() || room.caps.is_some();
         room.pool.clone_from(&standing.pool);

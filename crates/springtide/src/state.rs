@@ -5,6 +5,7 @@ use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::executor::apart;
 use crate::request::Request;
 
 /// Values that all shards share, and how each makes its own.
@@ -12,6 +13,9 @@ use crate::request::Request;
 pub(crate) struct States {
     shared: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
     makers: HashMap<TypeId, Box<dyn Fn() -> Box<dyn Any> + Send + Sync>>,
+    /// The runtime beside the shards.
+    #[cfg(feature = "tokio")]
+    pub(crate) side: crate::on_tokio::Side,
 }
 
 /// The values of one shard.
@@ -35,8 +39,23 @@ impl States {
         self.makers.insert(TypeId::of::<T>(), Box::new(make)).is_none()
     }
 
+    /// What a shard has from its start: a maker that panics ends the start.
     pub(crate) fn make(&self) -> ShardStates {
         let own = self.makers.iter().map(|(kind, make)| (*kind, make())).collect();
+        ShardStates { own }
+    }
+
+    /// The same for a shard that goes on over another engine, maybe in another thread: what panics then
+    /// is missing, and ends nothing but the requests that ask for it.
+    pub(crate) fn make_again(&self) -> ShardStates {
+        let made = self.makers.iter().map(|(kind, make)| Some((*kind, apart(make)?)));
+        let own: HashMap<_, _> = made.flatten().collect();
+        let missing = self.makers.len() - own.len();
+        if missing > 0 {
+            crate::report::error(format_args!(
+                "a shard goes on without {missing} of its states: what makes them panicked"
+            ));
+        }
         ShardStates { own }
     }
 }
@@ -78,7 +97,7 @@ fn missing<T>(verb: &str) -> ! {
 
 impl fmt::Debug for States {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { shared, makers } = self;
+        let Self { shared, makers, .. } = self;
         f.debug_struct("States")
             .field("shared", &shared.len())
             .field("makers", &makers.len())

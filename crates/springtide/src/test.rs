@@ -114,6 +114,8 @@ mod seeds;
 mod view;
 mod world;
 
+#[doc(hidden)]
+pub use crate::report::be_silent;
 pub use peer::{Peer, Reply};
 pub use seeds::for_each_seed;
 pub use springtide_engine::simulated::{Fault, FaultCounts, Faults, ResetCause};

@@ -2,6 +2,7 @@
 //! unless it is told to install, and never passes over in silence what did not run.
 
 mod counts;
+mod output;
 mod steps;
 
 use crate::cargo::{self, Compiler};
@@ -9,7 +10,6 @@ use crate::error::Error;
 use crate::tools::{self, Tool};
 use counts::Counts;
 use std::fmt;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Error> {
     }
     let mut report = Report::default();
     let mut missing = tools::missing_for_tests();
-    if options.install && !missing.is_empty() {
+    if options.install && !tools::install_line(&missing).is_empty() {
         report.rows.push(install(&missing));
         missing = tools::missing_for_tests();
     }
@@ -50,7 +50,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Error> {
     let machine = inspect(root, missing);
     for (index, step) in steps.iter().enumerate() {
         println!("\n== [{}/{}] {}: {}", index + 1, steps.len(), step.name, step.purpose);
-        let row = run_step(step, &machine, &mut report.tests);
+        let row = run_step(step, &machine, &mut report);
         println!("== {}: {} in {}", row.name, row.outcome.word(), seconds(row.took));
         report.rows.push(row);
     }
@@ -85,13 +85,16 @@ fn name_missing(missing: &[&'static Tool]) {
     }
     let programs: Vec<&str> = missing.iter().map(|tool| tool.program).collect();
     println!("missing on this machine: {}", programs.join(", "));
-    println!("install with: {}", tools::install_line(missing));
+    let line = tools::install_line(missing);
+    if !line.is_empty() {
+        println!("install with: {line}");
+    }
 }
 
-fn run_step(step: &Step, machine: &Machine, tests: &mut Counts) -> Row {
+fn run_step(step: &Step, machine: &Machine, report: &mut Report) -> Row {
     let started = Instant::now();
     let outcome = match (step.plan)(machine) {
-        Plan::Run(job) => run_job(job, machine, tests),
+        Plan::Run(job) => run_job(step.name, job, machine, report),
         Plan::Count(count) => match count(&machine.root) {
             Ok(counted) if counted.has_failed => Outcome::Failed("see above".to_owned()),
             Ok(counted) => Outcome::Passed(counted.left_out),
@@ -103,7 +106,7 @@ fn run_step(step: &Step, machine: &Machine, tests: &mut Counts) -> Row {
     Row { name: step.name, outcome, took: started.elapsed() }
 }
 
-fn run_job(job: Job, machine: &Machine, tests: &mut Counts) -> Outcome {
+fn run_job(name: &'static str, job: Job, machine: &Machine, report: &mut Report) -> Outcome {
     let mut cargo = Command::new("cargo");
     cargo.args(&job.arguments).current_dir(&machine.root).stdin(Stdio::null());
     if std::env::var_os("CI").is_some() {
@@ -112,41 +115,33 @@ fn run_job(job: Job, machine: &Machine, tests: &mut Counts) -> Outcome {
     }
     cargo.envs(job.variables.iter().map(|(name, value)| (name, value)));
     println!("{}", shown(&job));
-    let (success, counts) = match if job.counts_tests { counted(cargo) } else { plain(cargo) } {
-        Ok(end) => end,
-        Err(error) => return Outcome::Failed(error.to_string()),
-    };
-    *tests += counts;
-    match success {
-        // A test program that is left out by mistake must not look like one that passed.
-        true if job.counts_tests && counts.passed == 0 => Outcome::Failed("no test ran".to_owned()),
-        true => Outcome::Passed(job.left_out),
-        false if job.left_out.is_empty() => Outcome::Failed("see above".to_owned()),
-        false => Outcome::Failed(format!("see above; did not run: {}", job.left_out.join(", "))),
-    }
-}
-
-fn plain(mut cargo: Command) -> Result<(bool, Counts), Error> {
-    let status = cargo.status();
-    let status = status.map_err(|source| Error::Spawn { program: "cargo".to_owned(), source })?;
-    Ok((status.success(), Counts::default()))
-}
-
-/// Runs with the output passed on line by line, and the tests in it added up.
-fn counted(mut cargo: Command) -> Result<(bool, Counts), Error> {
-    let wrap = |source| Error::Spawn { program: "cargo".to_owned(), source };
-    let mut child = cargo.stdout(Stdio::piped()).spawn().map_err(wrap)?;
-    let output = child.stdout.take().expect("the output of the child was just asked for");
-    let mut counts = Counts::default();
-    for line in BufReader::new(output).split(b'\n') {
-        let line = line.map_err(wrap)?;
-        let line = String::from_utf8_lossy(&line);
-        if let Some(more) = Counts::read(&line) {
-            counts += more;
+    let heard = match output::listen(cargo) {
+        Ok(heard) => heard,
+        Err(source) => {
+            let program = "cargo".to_owned();
+            return Outcome::Failed(Error::Spawn { program, source }.to_string());
         }
-        println!("{line}");
+    };
+    if job.counts_tests {
+        report.tests += heard.counts;
     }
-    Ok((child.wait().map_err(wrap)?.success(), counts))
+    match heard.is_success {
+        // A test program that is left out by mistake must not look like one that passed.
+        true if job.counts_tests && heard.counts.passed == 0 => {
+            Outcome::Failed("no test ran".to_owned())
+        }
+        true => Outcome::Passed(job.left_out),
+        false => {
+            report.again.push((name, heard.again));
+            let left_out = job.left_out.join(", ");
+            let why = if left_out.is_empty() {
+                String::new()
+            } else {
+                format!("; did not run: {left_out}")
+            };
+            Outcome::Failed(format!("see above{why}"))
+        }
+    }
 }
 
 /// The command as a person would type it.
@@ -161,6 +156,8 @@ fn shown(job: &Job) -> String {
 struct Report {
     rows: Vec<Row>,
     tests: Counts,
+    /// Of each step that failed, what to say again.
+    again: Vec<(&'static str, Vec<String>)>,
 }
 
 struct Row {
@@ -212,6 +209,9 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, lines) in &self.again {
+            lines.iter().try_for_each(|line| writeln!(f, "{name}: {line}"))?;
+        }
         for Row { name, outcome, took } in &self.rows {
             let (word, remark) = (outcome.word(), outcome.remark());
             let line = format!("{name:<14}{word:<16}{:>8}  {remark}", seconds(*took));
@@ -235,7 +235,8 @@ mod tests {
     fn report(outcomes: Vec<Outcome>) -> Report {
         let row = |outcome| Row { name: "step", outcome, took: Duration::from_millis(1500) };
         let tests = Counts { passed: 3, failed: 1, skipped: 2 };
-        Report { rows: outcomes.into_iter().map(row).collect(), tests }
+        let again = vec![("step", vec!["test a ... FAILED".to_owned()])];
+        Report { rows: outcomes.into_iter().map(row).collect(), tests, again }
     }
 
     fn code(outcomes: Vec<Outcome>) -> String {
@@ -261,6 +262,7 @@ mod tests {
         assert_eq!(
             lines,
             [
+                "step: test a ... FAILED",
                 "step          FAILED             1.5 s  see above",
                 "",
                 "3 passed, 1 failed, 2 skipped"

@@ -251,7 +251,7 @@ fn deny(machine: &Machine) -> Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::{CHROMIUM, NGINX};
+    use crate::tools::{CHROMIUM, NETWORK_NAMESPACE, NGINX};
 
     fn machine(missing: Vec<&'static Tool>, has_cargo: fn(&str) -> bool) -> Machine {
         let root = crate::tidy::repository_root();
@@ -265,6 +265,10 @@ mod tests {
         let tail: Vec<&str> = job.arguments.iter().rev().take(3).map(String::as_str).collect();
         assert_eq!(tail, ["browser_", "--skip", "--"]);
         assert_eq!(job.left_out, ["the tests `browser_…` (no chromium)"]);
+        let missing = vec![&NETWORK_NAMESPACE];
+        let Plan::Run(job) = test(&machine(missing, |_| true)) else { panic!("blocked") };
+        let why = "the tests `netns_…` (no network namespace of one's own: that takes root)";
+        assert_eq!(job.left_out, [why]);
         let Plan::Run(job) = test(&machine(vec![&NGINX], |_| true)) else { panic!("blocked") };
         assert!(job.left_out.is_empty() && !job.arguments.contains(&"--".to_owned()));
     }

@@ -12,7 +12,7 @@ struct Package {
     edges: &'static [&'static str],
 }
 
-const PACKAGES: [Package; 9] = [
+const PACKAGES: [Package; 10] = [
     Package { name: "springtide-engine", folder: "crates/engine", edges: &[] },
     Package { name: "springtide-proto", folder: "crates/proto", edges: &[] },
     Package {
@@ -28,6 +28,11 @@ const PACKAGES: [Package; 9] = [
     Package { name: "springtide-cli", folder: "crates/cli", edges: &["springtide"] },
     Package { name: "xtask", folder: "xtask", edges: &[] },
     Package { name: "bench", folder: "bench", edges: &["springtide"] },
+    Package {
+        name: "springtide-example-sqlite",
+        folder: "examples/sqlite",
+        edges: &["springtide"],
+    },
     // Workspaces of their own, which cannot share the lints.
     Package { name: "bench-peers", folder: "bench/peers", edges: &[] },
     Package {
@@ -39,6 +44,10 @@ const PACKAGES: [Package; 9] = [
 /// The only package that `cargo run` may choose by itself.
 const THE_PROGRAM: &str = "springtide-cli";
 const OWN_WORKSPACES: [&str; 2] = ["bench/peers", "fuzz"];
+/// The only runtime beside the engine's own, and who may know it: the crate with its feature `tokio`,
+/// which nobody turns on but who needs a library of tokio in a handler.
+const SIDE_RUNTIME: &str = "tokio";
+const KNOW_SIDE_RUNTIME: [&str; 2] = ["springtide", "springtide-example-sqlite"];
 
 /// The folders whose packages are members of the workspace.
 pub(super) fn member_folders() -> impl Iterator<Item = &'static str> {
@@ -119,7 +128,7 @@ fn dependencies(manifest: &Table) -> Vec<Dependency> {
 
 /// Foreign crates come from crates.io; none of them is another asynchronous runtime.
 pub(super) fn lock(path: &str, lock: &Table) -> Vec<Finding> {
-    let runtimes = ["tokio", "async-std", "smol", "async-executor", "monoio", "compio", "glommio"];
+    let runtimes = ["async-std", "smol", "async-executor", "monoio", "compio", "glommio"];
     let packages = lock.get("package").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let mut found = Vec::new();
     for package in packages {
@@ -127,6 +136,13 @@ pub(super) fn lock(path: &str, lock: &Table) -> Vec<Finding> {
         let source = package.get("source").and_then(Value::as_str);
         if source.is_some_and(|s| s != "registry+https://github.com/rust-lang/crates.io-index") {
             let advice = format!("`{name}` does not come from crates.io: use a published version");
+            found.push(Finding::new("dependency", path, 1, &advice));
+        }
+        let depends_on = package.get("dependencies").and_then(Value::as_array);
+        let mut depends_on = depends_on.into_iter().flatten().filter_map(Value::as_str);
+        let is_beside = KNOW_SIDE_RUNTIME.contains(&name);
+        if !is_beside && depends_on.any(|own| own.split(' ').next() == Some(SIDE_RUNTIME)) {
+            let advice = format!("`{name}` needs {SIDE_RUNTIME}: only {KNOW_SIDE_RUNTIME:?} may");
             found.push(Finding::new("dependency", path, 1, &advice));
         }
         if runtimes.contains(&name) {
@@ -217,6 +233,28 @@ mod tests {
         assert_eq!(count(entry("bytes", registry)), 0);
         assert_eq!(count("[[package]]\nname = \"springtide\"".to_owned()), 0);
         assert_eq!(count(entry("bytes", "git+https://example.org/bytes")), 1);
-        assert_eq!(count(entry("tokio", registry)), 1);
+        assert_eq!(count(entry("smol", registry)), 1);
+        let needs_tokio =
+            |name: &str| format!("[[package]]\nname = \"{name}\"\ndependencies = [\"tokio\"]");
+        assert_eq!(count(needs_tokio("springtide")), 0);
+        assert_eq!(count(needs_tokio("springtide-engine")), 1);
+    }
+
+    /// Who does not ask for the feature has no tokio: neither the crate, nor the program.
+    #[test]
+    fn tokio_comes_with_its_feature_only() {
+        let root = crate::tidy::repository_root();
+        let tree = |package: &str, features: &str| {
+            let mut cargo = std::process::Command::new(env!("CARGO"));
+            cargo.args(["tree", "--offline", "--prefix", "none", "--format", "{p}"]);
+            cargo.args(["-e", "normal,build", "-p", package, "--features", features]);
+            let output = cargo.current_dir(&root).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let said = String::from_utf8(output.stdout).unwrap();
+            said.lines().any(|line| line.starts_with("tokio "))
+        };
+        assert!(tree("springtide", "tokio"));
+        assert!(!tree("springtide", ""));
+        assert!(!tree("springtide-cli", ""));
     }
 }

@@ -230,3 +230,37 @@ fn only_root_can_serve_as_another_user() {
     let said = String::from_utf8(started.output().unwrap().stderr).unwrap();
     assert!(said.contains("only root can (start it as root, or leave out --user)"), "{said}");
 }
+
+/// Nobody reads what it says, as with a pipe whose reader has gone: it serves on, and ends when it is
+/// told to.
+#[test]
+fn who_is_not_heard_serves_all_the_same() {
+    use std::io::{Read, Write};
+    let socket_name = format!("springtide-unheard-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&socket_name).unwrap();
+    let socket = UnixDatagram::bind_addr(&address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let full = || Stdio::from(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let mut child = command(&["serve", "--listen", "127.0.0.1:0", "--workers", "1"])
+        .env("NOTIFY_SOCKET", format!("@{socket_name}"))
+        .stdout(full())
+        .stderr(full())
+        .spawn()
+        .unwrap();
+    let ready = next(&socket);
+    let address = ready.rsplit("http://").next().unwrap().to_owned();
+    let talk = |request: &str| {
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).map(|()| String::from_utf8(status.to_vec()).unwrap())
+    };
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nA: {}", "x".repeat(20 << 10));
+    assert_eq!(talk(&long).unwrap(), "HTTP/1.1 431", "a limit is told of");
+    assert_eq!(talk("GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\n").unwrap(), "HTTP/1.1 200");
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
+    assert!(next(&socket).starts_with("STOPPING=1"));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -5,6 +5,7 @@ mod browser;
 mod deploy;
 mod process;
 
+use std::io::{Read, Write};
 use std::process::Command;
 
 use process::{Program, run};
@@ -328,6 +329,46 @@ fn the_access_log_is_opened_anew() {
     assert_eq!(code, Some(0), "{said}");
     let lines = [&moved, &log].map(|path| wait_for(path, 0).lines().count()).iter().sum::<usize>();
     assert!(said.contains(&format!("stopped: {lines} requests answered")), "{lines}: {said}");
+}
+
+/// Whom a trusted proxy names is the client, in the log as well.
+#[test]
+fn proxies_name_the_client() {
+    let site = Site::new("proxied", &[("home.html", "here"), ("none.html", "nothing here")]);
+    let pages = [site.path(), "--index", "home.html", "--not-found-page", "none.html"];
+    for (flags, said) in [
+        (&["--trusted-proxies", "127.0.0.1"][..], "X-Forwarded-For: 192.0.2.7\r\n"),
+        (
+            &["--trusted-proxies=127.0.0.1,unix", "--proxy-fields=forwarded"],
+            "Forwarded: for=192.0.2.7\r\n",
+        ),
+        (&["--trusted-proxies=127.0.0.0/8", "--proxy-protocol"], ""),
+    ] {
+        let program = Program::serve(
+            &[&pages[..], flags, &["--access-log", "-", "--log-format", "common"]].concat(),
+        );
+        let address = program.url.strip_prefix("http://").unwrap();
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        if said.is_empty() {
+            stream.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\n").unwrap();
+        }
+        for (path, end) in [("/", "here"), ("/x", "nothing here")] {
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\n{said}\r\n").unwrap();
+            let mut received = Vec::new();
+            while !received.ends_with(end.as_bytes()) {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                received.push(byte[0]);
+            }
+        }
+        program.signal("TERM");
+        let (code, log) = program.end();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains("192.0.2.7 - - ["), "{flags:?} {log}");
+        assert!(log.contains("\"GET /x HTTP/1.1\" 404 12\n"), "{log}");
+    }
+    let flags = ["serve", site.path(), "--listen", "127.0.0.1:0", "--proxy-protocol"];
+    assert_eq!(run(&flags).status.code(), Some(1), "it takes a proxy that is trusted");
 }
 
 #[test]

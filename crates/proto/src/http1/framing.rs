@@ -7,9 +7,9 @@ use super::marks::is_common_host;
 use super::refusal::Refusal;
 
 /// What the fields of one head have said so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Framing {
-    host: Option<Span>,
+    pub(super) host: Option<Span>,
     content_length: Option<u64>,
     /// Cookie pairs beyond the first of each field.
     cookies_more: usize,
@@ -218,8 +218,16 @@ fn check_encoding(value: &[u8]) -> Result<(), Refusal> {
 
 /// Whether these bytes are a host with an optional port (RFC 3986 §3.2.2): not empty, no byte that
 /// ends or decorates an authority, a port of digits.
+///
+/// ```
+/// use springtide_proto::http1::is_host;
+///
+/// assert!(is_host(b"tide.example:8080") && is_host(b"[2001:db8::1]"));
+/// assert!(!is_host(b"tide.example/high") && !is_host(b"tide.example:high"));
+/// ```
 #[inline(never)]
-pub(crate) fn is_host(authority: &[u8]) -> bool {
+#[must_use]
+pub fn is_host(authority: &[u8]) -> bool {
     (are_host_bytes(authority) && !authority.is_empty()) || is_host_with_port(authority)
 }
 

@@ -4,6 +4,7 @@
 use super::framing::Framing;
 use super::limits::{FIELDS_MAX, Limits};
 use super::plain;
+use super::recalled::Recalled;
 use super::refusal::Refusal;
 use super::scan::{HeadScan, Scanned};
 use http::Method;
@@ -108,7 +109,9 @@ pub struct Head {
     /// The version.
     pub version: Version,
     /// The field lines in the order they came.
-    pub fields: Vec<Field>,
+    pub(super) fields: Vec<Field>,
+    /// The lines they were read from, in case that they come again.
+    pub(super) recalled: Recalled,
     /// Bytes of the head with its blank line and with empty lines before it.
     pub len: usize,
     /// How long the body is.
@@ -140,6 +143,7 @@ impl Head {
             target: Span::default(),
             version: Version::Http11,
             fields: Vec::with_capacity(32),
+            recalled: Recalled::default(),
             len: 0,
             body: BodyLength::None,
             keep_alive: true,
@@ -147,6 +151,20 @@ impl Head {
             upgrade: false,
             host: None,
         }
+    }
+
+    /// The field lines in the order they came.
+    #[inline]
+    #[must_use]
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// Makes room for the fields of another head.
+    #[inline]
+    pub(super) fn begin_fields(&mut self) {
+        self.fields.clear();
+        self.recalled.forget();
     }
 
     /// The value of the first field of that name, compared without regard to case.
@@ -302,7 +320,7 @@ fn parse_any(
     if input[end - 4..end] != *b"\r\n\r\n" {
         return Err(Refusal::LineEnd);
     }
-    head.fields.clear();
+    head.begin_fields();
     for field in &*request.headers {
         let (name, value) = (span(base, field.name.as_bytes()), span(base, field.value));
         if input[name.start as usize - 2] != b'\r' {

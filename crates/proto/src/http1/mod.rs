@@ -13,6 +13,7 @@ mod marks;
 mod media_type;
 mod pace;
 mod plain;
+mod recalled;
 mod refusal;
 mod replies;
 mod scan;
@@ -20,6 +21,7 @@ mod trailers;
 
 pub use encode::{Opening, Reply, ReplyBody};
 pub use event::{Deadline, Exchange, Received, StreamEnd};
+pub use framing::is_host;
 pub use head::{BodyLength, Field, Head, Span, Version};
 pub use limits::{FIELDS_MAX, Limits};
 pub use machine::{Frozen, Machine};

@@ -27,13 +27,20 @@ pub(super) fn read(
     let target = read_line(input.get(start..line_end)?, &mut head.method)?;
     head.target = Span::new(start + target.start, start + target.end);
     head.version = Version::Http11;
-    head.fields.clear();
-    let mut line = behind_line_end(input, line_end)?;
+    let first = behind_line_end(input, line_end)?;
+    if let Some((said, end)) = head.recalled.recall(input, first, &mut head.fields) {
+        *framing = said;
+        head.len = end;
+        return Some(line_end - start);
+    }
+    head.begin_fields();
+    let mut line = first;
     loop {
         let end = ends.next(line)?;
         let behind = behind_line_end(input, end)?;
         if end == line {
             head.len = behind;
+            head.recalled.keep(input, first, behind, *framing);
             return Some(line_end - start);
         }
         let text = input.get(line..end)?;

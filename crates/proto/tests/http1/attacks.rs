@@ -1,57 +1,8 @@
-//! Attacks that other servers fell to, by their number in the table of attacks, at every split.
+//! Attacks that other servers fell to, by the rows of `docs/attacks.md`, at every split.
 //! A request behind one that is refused must never be read.
 
 use crate::driver::{Driver, check, reply, run};
-use crate::requirements::has_test;
 use springtide_proto::http1::{Limits, Received, ReplyBody};
-
-const HERE: &str = "crates/proto/tests/http1/attacks.rs";
-const SCAN: &str = "crates/proto/src/http1/scan.rs";
-const LIMITS: &str = "crates/proto/tests/http1/limits.rs";
-const BODIES: &str = "crates/proto/tests/http1/bodies.rs";
-const REPLIES: &str = "crates/proto/tests/http1/replies.rs";
-const HEADS: &str = "crates/proto/tests/http1/heads.rs";
-
-/// The attack, and the tests that show it fails.
-const ATTACKS: &[(u8, &[(&str, &str)])] = &[
-    (
-        1,
-        &[(HERE, "two_readings_of_a_head"), (HEADS, "lengths_and_encodings"), (HEADS, "line_ends")],
-    ),
-    (2, &[(HERE, "two_readings_of_a_chunk"), (BODIES, "chunked_bodies")]),
-    (3, &[(HERE, "chunk_sizes_near_the_end_of_integers")]),
-    (
-        4,
-        &[
-            (HERE, "bytes_behind_an_offered_upgrade"),
-            (REPLIES, "an_upgrade_is_decided_by_its_reply"),
-        ],
-    ),
-    (
-        5,
-        &[(HERE, "bodies_that_nobody_reads"), (BODIES, "an_unwanted_body_never_becomes_a_request")],
-    ),
-    (
-        6,
-        &[
-            (LIMITS, "a_slow_head_costs_linear_time"),
-            (SCAN, "a_head_byte_by_byte_is_searched_once"),
-        ],
-    ),
-    (10, &[(HERE, "a_huge_length_is_refused_before_its_body")]),
-    (18, &[(HERE, "hosts_and_targets_that_others_accept"), (HEADS, "hosts")]),
-];
-
-#[test]
-fn every_attack_has_its_tests() {
-    let rows: Vec<u8> = ATTACKS.iter().map(|(row, _)| *row).collect();
-    assert_eq!(rows, [1, 2, 3, 4, 5, 6, 10, 18]);
-    for (row, tests) in ATTACKS {
-        for (file, name) in *tests {
-            assert!(has_test(file, name), "attack {row}: {file} has no {name}");
-        }
-    }
-}
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 

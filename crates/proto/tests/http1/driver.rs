@@ -148,7 +148,7 @@ fn describe(head: &Head, input: &[u8], said: &mut String) {
     ] {
         said.push_str(if is_said { word } else { "" });
     }
-    for field in &head.fields {
+    for field in head.fields() {
         let (name, value) = (text(field.name.of(input)), text(field.value.of(input)));
         if name.starts_with("X-") {
             write!(said, " {name}={value}").unwrap();

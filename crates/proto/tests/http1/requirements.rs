@@ -108,7 +108,7 @@ fn answered(input: &str, status: u16, given: Given) -> String {
 
 /// Whether this file of the repository has a test of this name.
 #[allow(clippy::disallowed_methods, reason = "tests are named by their files, which are read")]
-pub(crate) fn has_test(file: &str, name: &str) -> bool {
+fn has_test(file: &str, name: &str) -> bool {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
     let text = std::fs::read_to_string(path);
     text.is_ok_and(|text| text.contains(&format!("fn {name}(")))

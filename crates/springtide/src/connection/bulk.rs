@@ -17,6 +17,9 @@ impl Connection {
     /// A handler has taken of what came, or wants no more of it: the session goes on.
     pub(crate) fn read_on(&mut self, room: &mut Room) {
         self.tell(room, |session, outbox, room| session.read_on(outbox, room));
+        // Also where nothing waits: the last bytes may have filled what waited for the handler, and
+        // then the end of the body has not been noticed yet.
+        self.handle_inbox(room);
     }
 
     /// Takes what lies behind the chunk that was handled last.

@@ -34,7 +34,7 @@ impl Connection {
 
     /// How it stands.
     pub(crate) fn seen(&self, shard: usize, room: &Room) -> OpenConnection {
-        let address = room.requests.engine.borrow().peer_address(self.socket).ok();
+        let address = room.requests.client_of(self.socket);
         OpenConnection {
             id: self.id.number(),
             shard,

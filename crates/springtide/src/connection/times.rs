@@ -55,7 +55,7 @@ impl Connection {
             State::Open => {
                 self.session.next_deadline_ms(room).unwrap_or_else(|| self.look_ms(room))
             }
-            State::Lingering => self.since_ms + room.limits.linger_timeout_ms,
+            State::Lingering => self.since_ms.saturating_add(room.limits.linger_timeout_ms),
             State::Broken => self.since_ms + CLOSE_AGAIN_MS,
             State::Closing => NEVER,
         }
@@ -133,6 +133,13 @@ impl Connection {
             let place = const { place_of("send_rate_min") };
             room.tell_limit(place, self.socket, format_args!("cut, because it reads too slowly"));
         }
+        self.cut_off(room);
+    }
+
+    /// Closes for a peer that does not take what it asked for, with a reset: behind an end of stream
+    /// the system would keep what it has for as long as such a peer pleases.
+    pub(crate) fn cut_off(&mut self, room: &mut Room) {
+        room.requests.engine.borrow_mut().reset_on_close(self.socket);
         self.give_up(room);
     }
 

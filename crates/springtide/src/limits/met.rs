@@ -118,7 +118,7 @@ impl crate::room::Room {
         socket: Descriptor,
         what: fmt::Arguments<'_>,
     ) {
-        let who = Named(self.requests.engine.borrow().peer_address(socket).ok());
+        let who = Named(self.requests.client_of(socket));
         self.met.tell(place, self.now_ms, &self.limits, format_args!("{who}: {what}"));
     }
 

@@ -102,6 +102,10 @@ impl Metrics {
             // Writing to text cannot fail, here and below.
             let _ = writeln!(text, "{}{labels} {}", row.name, (row.read)(&counts));
         }
+        let name = "http_server_request_duration_seconds";
+        let help = "From a request's head to its reply, where there is an access log.";
+        heading(&mut text, name, "histogram", help);
+        self.durations().write(name, &mut text);
         let name = "springtide_limits_met_total";
         heading(&mut text, name, "counter", "How often each limit was met.");
         for (limit, count) in self.limits_met() {
@@ -136,6 +140,7 @@ mod tests {
         let shard = metrics.add_shard();
         shard.publish(&Counts { bytes_sent: 7, requests_total: 3, ..Counts::default() });
         shard.meet(0);
+        shard.durations.note(80);
         let text = metrics.to_text();
         let mut explained = HashSet::new();
         for line in text.lines() {
@@ -143,8 +148,11 @@ mod tests {
                 assert!(explained.insert(rest.split(' ').next().unwrap()), "{line}");
             } else if !line.starts_with('#') {
                 let (name, value) = line.rsplit_once(' ').unwrap();
-                assert!(explained.contains(name.split('{').next().unwrap()), "{line}");
-                assert!(value.parse::<u64>().is_ok(), "{line}");
+                let name = name.split('{').next().unwrap();
+                let parts = ["_bucket", "_sum", "_count"].map(|part| name.strip_suffix(part));
+                let mut whole = parts.into_iter().flatten().chain([name]);
+                assert!(whole.any(|name| explained.contains(name)), "{line}");
+                assert!(value.parse::<f64>().is_ok(), "{line}");
             }
         }
         for line in [
@@ -152,6 +160,8 @@ mod tests {
             "springtide_network_io_bytes_total{network_io_direction=\"transmit\"} 7",
             "springtide_limits_met_total{limit=\"outbox_bytes_max\"} 1",
             "springtide_limits_met_total{limit=\"head_timeout\"} 0",
+            "http_server_request_duration_seconds_bucket{le=\"0.1\"} 1",
+            "http_server_request_duration_seconds_sum 0.08",
         ] {
             assert!(text.lines().any(|own| own == line), "{line} is missing:\n{text}");
         }

@@ -7,11 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use springtide_engine::spawn_thread;
 
-use super::Priority;
+use super::Bound;
 use crate::limits::Limits;
 
-/// A piece of work; it catches its own panics.
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
+/// A piece of work; it catches its own panics, and calls what it is given before it tells anybody that
+/// it is done: who asks again then finds a thread more that has nothing to do.
+pub(crate) type Job = Box<dyn FnOnce(&dyn Fn()) + Send>;
 
 /// The pool. Its threads end with it, each when it has done what it is at.
 pub(crate) struct Pool {
@@ -28,8 +29,26 @@ struct Desk {
 #[derive(Default)]
 struct Queue {
     /// By priority, the highest first.
-    jobs: [VecDeque<Job>; 3],
+    jobs: [VecDeque<Waiting>; 3],
+    /// Threads that have nothing to do, or have not seen yet that they have.
+    idle: usize,
     is_closed: bool,
+}
+
+/// Work, and what it counts for as long as no thread has it; nothing where one was idle.
+struct Waiting {
+    job: Job,
+    bound: Option<Arc<Bound>>,
+}
+
+impl Waiting {
+    /// A thread has it.
+    fn begin(self) -> Job {
+        if let Some(bound) = self.bound {
+            bound.leave();
+        }
+        self.job
+    }
 }
 
 impl Queue {
@@ -38,7 +57,7 @@ impl Queue {
     }
 
     /// Those that are next: of the highest priority of which there is any.
-    fn first(&mut self) -> Option<&mut VecDeque<Job>> {
+    fn first(&mut self) -> Option<&mut VecDeque<Waiting>> {
         self.jobs.iter_mut().find(|jobs| !jobs.is_empty())
     }
 }
@@ -60,16 +79,20 @@ impl Pool {
 
     /// A pool whose work is done by whoever calls [`run`](Self::run).
     pub(crate) fn without_threads(limits: &Limits) -> Self {
-        Self { desk: Arc::default(), waiting_max: limits.offload_waiting_max }
+        let desk = Arc::<Desk>::default();
+        desk.queue().idle = limits.offload_threads.max(1);
+        Self { desk, waiting_max: limits.offload_waiting_max }
     }
 
-    /// Takes a piece of work; false when as much waits as may.
-    pub(crate) fn take(&self, job: Job, priority: Priority) -> bool {
+    /// Takes a piece of work of a handler; false when as much waits as may, of all or of its own.
+    pub(crate) fn take(&self, job: Job, bound: &Arc<Bound>) -> bool {
         let mut queue = self.desk.queue();
-        if queue.len() >= self.waiting_max {
+        let waits = queue.len() >= queue.idle;
+        if waits && (queue.len() - queue.idle >= self.waiting_max || !bound.enter()) {
             return false;
         }
-        queue.jobs[priority as usize].push_back(job);
+        let own = waits.then(|| Arc::clone(bound));
+        queue.jobs[bound.priority as usize].push_back(Waiting { job, bound: own });
         drop(queue);
         self.desk.arrived.notify_one();
         true
@@ -84,7 +107,7 @@ impl Pool {
     pub(crate) fn run(&self, number: usize) {
         let job = self.desk.queue().first().and_then(|jobs| jobs.remove(number));
         if let Some(job) = job {
-            job();
+            job.begin()(&|| {});
         }
     }
 }
@@ -96,7 +119,7 @@ impl Desk {
 
     fn work(&self) {
         while let Some(job) = self.next() {
-            job();
+            job(&|| self.queue().idle += 1);
         }
     }
 
@@ -104,7 +127,8 @@ impl Desk {
         let mut queue = self.queue();
         loop {
             if let Some(job) = queue.first().and_then(VecDeque::pop_front) {
-                return Some(job);
+                queue.idle -= 1;
+                return Some(job.begin());
             }
             if queue.is_closed {
                 return None;

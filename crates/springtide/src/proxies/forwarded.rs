@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use springtide_proto::http1::is_host;
+
 /// The fields of a request, each with all its lines joined.
 pub(crate) enum Fields<'a> {
     X { chain: &'a str, scheme: &'a str, host: &'a str },
@@ -19,34 +21,48 @@ pub(crate) struct Hop {
     pub(crate) host: Option<String>,
 }
 
-/// The hops, the nearest first.
-pub(crate) fn hops(fields: &Fields<'_>) -> Vec<Hop> {
-    match fields {
+/// The hops, the nearest first, each read when it is asked for: mostly it is one, of however many a
+/// client has made up in front of it.
+pub(crate) fn hops<'a>(fields: &Fields<'a>) -> Box<dyn Iterator<Item = Hop> + 'a> {
+    match *fields {
         Fields::Standard(value) => {
             let elements = split_quoted(value, b',').unwrap_or_default();
             // An empty element is none (RFC 9110 §5.6.1).
             let elements = elements.into_iter().rev().filter(|own| !own.trim().is_empty());
-            elements.map_while(hop_of_element).collect()
+            Box::new(elements.map_while(hop_of_element))
         }
-        Fields::X { chain, scheme, host } => hops_of_lists(chain, scheme, host),
+        Fields::X { chain, scheme, host } => Box::new(hops_of_lists(chain, scheme, host)),
     }
 }
 
 /// The lists go side by side from the right. Where one is shorter, some proxy has replaced it by
 /// what it knew itself, and its first element stands for what lies further out.
-fn hops_of_lists(chain: &str, scheme: &str, host: &str) -> Vec<Hop> {
-    let list = |value: &str| -> Vec<String> {
-        let elements = value.split(',').map(str::trim).filter(|element| !element.is_empty());
-        elements.rev().map(str::to_owned).collect()
-    };
-    let (chain, schemes, hosts) = (list(chain), list(scheme), list(host));
-    let at = |list: &[String], number: usize| list.get(number).or_else(|| list.last()).cloned();
-    let hops = (0..chain.len().max(1)).map(|number| Hop {
-        address: chain.get(number).and_then(|text| address_of(text)),
-        scheme: at(&schemes, number).and_then(|text| scheme_of(&text)),
-        host: at(&hosts, number),
-    });
-    hops.collect()
+fn hops_of_lists<'a>(
+    chain: &'a str,
+    scheme: &'a str,
+    host: &'a str,
+) -> impl Iterator<Item = Hop> + 'a {
+    let (mut addresses, mut schemes, mut hosts) =
+        (from_the_right(chain), from_the_right(scheme), from_the_right(host));
+    let (mut scheme, mut host, mut is_first) = (None, None, true);
+    std::iter::from_fn(move || {
+        let address = addresses.next();
+        if address.is_none() && !is_first {
+            return None;
+        }
+        is_first = false;
+        (scheme, host) = (schemes.next().or(scheme), hosts.next().or(host));
+        Some(Hop {
+            address: address.and_then(address_of),
+            scheme: scheme.and_then(scheme_of),
+            host: host.and_then(host_of),
+        })
+    })
+}
+
+/// The elements of a list, the last one first; an empty one is none (RFC 9110 §5.6.1).
+fn from_the_right(list: &str) -> impl Iterator<Item = &str> {
+    list.rsplit(',').map(str::trim).filter(|element| !element.is_empty())
 }
 
 /// One element of `Forwarded` (RFC 7239 §4); none when it is malformed.
@@ -58,7 +74,7 @@ fn hop_of_element(element: &str) -> Option<Hop> {
         match name.trim().to_ascii_lowercase().as_str() {
             "for" => hop.address = address_of(&value),
             "proto" => hop.scheme = scheme_of(&value),
-            "host" => hop.host = Some(value).filter(|host| !host.is_empty()),
+            "host" => hop.host = host_of(&value),
             _ => {}
         }
     }
@@ -102,6 +118,11 @@ fn address_of(text: &str) -> Option<IpAddr> {
     let alone = bare.parse::<IpAddr>().ok();
     let address = alone.or_else(|| text.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()));
     address.map(|address| address.to_canonical())
+}
+
+/// A host with its port: what would be one in a request's own `Host`.
+fn host_of(text: &str) -> Option<String> {
+    is_host(text.as_bytes()).then(|| text.to_owned())
 }
 
 /// A scheme's name in small letters (RFC 3986 §3.1).

@@ -23,10 +23,7 @@ impl Network {
         };
         let address: IpAddr = address.parse().ok()?;
         let (before, count_max) = if address.is_ipv4() { (MAPPED_BITS, 32) } else { (0, 128) };
-        let count = before + count.unwrap_or(count_max);
-        if count > before + count_max {
-            return None;
-        }
+        let count = before + count.or(Some(count_max)).filter(|count| *count <= count_max)?;
         let mask = if count == 0 { 0 } else { u128::MAX << (u128::BITS - count) };
         Some(Self { bits: bits_of(address) & mask, mask })
     }
@@ -66,7 +63,16 @@ mod tests {
             let network = Network::parse(network).unwrap();
             assert_eq!(network.contains(address.parse().unwrap()), expected, "{address}");
         }
-        for bad in ["", "192.0.2.0/33", "2001:db8::/129", "192.0.2/24", "192.0.2.0/", "a/8", "/8"] {
+        for bad in [
+            "",
+            "192.0.2.0/33",
+            "2001:db8::/129",
+            "192.0.2/24",
+            "192.0.2.0/",
+            "a/8",
+            "/8",
+            "10.0.0.0/4294967200",
+        ] {
             assert_eq!(Network::parse(bad), None, "{bad:?}");
         }
     }

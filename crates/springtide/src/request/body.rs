@@ -146,7 +146,7 @@ impl Body {
                 let bytes = std::mem::take(bytes);
                 Poll::Ready(Ok((!bytes.is_empty()).then_some(bytes)))
             }
-            Source::Arriving(arriving) => arriving.pipe.poll_next(context),
+            Source::Arriving(arriving) => arriving.poll_next(context),
         }
     }
 
@@ -173,6 +173,14 @@ pub(crate) struct Arriving {
 }
 
 impl Arriving {
+    /// The next piece; none at its end.
+    pub(crate) fn poll_next(
+        &self,
+        context: &Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, BodyError>> {
+        self.pipe.poll_next(context)
+    }
+
     /// All of it, which is then the only piece.
     pub(crate) async fn whole(&self) -> Result<Bytes, BodyError> {
         let mut taken = Taken { pipe: &self.pipe, first: Bytes::new(), joined: BytesMut::new() };
@@ -199,6 +207,7 @@ struct Taken<'a> {
 
 impl Taken<'_> {
     fn join(&mut self, more: Bytes) {
+        self.pipe.state.borrow_mut().gathered_bytes += more.len();
         if self.joined.is_empty() && self.first.is_empty() {
             self.first = more;
             return;
@@ -230,6 +239,7 @@ impl Drop for Arriving {
     fn drop(&mut self) {
         let mut state = self.pipe.state.borrow_mut();
         state.is_unwanted = true;
+        state.small = BytesMut::new();
         let left = (std::mem::take(&mut state.chunks), state.waker.take());
         (state.bytes, state.is_full) = (0, false);
         drop(state);
@@ -246,11 +256,19 @@ pub(crate) struct Pipe {
     shared: Rc<Shared>,
 }
 
+/// Pieces are joined until they have so much: one takes some sixty bytes beside what it has, and a
+/// client that cuts its body into single bytes would be charged for those alone.
+const JOINED_BYTES_MIN: usize = 1 << 10;
+
 #[derive(Default)]
 struct State {
     chunks: VecDeque<Bytes>,
+    /// Behind them, what is too small yet to be one of them.
+    small: BytesMut,
     /// What they have together.
     bytes: usize,
+    /// What somebody who waits for all of it has gathered.
+    gathered_bytes: usize,
     end: Option<Result<(), BodyError>>,
     trailers: HeaderMap,
     waker: Option<Waker>,
@@ -265,6 +283,9 @@ struct State {
 impl State {
     /// The next chunk, or the end; none when they are to come.
     fn take(&mut self, pipe: &Pipe) -> Option<Result<Option<Bytes>, BodyError>> {
+        if self.chunks.is_empty() {
+            self.end_small();
+        }
         if let Some(chunk) = self.chunks.pop_front() {
             self.bytes -= chunk.len();
             if self.is_full && self.bytes <= pipe.bytes_max / 2 {
@@ -280,12 +301,35 @@ impl State {
     }
 
     fn put(&mut self, chunk: Bytes) {
+        if chunk.len() < JOINED_BYTES_MIN {
+            return self.put_some(&chunk);
+        }
         self.bytes += chunk.len();
+        self.end_small();
         self.chunks.push_back(chunk);
+    }
+
+    fn put_some(&mut self, bytes: &[u8]) {
+        if bytes.len() >= JOINED_BYTES_MIN {
+            return self.put(Bytes::copy_from_slice(bytes));
+        }
+        self.bytes += bytes.len();
+        self.small.extend_from_slice(bytes);
+        if self.small.len() >= JOINED_BYTES_MIN {
+            self.end_small();
+        }
+    }
+
+    /// What is small becomes a piece of its own.
+    fn end_small(&mut self) {
+        if !self.small.is_empty() {
+            self.chunks.push_back(std::mem::take(&mut self.small).freeze());
+        }
     }
 
     /// Puts back what was taken; nothing of a body that does not come whole.
     fn put_back(&mut self, taken: Bytes) {
+        self.gathered_bytes = 0;
         if !taken.is_empty() && !matches!(self.end, Some(Err(_))) {
             self.bytes += taken.len();
             self.chunks.push_front(taken);
@@ -308,11 +352,21 @@ impl Pipe {
 
     /// More of the body came; whether the connection is to wait.
     pub(crate) fn push(&self, chunk: Bytes) -> bool {
+        let is_empty = chunk.is_empty();
+        self.put(is_empty, |state| state.put(chunk))
+    }
+
+    /// The same with a copy of these bytes.
+    pub(crate) fn push_copy(&self, bytes: &[u8]) -> bool {
+        self.put(bytes.is_empty(), |state| state.put_some(bytes))
+    }
+
+    fn put(&self, is_empty: bool, put: impl FnOnce(&mut State)) -> bool {
         let mut state = self.state.borrow_mut();
-        if state.is_unwanted || chunk.is_empty() {
+        if state.is_unwanted || is_empty {
             return false;
         }
-        state.put(chunk);
+        put(&mut state);
         state.is_full |= state.bytes >= self.bytes_max;
         self.wake(state.waker.take());
         state.is_full
@@ -333,9 +387,10 @@ impl Pipe {
         self.wake(state.waker.take());
     }
 
-    /// How much waits for the handler.
-    pub(crate) fn bytes(&self) -> usize {
-        self.state.borrow().bytes
+    /// How much of the body is held: it waits for the handler, or for the rest that is to be one with it.
+    pub(crate) fn bytes_held(&self) -> usize {
+        let state = self.state.borrow();
+        state.bytes + state.gathered_bytes
     }
 
     /// Whether the connection is to wait.

@@ -14,6 +14,9 @@ impl Request {
     /// # Errors
     /// The target has characters that `http::Uri` does not take.
     ///
+    /// # Panics
+    /// As [`bytes`](Self::bytes), like all that read a whole body: not where it has been waited for.
+    ///
     /// ```
     /// use springtide::{Failure, Request, Server};
     ///

@@ -78,8 +78,9 @@ impl Request {
     /// The whole body read as JSON (RFC 8259).
     ///
     /// # Errors
-    /// A body that says it is of another type: a response with status 415, so that no page of another
-    /// site can send one without asking; one that is not what `T` needs: with status 400, and where.
+    /// A body that does not say that it is JSON (`application/json`, or a type that ends with `+json`): a
+    /// response with status 415, so that no page of another site can send one without asking; one that
+    /// is not what `T` needs: with status 400, and where.
     /// Either is to be returned as it is.
     ///
     /// # Panics
@@ -89,7 +90,7 @@ impl Request {
             kind == "application/json"
                 || (kind.starts_with("application/") && kind.ends_with("+json"))
         };
-        if self.media_type().is_some_and(|kind| !is_json(&kind)) {
+        if !self.media_type().is_some_and(|kind| is_json(&kind)) {
             return Err(unsupported("application/json"));
         }
         serde_json::from_slice(self.bytes())

@@ -17,7 +17,10 @@ use super::{Body, Request};
 use crate::response::Response;
 
 /// How much of a body may stand before a part, its head and what comes before the first one included.
-const PART_HEAD_BYTES_MAX: usize = 64 << 10;
+const PART_HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// The parser reads a head from its beginning each time it is given more: it is given so much at least.
+const FEED_BYTES_MIN: usize = 4 << 10;
 
 impl Request {
     /// Takes the body as a form of several parts (`multipart/form-data`). On a route made with
@@ -58,7 +61,8 @@ impl Request {
         let feed = Feed::default();
         let parser = multer::Multipart::new(feed.clone(), boundary);
         let body = self.take_body();
-        Ok(Multipart { parser, part: None, body, feed, head_bytes: 0 })
+        let gathered = BytesMut::new();
+        Ok(Multipart { parser, part: None, body, feed, gathered, head_bytes: 0 })
     }
 }
 
@@ -68,6 +72,8 @@ pub struct Multipart {
     part: Option<multer::Field<'static>>,
     body: Body,
     feed: Feed,
+    /// What has come of a head and is too little yet to be looked at.
+    gathered: BytesMut,
     /// How much has come since the last part's end, when no further one has begun.
     head_bytes: usize,
 }
@@ -98,7 +104,7 @@ impl Multipart {
                     let reason = "the head of a part is longer than allowed";
                     return Poll::Ready(Err(bad(reason.to_owned())));
                 }
-                Poll::Pending => self.head_bytes += ready!(self.poll_feed(context))?,
+                Poll::Pending => self.head_bytes += ready!(self.poll_feed_much(context))?,
             }
         }
     }
@@ -119,17 +125,33 @@ impl Multipart {
         }
     }
 
+    /// Gives the parser as much more of the body as is worth looking at, or the rest, and says how much.
+    fn poll_feed_much(&mut self, context: &mut Context<'_>) -> Poll<Result<usize, Response>> {
+        while self.gathered.len() < FEED_BYTES_MIN {
+            match ready!(self.body.poll_next(context)) {
+                Ok(Some(piece)) => self.gathered.extend_from_slice(&piece),
+                Ok(None) if self.gathered.is_empty() => return Poll::Ready(self.give(None)),
+                Ok(None) => break,
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+        let piece = std::mem::take(&mut self.gathered).freeze();
+        Poll::Ready(self.give(Some(piece)))
+    }
+
     /// Gives the parser more of the body, and says how much.
     fn poll_feed(&mut self, context: &mut Context<'_>) -> Poll<Result<usize, Response>> {
-        let piece = match ready!(self.body.poll_next(context)) {
-            Ok(piece) => piece,
-            Err(error) => return Poll::Ready(Err(error.into())),
-        };
+        Poll::Ready(match ready!(self.body.poll_next(context)) {
+            Ok(piece) => self.give(piece),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    fn give(&self, piece: Option<Bytes>) -> Result<usize, Response> {
         let count = piece.as_ref().map_or(0, Bytes::len);
-        if self.feed.put(piece) {
-            Poll::Ready(Ok(count))
-        } else {
-            Poll::Ready(Err(bad("the body ends before its last part".to_owned())))
+        match self.feed.put(piece) {
+            true => Ok(count),
+            false => Err(bad("the body ends before its last part".to_owned())),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
-use springtide_engine::{Descriptor, Handle};
+use springtide_engine::{Address, Descriptor, Handle};
 
 use super::{HeadBytes, Home, Names, RequestData};
 use crate::executor::{Bell, Timers};
@@ -67,8 +67,8 @@ impl Shared {
         router: Arc<Routes>,
         bell: Arc<Bell>,
         shard: usize,
+        states: ShardStates,
     ) -> Rc<Self> {
-        let states = router.states.make();
         let names = Names::of(&**engine.borrow(), shard);
         let timers = Timers::new(engine.borrow().now().milliseconds());
         let (timers, pooled_max) = (RefCell::new(timers), Cell::new(POOLED_MAX));
@@ -102,6 +102,12 @@ impl Shared {
 
     pub(super) fn source(&self, socket: Descriptor) -> Option<SocketAddr> {
         self.sources.borrow().get(&socket).copied()
+    }
+
+    /// Who is at the other end of a connection, or whom a proxy there has named before the first request.
+    pub(crate) fn client_of(&self, socket: Descriptor) -> Option<Address> {
+        let source = self.source(socket).map(Address::Internet);
+        source.or_else(|| self.engine.borrow().peer_address(socket).ok())
     }
 
     /// The same for the last time: the connection is about to be closed, or to go elsewhere.

@@ -164,7 +164,10 @@ impl Producer {
 }
 
 /// Runs a producer. What it says in the end stands in the pipe; the response is nobody's.
-async fn produce(pipe: Rc<Pipe>, producer: impl Future<Output = Result<(), Failure>>) -> Response {
+pub(super) async fn produce(
+    pipe: Rc<Pipe>,
+    producer: impl Future<Output = Result<(), Failure>>,
+) -> Response {
     let mut producer = pin!(producer);
     let result = poll_fn(|context| {
         pipe.inner.borrow_mut().is_running = true;
@@ -216,7 +219,7 @@ impl Pipe {
         Rc::new(Self { inner: RefCell::new(inner) })
     }
 
-    fn poll_credit(&self, context: &Context<'_>) -> Poll<()> {
+    pub(super) fn poll_credit(&self, context: &Context<'_>) -> Poll<()> {
         if self.inner.borrow().credit > 0 {
             return Poll::Ready(());
         }

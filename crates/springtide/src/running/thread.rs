@@ -16,7 +16,8 @@ use crate::report;
 use crate::shard::{Ran, Shard, Standing};
 
 /// What a shard fails with that ran into a bug of its own.
-const PANICKED: Error = Error::Misuse("a shard's own code panicked; this is a bug of Springtide");
+pub(super) const PANICKED: Error =
+    Error::Misuse("a shard's own code panicked; this is a bug of Springtide");
 
 /// The thread of a shard. It ends with the shard, or gives the thread in which the shard goes on.
 pub(super) struct ShardThread(JoinHandle<Option<ShardThread>>);
@@ -189,9 +190,9 @@ impl Context {
 
     /// The shard cannot go on, and no other one without it.
     fn fail(&self, error: Error, neighbours: &[Neighbour]) {
-        report::error(format_args!("a shard cannot go on: {error}"));
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         self.counts.end();
         stop_all(neighbours);
+        report::error(format_args!("a shard cannot go on: {error}"));
     }
 }

@@ -5,7 +5,7 @@ use springtide_proto::Outbox;
 
 use super::http1::{FrozenHttp1, Http1};
 use super::raw::{FrozenRaw, Raw};
-use super::{Other, Proxied, Session, Who};
+use super::{Other, Proxied, Session, Tunnel, Who};
 use crate::files::{FrozenAsk, FrozenStream};
 use crate::room::Room;
 use crate::table::Place;
@@ -16,6 +16,8 @@ pub(crate) enum FrozenSession {
     Http1(Box<FrozenHttp1>),
     Raw(FrozenRaw),
     Proxied(Box<Proxied>),
+    /// Its future could not be frozen: the connection is cut.
+    Cut,
 }
 
 impl FrozenSession {
@@ -23,7 +25,7 @@ impl FrozenSession {
     pub(crate) fn streams(&self) -> impl Iterator<Item = &FrozenStream> {
         let http1 = match self {
             Self::Http1(session) => Some(session.streams()),
-            Self::Raw(_) | Self::Proxied(_) => None,
+            Self::Raw(_) | Self::Proxied(_) | Self::Cut => None,
         };
         http1.into_iter().flatten()
     }
@@ -34,6 +36,7 @@ impl Session {
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
         match self {
             Self::Http1(session) => session.is_movable(room),
+            Self::Other(Other::Tunnel(_)) => false,
             Self::Other(_) => true,
         }
     }
@@ -60,6 +63,7 @@ impl Session {
             Self::Http1(session) => FrozenSession::Http1(Box::new(session.freeze(asks, room))),
             Self::Other(Other::Raw(session)) => FrozenSession::Raw(session.freeze()),
             Self::Other(Other::Proxied(session)) => FrozenSession::Proxied(session),
+            Self::Other(Other::Tunnel(_)) => FrozenSession::Cut,
         }
     }
 
@@ -74,6 +78,7 @@ impl Session {
             FrozenSession::Http1(frozen) => Self::Http1(Http1::thaw(*frozen, who, outbox, room)),
             FrozenSession::Raw(frozen) => Self::Other(Other::Raw(Raw::thaw(frozen))),
             FrozenSession::Proxied(session) => Self::Other(Other::Proxied(session)),
+            FrozenSession::Cut => Self::Other(Other::Tunnel(Box::new(Tunnel::cut()))),
         }
     }
 }

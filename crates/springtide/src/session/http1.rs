@@ -10,6 +10,7 @@ mod limited;
 mod logged;
 mod otherwise;
 mod produce;
+mod upgrade;
 
 use body::{Reading, Target, Untaken};
 pub(crate) use freeze::FrozenHttp1;
@@ -22,7 +23,7 @@ use http::StatusCode;
 use springtide_proto::http1::{self, BodyLength, Exchange, Machine, Received, Reply, ReplyBody};
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
-use super::{Share, Source, Step, Who};
+use super::{Accepted, Share, Source, Step, Who};
 use crate::access::Begun;
 use crate::executor::{Origin, apart};
 use crate::files::{FileEvent, FileReply, FrozenAsk, StreamId};
@@ -68,6 +69,10 @@ struct Busy {
     forms: Vec<(Exchange, Form)>,
     /// Lines of the access log whose end is not known yet.
     logged: Vec<Begun>,
+    /// What has the connection next.
+    accepted: Option<Box<Accepted>>,
+    /// It was told to finish what has begun.
+    is_stopping: bool,
 }
 
 impl Http1 {
@@ -126,7 +131,9 @@ impl Http1 {
                     self.paused(room);
                     break Step::Paused;
                 }
-                Ok(Received::Switched | Received::Closed) => break Step::Closed,
+                Ok(Received::Switched) if self.machine.is_switched() => break Step::Switched,
+                Ok(Received::Switched) => break Step::Paused,
+                Ok(Received::Closed) => break Step::Closed,
                 Err(refusal) => self.refuse(refusal, who, outbox, room),
             }
         };
@@ -229,24 +236,9 @@ impl Http1 {
             }
             (called, given) => {
                 let given = given.as_ref().filter(|_| called.is_ok());
-                self.answer_failed(exchange, given, outbox, room);
+                self.answer_failed(exchange, origin, given, outbox, room);
             }
         }
-    }
-
-    /// The reply of a handler that gave none that can be sent.
-    #[cold]
-    #[inline(never)]
-    fn answer_failed(
-        &mut self,
-        exchange: Exchange,
-        given: Option<&Response>,
-        outbox: &mut Outbox,
-        room: &mut Room,
-    ) {
-        let form = room.requests.form_of_panic.take();
-        let mut response = form.put_on(failed(given, room));
-        self.answer(exchange, &mut response, outbox, room);
     }
 
     #[inline]
@@ -379,6 +371,8 @@ impl Http1 {
 
     pub(crate) fn drain(&mut self) {
         self.machine.drain();
+        // A connection that is not busy has nothing that goes on behind its replies.
+        self.busy.iter_mut().for_each(|busy| busy.is_stopping = true);
     }
 
     #[inline]
@@ -418,8 +412,9 @@ impl Http1 {
         self.client_gone(room);
         self.log_rest(room);
         let Some(busy) = self.busy.take() else { return };
-        let Busy { reading, streams, finishes, .. } = *busy;
+        let Busy { reading, streams, finishes, accepted, .. } = *busy;
         apart(|| drop(finishes));
+        Self::forget_accepted(accepted);
         if let Some(Reading { target: Target::Handler(pipe), .. }) = &reading {
             pipe.fail(BodyError::Gone);
         }
@@ -448,12 +443,14 @@ impl Http1 {
                 finishes,
                 forms,
                 logged,
+                accepted,
+                is_stopping: _,
             } = &**busy;
             let is_held = !(untaken.is_empty() && streams.is_empty() && asks.is_empty());
             let is_reading = reading.is_some() || is_held;
             let is_late = !(waiting.is_empty() && pipes.is_empty());
             let is_seen = !(finishes.is_empty() && forms.is_empty() && logged.is_empty());
-            !is_reading && !is_late && !is_torn && !is_seen
+            !is_reading && !is_late && !is_torn && !is_seen && accepted.is_none()
         });
     }
 }
@@ -483,7 +480,7 @@ fn find<'routes>(routes: &'routes Routes, data: &mut RequestData) -> Found<'rout
 #[cold]
 fn failed(given: Option<&Response>, room: &mut Room) -> Response {
     match given {
-        // An interim status is the machine's to send, and no session can switch as yet.
+        // An interim status is the machine's to send, and 101 is what `Request::upgrade` makes.
         Some(response) => {
             let status = response.status_code();
             crate::report::error(format_args!("a handler cannot answer with {status}"));

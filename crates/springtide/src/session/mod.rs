@@ -6,6 +6,7 @@ pub(crate) mod http1;
 mod other;
 mod proxied;
 pub(crate) mod raw;
+mod tunnel;
 
 use springtide_engine::{Chunk, Descriptor};
 use springtide_proto::Outbox;
@@ -18,6 +19,7 @@ pub(crate) use freeze::FrozenSession;
 use http1::Http1;
 pub(crate) use other::Other;
 pub(crate) use proxied::Proxied;
+pub(crate) use tunnel::{Accepted, Tunnel};
 
 /// Which connection a session works for.
 #[derive(Clone, Copy)]
@@ -98,6 +100,8 @@ pub(crate) enum Step {
     More,
     /// It waits: for replies, or until what it has written has been sent.
     Paused,
+    /// What comes next belongs to another session.
+    Switched,
     /// It reads no more; what is left has no meaning.
     Closed,
 }
@@ -119,7 +123,10 @@ impl Session {
         room: &mut Room,
     ) -> (usize, Step) {
         match self {
-            Self::Http1(session) => session.receive(source, who, outbox, room),
+            Self::Http1(session) => match session.receive(source, who, outbox, room) {
+                (consumed, Step::Switched) => self.hand_over(consumed, source, who, outbox, room),
+                received => received,
+            },
             Self::Other(_) => self.receive_other(source, who, outbox, room),
         }
     }
@@ -178,7 +185,7 @@ impl Session {
     pub(crate) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
         match self {
             Self::Http1(session) => session.pump(waiting_bytes, room),
-            Self::Other(_) => {}
+            Self::Other(session) => session.sent(waiting_bytes, room),
         }
     }
 
@@ -187,7 +194,7 @@ impl Session {
     pub(crate) fn awaits_sent(&self, room: &Room) -> bool {
         match self {
             Self::Http1(session) => session.awaits_sent(room),
-            Self::Other(session) => session.wants_close(),
+            Self::Other(session) => session.awaits_sent(),
         }
     }
 
@@ -261,7 +268,7 @@ impl Session {
     pub(crate) fn wants_reset(&self, has_unsent: bool) -> bool {
         match self {
             Self::Http1(session) => session.wants_reset(has_unsent),
-            Self::Other(_) => false,
+            Self::Other(session) => session.wants_reset(),
         }
     }
 
@@ -280,6 +287,7 @@ impl Session {
             Self::Http1(_) => "http/1.1",
             Self::Other(Other::Raw(_)) => "raw",
             Self::Other(Other::Proxied(_)) => "proxy",
+            Self::Other(Other::Tunnel(_)) => "upgraded",
         }
     }
 
@@ -287,7 +295,7 @@ impl Session {
     pub(crate) fn bytes_held(&self) -> usize {
         match self {
             Self::Http1(session) => session.bytes_held(),
-            Self::Other(_) => 0,
+            Self::Other(session) => session.bytes_held(),
         }
     }
 
@@ -311,7 +319,7 @@ impl Session {
     pub(crate) fn abandon(&mut self, room: &mut Room) {
         match self {
             Self::Http1(session) => session.abandon(room),
-            Self::Other(_) => {}
+            Self::Other(session) => session.abandon(room),
         }
     }
 }

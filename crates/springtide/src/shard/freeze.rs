@@ -1,5 +1,6 @@
 //! Freezing and thawing a whole shard, on the same thread or another.
-//! No code of the application runs here: what was kept is handled in the next turn.
+//! Of the application it runs what is dropped, and what makes a shard's own states, each apart; what
+//! was kept is handled in the next turn.
 
 use springtide_engine::{Completion, Descriptor, Error, Handle};
 
@@ -92,7 +93,8 @@ impl Shard {
         let service = FileService::thaw(FILES_TOKEN, directories, &files.roots);
         service.close_strays(&mut *engine, files.strays);
         let roots = service.root_ids();
-        let mut shard = Self::new(standing, engine, service, roots);
+        let states = standing.router.states.make_again();
+        let mut shard = Self::new(standing, engine, service, roots, states);
         shard.room.counts = counts;
         for frozen in connections {
             let room = &mut shard.room;

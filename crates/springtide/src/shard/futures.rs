@@ -15,7 +15,6 @@ use crate::executor::{Answering, End, Origin, Ring, Waiting, Work, apart};
 use crate::response::Response;
 use crate::room::Room;
 use crate::session::Session;
-use crate::session::http1::Http1;
 use crate::table::Place;
 
 impl Shard {
@@ -96,7 +95,7 @@ impl Shard {
             *future = Some(own);
             if waiting.is_producer {
                 let (connection, exchange) = (waiting.origin.connection, waiting.exchange);
-                self.tell_http1(connection, |session, outbox, _| session.pour(exchange, outbox));
+                self.tell(connection, |session, outbox, room| session.pour(exchange, outbox, room));
             }
             return;
         }
@@ -129,17 +128,23 @@ impl Shard {
 
     /// Answers an exchange, if its connection is still there.
     fn finish(&mut self, place: Place, response: Option<Response>) {
-        let Some((origin, exchange)) = self.take_out(place) else { return };
-        self.tell_http1(origin.connection, |session, outbox, room| {
-            session.answer_late(exchange, origin, response, outbox, room);
-        });
+        let mut response = response;
+        if let Some((origin, exchange)) = self.take_out(place) {
+            self.tell(origin.connection, |session, outbox, room| {
+                session.answer_late(exchange, origin, response.take(), outbox, room);
+            });
+        }
+        // Nobody waits for it: what its stream has captured is the application's.
+        if response.is_some() {
+            self.drop_future(response);
+        }
     }
 
     /// An exchange has nobody any more who answers it.
     fn give_up(&mut self, place: Place) {
         self.room.counts.futures_dropped += 1;
         let Some((origin, exchange)) = self.take_out(place) else { return };
-        self.tell_http1(origin.connection, |session, _, _| session.give_up(exchange));
+        self.tell(origin.connection, |session, _, _| session.give_up(exchange));
     }
 
     fn take_out(&mut self, place: Place) -> Option<(Origin, Exchange)> {
@@ -150,17 +155,7 @@ impl Shard {
         Some((origin, exchange))
     }
 
-    fn tell_http1(
-        &mut self,
-        connection: Place,
-        what: impl FnOnce(&mut Http1, &mut Outbox, &mut Room),
-    ) {
-        self.with(connection, |connection, room| {
-            connection.tell(room, |session, outbox, room| {
-                if let Session::Http1(session) = session {
-                    what(session, outbox, room);
-                }
-            });
-        });
+    fn tell(&mut self, connection: Place, what: impl FnOnce(&mut Session, &mut Outbox, &mut Room)) {
+        self.with(connection, |connection, room| connection.tell(room, what));
     }
 }

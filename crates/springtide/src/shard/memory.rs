@@ -59,7 +59,7 @@ impl Shard {
             self.with(heavy, |connection, room| {
                 let what = format_args!("closed: it holds {bytes} bytes, and memory is short");
                 room.tell_limit(place, connection.socket(), what);
-                connection.give_up(room);
+                connection.cut_off(room);
             });
             left -= bytes;
             excess = excess.saturating_sub(bytes);

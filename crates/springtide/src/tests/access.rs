@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{Backend, Stage, over_all_backends};
+use crate::test::World;
 use crate::{AccessLog, Limits, LogFormat, Request, Server, offload, sleep};
 
 /// A writer that keeps what was written.
@@ -103,6 +104,24 @@ fn later_replies_have_their_lines(backend: Backend) {
     });
     let of = |target: &str| lines.iter().filter(|line| line.contains(target)).count();
     assert_eq!((of("  GET /pool  200  13 B"), of("  GET /  200  4 B")), (2, 1), "{lines:?}");
+}
+
+/// What is logged is counted by how long it took.
+#[test]
+fn durations_are_counted() {
+    let server = Server::new()
+        .get("/", async |_: Request| sleep(Duration::from_millis(80)).await)
+        .access_log(AccessLog::new(Kept::default()));
+    let (metrics, mut world) = (server.metrics(), World::new(1));
+    world.serve(server);
+    let mut peer = world.connect();
+    assert_eq!(peer.write(head("GET /").as_bytes()), head("GET /").len());
+    world.pass(Duration::from_secs(1));
+    let text = metrics.to_text();
+    for end in ["bucket{le=\"0.075\"} 0", "bucket{le=\"0.1\"} 1", "sum 0.08", "count 1"] {
+        let line = format!("http_server_request_duration_seconds_{end}\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
 }
 
 over_all_backends!(each_request_has_its_line);

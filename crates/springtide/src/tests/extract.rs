@@ -61,7 +61,9 @@ fn requests_are_read_into_values(backend: Backend) {
             brest,
         ),
         (post("/json", "application/tide+json;v=1", r#"{"height":7}"#), "200", ""),
-        (post("/json", "", r#"{"height":7}"#), "200", ""),
+        (post("/json", "", r#"{"height":7}"#), "415", "the body is not of the type app"),
+        (post("/json", "application/json;\u{e9}", r#"{"height":7}"#), "200", ""),
+        (post("/json", "\u{e9}", r#"{"height":7}"#), "415", "the body is not of the type app"),
         (post("/json", "text/plain", r#"{"height":7}"#), "415", "the body is not of the type app"),
         (post("/json", "application/json", r#"{"height":7"#), "400", "the body is not the JSON"),
         (
@@ -95,6 +97,30 @@ async fn describe(mut request: Request) -> Result<String, Response> {
         said += "|";
     }
     Ok(said)
+}
+
+/// The head of a part is short, however small the pieces are in which it comes.
+#[test]
+fn heads_of_parts_are_short() {
+    for (length, expected) in [(10_000, "200 a=hi|"), (40_000, "400 the head of a part is longer")]
+    {
+        let server = Server::new().post("/", streamed(describe));
+        let mut stage = Stage::new(Backend::Simulated, server);
+        let field = r#"Content-Disposition: form-data; name="a""#;
+        let long = "x".repeat(length);
+        let body = format!("--tide\r\nX: {long}\r\n{field}\r\n\r\nhi\r\n--tide--\r\n");
+        let mut said = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
+            Content-Type: multipart/form-data; boundary=tide\r\n\
+            Transfer-Encoding: chunked\r\n\r\n"
+            .to_owned();
+        body.chars().for_each(|letter| said += &format!("1\r\n{letter}\r\n"));
+        said += "0\r\n\r\n";
+        let mut peer = stage.connect();
+        let reply = stage.talk_to_end(&mut peer, said.as_bytes());
+        let (head, text) = reply.split_once("\r\n\r\n").unwrap();
+        let said = format!("{} {text}", head.split(' ').nth(1).unwrap());
+        assert!(said.starts_with(expected), "{said}");
+    }
 }
 
 fn forms_of_parts_are_read(backend: Backend) {

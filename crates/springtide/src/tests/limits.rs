@@ -6,6 +6,7 @@ mod budget;
 use std::time::Duration;
 
 use super::{Backend, Peer, Stage, over_simulated_backends};
+use crate::test::World;
 use crate::{Limit, Limits, Server};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -83,6 +84,33 @@ fn sizes(backend: Backend) {
 /// A field of so many bytes with its line end.
 fn field(length: usize) -> String {
     format!("A: {}\r\n", "x".repeat(length - 5))
+}
+
+/// A limit that is lifted lifts nothing else, and no sum of time goes wrong for it.
+#[test]
+fn every_limit_may_be_lifted() {
+    for limit in Limits::table() {
+        let mut limits = Limits::default();
+        limits.http1.requests_max = 2;
+        limit.set(&mut limits, "none").unwrap();
+        let server = Server::new().limits(limits).get("/", || "root").post("/", || "posted");
+        let mut world = World::new(1);
+        world.serve(server);
+        world.pass(SECOND * 5);
+        let (mut peer, mut late) = (world.connect(), world.connect());
+        let late_head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1";
+        assert!(late.write(late_head.as_bytes()) > 0);
+        for (request, body) in [
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", "posted"),
+            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "root"),
+        ] {
+            assert_eq!(peer.write(request.as_bytes()), request.len());
+            world.settle();
+            let reply = peer.reply().unwrap_or_else(|| panic!("{}: no reply", limit.name()));
+            assert_eq!(reply.body(), body.as_bytes(), "{}", limit.name());
+        }
+        world.pass(SECOND * 100);
+    }
 }
 
 /// A connection that is left with these bytes written ends at a deadline and not before.

@@ -3,6 +3,7 @@
 
 mod ready;
 
+use super::files::Directory;
 use super::{Backend, Stage, over_still_backends};
 use crate::test::World;
 use crate::{
@@ -100,6 +101,57 @@ fn everything_of_a_router_is_seen(backend: Backend) {
     let reply = ask(&mut stage, "OPTIONS /in/now HTTP/1.1\r\n\r\n");
     assert_eq!(seen(&reply), ("204", "cba".to_owned()));
     assert_eq!(stage.counts().panics_total, 4);
+}
+
+/// A reply that stands in place of a file's brings nothing of the file along, wherever its bytes are:
+/// in memory, in parts or behind a stream. What only adds to the reply leaves them.
+fn what_replaces_a_file_has_nothing_of_it(backend: Backend) {
+    struct Replace;
+    impl Middleware for Replace {
+        fn begin(&self, request: &Request) -> Outcome {
+            match request.query_value("by").as_deref() {
+                Some("denied") => {
+                    Outcome::then(|_| Response::new("denied").status(StatusCode::FORBIDDEN))
+                }
+                Some("bare") => Outcome::then(|seen| seen.status(StatusCode::FORBIDDEN)),
+                Some("other") => Outcome::then(|_| Response::new("other")),
+                Some("panic") => Outcome::then(|_| panic!("on purpose")),
+                _ => Outcome::then(|seen| seen.header("x-by", "a")),
+            }
+        }
+    }
+    let large = b"SECRET".repeat(500_000);
+    let files: [(&str, &[u8]); 2] = [("small.txt", &large[..9000]), ("large.txt", &large)];
+    let directory = Directory::new(backend, "replaced", &files);
+    let served = crate::Files::new(&directory.0).memory_bytes_max(1 << 20);
+    let server = Server::new().wrap(Replace).files("/", served);
+    let mut stage = Stage::with_world(backend, server, |world| {
+        for (file, bytes) in &files {
+            world.write_file(directory.0.join(file), bytes);
+        }
+    });
+    for range in ["", "Range: bytes=0-9\r\n", "Range: bytes=0-9,2000-2009\r\n"] {
+        for name in ["small", "small", "large"] {
+            for (by, status, text) in [
+                ("denied", "403", "denied"),
+                ("bare", "403", ""),
+                ("other", "200", "other"),
+                ("panic", "500", "Internal Server Error"),
+            ] {
+                if by == "bare" && name == "small" && !range.contains(',') {
+                    // It is a reply like any other, whose body stays.
+                    continue;
+                }
+                let request = format!("GET /{name}.txt?by={by} HTTP/1.1\r\n{range}\r\n");
+                let reply = ask(&mut stage, &request.replace("\r\n\r\n\r\n", "\r\n\r\n"));
+                let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+                assert_eq!((&head[9..12], body), (status, text), "{by} {name} {range}");
+            }
+            let reply = ask(&mut stage, &format!("GET /{name}.txt HTTP/1.1\r\n{range}\r\n"));
+            assert!(reply.contains("x-by: a") && reply.contains("SECRET"), "{name} {range}");
+        }
+    }
+    stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
 }
 
 /// Middleware reads the parameters of the route that was found, and of no other.
@@ -212,8 +264,9 @@ fn shapes_that_do_not_fit_are_reported() {
     assert!(away.contains("/in/…") && away.contains("runs on the pool"), "{away}");
 }
 
-/// A frozen shard answers what waits, as if nobody stood around it; its connection stays meanwhile.
-fn what_waits_is_answered_by_a_frozen_shard(backend: Backend) {
+/// What waits for a reply that middleware is to see cannot be frozen: it is refused, and nothing leaves
+/// that lacks what middleware does to it. Its connection stays meanwhile.
+fn what_waits_is_refused_by_a_frozen_shard(backend: Backend) {
     let mut stage = stage(backend);
     let mut peer = stage.connect();
     let head =
@@ -224,15 +277,17 @@ fn what_waits_is_answered_by_a_frozen_shard(backend: Backend) {
     }
     stage.move_to(backend);
     let reply = stage.talk_to_end(&mut peer, b"de");
-    assert!(reply.starts_with("HTTP/1.1 200 ") && reply.ends_with("tide"), "{reply}");
+    assert!(reply.starts_with("HTTP/1.1 503 ") && reply.ends_with("\r\n\r\nService Unavailable"));
+    assert!(reply.contains("retry-after: 1\r\n"), "{reply}");
 }
 
 over_still_backends!(
+    what_replaces_a_file_has_nothing_of_it,
     everything_of_a_router_is_seen,
     what_has_no_route_has_no_parameters,
     bodies_wait_for_middleware,
     functions_stand_around_handlers,
-    what_waits_is_answered_by_a_frozen_shard,
+    what_waits_is_refused_by_a_frozen_shard,
 );
 
 /// Middleware may answer with a body that is produced, wherever it stands.

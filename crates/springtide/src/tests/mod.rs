@@ -3,6 +3,7 @@
 
 mod access;
 mod admin;
+mod attacks;
 mod bodies;
 mod compress;
 mod ends;
@@ -17,12 +18,15 @@ mod limits;
 mod memory;
 mod middleware;
 mod offload;
+#[cfg(feature = "tokio")]
+mod on_tokio;
 mod proxied;
 mod stage;
 mod state;
 mod streams;
 mod time;
 mod transport;
+mod upgrade;
 mod watch;
 
 pub(crate) use stage::{Backend, Peer, Stage};

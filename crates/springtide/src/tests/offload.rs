@@ -71,22 +71,53 @@ fn offloaded_handlers_answer_in_order(backend: Backend) {
     assert_eq!(stage.counts().panics_total, 1);
 }
 
-fn a_full_queue_is_a_503(backend: Backend) {
+/// Where nothing may wait, threads that have nothing to do still do what comes.
+fn idle_threads_take_what_may_not_wait(backend: Backend) {
     let limits = Limits { offload_waiting_max: 0, ..Limits::default() };
-    let mut stage = Stage::new(backend, server().limits(limits));
-    let mut peer = stage.connect();
+    for limits in [limits, Limits::default()] {
+        let own = offload(|_| "own~").waiting_max(0);
+        let mut stage = Stage::new(backend, server().limits(limits).get("/own", own));
+        let mut peer = stage.connect();
+        let requests = get("/1") + &get("/own").repeat(3) + &get("/2") + LAST;
+        let replies = stage.talk_to_end(&mut peer, requests.as_bytes());
+        assert_eq!(statuses(&replies), ["200"; 6], "{replies}");
+    }
+}
+
+/// One thread is at work, and nothing may wait for it.
+fn a_full_queue_is_a_503(backend: Backend) {
+    let limits = Limits { offload_waiting_max: 0, offload_threads: 1, ..Limits::default() };
+    let gate = Arc::<Gate>::default();
+    let held = gate.clone();
+    let held = offload(move |_| held.pass());
+    let mut stage = Stage::new(backend, server().get("/held", held).limits(limits));
+    let (mut first, mut peer) = (stage.connect(), stage.connect());
+    if backend.is_simulated() {
+        gate.open();
+    }
+    assert_eq!(first.write(get("/held").as_bytes()), get("/held").len());
+    let is_begun = |_: &mut Stage| (gate.begun.load(Ordering::SeqCst) == 1).then_some(());
     let requests = get("/1") + &get("/plain") + &get("/2") + LAST;
+    let expected = match backend.is_simulated() {
+        // Its work is done between two turns: the first one is taken, and the thread has it.
+        true => ["200", "200", "503", "200"],
+        false => ["503", "200", "503", "200"],
+    };
+    stage.until(is_begun);
     let replies = stage.talk_to_end(&mut peer, requests.as_bytes());
-    assert_eq!(statuses(&replies), ["503", "200", "503", "200"], "{replies}");
-    assert_eq!(replies.matches("retry-after: 1\r\n").count(), 2, "{replies}");
-    assert_eq!(stage.counts().offloads_refused, 2);
+    assert_eq!(statuses(&replies), expected, "{replies}");
+    let refused = expected.iter().filter(|status| **status == "503").count();
+    assert_eq!(replies.matches("retry-after: 1\r\n").count(), refused, "{replies}");
+    assert_eq!(stage.counts().offloads_refused, refused as u64);
+    gate.open();
+    stage.talk(&mut first, b"", 15);
     assert_eq!(stage.held().future_pages, 1, "nothing waits, and one page is kept");
 }
 
-/// As many as may wait are taken, and one more is not.
+/// As many as a thread can take, and as may wait, are taken, and one more is not.
 #[test]
 fn the_queue_holds_what_it_may() {
-    let limits = Limits { offload_waiting_max: 3, ..Limits::default() };
+    let limits = Limits { offload_waiting_max: 2, offload_threads: 1, ..Limits::default() };
     let mut stage = Stage::new(Backend::Simulated, server().limits(limits));
     let mut peer = stage.connect();
     let requests: String = (0..4).map(|number| get(&format!("/{number}"))).collect();
@@ -97,8 +128,9 @@ fn the_queue_holds_what_it_may() {
 /// A handler may have fewer places than all together.
 #[test]
 fn handlers_have_their_own_bound() {
-    let slow = offload(|_| "slow~").waiting_max(2);
-    let mut stage = Stage::new(Backend::Simulated, server().get("/slow", slow));
+    let slow = offload(|_| "slow~").waiting_max(1);
+    let limits = Limits { offload_threads: 1, ..Limits::default() };
+    let mut stage = Stage::new(Backend::Simulated, server().get("/slow", slow).limits(limits));
     for _ in 0..2 {
         let mut peer = stage.connect();
         let requests = get("/slow").repeat(4) + &get("/1") + LAST;
@@ -107,13 +139,42 @@ fn handlers_have_their_own_bound() {
         assert_eq!(statuses(&replies), expected, "{replies}");
     }
     // What the pool itself refuses takes no place.
-    let limits = Limits { offload_waiting_max: 0, ..Limits::default() };
+    let limits = Limits { offload_waiting_max: 0, offload_threads: 1, ..Limits::default() };
     let slow = offload(|_| "slow~").waiting_max(1);
     let mut stage = Stage::new(Backend::Simulated, server().get("/slow", slow).limits(limits));
     let mut peer = stage.connect();
     let replies = stage.talk_to_end(&mut peer, (get("/slow").repeat(3) + LAST).as_bytes());
-    assert_eq!(statuses(&replies), ["503", "503", "503", "200"]);
-    assert_eq!(stage.counts().offloads_refused, 3);
+    assert_eq!(statuses(&replies), ["200", "503", "503", "200"]);
+    assert_eq!(stage.counts().offloads_refused, 2);
+}
+
+/// What a reply has captured may do anything when it is dropped, also when nobody waits for the reply.
+#[test]
+fn a_reply_for_nobody_is_dropped_apart() {
+    struct Bad;
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "on purpose");
+        }
+    }
+    let called = Arc::<AtomicUsize>::default();
+    let own = called.clone();
+    let bad = offload(move |_| {
+        own.fetch_add(1, Ordering::SeqCst);
+        let bad = Bad;
+        crate::Response::stream(async move |_| {
+            let _bad = bad;
+            Ok(())
+        })
+    });
+    let mut stage = Stage::new(Backend::Simulated, server().get("/bad", bad));
+    let mut peer = stage.connect();
+    assert_eq!(peer.write(get("/bad").as_bytes()), get("/bad").len());
+    stage.until(|_| (called.load(Ordering::SeqCst) == 1).then_some(()));
+    peer.reset();
+    stage.until(|stage| (stage.counts().panics_total == 1).then_some(()));
+    let mut peer = stage.connect();
+    assert_eq!(statuses(&stage.talk_to_end(&mut peer, LAST.as_bytes())), ["200"]);
 }
 
 #[test]
@@ -171,7 +232,11 @@ fn work_runs_on_without_its_client(backend: Backend) {
     stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
 }
 
-over_still_backends!(offloaded_handlers_answer_in_order, a_full_queue_is_a_503);
+over_still_backends!(
+    offloaded_handlers_answer_in_order,
+    idle_threads_take_what_may_not_wait,
+    a_full_queue_is_a_503,
+);
 mod threads {
     #[test]
     fn work_runs_on_without_its_client() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::access::Kept;
 use super::{Backend, Stage, over_all_backends, over_simulated_backends};
+use crate::mailbox::Message;
 use crate::{AccessLog, Limits, ProxyProtocol, Request, Server, offload};
 
 fn server(trusted: &str) -> Server {
@@ -114,6 +115,33 @@ fn caps_and_the_log_go_by_the_client() {
         assert!(line.contains(&format!("  {name}  GET /  ")), "{line}");
     }
     assert_eq!(lines.len(), 4);
+}
+
+/// What is refused, what meets a limit and what is open are told by the client too, not by its proxy.
+#[test]
+fn the_client_is_told_of_whatever_happens() {
+    let kept = Kept::default();
+    let limits = Limits { memory_max: 1 << 20, ..Limits::default() };
+    let server = server("127.0.0.0/8").limits(limits).access_log(AccessLog::new(kept.clone()));
+    let mut stage = Stage::new(Backend::Simulated, server);
+    let mut open = stage.connect();
+    assert!(open.write(format!("{HEADER}{REQUEST}").as_bytes()) > 0);
+    let long = "x".repeat(20 << 10);
+    let mut peer = stage.connect();
+    let said = format!("{HEADER}GET /{long} HTTP/1.1\r\n");
+    assert!(stage.talk_to_end(&mut peer, said.as_bytes()).starts_with("HTTP/1.1 4"));
+    stage.advance(Duration::from_millis(100));
+    let lines = kept.lines();
+    assert!(lines.iter().all(|line| line.contains("  2001:db8::7  ")), "{lines:?}");
+    assert_eq!(lines.len(), 2);
+    let told = stage.told().to_vec();
+    assert!(told.iter().all(|line| line.starts_with("[2001:db8::7]:4711: ")), "{told:?}");
+    assert_eq!(told.len(), 1);
+    let (sender, seen) = std::sync::mpsc::channel();
+    stage.send(Message::Look(sender));
+    let connections = stage.until(|_| seen.try_recv().ok());
+    let mut names = connections.iter().map(|own| own.address.as_deref());
+    assert!(names.all(|name| name == Some("[2001:db8::7]:4711")), "{connections:?}");
 }
 
 /// A header that does not come is waited for as long as a head, counted from the accept.

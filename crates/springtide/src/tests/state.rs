@@ -74,6 +74,25 @@ fn a_type_stands_for_one_value() {
 }
 
 over_all_backends!(handlers_share_state);
+/// A shard that goes on over another engine makes its states again. One that panics then is missing to
+/// those that ask for it, and to nobody else.
+#[test]
+fn a_maker_that_panics_later_ends_nothing() {
+    let made = AtomicUsize::new(0);
+    let server = Server::new()
+        .with_shard_state(move || {
+            assert_eq!(made.fetch_add(1, Ordering::Relaxed), 0, "on purpose");
+            7_usize
+        })
+        .with_shard_state(|| 8_u8)
+        .get("/first", |request: Request| request.shard_state::<usize>().to_string())
+        .get("/second", |request: Request| request.shard_state::<u8>().to_string());
+    let mut stage = Stage::new(Backend::Simulated, server);
+    assert_eq!(ask(&mut stage, &["/first", "/second"]), ["7", "8", "404"]);
+    stage.move_to(Backend::Simulated);
+    assert_eq!(ask(&mut stage, &["/first", "/second"]), ["500", "8", "404"]);
+}
+
 mod still {
     use super::every_shape_of_handler_has_state;
     super::over_still_backends!(every_shape_of_handler_has_state);

@@ -1,7 +1,7 @@
 //! How long a body may take, and what is known of the last request of a connection.
 //! No transition stands here.
 
-use super::{Limits, Machine, Reading, UNKNOWN};
+use super::{Exchange, Limits, Machine, Reading, UNKNOWN};
 
 impl Machine {
     #[cold]
@@ -35,6 +35,14 @@ impl Machine {
             self.since_ms = now_ms;
             self.body.pace.begin_again(now_ms, &mut self.window);
         }
+    }
+
+    /// Whether 101 may answer this exchange: it offers an upgrade that is not decided, and was read to
+    /// its end (RFC 9110 §7.8).
+    #[must_use]
+    pub fn may_switch(&self, exchange: Exchange) -> bool {
+        let is_newest = exchange.number + 1 == self.next;
+        is_newest && self.has_offer && self.reading == Reading::Undecided
     }
 
     /// The next request is the last one: its reply says `Connection: close`.

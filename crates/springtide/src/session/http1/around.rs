@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use http::StatusCode;
 use springtide_proto::http1::{BodyLength, Exchange, Refusal, ReplyBody};
 use springtide_proto::{Outbox, Piece};
 
@@ -142,7 +143,7 @@ impl Http1 {
         room: &mut Room,
     ) {
         let response = match response {
-            Some(response) if !response.status_code().is_informational() => response,
+            Some(response) if response.is_reply() => response,
             other => failed(other.as_ref(), room),
         };
         let mut response = self.seen(exchange, response, room);
@@ -168,11 +169,24 @@ impl Http1 {
         match reply {
             FileReply::Whole(response) => FileReply::Whole(self.seen(exchange, response, room)),
             FileReply::Parts { response, pieces } => {
-                FileReply::Parts { response: self.seen(exchange, response, room), pieces }
+                let before = response.status_code();
+                let response = self.seen(exchange, response, room);
+                match is_another(&response, before) {
+                    true => FileReply::Whole(response),
+                    false => FileReply::Parts { response, pieces },
+                }
             }
             FileReply::Streamed { response, length, stream } => {
+                let before = response.status_code();
                 let response = self.seen(exchange, response, room);
-                FileReply::Streamed { response, length, stream }
+                if !is_another(&response, before) {
+                    return FileReply::Streamed { response, length, stream };
+                }
+                if let Some(stream) = stream {
+                    let mut engine = room.requests.engine.borrow_mut();
+                    room.files.abandon(&mut **engine, stream);
+                }
+                FileReply::Whole(response)
             }
         }
     }
@@ -237,10 +251,18 @@ impl Http1 {
     }
 }
 
+/// Whether middleware has put another reply in place of that of a file, which had this status and no
+/// body of its own: then nothing of the file is sent.
+fn is_another(seen: &Response, before: StatusCode) -> bool {
+    let status = seen.status_code();
+    let has_body = !seen.body().is_empty() || seen.body_stream().is_some();
+    has_body || (status != before && !status.is_success())
+}
+
 /// Shows a reply to middleware, the innermost first.
 fn finished(finishes: Finishes, response: Response, room: &mut Room) -> Response {
     finishes.into_iter().rev().fold(response, |response, finish| {
-        let seen = apart(|| finish(response)).filter(|own| !own.status_code().is_informational());
+        let seen = apart(|| finish(response)).filter(Response::is_reply);
         seen.unwrap_or_else(|| failed(None, room))
     })
 }

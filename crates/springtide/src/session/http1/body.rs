@@ -41,7 +41,7 @@ impl Target {
     pub(super) fn bytes_held(&self) -> usize {
         match self {
             Self::Whole { body, .. } => body.capacity(),
-            Self::Handler(pipe) => pipe.bytes(),
+            Self::Handler(pipe) => pipe.bytes_held(),
         }
     }
 }
@@ -58,7 +58,7 @@ impl Untaken {
 
     /// Forgets bodies that were taken, or dropped.
     fn settle(&mut self) {
-        self.0.retain(|pipe| pipe.bytes() > 0);
+        self.0.retain(|pipe| pipe.bytes_held() > 0);
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -67,7 +67,7 @@ impl Untaken {
 
     /// What they hold together.
     pub(super) fn bytes(&self) -> usize {
-        self.0.iter().map(|pipe| pipe.bytes()).sum()
+        self.0.iter().map(|pipe| pipe.bytes_held()).sum()
     }
 }
 
@@ -137,7 +137,7 @@ impl Http1 {
                 body.extend_from_slice(span.of(bytes));
                 false
             }
-            Some(Target::Handler(pipe)) => pipe.push(Bytes::copy_from_slice(span.of(bytes))),
+            Some(Target::Handler(pipe)) => pipe.push_copy(span.of(bytes)),
             None => false,
         };
         if is_full {

@@ -42,7 +42,7 @@ impl Http1 {
         room: &mut Room,
     ) {
         let may_gain = origin.takes_gzip.is_some() && response.body().len() > COMPRESS_BYTES_MIN;
-        if may_gain || response.body_stream().is_some() {
+        if may_gain || response.is_special() {
             self.answer_specially(exchange, origin, response, outbox, room);
         } else {
             self.answer(exchange, response, outbox, room);
@@ -59,6 +59,9 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
+        if response.upgrade().is_some() {
+            return self.accept(exchange, origin, response, outbox, room);
+        }
         let compressing = room.compressing.as_mut().zip(origin.takes_gzip);
         let gzip = compressing.and_then(|(own, is_taken)| own.prepare(response, is_taken));
         if response.body_stream().is_some() {

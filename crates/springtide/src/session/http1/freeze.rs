@@ -24,8 +24,8 @@ pub(crate) struct FrozenHttp1 {
     streams: Vec<(Exchange, FrozenStream)>,
     /// Requests that wait for a file.
     asks: Vec<FrozenAsk>,
-    /// Requests whose futures could not be frozen: they are answered with a 503, or cut where a
-    /// body was being produced.
+    /// Requests whose futures, or the middleware that was to see their replies, could not be frozen:
+    /// they are answered with a 503, or cut where a body was being produced.
     refused: Vec<Exchange>,
     /// A body was cut that the end of the connection ends.
     is_torn: bool,
@@ -48,7 +48,8 @@ impl Http1 {
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
         let Some(busy) = &self.busy else { return true };
         let mut streams = busy.streams.iter();
-        let is_unseen = busy.finishes.is_empty() && busy.waiting.is_empty();
+        let is_kept = busy.accepted.is_some();
+        let is_unseen = !is_kept && busy.finishes.is_empty() && busy.waiting.is_empty();
         is_unseen && streams.all(|(_, stream)| room.files.is_sole(*stream))
     }
 
@@ -81,21 +82,30 @@ impl Http1 {
             finishes,
             forms,
             logged,
+            accepted,
+            // A shard that stops says so again where it is thawed.
+            is_stopping: _,
         } = busy.map_or_else(Busy::default, |busy| *busy);
-        apart(|| drop(finishes));
+        Self::forget_accepted(accepted);
         asks.extend(withdrawn);
+        let mut refused: Vec<_> = waiting.into_iter().map(|(exchange, _)| exchange).collect();
+        // Functions belong to their shard, and without them a reply would leave unseen.
+        let unseen = finishes.iter().map(|(exchange, _)| *exchange);
+        let unseen: Vec<_> = unseen.filter(|exchange| !refused.contains(exchange)).collect();
+        asks.retain(|ask| !unseen.contains(&ask.exchange()));
         // The body of a future goes with that.
         let reading = reading.and_then(|Reading { exchange, target }| {
             let Target::Whole { mut data, body } = target else { return None };
             let request = data.freeze();
             room.requests.put(data);
-            Some((exchange, request, body))
+            (!unseen.contains(&exchange)).then_some((exchange, request, body))
         });
+        refused.extend(unseen);
+        apart(|| drop(finishes));
         let streams = streams
             .into_iter()
             .filter_map(|(exchange, stream)| Some((exchange, room.files.freeze_stream(stream)?)));
         let (machine, streams) = (machine.freeze(), streams.collect());
-        let refused = waiting.into_iter().map(|(exchange, _)| exchange).collect();
         FrozenHttp1 { machine, reading, streams, asks, refused, is_torn, forms, logged }
     }
 

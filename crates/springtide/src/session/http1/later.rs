@@ -56,7 +56,11 @@ impl Http1 {
         };
         match begun {
             Some(place) => self.busy().waiting.push((exchange, place)),
-            None => self.answer_around(exchange, origin, Some(try_again()), outbox, room),
+            None => {
+                // Nobody will take of its body, and the head of the reply says what comes of that.
+                self.leave_body(exchange, room);
+                self.answer_around(exchange, origin, Some(try_again()), outbox, room);
+            }
         }
     }
 
@@ -155,19 +159,12 @@ fn begin_away(
     let place = room.executor.begin_away(origin, exchange);
     let (handler, bell) = (handler.clone(), Arc::clone(&shared.bell));
     let bound = Arc::clone(&handler.bound);
-    let job: Job = Box::new(move || {
-        handler.bound.leave();
+    let job: Job = Box::new(move |done| {
         let response = apart(|| (handler.call)(detached.attach()));
+        done();
         bell.ring(Ring::Done(place, response));
     });
-    let pool = room.pool.as_ref().filter(|_| bound.enter());
-    let is_taken = pool.is_some_and(|pool| {
-        let is_taken = pool.take(job, bound.priority);
-        if !is_taken {
-            bound.leave();
-        }
-        is_taken
-    });
+    let is_taken = room.pool.as_ref().is_some_and(|pool| pool.take(job, &bound));
     if !is_taken {
         room.executor.remove(place);
         room.counts.offloads_refused += 1;

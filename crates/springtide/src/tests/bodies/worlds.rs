@@ -11,7 +11,7 @@ use springtide_engine::CHUNK_BYTES;
 use super::super::{Backend, Stage};
 use crate::limits::BYTES_PER_TURN_MAX;
 use crate::test::{Peer, World};
-use crate::{BodyError, Limits, Request, Server, body_max, sleep, streamed};
+use crate::{BodyError, Limits, Request, Server, body_max, sleep, streamed, to_the_end};
 
 /// Writes everything, and turns while there is no room.
 fn write_all(world: &mut World, peer: &mut Peer, mut bytes: &[u8]) {
@@ -25,8 +25,8 @@ fn sized(path: &str, length: usize) -> String {
     format!("PUT {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")
 }
 
-/// A handler that is late takes a whole body whole, also when its client has ended its side and the
-/// last piece filled what may wait.
+/// A handler that is late takes a whole body whole, also when the last piece filled what may wait,
+/// and whether its client has ended its side then or waits for the reply.
 #[test]
 fn a_whole_body_is_whole_behind_its_end() {
     let late = async |mut request: Request| {
@@ -37,7 +37,9 @@ fn a_whole_body_is_whole_behind_its_end() {
         }
         Ok::<_, BodyError>(bytes.to_string())
     };
-    for (length, piece) in [(65_536, 1_024), (65_536, 4_096), (66_000, 1_000)] {
+    let cases = [(65_536, 1_024), (65_536, 4_096), (66_000, 1_000)];
+    for ((length, piece), ends) in cases.into_iter().flat_map(|case| [(case, true), (case, false)])
+    {
         let mut world = World::new(1);
         world.serve(Server::new().put("/", streamed(late)));
         let mut peer = world.connect();
@@ -47,12 +49,75 @@ fn a_whole_body_is_whole_behind_its_end() {
             write_all(&mut world, &mut peer, piece);
             world.settle();
         }
-        peer.shutdown();
+        if ends {
+            peer.shutdown();
+        }
         world.settle();
         world.pass(Duration::from_secs(1));
         let reply = peer.reply().expect("an answer");
-        assert_eq!(reply.body(), length.to_string().as_bytes(), "in pieces of {piece}");
+        let case = format!("in pieces of {piece}, its side ended: {ends}");
+        assert_eq!(reply.body(), length.to_string().as_bytes(), "{case}");
     }
+}
+
+/// Pieces of a body that are too small to be worth one each are one: what waits takes the memory that
+/// the limit says, however it was cut.
+#[test]
+fn small_pieces_are_joined() {
+    let count = async |mut request: Request| {
+        sleep(Duration::from_secs(1)).await;
+        let (mut body, mut bytes, mut pieces) = (request.take_body(), Vec::new(), 0);
+        while let Some(piece) = body.next().await? {
+            bytes.extend_from_slice(&piece);
+            pieces += 1;
+        }
+        let is_whole = bytes.iter().enumerate().all(|(at, byte)| *byte == at as u8);
+        Ok::<_, BodyError>(format!("{} in {pieces}, {is_whole}", bytes.len()))
+    };
+    for (lengths, pieces_max) in
+        [(&[1; 1_000][..], 1), (&[1; 9_000], 9), (&[1_500, 3, 1_500, 4, 1_023, 1, 1], 6)]
+    {
+        let mut world = World::new(1);
+        world.serve(Server::new().put("/", streamed(count)));
+        let mut peer = world.connect();
+        let mut said = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+        let mut bytes = (0..=u8::MAX).cycle();
+        for length in lengths {
+            said.extend(format!("{length:x}\r\n").as_bytes());
+            said.extend(bytes.by_ref().take(*length));
+            said.extend(b"\r\n");
+        }
+        said.extend(b"0\r\n\r\n");
+        write_all(&mut world, &mut peer, &said);
+        world.settle();
+        world.pass(Duration::from_secs(2));
+        let reply = peer.reply().expect("an answer");
+        let reply = String::from_utf8_lossy(reply.body());
+        let pieces = reply.strip_prefix(&format!("{} in ", lengths.iter().sum::<usize>()));
+        let pieces = pieces.and_then(|rest| rest.strip_suffix(", true")).expect("all, in order");
+        assert!(pieces.parse::<usize>().unwrap() <= pieces_max, "{reply} for {pieces_max}");
+    }
+}
+
+/// Who is refused before anybody takes of the body is told that the connection ends.
+#[test]
+fn a_refusal_in_front_of_a_body_says_that_it_is_the_last() {
+    let mut limits = Limits { futures_alone_max: 1, ..Limits::default() };
+    limits.http1.discard_bytes_max = 10;
+    let late = async |_: Request| sleep(Duration::from_secs(100)).await;
+    let mut world = World::new(1);
+    world.serve(Server::new().limits(limits).put("/", to_the_end(streamed(late))));
+    let mut gone = world.connect();
+    write_all(&mut world, &mut gone, sized("/", 0).as_bytes());
+    world.settle();
+    gone.reset();
+    world.settle();
+    let mut peer = world.connect();
+    write_all(&mut world, &mut peer, format!("{}abc", sized("/", 1000)).as_bytes());
+    world.settle();
+    let reply = peer.reply().expect("an answer");
+    assert_eq!(reply.status(), 503);
+    assert_eq!(reply.header("connection"), Some("close"));
 }
 
 /// The same for a body that has come but for its end, as its shard was frozen.
