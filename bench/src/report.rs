@@ -20,6 +20,9 @@ pub struct Report {
     pub requests_per_second: f64,
     pub p50_us: f64,
     pub p99_us: f64,
+    /// The same without the slow connections beside which it was measured, if there were any.
+    #[serde(default)]
+    pub p99_alone_us: Option<f64>,
     pub p999_us: f64,
     pub max_us: f64,
     pub errors: u64,
@@ -76,6 +79,9 @@ impl fmt::Display for Report {
                 let slab = slab as f64 / self.connections as f64;
                 write!(formatter, ", {slab:.0} B of kernel slab for both ends")?;
             }
+        }
+        if let Some(alone) = self.p99_alone_us {
+            write!(formatter, "; p99 {:.2} × what it is alone", self.p99_us / alone)?;
         }
         if self.errors > 0 {
             write!(formatter, "\n{} ERRORS: {}", self.errors, self.error_samples.join("; "))?;

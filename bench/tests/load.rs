@@ -71,6 +71,15 @@ fn open_loop() {
     check(&["--rate", "50000"], &[], None);
 }
 
+/// The slow connections are there, and change nothing about what is asked beside them.
+#[test]
+fn beside_slow_heads() {
+    check(&["--slow-heads", "20"], &[], None);
+    let Some(address) = start("uring", &[], &[]) else { return };
+    let report = run(address, &["--slow-heads", "20"]);
+    assert!(report.p99_alone_us.is_some_and(|alone| alone > 0.0) && report.mode == "slow heads");
+}
+
 #[test]
 fn a_connection_per_request() {
     check(&["--churn", "--connections", "8"], &["--close"], None);

@@ -29,6 +29,10 @@ pub struct Options {
     /// The directory behind /file/.
     #[arg(long, default_value = ".")]
     pub files: PathBuf,
+    /// Answer every request with its own body instead, for `cargo xtask conform`; axum and
+    /// actix-web only.
+    #[arg(long)]
+    pub echo: bool,
 }
 
 /// The value that /json serializes for each request.

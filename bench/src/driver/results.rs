@@ -25,6 +25,7 @@ pub(super) fn section(row: &Row, outcome: &Outcome, options: &Options, seed: u64
     for mark in row.marks {
         line(&mut text, &mark_line(*mark, outcome));
     }
+    attack_lines(&mut text, outcome);
     text.push('\n');
     for (server, reason) in &outcome.missing {
         line(&mut text, &format!("- {} was not measured: {reason}", server.name()));
@@ -166,6 +167,25 @@ fn memory_table(text: &mut String, outcome: &Outcome) {
     }
 }
 
+/// The p99 of good clients beside slow ones may be so many times what it is without them.
+const ATTACKED_RATIO_MAX: f64 = 2.0;
+
+/// What slow clients did to the good ones, for each server that was measured with both.
+fn attack_lines(text: &mut String, outcome: &Outcome) {
+    for (server, rounds) in &outcome.rounds {
+        let reports = rounds.iter().flatten();
+        let ratios = reports.filter_map(|report| Some(report.p99_us / report.p99_alone_us?));
+        let Some(Spread { median, min, max }) = Spread::of(ratios) else { continue };
+        let mut said =
+            format!("\n{}: p99 {median:.2} ({min:.2}–{max:.2}) × its own alone", server.name());
+        if server.class() == Class::Ours {
+            let met = if median <= ATTACKED_RATIO_MAX { "met" } else { "**missed**" };
+            said += &format!("; mark ≤ {ATTACKED_RATIO_MAX:.2}: {met}");
+        }
+        line(text, &format!("{said}."));
+    }
+}
+
 fn mark_line(mark: Mark, outcome: &Outcome) -> String {
     let mut text = String::new();
     let (server, to) = (mark.server.name(), mark.to.name());
@@ -185,6 +205,21 @@ fn mark_line(mark: Mark, outcome: &Outcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_attack_is_held_against_its_mark() {
+        let round =
+            |alone| Some(Report { p99_us: 300.0, p99_alone_us: Some(alone), ..Report::default() });
+        let mut outcome = Outcome::default();
+        outcome.rounds.insert(Server::OursUring, vec![round(200.0), round(100.0), round(250.0)]);
+        outcome.rounds.insert(Server::OursEpoll, vec![Some(Report::default())]);
+        let mut text = String::new();
+        attack_lines(&mut text, &outcome);
+        assert_eq!(
+            text,
+            "\nspringtide-uring: p99 1.50 (1.20–3.00) × its own alone; mark ≤ 2.00: met.\n"
+        );
+    }
 
     #[test]
     fn a_section_is_replaced_in_its_place_and_appended_once() {

@@ -103,6 +103,11 @@ pub(super) const ROWS: &[Row] = &[
             &["--connections", "10000", "--active", "64"],
         )
     },
+    plain(
+        "slow1000",
+        "Plaintext, 64 connections beside 1,000 whose heads never end",
+        &["--slow-heads", "1000"],
+    ),
     Row {
         floor: &["--close"],
         servers: CLOSING,

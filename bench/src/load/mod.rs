@@ -7,6 +7,7 @@ mod connect;
 mod memory;
 pub mod options;
 mod plan;
+mod slow;
 mod tally;
 
 use std::io;
@@ -27,7 +28,10 @@ pub fn run(options: &Options) -> io::Result<Report> {
     match (options.churn, options.memory) {
         (true, _) => churn::run(options, plan),
         (false, true) => memory::run(options, plan),
-        (false, false) => client::run(options, plan),
+        (false, false) => match options.slow_heads {
+            Some(count) => slow::run(options, plan, count),
+            None => client::run(options, plan),
+        },
     }
 }
 

@@ -50,6 +50,10 @@ pub struct Options {
     /// and again after they have closed. Needs --server-pid.
     #[arg(long, requires = "server_pid", conflicts_with_all = ["churn", "rate"])]
     pub memory: bool,
+    /// Run twice, the second time beside this many connections whose heads never end; the report is
+    /// of the second run, with the p99 of the first.
+    #[arg(long, conflicts_with_all = ["churn", "memory"])]
+    pub slow_heads: Option<usize>,
     /// Seconds before the counted window.
     #[arg(long, default_value_t = 0.5)]
     pub warmup: f64,

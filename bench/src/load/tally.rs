@@ -85,6 +85,7 @@ impl Tally {
             requests_per_second: requests as f64 / seconds.max(1e-9),
             p50_us: us(0.5),
             p99_us: us(0.99),
+            p99_alone_us: None,
             p999_us: us(0.999),
             max_us: self.latency.max() as f64 / 1000.0,
             errors: self.errors,

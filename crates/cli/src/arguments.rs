@@ -95,6 +95,11 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "NAME", default_value = "index.html", value_parser = name)]
     pub(crate) index: String,
 
+    /// Compress files of text with gzip for who takes that, anew for each request: those that are kept
+    /// in memory (up to 4 MiB) and have no NAME.br, NAME.zst or NAME.gz beside them
+    #[arg(long)]
+    pub(crate) compress: bool,
+
     /// A file of the directory that is sent, with status 404, where there is no other
     #[arg(long, value_name = "FILE", value_parser = page)]
     pub(crate) not_found_page: Option<String>,

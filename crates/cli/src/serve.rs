@@ -67,6 +67,7 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     let mut server = Server::new()
         .engine(options.engine.into())
         .latency(options.latency)
+        .compress(options.compress)
         .limits(options.limits.limits());
     if let Some(count) = options.workers {
         server = server.workers(usize::from(count));

@@ -271,10 +271,12 @@ impl Server {
 
     /// Compresses bodies of text (HTML, JSON, SVG and the like) longer than 1 KiB with gzip for
     /// clients that take it (RFC 9110 §12.5.3). Streams are compressed piece by piece, each to be
-    /// read as soon as it has come; longer bodies too, so that nobody else waits for them. Left as
-    /// they are: files, which can lie there compressed
-    /// ([`Files::precompressed`](crate::Files::precompressed)), what has a `Content-Encoding`
-    /// already, events, and responses with `Cache-Control: no-transform`. Those that may be
+    /// read as soon as it has come; longer bodies too, so that nobody else waits for them. A file is
+    /// compressed anew for each request, when it is short enough to be kept in memory and no form of
+    /// it that the client takes lies beside it
+    /// ([`Files::precompressed`](crate::Files::precompressed)), which costs nothing. Left as they
+    /// are: longer files, parts of files, what has a `Content-Encoding` already, events, and
+    /// responses with `Cache-Control: no-transform`. Those that may be
     /// compressed say `Vary: Accept-Encoding`, and an entity tag becomes a weak one.
     ///
     /// It is off until it is asked for: it takes time of the shard that a proxy in front may spend

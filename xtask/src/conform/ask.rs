@@ -48,8 +48,9 @@ pub(super) fn ask(address: SocketAddr, case: &Case) -> Result<Outcome, Error> {
 fn outcome(said: &[u8]) -> Outcome {
     let text = String::from_utf8_lossy(said);
     let mut is_answered = false;
-    for reply in text.split("HTTP/1.1 ").skip(1) {
-        let Some(status) = reply.get(..3).and_then(|digits| digits.parse::<u16>().ok()) else {
+    // Some answer a request of HTTP/1.0 by its own version.
+    for reply in text.split("HTTP/1.").skip(1) {
+        let Some(status) = reply.get(2..5).and_then(|digits| digits.parse::<u16>().ok()) else {
             continue;
         };
         if REFUSALS.contains(&status) {
@@ -73,6 +74,7 @@ mod tests {
         assert_eq!(outcome(b"HTTP/1.1 100 Continue\r\n\r\n"), Outcome::Silent);
         assert_eq!(outcome(ok.as_bytes()), Outcome::Accepted);
         assert_eq!(outcome(b"HTTP/1.1 404 Not Found\r\n\r\n"), Outcome::Accepted);
+        assert_eq!(outcome(b"HTTP/1.0 200 OK\r\n\r\n"), Outcome::Accepted);
         assert_eq!(
             outcome(format!("{ok}{refused}").as_bytes()),
             Outcome::Refused(400, "bad".into())

@@ -1,8 +1,10 @@
 //! `cargo xtask conform`: the request cases of other projects, asked of a running server on the
-//! loopback. Copies no case into the repository: what is written down is names and judgements.
+//! loopback, and of others beside it. Copies no case into the repository: what is written down is
+//! names and judgements.
 
 mod ask;
 mod cases;
+mod peers;
 mod report;
 mod suites;
 
@@ -11,13 +13,15 @@ use crate::child::{Killed, lines_of};
 use crate::error::Error;
 use ask::{Outcome, ask};
 use cases::Case;
-use report::Judged;
+use peers::Peer;
+use report::{Judged, Scores};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-/// Ask a running server the request cases of gunicorn and llhttp, and print a scorecard
+/// Ask a running server the request cases of gunicorn and llhttp, and axum, actix-web and nginx
+/// besides, and print a scorecard
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Another server to ask besides, by its name and address: `nginx=127.0.0.1:8081`. It is up
@@ -30,32 +34,29 @@ pub(crate) struct Options {
 }
 
 const STARTED_WITHIN: Duration = Duration::from_secs(10);
-const OURS: &str = "springtide";
 
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Error> {
     let folder = target_folder(root).join("conform");
     let cases = suites::fetch(&folder)?;
     let (_server, address) = start(root)?;
-    let ours = judge(&cases, address)?;
-    println!("{}", report::heading());
-    println!("{}", report::line(OURS, &ours));
-    for (name, address) in &options.peers {
-        println!("{}", report::line(name, &judge(&cases, *address)?));
-    }
-    let unexplained = report::unexplained(&ours);
+    let mut peers = peers::start(root)?;
+    let named = options.peers.iter().map(|(name, address)| Peer::started(name.clone(), *address));
+    peers.extend(named);
+    let judge_peer = |peer: &Peer| Ok((peer.name.clone(), judge(&cases, peer.address)?));
+    let others = peers.iter().map(judge_peer).collect::<Result<_, Error>>()?;
+    let scores = Scores { ours: judge(&cases, address)?, others };
+    println!("{}", scores.card());
+    let unexplained = report::unexplained(&scores.ours);
     for judged in &unexplained {
         println!("accepted, and nobody says why: {} {}", judged.case.suite, judged.case.name);
     }
     let path = root.join("docs/conformance.md");
     if options.write {
         let wrap = |source| Error::Write { path: path.clone(), source };
-        std::fs::write(&path, report::page(&ours)).map_err(wrap)?;
-    } else {
-        let written = std::fs::read_to_string(&path).unwrap_or_default();
-        if written != report::page(&ours) {
-            println!("docs/conformance.md says otherwise: look at `cargo xtask conform --write`");
-            return Ok(ExitCode::FAILURE);
-        }
+        std::fs::write(&path, scores.page()).map_err(wrap)?;
+    } else if !scores.is_in(&std::fs::read_to_string(&path).unwrap_or_default()) {
+        println!("docs/conformance.md says otherwise: look at `cargo xtask conform --write`");
+        return Ok(ExitCode::FAILURE);
     }
     Ok(if unexplained.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

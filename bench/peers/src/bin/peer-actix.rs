@@ -11,6 +11,10 @@ use peers::{BACKLOG, ECHO_BYTES_MAX, Message, Options, PLAINTEXT, SERVER, listen
 async fn main() -> std::io::Result<()> {
     let options = Options::parse();
     let files = options.files;
+    if options.echo {
+        let app = || App::new().default_service(web::route().to(echo));
+        return HttpServer::new(app).workers(1).listen(listener(options.listen)?)?.run().await;
+    }
     let app = move || {
         App::new()
             .app_data(web::PayloadConfig::new(ECHO_BYTES_MAX))

@@ -18,13 +18,21 @@ fn main() -> std::io::Result<()> {
 
 async fn serve(options: Options) -> std::io::Result<()> {
     let server = HeaderValue::from_static(SERVER);
-    let router = Router::new()
-        .route("/plaintext", get(async || PLAINTEXT))
-        .route("/json", get(async || Json(Message::hello())))
-        .route("/echo", post(async |body: axum::body::Bytes| body))
-        .nest_service("/file", ServeDir::new(options.files))
+    let router = match options.echo {
+        true => Router::new().fallback(async |body: axum::body::Bytes| body),
+        false => measured(&options),
+    };
+    let router = router
         .layer(DefaultBodyLimit::max(ECHO_BYTES_MAX))
         .layer(SetResponseHeaderLayer::overriding(header::SERVER, server));
     let listener = tokio::net::TcpListener::from_std(listener(options.listen)?)?;
     axum::serve(listener, router).await
+}
+
+fn measured(options: &Options) -> Router {
+    Router::new()
+        .route("/plaintext", get(async || PLAINTEXT))
+        .route("/json", get(async || Json(Message::hello())))
+        .route("/echo", post(async |body: axum::body::Bytes| body))
+        .nest_service("/file", ServeDir::new(&options.files))
 }

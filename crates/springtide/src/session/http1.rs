@@ -71,6 +71,8 @@ struct Busy {
     logged: Vec<Begun>,
     /// What has the connection next.
     accepted: Option<Box<Accepted>>,
+    /// Exchanges that wait for a file, and whose clients take gzip.
+    gzip: Vec<Exchange>,
     /// It was told to finish what has begun.
     is_stopping: bool,
 }
@@ -268,8 +270,8 @@ impl Http1 {
     pub(crate) fn file_event(&mut self, event: FileEvent, outbox: &mut Outbox, room: &mut Room) {
         match event {
             FileEvent::Reply(asker, reply) => {
-                let place = Place::from_raw(asker.connection);
-                self.file_reply(asker.exchange, place, reply, outbox, room);
+                let origin = self.origin_of_file(&asker, room);
+                self.file_reply(asker.exchange, origin, reply, outbox, room);
             }
             FileEvent::Piece { asker, bytes, is_last, .. } => {
                 let busy = self.busy();
@@ -296,15 +298,13 @@ impl Http1 {
     fn file_reply(
         &mut self,
         exchange: Exchange,
-        connection: Place,
+        origin: Origin,
         reply: FileReply,
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
         match self.seen_file(exchange, reply, room) {
             FileReply::Whole(mut response) => {
-                // It is as the file service or middleware made it: nothing compresses it here.
-                let origin = Origin { connection, route: u32::MAX, takes_gzip: None };
                 self.answer_any(exchange, origin, &mut response, outbox, room);
             }
             FileReply::Parts { response, pieces } => {
@@ -444,10 +444,11 @@ impl Http1 {
                 forms,
                 logged,
                 accepted,
+                gzip,
                 is_stopping: _,
             } = &**busy;
             let is_held = !(untaken.is_empty() && streams.is_empty() && asks.is_empty());
-            let is_reading = reading.is_some() || is_held;
+            let is_reading = reading.is_some() || !gzip.is_empty() || is_held;
             let is_late = !(waiting.is_empty() && pipes.is_empty());
             let is_seen = !(finishes.is_empty() && forms.is_empty() && logged.is_empty());
             !is_reading && !is_late && !is_torn && !is_seen && accepted.is_none()

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::futures::{Desk, until_waiting};
 use super::{Backend, Peer, Stage, over_all_backends, over_still_backends};
 use crate::limits::STREAM_LOW_BYTES;
-use crate::test::Reply;
+use crate::test::{Reply, World};
 use crate::{Request, Response, Server, offload};
 
 /// Text of so many bytes that is neither all alike nor noise.
@@ -171,6 +171,46 @@ fn pieces_can_be_read_as_they_come(backend: Backend) {
     });
     let (reply, _) = Reply::parse(&received, false).unwrap();
     assert_eq!(plain(reply.body()), b"low tide");
+}
+
+/// A file without a compressed form beside it is compressed on its way, whole, from memory, for who
+/// takes that; what is no text, and what lies there compressed, comes as it is.
+#[test]
+fn files_are_compressed() {
+    let (long, short) = (text(50_000), text(3000));
+    let mut world = World::new(1);
+    for (name, bytes) in [
+        ("a.txt", long.as_bytes()),
+        ("b.txt", short.as_bytes()),
+        ("b.txt.gz", b"beside"),
+        ("c.png", long.as_bytes()),
+    ] {
+        world.write_file(format!("/site/{name}"), bytes);
+    }
+    world.serve(Server::new().compress(true).files("/", "/site"));
+    // From the disk, and then from memory.
+    for round in 0..2 {
+        for (path, accepted, coding, is_compressed) in [
+            ("/a.txt", "gzip", Some("gzip"), true),
+            ("/a.txt", "br", None, false),
+            ("/b.txt", "gzip", Some("gzip"), false),
+            ("/c.png", "gzip", None, false),
+        ] {
+            let mut peer = world.connect();
+            let head =
+                format!("GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {accepted}\r\n\r\n");
+            assert_eq!(peer.write(head.as_bytes()), head.len());
+            world.settle();
+            let reply = peer.reply().expect("an answer");
+            assert_eq!(reply.header("content-encoding"), coding, "{path} {round}");
+            let is_weak = reply.header("etag").is_some_and(|tag| tag.starts_with("W/"));
+            assert_eq!(is_weak, is_compressed, "{path} {round}");
+            assert_eq!(reply.header("vary").is_some(), path != "/c.png", "{path} {round}");
+            let body = if is_compressed { plain(reply.body()) } else { reply.body().to_vec() };
+            let expected = if path == "/b.txt" { b"beside" } else { long.as_bytes() };
+            assert!(body == expected, "{path} {round}");
+        }
+    }
 }
 
 /// What compresses well takes no longer than what does not: a turn compresses what it may send.

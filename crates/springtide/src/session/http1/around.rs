@@ -65,8 +65,10 @@ impl Http1 {
             self.machine.discard_body(exchange, &room.limits.http1);
         }
         if let Some(reply) = reply {
-            self.file_reply(exchange, who.place, reply, outbox, room);
+            self.file_reply(exchange, origin, reply, outbox, room);
             self.pump(outbox.len(), room);
+        } else {
+            self.await_file(exchange, origin);
         }
     }
 

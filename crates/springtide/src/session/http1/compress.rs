@@ -6,12 +6,13 @@ use springtide_proto::http1::Exchange;
 
 use super::{Http1, otherwise};
 use crate::executor::Origin;
-use crate::files;
+use crate::files::{self, Asker};
 use crate::limits::COMPRESS_BYTES_MIN;
 use crate::request::RequestData;
 use crate::response::Response;
 use crate::room::Room;
 use crate::session::Who;
+use crate::table::Place;
 
 /// Where the answer to a request comes from and goes to.
 pub(super) fn origin(data: &RequestData, who: Who, room: &Room) -> Origin {
@@ -31,6 +32,27 @@ pub(super) fn origin_of(data: &RequestData, who: Who, takes_gzip: Option<bool>) 
 }
 
 impl Http1 {
+    /// A file is awaited for a client that takes gzip, or does not.
+    pub(super) fn await_file(&mut self, exchange: Exchange, origin: Origin) {
+        if origin.takes_gzip == Some(true) {
+            self.busy().gzip.push(exchange);
+        }
+    }
+
+    /// Where a file that was awaited goes to.
+    pub(super) fn origin_of_file(&mut self, asker: &Asker, room: &Room) -> Origin {
+        let takes_gzip = room.compressing.is_some().then(|| {
+            let gzip = self.busy.as_mut().map(|busy| &mut busy.gzip);
+            let found = gzip.and_then(|gzip| {
+                let position = gzip.iter().position(|own| *own == asker.exchange)?;
+                Some(gzip.swap_remove(position))
+            });
+            found.is_some()
+        });
+        let connection = Place::from_raw(asker.connection);
+        Origin { connection, route: u32::MAX, takes_gzip }
+    }
+
     /// Answers with what a handler gave.
     #[inline]
     pub(super) fn answer_any(

@@ -83,6 +83,8 @@ impl Http1 {
             forms,
             logged,
             accepted,
+            // A file that is asked for again comes as it is.
+            gzip: _,
             // A shard that stops says so again where it is thawed.
             is_stopping: _,
         } = busy.map_or_else(Busy::default, |busy| *busy);
@@ -141,7 +143,8 @@ impl Http1 {
                 room.files.ask_again(&mut **engine, ask, asker(exchange))
             };
             if let Some(reply) = reply {
-                own.file_reply(exchange, who.place, reply, outbox, room);
+                let origin = own.origin_of_file(&asker(exchange), room);
+                own.file_reply(exchange, origin, reply, outbox, room);
             }
         }
         for exchange in refused {

@@ -55,8 +55,7 @@ impl Kind {
 #[test]
 fn five_thousand_slow_peers_are_cut() {
     let mut world = World::new(7);
-    let mut limits = Limits::default();
-    limits.connections_max = SLOW + 10;
+    let limits = Limits { connections_max: SLOW + 10, ..Limits::default() };
     world.serve(
         Server::new()
             .limits(limits)
