@@ -22,13 +22,14 @@ const fn counter(name: &'static str, help: &'static str, read: fn(&Counts) -> u6
     Row { name, labels: "", kind: "counter", help, read }
 }
 
+const IO_BYTES: &str = "springtide_network_io_bytes_total";
+
 const ROWS: &[Row] = &[
     Row {
-        name: "springtide_connections_open",
-        labels: "",
         kind: "gauge",
-        help: "Connections that are open now.",
-        read: |counts| counts.connections_open,
+        ..counter("springtide_connections_open", "Connections that are open now.", |own| {
+            own.connections_open
+        })
     },
     counter("springtide_connections_total", "Connections accepted.", |own| own.connections_total),
     counter(
@@ -57,18 +58,14 @@ const ROWS: &[Row] = &[
         own.deadlines_total
     }),
     Row {
-        name: "springtide_network_io_bytes_total",
         labels: "network_io_direction=\"receive\"",
-        kind: "counter",
-        help: "Bytes received and sent.",
-        read: |counts| counts.bytes_received,
+        ..counter(IO_BYTES, "Bytes received and sent.", |own| own.bytes_received)
     },
+    // The heading stands above the row before.
     Row {
-        name: "springtide_network_io_bytes_total",
         labels: "network_io_direction=\"transmit\"",
         kind: "",
-        help: "",
-        read: |counts| counts.bytes_sent,
+        ..counter(IO_BYTES, "", |own| own.bytes_sent)
     },
     counter("springtide_turns_total", "Turns of all shards.", |own| own.turns_total),
     counter(

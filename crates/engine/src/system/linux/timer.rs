@@ -8,6 +8,9 @@ use crate::clock::Moment;
 /// A timer of the monotonic clock (timerfd_create(2)).
 pub(crate) struct Timer(OwnedFd);
 
+/// The furthest second of the clock: 68 years, which every system's time has room for.
+const SECONDS_MAX: u64 = i32::MAX as u64;
+
 impl Timer {
     pub(crate) fn new() -> io::Result<Self> {
         let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
@@ -25,9 +28,10 @@ impl Timer {
         // All zeroes would take it back.
         let at = at.nanoseconds().max(1);
         let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        let seconds = libc::time_t::try_from(at / 1_000_000_000).unwrap_or(libc::time_t::MAX);
+        let seconds = (at / 1_000_000_000).min(SECONDS_MAX);
         let nanoseconds = libc::c_long::try_from(at % 1_000_000_000).unwrap_or(0);
-        let at = libc::timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+        let tv_sec = seconds.try_into().unwrap_or_default();
+        let at = libc::timespec { tv_sec, tv_nsec: nanoseconds };
         let times = libc::itimerspec { it_interval: never, it_value: at };
         let absolute = libc::TFD_TIMER_ABSTIME;
         let before = std::ptr::null_mut();
