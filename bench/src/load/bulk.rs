@@ -85,16 +85,43 @@ impl Bulk<'_> {
             self.passed(count)?;
         }
         let body = self.head()?;
-        let length = match body {
-            Some(length) => self.skip(length).map(|()| length)?,
-            None => self.chunks()?,
-        };
-        let expected = self.options.down_bytes.unwrap_or(length);
-        if length != expected {
-            return Err(io::Error::other(format!("a body of {length} bytes, not {expected}")));
+        match (up, body) {
+            (Some(up), Some(length)) => self.counted(length, up)?,
+            (Some(_), None) => return Err(io::Error::other("a count without a length")),
+            (None, Some(length)) => {
+                self.skip(length)?;
+                self.check(length)?;
+            }
+            (None, None) => {
+                let length = self.chunks()?;
+                self.check(length)?;
+            }
         }
         if !self.unread.is_empty() {
             return Err(io::Error::other("more bytes than the response has"));
+        }
+        Ok(())
+    }
+
+    /// Whether a body that came down is as long as was asked for.
+    fn check(&self, length: u64) -> io::Result<()> {
+        match self.options.down_bytes {
+            Some(expected) if expected != length => {
+                Err(io::Error::other(format!("a body of {length} bytes, not {expected}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads a body of that length, which says how many bytes were taken of what went up.
+    fn counted(&mut self, length: u64, up: u64) -> io::Result<()> {
+        let expected = up.to_string();
+        let mut said = String::new();
+        while said.len() as u64 != length && said.len() < expected.len() {
+            said.push(char::from(self.byte()?));
+        }
+        if length != expected.len() as u64 || said != expected {
+            return Err(io::Error::other(format!("{said:?} bytes were taken, not {expected}")));
         }
         Ok(())
     }

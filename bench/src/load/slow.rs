@@ -25,7 +25,12 @@ pub(super) fn run(options: &Options, plan: Plan, count: usize) -> io::Result<Rep
     let alone = client::run(options, plan.clone())?;
     let attack = Attack::begin(options, count)?;
     let mut report = client::run(options, plan)?;
-    attack.end()?;
+    let left = attack.end()?;
+    if left < count - count / 10 {
+        report.errors += 1;
+        let gone = format!("of {count} slow connections {left} were left at the end");
+        report.error_samples.push(gone);
+    }
     "slow heads".clone_into(&mut report.mode);
     report.errors += alone.errors;
     report.error_samples.extend(alone.error_samples);
@@ -36,7 +41,8 @@ pub(super) fn run(options: &Options, plan: Plan, count: usize) -> io::Result<Rep
 /// Connections with heads that do not end, and the thread that goes on with them.
 struct Attack {
     stop: Sender<()>,
-    thread: JoinHandle<()>,
+    /// Gives how many connections were left.
+    thread: JoinHandle<usize>,
 }
 
 impl Attack {
@@ -51,6 +57,7 @@ impl Attack {
                 // Where that is refused, the attack runs where the system puts it.
                 let _ = system::pin_to_core(core);
             }
+            let mut left = vec![true; slow.len()];
             let part = slow.len().div_ceil(PARTS as usize).max(1);
             for turn in 0.. {
                 let ended = stopped.recv_timeout(INTERVAL / PARTS);
@@ -59,15 +66,17 @@ impl Attack {
                 }
                 let first = turn * part % slow.len().max(1);
                 let last = slow.len().min(first + part);
-                // One that was cut in the meantime is what the server is for.
-                slow[first..last].iter_mut().for_each(|one| drop(one.write_all(b"x")));
+                for (one, is_left) in slow[first..last].iter_mut().zip(&mut left[first..last]) {
+                    *is_left &= one.write_all(b"x").is_ok();
+                }
             }
+            left.iter().filter(|is_left| **is_left).count()
         };
         let thread = std::thread::Builder::new().name("attack".to_owned()).spawn(go_on)?;
         Ok(Self { stop, thread })
     }
 
-    fn end(self) -> io::Result<()> {
+    fn end(self) -> io::Result<usize> {
         drop(self.stop);
         self.thread.join().map_err(|_| io::Error::other("the attack broke off"))
     }

@@ -63,7 +63,8 @@ pub trait Handle {
 
     /// Sends at once, without a copy, what fits of a part of a file that is in the system's memory
     /// (sendfile(2), cachestat(2)), and gives how many bytes that were. None where the part is not
-    /// all there, or the system does not tell (before Linux 6.5), while a send is in flight (law 5),
+    /// all there, or the system does not tell (before Linux 6.5; since 6.14 it tells only who owns
+    /// the file or may write it, and nobody on an overlay), while a send is in flight (law 5),
     /// where SIGPIPE is not ignored, and on an error: an [`Op::Read`] and an [`Op::Send`] take over,
     /// and tell.
     ///

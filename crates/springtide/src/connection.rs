@@ -389,6 +389,10 @@ impl Connection {
             // A pause, or a limit of the engine on what is held: go on when there is room.
             springtide_engine::Error::Cancelled | springtide_engine::Error::Limit(_) => {
                 self.receive_again(room);
+                if self.receive == Key::NONE {
+                    // Whether the peer is there still shows only when it is looked for.
+                    self.mark_dirty(room);
+                }
             }
             _ => {
                 self.is_ended = true;

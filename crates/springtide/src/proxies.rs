@@ -194,6 +194,8 @@ mod tests {
             ("for=\"6.6.6.6,for=7.7.7.7\", for=_hidden;proto=http", "192.0.2.1 http -"),
             ("for=6.6.6.6, proto=https", "192.0.2.1 https -"),
             ("for=6.6.6.6, for=\"192.0.2.9", "192.0.2.1 - -"),
+            ("for=\", for=203.0.113.7;proto=\"https\"", "203.0.113.7 https -"),
+            ("a=\"\\, for=203.0.113.7;host=\"a\\:80\"", "203.0.113.7 - a:80"),
             ("", "192.0.2.1 - -"),
         ] {
             let origin = own.origin(Some(&peer("192.0.2.1")), &Fields::Standard(value));

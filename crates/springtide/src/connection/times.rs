@@ -12,6 +12,8 @@ use crate::session::Who;
 
 /// How often in the time of its keepalive a connection is looked at that receives nothing.
 const LOOKS: u64 = 4;
+/// A keepalive of a few milliseconds, which no system has, is no reason for a look in every turn.
+const LOOK_MS_MIN: u64 = 5;
 
 impl Connection {
     /// The session's answer to a deadline, or the end of patience with a peer.
@@ -28,7 +30,7 @@ impl Connection {
             State::Open if self.send != Key::NONE => self.look_at_send(room),
             // It has just moved: what came on the way is handled first, and this is filed again.
             State::Open if self.is_ready => {}
-            State::Open if self.receive == Key::NONE => self.look_at_peer(room),
+            State::Open if self.session_ms(room) > room.now_ms => self.look_at_peer(room),
             State::Open => {
                 let who = Who { place: self.place, socket: self.socket };
                 let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
@@ -51,31 +53,36 @@ impl Connection {
             State::Open if self.send != Key::NONE => {
                 self.since_ms + Patience::step_ms(room.limits.send_timeout_ms)
             }
-            State::Open if self.is_paused || !self.needs_bytes => self.behind_ms(room),
-            State::Open => {
-                self.session.next_deadline_ms(room).unwrap_or_else(|| self.look_ms(room))
-            }
+            State::Open => self.session_ms(room).min(self.look_ms(room)),
             State::Lingering => self.since_ms.saturating_add(room.limits.linger_timeout_ms),
             State::Broken => self.since_ms + CLOSE_AGAIN_MS,
             State::Closing => NEVER,
         }
     }
 
-    /// The same where the session did not ask for bytes: while the server itself is behind, the peer
-    /// is not to blame.
-    fn behind_ms(&self, room: &Room) -> u64 {
-        let is_behind = self.is_paused || self.is_ready || self.has_more_to_handle();
-        let deadline_ms = (!is_behind).then(|| self.session.next_deadline_ms(room)).flatten();
-        deadline_ms.unwrap_or_else(|| self.look_ms(room))
+    /// When the session wants to be told. While it did not ask for bytes and the server itself is
+    /// behind, the peer is not to blame.
+    #[inline]
+    fn session_ms(&self, room: &Room) -> u64 {
+        if (self.is_paused || !self.needs_bytes) && self.is_behind() {
+            return NEVER;
+        }
+        self.session.next_deadline_ms(room).unwrap_or(NEVER)
+    }
+
+    fn is_behind(&self) -> bool {
+        self.is_paused || self.is_ready || self.has_more_to_handle()
     }
 
     /// When it is looked whether its peer is there still, where no receive would tell: it has ended its
     /// side, or is not received from.
+    #[inline]
     fn look_ms(&self, room: &Room) -> u64 {
-        match self.receive {
-            Key::NONE => self.since_ms.saturating_add(room.limits.keepalive_ms / LOOKS),
-            _ => NEVER,
+        if self.receive != Key::NONE {
+            return NEVER;
         }
+        let interval_ms = (room.limits.keepalive_ms / LOOKS).max(LOOK_MS_MIN);
+        self.since_ms.saturating_add(interval_ms)
     }
 
     /// Nobody waits for what is being made for this connection, or somebody does.

@@ -26,9 +26,8 @@ pub(crate) struct Hop {
 pub(crate) fn hops<'a>(fields: &Fields<'a>) -> Box<dyn Iterator<Item = Hop> + 'a> {
     match *fields {
         Fields::Standard(value) => {
-            let elements = split_quoted(value, b',').unwrap_or_default();
             // An empty element is none (RFC 9110 §5.6.1).
-            let elements = elements.into_iter().rev().filter(|own| !own.trim().is_empty());
+            let elements = quoted_from_the_right(value).filter(|own| !own.trim().is_empty());
             Box::new(elements.map_while(hop_of_element))
         }
         Fields::X { chain, scheme, host } => Box::new(hops_of_lists(chain, scheme, host)),
@@ -63,6 +62,32 @@ fn hops_of_lists<'a>(
 /// The elements of a list, the last one first; an empty one is none (RFC 9110 §5.6.1).
 fn from_the_right(list: &str) -> impl Iterator<Item = &str> {
     list.rsplit(',').map(str::trim).filter(|element| !element.is_empty())
+}
+
+/// The same where commas in quotes separate nothing. A quote that a client has left open is in its own
+/// element only: what proxies wrote behind it is read all the same.
+fn quoted_from_the_right(list: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(list);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let mut is_quoted = false;
+        for (at, byte) in text.bytes().enumerate().rev() {
+            match byte {
+                b'"' if !is_escaped(&text.as_bytes()[..at]) => is_quoted = !is_quoted,
+                b',' if !is_quoted => {
+                    rest = Some(&text[..at]);
+                    return Some(&text[at + 1..]);
+                }
+                _ => {}
+            }
+        }
+        rest.take()
+    })
+}
+
+/// Whether what stands behind these bytes is escaped by the last of them.
+fn is_escaped(before: &[u8]) -> bool {
+    before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
 /// One element of `Forwarded` (RFC 7239 §4); none when it is malformed.

@@ -358,6 +358,21 @@ fn an_idle_one_is_closed() {
     assert_eq!((stage.counts().deadlines_total, stage.met("idle_timeout")), (1, 1));
 }
 
+/// So is who has ended its side while nothing comes of what it began.
+#[test]
+fn half_an_idle_one_is_closed() {
+    let (mut stage, desk) = stage(Backend::Simulated);
+    let mut peer = ask_for(&stage, "/hold");
+    read_behind(&mut stage, &mut peer, "");
+    until_waiting(&mut stage, &desk, 1);
+    peer.shutdown();
+    stage.advance(Duration::from_secs(59));
+    assert!(!peer.is_ended());
+    stage.advance(Duration::from_secs(2));
+    assert!(peer.is_ended());
+    assert_eq!((stage.counts().deadlines_total, stage.met("idle_timeout")), (1, 1));
+}
+
 /// How old a connection may become is a matter of requests, not of what comes behind them.
 #[test]
 fn an_old_connection_can_be_upgraded() {
