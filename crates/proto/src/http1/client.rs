@@ -392,6 +392,13 @@ impl ClientMachine {
         }
     }
 
+    /// What was given of the request has gone out: from now on its answer is waited for.
+    pub fn sent(&mut self, now_ms: u64) {
+        if !self.is_in_body() {
+            self.since_ms = now_ms;
+        }
+    }
+
     /// The caller did not receive for a while and does so again: that time is not the server's.
     pub fn resume(&mut self, now_ms: u64) {
         if self.is_in_body() {

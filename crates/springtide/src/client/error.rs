@@ -22,6 +22,8 @@ pub enum ClientError {
     Url(&'static str),
     /// The request cannot be sent as it is given.
     Request(AskError),
+    /// The path of a request that is passed on would lead out of the path that it is to stay in.
+    Dots,
     /// It was asked anywhere but in an async handler on its shard.
     NotOnShard,
     /// The name of the host leads nowhere; the system's words.
@@ -71,6 +73,7 @@ impl ClientError {
             Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Limit(_) | Self::Ended => StatusCode::SERVICE_UNAVAILABLE,
             Self::Body(error) => error.status(),
+            Self::Dots => StatusCode::BAD_REQUEST,
             Self::Url(_) | Self::Request(_) | Self::NotOnShard | Self::Stream(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -82,6 +85,7 @@ impl ClientError {
     fn in_public(&self) -> &'static str {
         match self {
             Self::Url(_) | Self::Request(_) | Self::NotOnShard => "the request cannot be passed on",
+            Self::Dots => "the path has dot segments",
             Self::Resolve(_) => "the upstream server's name leads nowhere",
             Self::Connect(..) => "the upstream server cannot be reached",
             Self::Limit(_) => "too many requests wait for the upstream server",
@@ -99,6 +103,7 @@ impl ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Dots => f.write_str("the path has dot segments, and may lead out of its place"),
             Self::Url(why) => write!(f, "the URL cannot be asked: {why}"),
             Self::Request(error) => write!(f, "the request cannot be sent: {error}"),
             Self::NotOnShard => f.write_str("requests are sent in async handlers"),

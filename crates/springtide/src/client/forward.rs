@@ -37,11 +37,8 @@ impl HttpClient {
     /// ```
     pub fn pass_on(&self, request: &mut Request, origin: &str) -> ClientRequest {
         let query = request.query_string().map(|query| format!("?{query}")).unwrap_or_default();
-        let url = Url::parse(origin).map(|mut url| {
-            // As it came: other bytes than those of a target were refused with the request.
-            url.target = format!("{}{}{query}", url.target.trim_end_matches('/'), request.path());
-            url
-        });
+        // As it came: other bytes than those of a target were refused with the request.
+        let url = Url::parse(origin).and_then(|url| url.with(request.path(), &query));
         let mut fields = HeaderMap::new();
         for (name, value) in request.headers() {
             let name = HeaderName::from_bytes(name.as_bytes());
@@ -51,7 +48,7 @@ impl HttpClient {
         }
         let length = fields.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let has_body = length.is_some() || fields.contains_key(TRANSFER_ENCODING);
-        let host = fields.get(HOST).cloned();
+        let host = request.host().and_then(|host| HeaderValue::from_str(&host).ok());
         remove_hop_by_hop(&mut fields);
         let version = if request.is_http10() { "1.0" } else { "1.1" };
         append(&mut fields, "via", Some(format!("{version} springtide")));
@@ -60,6 +57,8 @@ impl HttpClient {
             ("x-forwarded-host", host),
             ("x-forwarded-proto", HeaderValue::from_str(&request.scheme()).ok()),
         ] {
+            // What is not known is not what the client says.
+            fields.remove(name);
             if let Some(value) = value {
                 fields.insert(HeaderName::from_static(name), value);
             }
@@ -77,9 +76,12 @@ impl HttpClient {
     }
 }
 
-/// Appends to the list that a field has already.
+/// Appends to the list that a field has already. Where nothing is known, nothing is said at all.
 fn append(fields: &mut HeaderMap, name: &'static str, value: Option<String>) {
-    let Some(value) = value else { return };
+    let Some(value) = value else {
+        fields.remove(name);
+        return;
+    };
     let before = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
     let mut joined = before.join(&b", "[..]);
     if !joined.is_empty() {
@@ -124,7 +126,7 @@ impl IntoResponse for ClientResponse {
         remove_hop_by_hop(&mut self.fields);
         append(&mut self.fields, VIA.as_str(), Some("1.1 springtide".to_owned()));
         let mut response = match (self.body.is_none(), self.length) {
-            (true, None | Some(0)) => Response::empty(status),
+            (true, Some(0)) => Response::empty(status),
             (is_none, length) => passed_on(self.body, is_none, length).status(status),
         };
         response = response.without_type();
@@ -143,14 +145,16 @@ fn passed_on(body: ClientBody, is_none: bool, length: Option<u64>) -> Response {
     let Some(shared) = current::shard() else {
         return ClientError::NotOnShard.into_response();
     };
-    // An answer to HEAD tells the length of what it leaves out.
+    // An answer to HEAD tells the length of what it leaves out, or that there is none.
     let parcel = Parcel {
         bell: Arc::clone(&shared.bell),
         place: (!is_none).then(|| shared.desk.park(body)),
     };
     let produce = async move |mut sink: crate::Sink| {
         let mut parcel = parcel;
-        let Some(mut body) = parcel.take() else { return Err(ClientError::Ended.into()) };
+        let Some(mut body) = parcel.take() else {
+            return if is_none { Ok(()) } else { Err(ClientError::Ended.into()) };
+        };
         while let Some(piece) = body.next().await? {
             sink.send(piece).await?;
         }

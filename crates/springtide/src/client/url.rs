@@ -39,6 +39,19 @@ impl fmt::Display for Origin {
 }
 
 impl Url {
+    /// The same with a path behind its own, which nothing leads out of, and a query, `?` included.
+    pub(super) fn with(mut self, path: &str, query: &str) -> Result<Self, ClientError> {
+        if self.target.contains('?') {
+            return Err(ClientError::Url("it has a query: the request's own stands there"));
+        }
+        let base = self.target.trim_end_matches('/');
+        if !base.is_empty() && has_dots(path) {
+            return Err(ClientError::Dots);
+        }
+        self.target = format!("{base}{path}{query}");
+        Ok(self)
+    }
+
     pub(super) fn parse(text: &str) -> Result<Self, ClientError> {
         let uri: Uri = text.parse().map_err(|_| ClientError::Url("it is malformed"))?;
         match uri.scheme_str() {
@@ -100,6 +113,14 @@ impl Url {
         }
         Ok(Self { origin: self.origin.clone(), target })
     }
+}
+
+/// Whether a path has `.` or `..`, written in any way (RFC 3986 §6.2.2).
+fn has_dots(path: &str) -> bool {
+    path.split('/').any(|part| {
+        let part = part.to_ascii_lowercase().replace("%2e", ".");
+        part == "." || part == ".."
+    })
 }
 
 /// The path without `.` and `..` (RFC 3986 §5.2.4).

@@ -360,13 +360,13 @@ impl Http1 {
                 logged,
                 accepted,
                 gzip,
-                is_stopping: _,
+                is_stopping,
             } = &**busy;
             let is_held = !(untaken.is_empty() && streams.is_empty() && asks.is_empty());
             let is_reading = reading.is_some() || !gzip.is_empty() || is_held;
             let is_late = !(waiting.is_empty() && pipes.is_empty());
             let is_seen = !(finishes.is_empty() && forms.is_empty() && logged.is_empty());
-            !is_reading && !is_late && !is_torn && !is_seen && accepted.is_none()
+            !is_reading && !is_late && !is_torn && !is_seen && !is_stopping && accepted.is_none()
         });
     }
 }

@@ -103,7 +103,7 @@ impl Other {
     pub(super) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
         match self {
             Self::Tunnel(session) => session.sent(waiting_bytes, room),
-            Self::Upstream(session) => session.sent(waiting_bytes),
+            Self::Upstream(session) => session.sent(waiting_bytes, room),
             Self::Raw(_) | Self::Proxied(_) | Self::Left => {}
         }
     }

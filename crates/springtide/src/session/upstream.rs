@@ -32,6 +32,8 @@ pub(crate) struct Upstream {
     share: Share,
     /// The answer has come whole.
     is_answered: bool,
+    /// Something of the request was written, and is not known to be sent.
+    has_unsent: bool,
     /// Nothing more is to happen here.
     is_over: bool,
 }
@@ -49,6 +51,7 @@ impl Upstream {
             pipe: None,
             share: Share::default(),
             is_answered: false,
+            has_unsent: false,
             is_over: false,
         }
     }
@@ -183,6 +186,7 @@ impl Upstream {
         if let Err(error) = self.machine.send_request(&ask, order.body, room.now_ms, outbox) {
             self.fail(ClientError::Request(error));
         }
+        self.has_unsent |= !outbox.is_empty();
     }
 
     /// Takes what has been given of the request's body.
@@ -199,13 +203,18 @@ impl Upstream {
             sent = self.machine.end_body(&[], room.now_ms, outbox);
         }
         call.grant(STREAM_LOW_BYTES.saturating_sub(outbox.len()));
+        self.has_unsent |= !outbox.is_empty();
         if let Err(error) = sent {
             self.fail(ClientError::Request(error));
         }
     }
 
-    /// So much still waits to be sent: more of the request's body may be given.
-    pub(super) fn sent(&self, waiting_bytes: usize) {
+    /// So much still waits to be sent: more of the request's body may be given. The server's time
+    /// begins when nothing does.
+    pub(super) fn sent(&mut self, waiting_bytes: usize, room: &Room) {
+        if waiting_bytes == 0 && std::mem::take(&mut self.has_unsent) {
+            self.machine.sent(room.now_ms);
+        }
         if self.machine.is_sending()
             && !self.machine.awaits_continue()
             && let Some(call) = &self.call
@@ -216,13 +225,14 @@ impl Upstream {
 
     /// Whether the end of a send is waited for.
     pub(super) fn awaits_sent(&self) -> bool {
-        self.machine.is_sending()
+        self.has_unsent || self.machine.is_sending()
     }
 
-    /// The answer is complete: the connection waits for the next request, if it may.
+    /// The answer is complete: the connection waits for the next request, if it may. It may not where
+    /// the answer came before the request had gone: nobody knows whether the server reads on.
     fn rest(&mut self, room: &Room) {
         if self.machine.is_idle() && self.call.take().is_some() {
-            self.is_over = !room.requests.desk.put_idle(&self.line);
+            self.is_over = self.has_unsent || !room.requests.desk.put_idle(&self.line);
         }
     }
 
@@ -259,6 +269,7 @@ impl Upstream {
 
     /// A send failed; what has come by then is read still. Whether there is something to wait for.
     pub(super) fn send_failed(&mut self, now_ms: u64) -> bool {
+        self.has_unsent = false;
         self.machine.stop_sending(now_ms);
         self.call.is_some() && !self.is_over
     }
@@ -280,7 +291,8 @@ impl Upstream {
     }
 
     pub(super) fn next_deadline_ms(&self) -> Option<u64> {
-        self.machine.next_deadline_ms(self.line.settings.machine())
+        let deadline_ms = self.machine.next_deadline_ms(self.line.settings.machine());
+        deadline_ms.filter(|_| !self.has_unsent)
     }
 
     pub(super) fn on_deadline(&mut self, _who: Who, outbox: &mut Outbox, room: &Room) {

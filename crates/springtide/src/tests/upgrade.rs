@@ -322,6 +322,18 @@ fn a_stop_ends_what_is_read(backend: Backend) {
     assert_eq!(rest, "");
 }
 
+/// Also where the upgrade was not decided when the stop began.
+fn a_stop_is_not_forgotten_by_an_upgrade(backend: Backend) {
+    let (mut stage, desk) = stage(backend);
+    let mut peer = ask_for(&stage, "/later");
+    until_waiting(&mut stage, &desk, 1);
+    stage.send(Message::Drain { within_ms: 3_600_000 });
+    stage.turn();
+    desk.let_go(1).wake();
+    let said = stage.talk_to_end(&mut peer, b"");
+    assert_eq!(statuses(&said), ["101"]);
+}
+
 /// The line of the log is that of the 101.
 fn an_upgrade_has_its_line(backend: Backend) {
     let kept = Kept::default();
@@ -448,5 +460,6 @@ over_still_backends!(
     a_client_that_goes_ends_it,
     what_breaks_is_cut,
     a_stop_ends_what_is_read,
+    a_stop_is_not_forgotten_by_an_upgrade,
     an_upgrade_has_its_line,
 );

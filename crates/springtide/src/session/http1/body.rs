@@ -197,6 +197,13 @@ impl Http1 {
         }
     }
 
+    /// Whether somebody takes the body still, as where it is passed on while the answer comes back.
+    pub(super) fn is_body_wanted(&self, exchange: Exchange) -> bool {
+        let reading = self.busy.as_ref().and_then(|busy| busy.reading.as_ref());
+        let target = reading.filter(|own| own.exchange == exchange).map(|own| &own.target);
+        matches!(target, Some(Target::Handler(pipe)) if !pipe.is_unwanted())
+    }
+
     /// Nobody wants the rest of a body that its handler was to take.
     pub(super) fn leave_body(&mut self, exchange: Exchange, room: &Room) {
         let Some(busy) = &mut self.busy else { return };

@@ -73,7 +73,9 @@ impl Http1 {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        self.leave_body(exchange, room);
+        if !self.is_body_wanted(exchange) {
+            self.leave_body(exchange, room);
+        }
         let pipe = self.wait_no_more(exchange);
         if let Some(pipe) = pipe {
             return self.end_stream(exchange, &pipe, response.is_none(), outbox, room);
