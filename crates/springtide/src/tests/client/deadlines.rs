@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::super::{Backend, Stage};
-use crate::{ClientLimits, HttpClient, Request, Response, Server, sleep};
+use crate::{
+    ClientLimits, HttpClient, Limits, Request, Response, Server, body_max, sleep, streamed,
+};
 
 /// A server that asks itself for what takes ever so long.
 fn stage(limits: ClientLimits) -> Stage {
@@ -37,6 +39,41 @@ fn stage(limits: ClientLimits) -> Stage {
     let stage = Stage::new(Backend::Simulated, server);
     origin.set(stage.origin()).unwrap();
     stage
+}
+
+/// A long body takes its time to go out, and the time for the answer begins behind it.
+#[test]
+fn a_slow_upload_is_not_a_late_answer() {
+    let client = HttpClient::new().limits(limits());
+    let origin = super::Origin::default();
+    let own = origin.clone();
+    let slow = async |mut request: Request| {
+        let (mut body, mut count) = (request.take_body(), 0);
+        while let Some(piece) = body.next().await? {
+            count += piece.len();
+            sleep(Duration::from_millis(300)).await;
+        }
+        Ok::<_, crate::BodyError>(count.to_string())
+    };
+    let server = Server::new()
+        .limits(Limits { inbox_bytes_max: 10_000, ..Limits::default() })
+        .put("/slow", body_max(1 << 30, streamed(slow)))
+        .get("/send", async move || {
+            let answer = client.put(&super::url(&own, "/slow")).body(vec![b'x'; 8 << 20]).send();
+            let Ok(answer) = answer.await else { return "late".to_owned() };
+            answer.text().await.unwrap_or_else(|error| error.to_string())
+        });
+    let mut stage = Stage::new(Backend::Simulated, server);
+    origin.set(stage.origin()).unwrap();
+    let mut peer = stage.connect();
+    assert!(peer.write(&super::get("/send")) > 0);
+    let mut received = Vec::new();
+    for _ in 0..1000 {
+        stage.advance(Duration::from_millis(300));
+        peer.read(&mut received);
+    }
+    let said = String::from_utf8(received).unwrap();
+    assert!(said.ends_with("\r\n\r\n8388608"), "{said}");
 }
 
 trait ForTest {
