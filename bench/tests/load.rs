@@ -191,7 +191,13 @@ fn long_bodies() {
         assert_eq!((report.requests, report.errors), (1, 1), "{word}");
         assert!(report.error_samples[0].contains(word), "{word}: {:?}", report.error_samples);
     }
-    let up = taking(600_000, vec![RESPONSE; 3]);
+    let counted = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n600000";
+    let up = taking(600_000, vec![counted; 3]);
     let report = run(up, &["--up-bytes", "600000", "--requests", "2"]);
     assert_eq!((report.requests, report.errors), (2, 0), "{:?}", report.error_samples);
+    let fewer = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n599999";
+    let up = taking(600_000, vec![counted, fewer]);
+    let report = run(up, &["--up-bytes", "600000"]);
+    assert_eq!((report.requests, report.errors), (0, 1));
+    assert!(report.error_samples[0].contains("599999"), "{:?}", report.error_samples);
 }
