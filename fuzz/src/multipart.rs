@@ -13,11 +13,11 @@ const TIMES_MAX: usize = 256;
 const BODY_BYTES_MAX: usize = 300 << 10;
 /// How much of a form may be held without a part or a piece of one having been given: the head of a
 /// part, and the piece in which that became too long.
-const HELD_BYTES_MAX: usize = (64 << 10) + (96 << 10);
+const HELD_BYTES_MAX: usize = (16 << 10) + (96 << 10);
 /// Up to this length a form is also uploaded byte by byte.
 const SHORT_BYTES_MAX: usize = 256;
 /// The head of a part that is longer may be refused, and is not when it comes whole.
-const HEAD_BYTES_MAX: usize = 64 << 10;
+const HEAD_BYTES_MAX: usize = 16 << 10;
 
 const BOUNDARIES: [&str; 3] =
     ["b", "--b", "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwx"];
