@@ -269,7 +269,7 @@ impl Connection {
         traffic.patience = patience;
         traffic.inbox.append(&unread);
         unsent.into_iter().for_each(|piece| traffic.outbox.push(piece));
-        let who = Who { place, socket };
+        let who = Who { id, place, socket };
         let session = Session::thaw(session, who, &mut traffic.outbox, room);
         let mut own = Self::at_rest(place, id, socket, session);
         own.traffic = Some(traffic);

@@ -1,0 +1,101 @@
+//! What the application asks of a raw connection, and what is done for it before a flush.
+//! Whatever is asked of a connection that is about to end fails with the reason.
+
+use springtide_engine::{Key, Op};
+
+use super::{Connection, State};
+use crate::peer::{PeerId, Reason};
+use crate::room::Room;
+use crate::session::Session;
+use crate::table::Place;
+use crate::task::{Ask, Ended};
+
+impl Connection {
+    /// Whether it is the connection of this name.
+    pub(crate) fn is(&self, id: PeerId) -> bool {
+        self.id == id
+    }
+
+    /// Does what was asked, or begins it.
+    pub(crate) fn obey(&mut self, ask: Ask, room: &mut Room) {
+        let who = self.who();
+        let is_open = self.state == State::Open;
+        let Some(session) = self.session.peered().filter(|_| is_open) else {
+            if let Some(task) = ask.task() {
+                room.requests.tasks.end(task, || Ended::Failed(Reason::Closed));
+            }
+            return;
+        };
+        match ask {
+            Ask::Pull(task, want) => {
+                session.pull(task, want, room);
+                return self.serve(room);
+            }
+            Ask::GoOn => {
+                session.go_on(room);
+                return self.serve(room);
+            }
+            Ask::Return(bytes) => {
+                session.go_on(room);
+                let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+                traffic.inbox.put_back(&bytes);
+                return self.serve(room);
+            }
+            Ask::Push(task, bytes) => session.push(task, bytes, room),
+            Ask::Close(task) => session.close(task, room),
+            Ask::ShutdownWrite(task) => session.shut(task, room),
+            Ask::Cancel(task) => {
+                session.cancel(task, who, room);
+                return self.serve(room);
+            }
+        }
+        self.mark_dirty(room);
+    }
+
+    /// Gives pulls what waits for them, if anything does.
+    fn serve(&mut self, room: &mut Room) {
+        if self.has_more_to_handle() {
+            self.handle_inbox(room);
+        } else {
+            self.needs_bytes = true;
+        }
+    }
+
+    /// A future has it.
+    pub(crate) fn begin_future(&mut self, future: Place) {
+        if let Some(session) = self.session.peered() {
+            session.begin_future(future);
+        }
+    }
+
+    /// The connection ends for something that happened in code of the application.
+    pub(crate) fn break_for(&mut self, reason: Reason, room: &mut Room) {
+        if let Some(session) = self.session.peered() {
+            session.break_for(reason);
+            self.mark_dirty(room);
+        }
+    }
+
+    /// What sessions of other kinds than HTTP do before a flush; true when there is none to follow.
+    pub(super) fn prepare_flush(&mut self, room: &mut Room) -> bool {
+        if self.session.is_broken() {
+            self.give_up(room);
+            return true;
+        }
+        let (who, is_free) = (self.who(), self.state == State::Open && self.send == Key::NONE);
+        let Session::Other(_) = &self.session else { return false };
+        let Some(session) = self.session.peered().filter(|_| is_free) else { return false };
+        if session.has_waiting() {
+            let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+            session.pour(&mut traffic.outbox, room);
+        }
+        let is_unsent = self.traffic.as_ref().is_some_and(|own| !own.outbox.is_empty());
+        if !is_unsent && session.take_shut(who, room) {
+            room.submit(Op::Shutdown { socket: self.socket }, self.place.raw());
+            if self.is_ended {
+                session.both_ended();
+            }
+        }
+        false
+    }
+}
