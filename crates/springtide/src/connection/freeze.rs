@@ -320,7 +320,7 @@ impl Connection {
         // One that was paused goes on as any other, and its session with it.
         self.is_paused |= waiting > limits.inbox_bytes_max || unsent > limits.outbox_bytes_max;
         self.receive_again(room);
-        self.session.sent(unsent, room);
+        self.session.sent(unsent, self.who(), room);
     }
 
     /// A connection with nothing in flight.

@@ -15,7 +15,7 @@ use springtide_proto::Outbox;
 use springtide_proto::http1::{Reading, Writing};
 
 use crate::limits::{BYTES_PER_TURN_MAX, EXCHANGES_PER_TURN_MAX};
-use crate::peer::PeerId;
+use crate::peer::{Peer, PeerId};
 use crate::room::Room;
 use crate::table::Place;
 pub(crate) use freeze::FrozenSession;
@@ -31,6 +31,13 @@ pub(crate) struct Who {
     pub(crate) id: PeerId,
     pub(crate) place: Place,
     pub(crate) socket: Descriptor,
+}
+
+impl Who {
+    /// It as the application holds it, where it is a raw one.
+    pub(crate) const fn peer(self) -> Peer {
+        Peer::new(self.id, self.place)
+    }
 }
 
 /// Received bytes, and where they lie.
@@ -195,10 +202,10 @@ impl Session {
 
     /// What was to be sent has been sent so far: streams may go on.
     #[inline]
-    pub(crate) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
+    pub(crate) fn sent(&mut self, waiting_bytes: usize, who: Who, room: &mut Room) {
         match self {
             Self::Http1(session) => session.pump(waiting_bytes, room),
-            Self::Other(session) => session.sent(waiting_bytes, room),
+            Self::Other(session) => session.sent(waiting_bytes, who, room),
         }
     }
 

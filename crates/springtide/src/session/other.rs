@@ -110,9 +110,9 @@ impl Other {
         }
     }
 
-    pub(super) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
+    pub(super) fn sent(&mut self, waiting_bytes: usize, who: Who, room: &mut Room) {
         match self {
-            Self::Peered(session) => session.sent(waiting_bytes, room),
+            Self::Peered(session) => session.sent(waiting_bytes, who, room),
             Self::Tunnel(session) => session.sent(waiting_bytes, room),
             Self::Upstream(session) => session.sent(waiting_bytes, room),
             Self::Raw(_) | Self::Proxied(_) | Self::Left => {}

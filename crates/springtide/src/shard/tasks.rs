@@ -27,9 +27,9 @@ impl Shard {
         let current = current::enter(&self.room.requests);
         for _ in 0..PASSES_MAX {
             let tasks = &self.room.requests.tasks;
-            let mut orders = tasks.take_orders();
-            for order in orders.drain(..) {
-                self.obey(order);
+            let (mut orders, first) = tasks.take_orders();
+            for (serial, order) in (first..).zip(orders.drain(..)) {
+                self.obey(order, serial);
             }
             let tasks = &self.room.requests.tasks;
             let (mut ready, woken) = (tasks.take_ready(), tasks.take_woken());
@@ -48,16 +48,14 @@ impl Shard {
         drop(current);
     }
 
-    fn obey(&mut self, order: Order) {
-        let Order { peer, ask } = order;
+    fn obey(&mut self, mut order: Order, serial: u64) {
+        let tasks = &self.room.requests.tasks;
+        tasks.settle(&mut order, serial);
+        let peer = order.peer;
         let connection = self.connections.get_mut(peer.place());
         match connection.filter(|connection| connection.is(peer.id())) {
-            Some(connection) => connection.obey(ask, &mut self.room),
-            None => {
-                if let Some(task) = ask.task() {
-                    self.room.requests.tasks.end(task, || Ended::Failed(Reason::Stale));
-                }
-            }
+            Some(connection) => connection.obey(order, serial, &mut self.room),
+            None => tasks.end(peer, order.waiter, Ended::Failed(Reason::Stale)),
         }
     }
 
