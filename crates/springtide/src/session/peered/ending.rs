@@ -74,6 +74,28 @@ impl Peered {
         self.busy(tasks).closing.push(waiter);
     }
 
+    /// How the connection stands, as handles tell it.
+    pub(crate) fn status(&self) -> PeerStatus {
+        match self.end {
+            End::Over => PeerStatus::Closed,
+            End::Closing | End::Broken => PeerStatus::Closing,
+            End::Open if self.is_at_end || self.is_shut => PeerStatus::HalfClosed,
+            End::Open => PeerStatus::Open,
+        }
+    }
+
+    /// The future that has it.
+    pub(crate) fn future(&self) -> Option<Place> {
+        self.busy.as_ref().and_then(|busy| busy.future)
+    }
+
+    /// A session whose application has lost what it held: its connection is cut.
+    pub(in crate::session) fn lost(room: &Room) -> Self {
+        let mut own = Self::new(room);
+        own.break_for(Reason::Stopped);
+        own
+    }
+
     /// A future has the connection.
     pub(crate) fn begin_future(&mut self, future: Place) {
         self.busy.get_or_insert_default().future = Some(future);
@@ -136,7 +158,7 @@ impl Peered {
             }
             room.executor.gone.extend(busy.future);
         }
-        tasks.stand(who.place, PeerStatus::Closed);
+        tasks.fall(peer);
         tasks.tell(Ready::Closed(peer, reason));
     }
 
