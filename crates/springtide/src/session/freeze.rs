@@ -72,7 +72,7 @@ impl Session {
             Self::Other(Other::Raw(session)) => FrozenSession::Raw(session.freeze()),
             Self::Other(Other::Proxied(session)) => FrozenSession::Proxied(session),
             Self::Other(Other::Peered(session)) => {
-                room.requests.tasks.freeze(id, session);
+                room.requests.tasks.places.freeze(id, session);
                 FrozenSession::Peered
             }
             Self::Other(Other::Tunnel(_)) => FrozenSession::Cut,
@@ -85,7 +85,7 @@ impl Session {
     }
 
     fn thaw_peered(who: Who, room: &mut Room) -> Peered {
-        let Some(session) = room.requests.tasks.thaw(who.id, who.place) else {
+        let Some(session) = room.requests.tasks.places.thaw(who.id, who.place) else {
             return Peered::lost(room);
         };
         if let Some(future) = session.future()

@@ -3,7 +3,7 @@
 //! It calls and drops nothing of the application while anything of it is borrowed.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -11,8 +11,9 @@ use springtide_engine::Callback;
 
 use super::Status;
 use super::operation::Ended;
-use crate::peer::{Peer, PeerId, PeerStatus, Reason};
-use crate::session::peered::{Busy, Peered, Want};
+use super::places::Places;
+use crate::peer::{Peer, PeerStatus, Reason};
+use crate::session::peered::{Busy, Want};
 use crate::table::{Place, Table};
 
 /// The desk.
@@ -27,12 +28,7 @@ pub(crate) struct Tasks {
     woken: RefCell<Vec<Waker>>,
     /// There are orders, news or wakers.
     has_work: Cell<bool>,
-    /// By the index of a connection's place: its generation, and how it stands.
-    standing: RefCell<Vec<(u32, PeerStatus)>>,
-    /// Where connections stand by now that were frozen and thawed: handles name the place before.
-    moved: RefCell<HashMap<PeerId, Place>>,
-    /// Sessions of a shard that is frozen.
-    frozen: RefCell<HashMap<PeerId, Box<Peered>>>,
+    pub(crate) places: Places,
     /// What busy sessions used, for the next.
     #[expect(clippy::vec_box, reason = "boxes move between here and sessions without a copy")]
     spare: RefCell<Vec<Box<Busy>>>,
@@ -132,9 +128,9 @@ const SPARE_MAX: usize = 256;
 impl Tasks {
     pub(crate) fn new() -> Self {
         let orders = RefCell::new(Orders { waiting: Vec::new(), first: 1 });
-        let (unheard, ready, woken, has_work, standing, moved, frozen, spare) = Default::default();
+        let (unheard, ready, woken, has_work, places, spare) = Default::default();
         let slots = RefCell::new(Table::new());
-        Self { orders, slots, unheard, ready, woken, has_work, standing, moved, frozen, spare }
+        Self { orders, slots, unheard, ready, woken, has_work, places, spare }
     }
 
     /// Whether nothing is to be done.
@@ -146,7 +142,8 @@ impl Tasks {
     /// A task begins with an order, whose serial number is its name; none when its peer is gone.
     #[inline]
     pub(super) fn begin(&self, peer: Peer, ask: Ask) -> Option<u64> {
-        (self.status(peer) != PeerStatus::Closed).then(|| self.order(peer, ask, Waiter::Unheard))
+        (self.places.status(peer) != PeerStatus::Closed)
+            .then(|| self.order(peer, ask, Waiter::Unheard))
     }
 
     /// Asks for something that no task is for.
@@ -391,78 +388,6 @@ impl Tasks {
     /// What names a task for who may cancel it.
     pub(super) fn name_of(&self, task: Place) -> Option<(Peer, u64)> {
         self.slots.borrow_mut().get_mut(task).map(|slot| (slot.peer, slot.serial))
-    }
-
-    /// How a connection stands.
-    #[inline]
-    pub(crate) fn status(&self, peer: Peer) -> PeerStatus {
-        self.status_at(peer.place()).unwrap_or_else(|| {
-            let moved = self.moved.borrow().get(&peer.id()).copied();
-            moved.and_then(|place| self.status_at(place)).unwrap_or(PeerStatus::Closed)
-        })
-    }
-
-    #[inline]
-    fn status_at(&self, place: Place) -> Option<PeerStatus> {
-        let standing = self.standing.borrow();
-        let (generation, status) = standing.get(place.index() as usize)?;
-        (*generation == place.generation()).then_some(*status)
-    }
-
-    /// A handle that names the place where its connection stands now.
-    #[inline]
-    pub(crate) fn find(&self, peer: Peer) -> Peer {
-        if self.status_at(peer.place()).is_some() {
-            return peer;
-        }
-        let moved = self.moved.borrow().get(&peer.id()).copied();
-        moved.map_or(peer, |place| Peer::new(peer.id(), place))
-    }
-
-    /// A connection stands elsewhere from here on.
-    fn move_to(&self, id: PeerId, place: Place, status: PeerStatus) {
-        self.moved.borrow_mut().insert(id, place);
-        self.stand(place, status);
-    }
-
-    /// A connection has ended.
-    pub(crate) fn fall(&self, peer: Peer) {
-        self.stand(peer.place(), PeerStatus::Closed);
-        let mut moved = self.moved.borrow_mut();
-        if !moved.is_empty() {
-            moved.remove(&peer.id());
-        }
-    }
-
-    /// The session of a connection that is frozen with all of its shard.
-    pub(crate) fn freeze(&self, id: PeerId, session: Peered) {
-        self.frozen.borrow_mut().insert(id, Box::new(session));
-    }
-
-    /// The session that was frozen, where the application still holds what it held.
-    pub(crate) fn thaw(&self, id: PeerId, place: Place) -> Option<Peered> {
-        let session = self.frozen.borrow_mut().remove(&id)?;
-        self.move_to(id, place, session.status());
-        Some(*session)
-    }
-
-    /// Whether the application holds anything that a frozen shard must not lose.
-    pub(crate) fn has_kept(&self) -> bool {
-        !self.frozen.borrow().is_empty()
-    }
-
-    /// The futures of the sessions that are frozen.
-    pub(crate) fn kept_futures(&self) -> HashSet<Place> {
-        self.frozen.borrow().values().filter_map(|session| session.future()).collect()
-    }
-
-    /// A connection stands so from here on.
-    pub(crate) fn stand(&self, place: Place, status: PeerStatus) {
-        let (mut standing, index) = (self.standing.borrow_mut(), place.index() as usize);
-        if standing.len() <= index {
-            standing.resize(index + 1, (u32::MAX, PeerStatus::Closed));
-        }
-        standing[index] = (place.generation(), status);
     }
 
     /// Takes out what was asked, and the serial number of the first.

@@ -13,7 +13,7 @@ impl Peered {
     /// The peer has ended its stream, or the server stops: who waits for bytes hears of it.
     pub(in crate::session) fn end_of_stream(&mut self, who: Who, room: &Room) {
         self.is_at_end = true;
-        room.requests.tasks.stand(who.place, PeerStatus::HalfClosed);
+        room.requests.tasks.places.stand(who.place, PeerStatus::HalfClosed);
         while self.is_pulled(&room.requests.tasks) {
             let values_only = self.wants_values_only(&room.requests.tasks);
             self.end_first(who, room, Ended::EndOfStream);
@@ -158,7 +158,7 @@ impl Peered {
             }
             room.executor.gone.extend(busy.future);
         }
-        tasks.fall(peer);
+        tasks.places.fall(peer);
         tasks.tell(Ready::Closed(peer, reason));
     }
 
