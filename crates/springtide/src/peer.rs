@@ -128,7 +128,7 @@ impl Peer {
     #[must_use]
     pub fn status(self) -> PeerStatus {
         let shared = current::shard();
-        shared.map_or(PeerStatus::Closed, |shared| shared.tasks.status(self))
+        shared.map_or(PeerStatus::Closed, |shared| shared.tasks.places.status(self))
     }
 
     /// Asks for the next bytes, at least one and as many as have come. At most one pull is served at a

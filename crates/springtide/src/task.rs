@@ -3,6 +3,7 @@
 
 mod desk;
 mod operation;
+mod places;
 
 pub(crate) use desk::{Ask, Order, Ready, Tasks, Told, Waiter};
 pub use operation::{Close, Ended, Operation, Pull, Push};

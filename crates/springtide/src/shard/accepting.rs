@@ -113,7 +113,7 @@ impl Shard {
         });
         if is_raw {
             let tasks = &self.room.requests.tasks;
-            tasks.stand(place, PeerStatus::Open);
+            tasks.places.stand(place, PeerStatus::Open);
             tasks.tell(Ready::Intro(Peer::new(id, place)));
         }
         self.file(place);

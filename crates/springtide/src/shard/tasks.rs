@@ -51,7 +51,7 @@ impl Shard {
     fn obey(&mut self, mut order: Order, serial: u64) {
         let tasks = &self.room.requests.tasks;
         tasks.settle(&mut order, serial);
-        let peer = order.peer;
+        let peer = tasks.places.find(order.peer);
         let connection = self.connections.get_mut(peer.place());
         match connection.filter(|connection| connection.is(peer.id())) {
             Some(connection) => connection.obey(order, serial, &mut self.room),
@@ -73,6 +73,7 @@ impl Shard {
         };
         if !is_well {
             self.room.counts.panics_total += 1;
+            let peer = self.room.requests.tasks.places.find(peer);
             self.with(peer.place(), |connection, room| {
                 if connection.is(peer.id()) {
                     connection.break_for(Reason::Panicked, room);

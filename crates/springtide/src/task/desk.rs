@@ -11,6 +11,7 @@ use springtide_engine::Callback;
 
 use super::Status;
 use super::operation::Ended;
+use super::places::Places;
 use crate::peer::{Peer, PeerStatus, Reason};
 use crate::session::peered::{Busy, Want};
 use crate::table::{Place, Table};
@@ -27,8 +28,7 @@ pub(crate) struct Tasks {
     woken: RefCell<Vec<Waker>>,
     /// There are orders, news or wakers.
     has_work: Cell<bool>,
-    /// By the index of a connection's place: its generation, and how it stands.
-    standing: RefCell<Vec<(u32, PeerStatus)>>,
+    pub(crate) places: Places,
     /// What busy sessions used, for the next.
     #[expect(clippy::vec_box, reason = "boxes move between here and sessions without a copy")]
     spare: RefCell<Vec<Box<Busy>>>,
@@ -128,9 +128,9 @@ const SPARE_MAX: usize = 256;
 impl Tasks {
     pub(crate) fn new() -> Self {
         let orders = RefCell::new(Orders { waiting: Vec::new(), first: 1 });
-        let (unheard, ready, woken, has_work, standing, spare) = Default::default();
+        let (unheard, ready, woken, has_work, places, spare) = Default::default();
         let slots = RefCell::new(Table::new());
-        Self { orders, slots, unheard, ready, woken, has_work, standing, spare }
+        Self { orders, slots, unheard, ready, woken, has_work, places, spare }
     }
 
     /// Whether nothing is to be done.
@@ -142,7 +142,8 @@ impl Tasks {
     /// A task begins with an order, whose serial number is its name; none when its peer is gone.
     #[inline]
     pub(super) fn begin(&self, peer: Peer, ask: Ask) -> Option<u64> {
-        (self.status(peer) != PeerStatus::Closed).then(|| self.order(peer, ask, Waiter::Unheard))
+        (self.places.status(peer) != PeerStatus::Closed)
+            .then(|| self.order(peer, ask, Waiter::Unheard))
     }
 
     /// Asks for something that no task is for.
@@ -387,25 +388,6 @@ impl Tasks {
     /// What names a task for who may cancel it.
     pub(super) fn name_of(&self, task: Place) -> Option<(Peer, u64)> {
         self.slots.borrow_mut().get_mut(task).map(|slot| (slot.peer, slot.serial))
-    }
-
-    /// How a connection stands.
-    #[inline]
-    pub(crate) fn status(&self, peer: Peer) -> PeerStatus {
-        let place = peer.place();
-        match self.standing.borrow().get(place.index() as usize) {
-            Some((generation, status)) if *generation == place.generation() => *status,
-            _ => PeerStatus::Closed,
-        }
-    }
-
-    /// A connection stands so from here on.
-    pub(crate) fn stand(&self, place: Place, status: PeerStatus) {
-        let (mut standing, index) = (self.standing.borrow_mut(), place.index() as usize);
-        if standing.len() <= index {
-            standing.resize(index + 1, (u32::MAX, PeerStatus::Closed));
-        }
-        standing[index] = (place.generation(), status);
     }
 
     /// Takes out what was asked, and the serial number of the first.

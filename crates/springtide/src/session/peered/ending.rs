@@ -13,7 +13,7 @@ impl Peered {
     /// The peer has ended its stream, or the server stops: who waits for bytes hears of it.
     pub(in crate::session) fn end_of_stream(&mut self, who: Who, room: &Room) {
         self.is_at_end = true;
-        room.requests.tasks.stand(who.place, PeerStatus::HalfClosed);
+        room.requests.tasks.places.stand(who.place, PeerStatus::HalfClosed);
         while self.is_pulled(&room.requests.tasks) {
             let values_only = self.wants_values_only(&room.requests.tasks);
             self.end_first(who, room, Ended::EndOfStream);
@@ -72,6 +72,28 @@ impl Peered {
         }
         self.close_for(Reason::Closed);
         self.busy(tasks).closing.push(waiter);
+    }
+
+    /// How the connection stands, as handles tell it.
+    pub(crate) fn status(&self) -> PeerStatus {
+        match self.end {
+            End::Over => PeerStatus::Closed,
+            End::Closing | End::Broken => PeerStatus::Closing,
+            End::Open if self.is_at_end || self.is_shut => PeerStatus::HalfClosed,
+            End::Open => PeerStatus::Open,
+        }
+    }
+
+    /// The future that has it.
+    pub(crate) fn future(&self) -> Option<Place> {
+        self.busy.as_ref().and_then(|busy| busy.future)
+    }
+
+    /// A session whose application has lost what it held: its connection is cut.
+    pub(in crate::session) fn lost(room: &Room) -> Self {
+        let mut own = Self::new(room);
+        own.break_for(Reason::Stopped);
+        own
     }
 
     /// A future has the connection.
@@ -136,7 +158,7 @@ impl Peered {
             }
             room.executor.gone.extend(busy.future);
         }
-        tasks.stand(who.place, PeerStatus::Closed);
+        tasks.places.fall(peer);
         tasks.tell(Ready::Closed(peer, reason));
     }
 

@@ -112,7 +112,7 @@ impl Peered {
         for waiter in std::mem::take(&mut busy.shutting) {
             tasks.end(who.peer(), waiter, Ended::Done);
         }
-        tasks.stand(who.place, PeerStatus::HalfClosed);
+        tasks.places.stand(who.place, PeerStatus::HalfClosed);
         self.rest(tasks);
         !std::mem::replace(&mut self.is_shut, true)
     }
