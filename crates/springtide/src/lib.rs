@@ -82,5 +82,11 @@ pub use running::{Bound, Running};
 pub use server::{Accepting, Engine, ProxyProtocol, Server};
 pub use springtide_engine::{Address, Error as EngineError};
 pub use springtide_proto::Unit;
+/// Frames: how they are told apart, and codecs for others.
+pub mod framed {
+    pub use springtide_proto::framed::{
+        Codec, Fault, Framed, PayloadError, Progress, Refusal, Scan, Tag,
+    };
+}
 pub use springtide_proto::http1::Limits as Http1Limits;
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
