@@ -1,9 +1,9 @@
 //! What each command does to the store, and what it is answered.
 //! It must never read a clock: a command is told the time.
 
-use crate::glob;
-use crate::resp::{arguments, array, bulk, error, int, integer, simple};
-use crate::store::{Store, WrongKind};
+use super::glob;
+use super::resp::{arguments, array, bulk, error, int, integer, simple};
+use super::store::{Store, WrongKind};
 
 /// What a command is answered.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl From<WrongKind> for Problem {
 
 type Done = Result<(), Problem>;
 
-/// Does one command, as [`Resp`](crate::resp::Resp) has found it.
+/// Does one command, as [`Resp`](super::resp::Resp) has found it.
 pub(crate) fn execute(store: &mut Store, command: &[u8], now_ms: u64) -> Answer {
     store.pass(now_ms);
     let mut answer = Answer::default();

@@ -11,6 +11,7 @@ mod limits;
 mod machine;
 mod prefix;
 mod reader;
+mod replies;
 mod tag;
 mod writer;
 

@@ -13,6 +13,7 @@ mod date;
 mod error;
 mod executor;
 mod files;
+pub mod framed;
 mod freeze;
 #[cfg(doctest)]
 mod guides;
@@ -56,6 +57,7 @@ pub use client::{
 pub use error::Error;
 pub use executor::{Closed, Sleep, sleep};
 pub use files::Files;
+pub use framed::{RemoteReply, Reply};
 pub use handler::{
     Awaited, AwaitedNoArgument, Ending, Handler, NoArgument, Plain, ToTheEnd, to_the_end,
 };
@@ -82,11 +84,6 @@ pub use running::{Bound, Running};
 pub use server::{Accepting, Engine, ProxyProtocol, Server};
 pub use springtide_engine::{Address, Error as EngineError};
 pub use springtide_proto::Unit;
-/// Frames: how they are told apart, and codecs for others.
-pub mod framed {
-    pub use springtide_proto::framed::{
-        Codec, Fault, Framed, PayloadError, Progress, Refusal, Scan, Tag,
-    };
-}
+pub use springtide_proto::framed::Framed;
 pub use springtide_proto::http1::Limits as Http1Limits;
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};

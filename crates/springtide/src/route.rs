@@ -15,6 +15,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method};
 
 use crate::files::Files;
+use crate::framed::Service;
 use crate::handler::{MakeAwaited, PlainHandler};
 use crate::middleware::Middleware;
 use crate::offload::PoolHandler;
@@ -85,6 +86,8 @@ pub(crate) struct Routes {
     directories: Vec<Files>,
     pub(crate) proxies: Proxies,
     pub(crate) states: States,
+    /// What is done where frames are spoken in place of HTTP.
+    pub(crate) framed: Option<Service>,
 }
 
 /// What was found for a request.

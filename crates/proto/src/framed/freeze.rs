@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::client::{ClientMachine, Open};
-use super::machine::{Held, Machine, Reading};
+use super::machine::{Machine, Reading};
 use super::reader::Reader;
+use super::replies::Held;
 use crate::{Outbox, Piece};
 
 /// A [`Machine`] between two calls, as plain data: numbers, and the bytes of replies that came

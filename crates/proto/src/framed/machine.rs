@@ -1,15 +1,13 @@
-//! The server's side of a connection that carries frames; every transition stands here.
-//! It must never read a clock or a socket, and never let a reply pass another, but where ids match
-//! them.
+//! The server's side of a connection that carries frames: what is read, and when it ends.
+//! It must never read a clock or a socket, nor read a frame behind one that it has refused.
 
 use std::collections::BTreeMap;
 
-use super::codec::{Codec, Fault, PayloadError, Refusal, Scan};
+use super::codec::{Codec, Refusal, Scan};
 use super::event::{Exchange, Received, StreamEnd};
 use super::limits::Limits;
 use super::reader::Reader;
-use super::writer::write;
-use crate::{Outbox, Piece};
+use super::replies::Held;
 
 /// What the machine reads next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +17,6 @@ pub(super) enum Reading {
     Last,
     /// Nothing ever again.
     Closed,
-}
-
-/// A reply that came before its turn.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) outbox: Outbox,
-    /// The connection ends behind it.
-    pub(super) is_last: bool,
 }
 
 /// The server's side of one connection that carries frames.
@@ -155,139 +145,6 @@ impl Machine {
         refusal
     }
 
-    /// Answers an exchange. The reply goes to the outbox when everything before it has or the codec
-    /// has ids, and is held otherwise.
-    ///
-    /// # Errors
-    /// The payload cannot be sent as a frame: nothing was sent, and the exchange still awaits its
-    /// reply.
-    ///
-    /// # Panics
-    /// When the exchange was answered before; with ids that is not noticed.
-    #[inline]
-    pub fn send_reply<C: Codec + ?Sized>(
-        &mut self,
-        exchange: Exchange,
-        payload: Piece,
-        now_ms: u64,
-        codec: &C,
-        outbox: &mut Outbox,
-    ) -> Result<(), PayloadError> {
-        if self.is_cut {
-            return Ok(());
-        }
-        let id = codec.tag().map(|tag| (tag, exchange.tag));
-        if id.is_some() || exchange.number == self.owed {
-            write(payload, id, codec, outbox)?;
-            self.answered(exchange, now_ms, outbox);
-        } else {
-            let mut held = Outbox::new();
-            write(payload, None, codec, &mut held)?;
-            self.hold(exchange, Held { outbox: held, is_last: false });
-        }
-        Ok(())
-    }
-
-    /// Ends an exchange to which nothing is said.
-    ///
-    /// # Panics
-    /// As [`send_reply`](Self::send_reply).
-    pub fn send_nothing<C: Codec + ?Sized>(
-        &mut self,
-        exchange: Exchange,
-        now_ms: u64,
-        codec: &C,
-        outbox: &mut Outbox,
-    ) {
-        if self.is_cut {
-            return;
-        }
-        match codec.tag().is_some() || exchange.number == self.owed {
-            true => self.answered(exchange, now_ms, outbox),
-            false => self.hold(exchange, Held { outbox: Outbox::new(), is_last: false }),
-        }
-    }
-
-    /// Nobody answers this exchange any more: the codec's words for it are its reply, or the
-    /// connection ends behind the replies before it.
-    pub fn give_up<C: Codec + ?Sized>(
-        &mut self,
-        exchange: Exchange,
-        now_ms: u64,
-        codec: &C,
-        outbox: &mut Outbox,
-    ) {
-        let answer = codec.answer_to(&Fault::Dropped).map(Piece::Shared);
-        let is_sent = answer
-            .is_some_and(|answer| self.send_reply(exchange, answer, now_ms, codec, outbox).is_ok());
-        if !is_sent && !self.is_cut {
-            match codec.tag().is_some() || exchange.number == self.owed {
-                true => self.cut(),
-                false => self.hold(exchange, Held { outbox: Outbox::new(), is_last: true }),
-            }
-        }
-    }
-
-    /// Ends the connection behind the replies that are owed, with the codec's words for the refusal
-    /// that was reported. With ids there is none that they could carry.
-    pub fn refuse<C: Codec + ?Sized>(&mut self, refusal: Refusal, codec: &C, outbox: &mut Outbox) {
-        self.reading = Reading::Closed;
-        if self.is_cut || codec.tag().is_some() {
-            return;
-        }
-        let mut last = Outbox::new();
-        if let Some(answer) = codec.answer_to(&Fault::Refused(refusal)) {
-            // An answer that is no frame is left out.
-            let _ = write(answer.into(), None, codec, &mut last);
-        }
-        let exchange = Exchange { number: self.next, tag: 0, bytes: 0 };
-        self.next += 1;
-        self.hold(exchange, Held { outbox: last, is_last: true });
-        self.release(outbox);
-    }
-
-    /// What came last on the wire, or is matched by its id, is answered.
-    #[inline]
-    fn answered(&mut self, exchange: Exchange, now_ms: u64, outbox: &mut Outbox) {
-        self.open_bytes -= exchange.bytes;
-        self.owed += 1;
-        self.since_ms = if self.reader.is_within() { self.since_ms } else { now_ms };
-        if !self.held.is_empty() {
-            self.release(outbox);
-        }
-    }
-
-    /// Moves the held replies whose turn has come to the outbox.
-    #[cold]
-    fn release(&mut self, outbox: &mut Outbox) {
-        while let Some(mut held) = self.held.remove(&self.owed) {
-            self.owed += 1;
-            self.held_bytes -= held.outbox.len();
-            outbox.append(&mut held.outbox);
-            if held.is_last {
-                return self.cut();
-            }
-        }
-    }
-
-    #[cold]
-    fn hold(&mut self, exchange: Exchange, held: Held) {
-        self.open_bytes -= exchange.bytes;
-        self.held_bytes += held.outbox.len();
-        let is_first = (self.owed..self.next).contains(&exchange.number)
-            && self.held.insert(exchange.number, held).is_none();
-        assert!(is_first, "an exchange is answered once, after it was received");
-    }
-
-    /// Ends the connection behind what has been written.
-    #[cold]
-    fn cut(&mut self) {
-        self.is_cut = true;
-        self.reading = Reading::Closed;
-        self.held = BTreeMap::new();
-        self.held_bytes = 0;
-    }
-
     /// Notes that the peer sent its last byte. Replies that are owed may still be sent.
     pub const fn end_of_stream(&mut self) -> StreamEnd {
         let is_truncated = self.reader.is_within() && !matches!(self.reading, Reading::Closed);
@@ -346,6 +203,12 @@ impl Machine {
     #[must_use]
     pub const fn in_flight(&self) -> u64 {
         self.next - self.owed
+    }
+
+    /// How many requests nobody has answered.
+    #[must_use]
+    pub fn unanswered(&self) -> u64 {
+        self.in_flight() - self.held.len() as u64
     }
 
     /// How many bytes of replies are held until their turn.

@@ -15,6 +15,13 @@ impl Exchange {
     pub(crate) const HEAD: u8 = 1;
     pub(crate) const HTTP10: u8 = 2;
 
+    /// One that no machine has given: a name, for who counts something else as exchanges are counted.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn named(number: u32) -> Self {
+        Self { number, flags: 0 }
+    }
+
     /// How many requests came before it on the connection.
     #[inline]
     #[must_use]

@@ -91,6 +91,40 @@ fn a_dropped_reply_is_answered_where_the_codec_has_words() {
 }
 
 #[test]
+fn a_reply_may_be_the_last() {
+    let mut driver = lines(Limits::default(), "a\nb\nc\nd\n");
+    let Driver { machine, exchanges, codec, outbox, .. } = &mut driver;
+    machine.send_last(exchanges[2], "bye".into(), codec, outbox).unwrap();
+    driver.feed(b"e\n");
+    assert_eq!(driver.payloads.len(), 4, "nothing is read behind it");
+    driver.reply(3, b"D");
+    driver.reply(1, b"B");
+    assert!(!driver.machine.wants_close());
+    driver.reply(0, b"A");
+    assert_eq!(sent(&mut driver), "A\nB\nbye\n");
+    assert!(driver.machine.wants_close());
+}
+
+#[test]
+fn all_that_nobody_has_answered_is_given_up_at_once() {
+    for (codec, expected) in [
+        (Framed::u8(), b"\x01A".as_slice()),
+        (Framed::u8().dropped(b"-"), b"\x01A\x01-\x01C\x01-"),
+        (Framed::u8().dropped(b"-").tagged(0, 1), b"\x01c\x01a"),
+    ] {
+        let mut driver = Driver::new(codec, Limits::default());
+        driver.feed(b"\x01a\x01b\x01c\x01d");
+        driver.reply(2, b"C");
+        driver.reply(0, b"A");
+        assert_eq!(driver.machine.unanswered(), 2);
+        let Driver { machine, outbox, .. } = &mut driver;
+        machine.give_up_all(0, &codec, outbox);
+        assert_eq!(driver.sent(), expected, "{codec:?}");
+        assert_eq!(driver.machine.wants_close(), codec != Framed::u8().dropped(b"-"));
+    }
+}
+
+#[test]
 fn a_request_may_have_no_reply() {
     let mut driver = lines(Limits::default(), "a\nb\nc\n");
     let Driver { machine, exchanges, codec, outbox, .. } = &mut driver;

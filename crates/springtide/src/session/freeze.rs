@@ -1,11 +1,11 @@
 //! Sessions as plain data, of any kind.
 //! It decides nothing about any of them.
 
-use springtide_proto::Outbox;
+use springtide_proto::{Outbox, framed};
 
 use super::http1::{FrozenHttp1, Http1};
 use super::raw::{FrozenRaw, Raw};
-use super::{Other, Proxied, Session, Tunnel, Who};
+use super::{Framed, Other, Proxied, Session, Tunnel, Who};
 use crate::files::{FrozenAsk, FrozenStream};
 use crate::room::Room;
 use crate::table::Place;
@@ -15,6 +15,7 @@ use crate::table::Place;
 pub(crate) enum FrozenSession {
     Http1(Box<FrozenHttp1>),
     Raw(FrozenRaw),
+    Framed(Box<framed::Frozen>),
     Proxied(Box<Proxied>),
     /// Its future could not be frozen: the connection is cut.
     Cut,
@@ -27,7 +28,7 @@ impl FrozenSession {
     pub(crate) fn streams(&self) -> impl Iterator<Item = &FrozenStream> {
         let http1 = match self {
             Self::Http1(session) => Some(session.streams()),
-            Self::Raw(_) | Self::Proxied(_) | Self::Cut | Self::Upstream => None,
+            Self::Raw(_) | Self::Framed(_) | Self::Proxied(_) | Self::Cut | Self::Upstream => None,
         };
         http1.into_iter().flatten()
     }
@@ -38,6 +39,7 @@ impl Session {
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
         match self {
             Self::Http1(session) => session.is_movable(room),
+            Self::Other(Other::Framed(session)) => session.is_movable(),
             Self::Other(Other::Tunnel(_) | Other::Upstream(_) | Other::Left) => false,
             Self::Other(_) => true,
         }
@@ -64,6 +66,7 @@ impl Session {
         match self {
             Self::Http1(session) => FrozenSession::Http1(Box::new(session.freeze(asks, room))),
             Self::Other(Other::Raw(session)) => FrozenSession::Raw(session.freeze()),
+            Self::Other(Other::Framed(session)) => FrozenSession::Framed(session.freeze()),
             Self::Other(Other::Proxied(session)) => FrozenSession::Proxied(session),
             Self::Other(Other::Tunnel(_)) => FrozenSession::Cut,
             Self::Other(Other::Upstream(mut session)) => {
@@ -84,6 +87,9 @@ impl Session {
         match frozen {
             FrozenSession::Http1(frozen) => Self::Http1(Http1::thaw(*frozen, who, outbox, room)),
             FrozenSession::Raw(frozen) => Self::Other(Other::Raw(Raw::thaw(frozen))),
+            FrozenSession::Framed(frozen) => {
+                Self::Other(Other::Framed(Box::new(Framed::thaw(*frozen, outbox, room))))
+            }
             FrozenSession::Proxied(session) => Self::Other(Other::Proxied(session)),
             FrozenSession::Cut => Self::Other(Other::Tunnel(Box::new(Tunnel::cut()))),
             FrozenSession::Upstream => Self::Other(Other::Left),

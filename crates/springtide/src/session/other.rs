@@ -4,6 +4,7 @@
 use springtide_proto::Outbox;
 use springtide_proto::http1::Exchange;
 
+use super::framed::Framed;
 use super::proxied::Proxied;
 use super::raw::Raw;
 use super::tunnel::Tunnel;
@@ -17,6 +18,7 @@ use crate::session::http1::Http1;
 /// A session of another kind.
 pub(crate) enum Other {
     Raw(Raw),
+    Framed(Box<Framed>),
     /// HTTP/1.1 as soon as the header of a proxy has come.
     Proxied(Box<Proxied>),
     /// What HTTP/1.1 has become.
@@ -31,6 +33,7 @@ impl Other {
     pub(super) fn end_of_stream(&mut self) {
         match self {
             Self::Raw(session) => session.end_of_stream(),
+            Self::Framed(session) => session.end_of_stream(),
             Self::Proxied(session) => session.end(),
             Self::Tunnel(session) => session.end_of_input(),
             Self::Upstream(session) => session.end_of_stream(),
@@ -41,6 +44,7 @@ impl Other {
     pub(super) fn drain(&mut self) {
         match self {
             Self::Raw(session) => session.drain(),
+            Self::Framed(session) => session.drain(),
             Self::Proxied(session) => session.end(),
             Self::Tunnel(session) => session.end_of_input(),
             Self::Upstream(session) => session.drain(),
@@ -51,6 +55,7 @@ impl Other {
     pub(super) fn wants_close(&self) -> bool {
         match self {
             Self::Raw(session) => session.wants_close(),
+            Self::Framed(session) => session.wants_close(),
             Self::Proxied(session) => session.wants_close(),
             Self::Tunnel(session) => session.wants_close(),
             Self::Upstream(session) => session.is_over(),
@@ -61,6 +66,7 @@ impl Other {
     pub(super) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
         match self {
             Self::Raw(_) | Self::Left => None,
+            Self::Framed(session) => session.next_deadline_ms(room),
             Self::Proxied(session) => session.next_deadline_ms(room),
             Self::Tunnel(session) => session.next_deadline_ms(room),
             Self::Upstream(session) => session.next_deadline_ms(),
@@ -70,6 +76,7 @@ impl Other {
     pub(super) fn on_deadline(&mut self, who: Who, outbox: &mut Outbox, room: &mut Room) {
         match self {
             Self::Raw(_) | Self::Left => {}
+            Self::Framed(session) => session.on_deadline(room),
             Self::Proxied(session) => session.on_deadline(room),
             Self::Tunnel(session) => session.on_deadline(room),
             Self::Upstream(session) => session.on_deadline(who, outbox, room),
@@ -87,13 +94,16 @@ impl Other {
     }
 
     pub(super) fn resume(&mut self, now_ms: u64) {
-        if let Some(session) = self.upstream() {
-            session.resume(now_ms);
+        match self {
+            Self::Framed(session) => session.resume(now_ms),
+            Self::Upstream(session) => session.resume(now_ms),
+            Self::Raw(_) | Self::Proxied(_) | Self::Tunnel(_) | Self::Left => {}
         }
     }
 
     pub(super) fn abandon(&mut self, room: &mut Room) {
         match self {
+            Self::Framed(session) => session.abandon(room),
             Self::Tunnel(session) => session.abandon(room),
             Self::Upstream(session) => session.abandon(),
             Self::Raw(_) | Self::Proxied(_) | Self::Left => {}
@@ -104,7 +114,7 @@ impl Other {
         match self {
             Self::Tunnel(session) => session.sent(waiting_bytes, room),
             Self::Upstream(session) => session.sent(waiting_bytes, room),
-            Self::Raw(_) | Self::Proxied(_) | Self::Left => {}
+            Self::Raw(_) | Self::Framed(_) | Self::Proxied(_) | Self::Left => {}
         }
     }
 
@@ -120,12 +130,13 @@ impl Other {
         match self {
             Self::Tunnel(session) => session.wants_reset(),
             Self::Upstream(session) => session.wants_reset(),
-            Self::Raw(_) | Self::Proxied(_) | Self::Left => false,
+            Self::Raw(_) | Self::Framed(_) | Self::Proxied(_) | Self::Left => false,
         }
     }
 
     pub(super) fn bytes_held(&self) -> usize {
         match self {
+            Self::Framed(session) => session.bytes_held(),
             Self::Tunnel(session) => session.bytes_held(),
             Self::Upstream(session) => session.bytes_held(),
             Self::Raw(_) | Self::Proxied(_) | Self::Left => 0,
@@ -146,6 +157,9 @@ impl Session {
         let received = match self {
             Self::Http1(session) => return session.receive(source, who, outbox, room),
             Self::Other(Other::Raw(session)) => return session.receive(source, outbox, room),
+            Self::Other(Other::Framed(session)) => {
+                return session.receive(source, who, outbox, room);
+            }
             Self::Other(Other::Tunnel(session)) => return session.receive(source, room),
             Self::Other(Other::Upstream(session)) => {
                 return session.receive(source.bytes(), outbox, room);
@@ -257,6 +271,10 @@ impl Session {
             Self::Other(Other::Tunnel(session)) => {
                 session.ended(exchange, response.is_none(), outbox, room);
             }
+            Self::Other(Other::Framed(session)) => {
+                room.counts.panics_total += u64::from(response.is_none());
+                session.ended(exchange);
+            }
             Self::Other(_) => {}
         }
     }
@@ -266,6 +284,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.give_up(exchange),
             Self::Other(Other::Tunnel(session)) => session.give_up(exchange),
+            Self::Other(Other::Framed(session)) => session.ended(exchange),
             Self::Other(_) => {}
         }
     }
