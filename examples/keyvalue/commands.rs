@@ -31,6 +31,9 @@ impl From<WrongKind> for Problem {
     }
 }
 
+/// No command has a longer name: what is behind it is not looked at.
+const NAME_BYTES_MAX: usize = 32;
+
 type Done = Result<(), Problem>;
 
 /// Does one command, as [`Resp`](super::resp::Resp) has found it.
@@ -42,11 +45,15 @@ pub(crate) fn execute(store: &mut Store, command: &[u8], now_ms: u64) -> Answer 
         error("ERR unknown command ''", &mut answer.bytes);
         return answer;
     };
-    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+    let mut lower = [0; NAME_BYTES_MAX];
+    let lower = &mut lower[..name.len().min(NAME_BYTES_MAX)];
+    lower.copy_from_slice(&name[..lower.len()]);
+    lower.make_ascii_lowercase();
+    let name = std::str::from_utf8(lower).unwrap_or("?");
     answer.is_last = name == "quit";
-    if let Err(problem) = run(store, &name, rest, now_ms, &mut answer.bytes) {
+    if let Err(problem) = run(store, name, rest, now_ms, &mut answer.bytes) {
         answer.bytes.clear();
-        error(&say(&problem, &name), &mut answer.bytes);
+        error(&say(&problem, name), &mut answer.bytes);
     }
     answer
 }
@@ -61,7 +68,7 @@ fn say(problem: &Problem, name: &str) -> String {
         Problem::WrongKind => {
             "WRONGTYPE Operation against a key holding the wrong kind of value".into()
         }
-        Problem::Unknown => format!("ERR unknown command '{name:.128}'"),
+        Problem::Unknown => format!("ERR unknown command '{name}'"),
         Problem::Index => "ERR DB index is out of range".into(),
     }
 }
@@ -351,6 +358,9 @@ mod tests {
             (0, "APPEND list x", wrong),
             (0, "SET list now-a-text", "+OK"),
             (0, "LPUSH list x", wrong),
+            (0, "INCRBY most -9223372036854775808", ":-1"),
+            (0, "INCRBY most 9223372036854775808", "-ERR value is not an integer or out of range"),
+            (0, "INCRBY most -", "-ERR value is not an integer or out of range"),
             (0, "NONE", "-ERR unknown command 'none'"),
         ]);
     }

@@ -104,8 +104,18 @@ fn number(input: &[u8], at: usize) -> Result<Option<(i64, usize)>, Refusal> {
 
 /// A number as it is written without ado.
 pub(crate) fn integer(digits: &[u8]) -> Option<i64> {
-    let is_plain = digits.first().is_some_and(|first| *first != b'+');
-    std::str::from_utf8(digits).ok().filter(|_| is_plain)?.parse().ok()
+    let below_zero = digits.strip_prefix(b"-");
+    let digits = below_zero.unwrap_or(digits);
+    // Below zero there is one number more than above.
+    let number = digits.iter().try_fold(0_i64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_sub(digit)
+    })?;
+    match (digits.is_empty(), below_zero) {
+        (true, _) => None,
+        (false, Some(_)) => Some(number),
+        (false, None) => number.checked_neg(),
+    }
 }
 
 /// The arguments of a command that [`Resp`] has found whole.
