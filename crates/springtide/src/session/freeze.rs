@@ -1,12 +1,12 @@
 //! Sessions as plain data, of any kind.
 //! It decides nothing about any of them.
 
-use springtide_proto::Outbox;
+use springtide_proto::{Outbox, framed};
 
 use super::http1::{FrozenHttp1, Http1};
 use super::peered::Peered;
 use super::raw::{FrozenRaw, Raw};
-use super::{Other, Proxied, Session, Tunnel, Who};
+use super::{Framed, Other, Proxied, Session, Tunnel, Who};
 use crate::files::{FrozenAsk, FrozenStream};
 use crate::peer::PeerId;
 use crate::room::Room;
@@ -19,6 +19,7 @@ pub(crate) enum FrozenSession {
     Raw(FrozenRaw),
     /// What the application holds of it stays at the desk of its shard.
     Peered,
+    Framed(Box<framed::Frozen>),
     Proxied(Box<Proxied>),
     /// Its future could not be frozen: the connection is cut.
     Cut,
@@ -31,7 +32,12 @@ impl FrozenSession {
     pub(crate) fn streams(&self) -> impl Iterator<Item = &FrozenStream> {
         let http1 = match self {
             Self::Http1(session) => Some(session.streams()),
-            Self::Raw(_) | Self::Peered | Self::Proxied(_) | Self::Cut | Self::Upstream => None,
+            Self::Raw(_)
+            | Self::Peered
+            | Self::Framed(_)
+            | Self::Proxied(_)
+            | Self::Cut
+            | Self::Upstream => None,
         };
         http1.into_iter().flatten()
     }
@@ -42,6 +48,7 @@ impl Session {
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
         match self {
             Self::Http1(session) => session.is_movable(room),
+            Self::Other(Other::Framed(session)) => session.is_movable(),
             Self::Other(Other::Tunnel(_) | Other::Upstream(_) | Other::Left | Other::Peered(_)) => {
                 false
             }
@@ -70,6 +77,7 @@ impl Session {
         match self {
             Self::Http1(session) => FrozenSession::Http1(Box::new(session.freeze(asks, room))),
             Self::Other(Other::Raw(session)) => FrozenSession::Raw(session.freeze()),
+            Self::Other(Other::Framed(session)) => FrozenSession::Framed(session.freeze()),
             Self::Other(Other::Proxied(session)) => FrozenSession::Proxied(session),
             Self::Other(Other::Peered(session)) => {
                 room.requests.tasks.places.freeze(id, session);
@@ -107,6 +115,9 @@ impl Session {
             FrozenSession::Http1(frozen) => Self::Http1(Http1::thaw(*frozen, who, outbox, room)),
             FrozenSession::Raw(frozen) => Self::Other(Other::Raw(Raw::thaw(frozen))),
             FrozenSession::Peered => Self::Other(Other::Peered(Self::thaw_peered(who, room))),
+            FrozenSession::Framed(frozen) => {
+                Self::Other(Other::Framed(Box::new(Framed::thaw(*frozen, outbox, room))))
+            }
             FrozenSession::Proxied(session) => Self::Other(Other::Proxied(session)),
             FrozenSession::Cut => Self::Other(Other::Tunnel(Box::new(Tunnel::cut()))),
             FrozenSession::Upstream => Self::Other(Other::Left),

@@ -1,6 +1,7 @@
 //! Sessions: a protocol's machine bound to a connection, one kind a file.
 //! A session knows no socket: it takes bytes, and writes to the outbox.
 
+mod framed;
 mod freeze;
 pub(crate) mod http1;
 mod other;
@@ -18,6 +19,7 @@ use crate::limits::{BYTES_PER_TURN_MAX, EXCHANGES_PER_TURN_MAX};
 use crate::peer::{Peer, PeerId};
 use crate::room::Room;
 use crate::table::Place;
+pub(crate) use framed::Framed;
 pub(crate) use freeze::FrozenSession;
 use http1::Http1;
 pub(crate) use other::Other;
@@ -330,6 +332,7 @@ impl Session {
         match self {
             Self::Http1(_) => "http/1.1",
             Self::Other(Other::Raw(_) | Other::Peered(_)) => "raw",
+            Self::Other(Other::Framed(_)) => "framed",
             Self::Other(Other::Proxied(_)) => "proxy",
             Self::Other(Other::Tunnel(_)) => "upgraded",
             Self::Other(Other::Upstream(_) | Other::Left) => "http/1.1 client",
@@ -348,6 +351,7 @@ impl Session {
     pub(crate) fn holds_replies(&self) -> bool {
         match self {
             Self::Http1(session) => session.holds_replies(),
+            Self::Other(Other::Framed(session)) => session.bytes_held() > 0,
             Self::Other(_) => false,
         }
     }
