@@ -13,7 +13,8 @@ use futures_core::Stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::body::Outgoing;
-use super::exchange::{Asked, deadline, poll_deadline};
+use super::connect::{deadline, poll_deadline};
+use super::exchange::Asked;
 use super::response::ClientResponse;
 use super::url::Url;
 use super::{ClientError, Settings};

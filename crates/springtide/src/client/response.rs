@@ -11,7 +11,8 @@ use http::{HeaderMap, StatusCode};
 
 use super::ClientError;
 use super::body::Upload;
-use super::exchange::{Answered, poll_deadline, poll_upload};
+use super::connect::poll_deadline;
+use super::exchange::{Answered, poll_upload};
 use super::line::Call;
 use crate::executor::Sleep;
 use crate::request::Arriving;

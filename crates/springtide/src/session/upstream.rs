@@ -161,6 +161,9 @@ impl Upstream {
             self.call = self.line.take_next();
             self.begin_request(outbox, room);
         }
+        if self.line.is_withdrawn() {
+            return self.finish();
+        }
         let is_unwanted = self.call.as_ref().is_some_and(|call| call.is_unwanted())
             || self.pipe.as_ref().is_some_and(|pipe| pipe.is_unwanted());
         if is_unwanted {
