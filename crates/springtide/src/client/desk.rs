@@ -103,6 +103,11 @@ impl Desk {
         self.is_draining.set(true);
     }
 
+    /// Whether the shard ends when what has begun is done.
+    pub(crate) const fn is_draining(&self) -> bool {
+        self.is_draining.get()
+    }
+
     /// Patience with what the shard still does is over: no connect that is on its way holds up its end.
     pub(crate) fn cut(&self) {
         self.is_cut.set(true);

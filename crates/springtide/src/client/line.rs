@@ -194,7 +194,8 @@ struct Talk {
     order: Option<Order>,
     /// Of the request's body, what the connection has not taken.
     pieces: Vec<Bytes>,
-    is_whole: bool,
+    /// The fields behind it, once all of it was put.
+    end: Option<HeaderMap>,
     /// Bytes that the connection takes before who asks is to wait.
     credit: usize,
     answer: Option<Answer>,
@@ -260,9 +261,9 @@ impl Call {
         self.tell();
     }
 
-    /// All of the request's body was put.
-    pub(super) fn finish(&self) {
-        self.state.borrow_mut().is_whole = true;
+    /// All of the request's body was put, and these fields are behind it.
+    pub(super) fn finish(&self, trailers: HeaderMap) {
+        self.state.borrow_mut().end = Some(trailers);
         self.tell();
     }
 
@@ -292,9 +293,9 @@ impl Call {
         std::mem::take(&mut self.state.borrow_mut().pieces)
     }
 
-    /// Whether all of the body was put; told once.
-    pub(crate) fn take_end(&self) -> bool {
-        std::mem::take(&mut self.state.borrow_mut().is_whole)
+    /// The fields behind the body, when all of it was put; told once.
+    pub(crate) fn take_end(&self) -> Option<HeaderMap> {
+        self.state.borrow_mut().end.take()
     }
 
     /// So many bytes more are taken.

@@ -170,6 +170,11 @@ impl Session {
         matches!(self, Self::Other(Other::Upstream(_) | Other::Left))
     }
 
+    /// Whether it stays on its shard whatever it comes to.
+    pub(crate) const fn is_bound(&self) -> bool {
+        self.is_client() || matches!(self, Self::Other(Other::Tunnel(_)))
+    }
+
     /// Whether the connection is to end at once, whatever is unsent.
     #[inline]
     pub(crate) fn is_broken(&self) -> bool {
@@ -187,10 +192,14 @@ impl Session {
         }
     }
 
-    /// The system ends the connection.
-    pub(crate) fn broken_by(&mut self, error: springtide_engine::Error) {
-        if let Self::Other(Other::Upstream(session)) = self {
-            session.broken_by(error);
+    /// The system ends the connection; whether what the peer has said by then is read still.
+    pub(crate) fn broken_by(&mut self, error: springtide_engine::Error) -> bool {
+        match self {
+            Self::Other(Other::Upstream(session)) => {
+                session.broken_by(error);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -214,13 +223,12 @@ impl Session {
         room: &mut Room,
     ) -> (usize, Step) {
         let Self::Http1(session) = self else { return (consumed, Step::Closed) };
-        let is_stopping = session.is_stopping();
         let tunnel = match session.take_accepted() {
             Some(accepted) => Tunnel::begin(accepted, who, room),
             // What was to have it could not be frozen.
             None => Tunnel::cut(),
         };
-        if is_stopping {
+        if room.requests.desk.is_draining() {
             tunnel.end_of_input();
         }
         *self = Self::Other(Other::Tunnel(Box::new(tunnel)));
