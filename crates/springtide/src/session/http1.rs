@@ -74,8 +74,6 @@ struct Busy {
     accepted: Option<Box<Accepted>>,
     /// Exchanges that wait for a file, and whose clients take gzip.
     gzip: Vec<Exchange>,
-    /// It was told to finish what has begun.
-    is_stopping: bool,
 }
 
 impl Http1 {
@@ -286,8 +284,6 @@ impl Http1 {
 
     pub(crate) fn drain(&mut self) {
         self.machine.drain();
-        // A connection that is not busy has nothing that goes on behind its replies.
-        self.busy.iter_mut().for_each(|busy| busy.is_stopping = true);
     }
 
     #[inline]
@@ -360,13 +356,12 @@ impl Http1 {
                 logged,
                 accepted,
                 gzip,
-                is_stopping,
             } = &**busy;
             let is_held = !(untaken.is_empty() && streams.is_empty() && asks.is_empty());
             let is_reading = reading.is_some() || !gzip.is_empty() || is_held;
             let is_late = !(waiting.is_empty() && pipes.is_empty());
             let is_seen = !(finishes.is_empty() && forms.is_empty() && logged.is_empty());
-            !is_reading && !is_late && !is_torn && !is_seen && !is_stopping && accepted.is_none()
+            !is_reading && !is_late && !is_torn && !is_seen && accepted.is_none()
         });
     }
 }
