@@ -273,7 +273,7 @@ impl Connection {
         let session = Session::thaw(session, who, &mut traffic.outbox, room);
         let mut own = Self::at_rest(place, id, socket, session);
         own.traffic = Some(traffic);
-        own.stage = room.stage.filter(|_| !own.is_client()).map(|make| Box::new(make()));
+        own.stage = room.stage.filter(|_| !own.is_outgoing()).map(|make| Box::new(make()));
         if let (Some(stage), Some(frozen)) = (&mut own.stage, &stage) {
             stage.thaw(frozen);
         }

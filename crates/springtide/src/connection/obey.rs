@@ -42,6 +42,7 @@ impl Connection {
             }
             Ask::Push(bytes) => session.push(Pushing { serial, waiter, bytes }, peer, room),
             Ask::Close => session.close(waiter, peer, room),
+            Ask::Connect(_) => room.requests.tasks.end(peer, waiter, Ended::Failed(Reason::Stale)),
             Ask::ShutdownWrite => session.shut(waiter, peer, room),
             Ask::Cancel(serial) => {
                 session.cancel(serial, who, room);

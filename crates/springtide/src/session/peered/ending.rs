@@ -22,6 +22,9 @@ impl Peered {
                 self.close_for(Reason::PeerClosed);
             }
         }
+        if self.is_shut() {
+            self.close_for(Reason::PeerClosed);
+        }
     }
 
     /// Whether the first pull is waited for by who wants values only.
@@ -79,7 +82,7 @@ impl Peered {
         match self.end {
             End::Over => PeerStatus::Closed,
             End::Closing | End::Broken => PeerStatus::Closing,
-            End::Open if self.is_at_end || self.is_shut => PeerStatus::HalfClosed,
+            End::Open if self.is_at_end || self.is_shut() => PeerStatus::HalfClosed,
             End::Open => PeerStatus::Open,
         }
     }
