@@ -29,6 +29,7 @@ mod on_tokio;
 mod peer;
 mod problem;
 mod proxies;
+mod raw;
 mod report;
 mod request;
 mod response;
@@ -42,6 +43,7 @@ mod shard;
 mod state;
 mod streamed;
 mod table;
+mod task;
 pub mod test;
 #[cfg(test)]
 mod tests;
@@ -71,6 +73,7 @@ pub use middleware::{
 pub use offload::{Offload, OnPool, Priority, offload};
 #[cfg(feature = "tokio")]
 pub use on_tokio::on_tokio;
+pub use peer::{Peer, PeerId, PeerStatus, Reason};
 pub use problem::ServerError;
 pub use proxies::ProxyFields;
 pub use request::{Body, BodyError, Multipart, Part, Request};
@@ -87,3 +90,4 @@ pub use springtide_proto::Unit;
 pub use springtide_proto::framed::Framed;
 pub use springtide_proto::http1::Limits as Http1Limits;
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
+pub use task::{Canceller, Close, Ended, Here, Operation, Pull, Push, Status, Task};

@@ -20,6 +20,7 @@ use crate::handler::{MakeAwaited, PlainHandler};
 use crate::middleware::Middleware;
 use crate::offload::PoolHandler;
 use crate::proxies::Proxies;
+use crate::raw::RawService;
 use crate::state::States;
 use plain::PlainPaths;
 use site::{Scope, Site};
@@ -88,6 +89,8 @@ pub(crate) struct Routes {
     pub(crate) states: States,
     /// What is done where frames are spoken in place of HTTP.
     pub(crate) framed: Option<Service>,
+    /// What the server does with raw connections.
+    pub(crate) raw: RawService,
 }
 
 /// What was found for a request.

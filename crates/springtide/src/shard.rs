@@ -9,6 +9,7 @@ mod memory;
 mod moving;
 mod orders;
 mod report;
+mod tasks;
 
 #[cfg(test)]
 pub(crate) use report::Held;
@@ -25,7 +26,7 @@ pub(crate) use client::CLIENT_TOKEN;
 use crate::access::{ShardLog, Sink};
 use crate::caps::{Caps, ShardCaps};
 use crate::connection::{CLOSED_TOKEN, Connection, FrozenConnection};
-use crate::executor::Bell;
+use crate::executor::{Bell, Executor};
 use crate::files::{FileEvent, FileReply, FileService, RootId};
 use crate::freeze::Handoff;
 use crate::limits::Met;
@@ -95,6 +96,15 @@ pub(crate) struct Standing {
     pub(crate) stopping: Option<Stopping>,
 }
 
+/// What the application holds of a shard that is frozen: it cannot leave its thread, and goes on with
+/// the shard if that is thawed there.
+pub(crate) struct Kept {
+    shared: Rc<Shared>,
+    executor: Executor,
+    /// Without a connection in it; places of those that were stay stale.
+    connections: Table<Connection>,
+}
+
 /// A shard that is to end.
 pub(crate) struct Stopping {
     until_ms: u64,
@@ -111,14 +121,24 @@ impl Shard {
         roots: Vec<RootId>,
         states: ShardStates,
     ) -> Self {
-        standing.counts.run_on(engine.name());
         let bell = Arc::new(Bell::new(standing.mailbox.clone()));
         let engine = Rc::new(RefCell::new(engine));
         let (number, router) = (standing.number, standing.router.clone());
-        let requests = Shared::new(engine, router, bell, number, states);
+        let shared = Shared::new(engine, router, bell, number, states);
+        Self::of(standing, shared, Table::new(), files, roots)
+    }
+
+    fn of(
+        standing: Standing,
+        shared: Rc<Shared>,
+        connections: Table<Connection>,
+        files: FileService,
+        roots: Vec<RootId>,
+    ) -> Self {
+        standing.counts.run_on(shared.engine.borrow().name());
         let Settings { limits, stage, session, compresses, .. } = &standing.settings;
         let met = Met::new(standing.counts.clone());
-        let mut room = Room::new(requests, limits.clone(), met, files, *stage, *session);
+        let mut room = Room::new(shared, limits.clone(), met, files, *stage, *session);
         room.roots = roots;
         let log = |sink| Box::new(ShardLog::new(sink, standing.counts.clone()));
         room.log = standing.sink.clone().map(log);
@@ -128,7 +148,6 @@ impl Shard {
         room.compressing = compresses.then(Box::default);
         let wheel = Wheel::new(room.now_ms);
         let (listeners, completions, due, file_events) = Default::default();
-        let connections = Table::new();
         let (memory_look_ms, is_memory_stale, is_short) = Default::default();
         Self {
             room,
@@ -169,10 +188,12 @@ impl Shard {
         ran
     }
 
-    /// A frozen shard gives up its thread.
-    pub(crate) fn leave(mut self) -> Standing {
+    /// A frozen shard ends: what goes on anywhere, and what can go on here only.
+    pub(crate) fn leave(mut self) -> (Standing, Option<Kept>) {
         self.flush_log();
-        self.standing
+        let kept = self.room.keep();
+        let Self { standing, connections, .. } = self;
+        (standing, kept.map(|(shared, executor)| Kept { shared, executor, connections }))
     }
 
     /// One turn; false when there is nothing left to do.
@@ -198,7 +219,9 @@ impl Shard {
             self.go_on();
         }
         self.expire();
+        self.run_tasks();
         self.run_futures();
+        self.run_tasks();
         self.flush();
         if self.room.limits.memory_max != usize::MAX {
             self.look_at_memory();
@@ -226,7 +249,7 @@ impl Shard {
     fn deadline(&self) -> Option<Moment> {
         let room = &self.room;
         let is_ready = !(room.ready.is_empty() && room.dirty.is_empty() && self.due.is_empty());
-        if is_ready || room.executor.is_busy() {
+        if is_ready || room.executor.is_busy() || !room.requests.tasks.is_at_rest() {
             return Some(Moment::ZERO);
         }
         // Once patience is over everything was given up: only the last operations have to end.

@@ -4,9 +4,11 @@
 use springtide_proto::{Outbox, framed};
 
 use super::http1::{FrozenHttp1, Http1};
+use super::peered::Peered;
 use super::raw::{FrozenRaw, Raw};
 use super::{Framed, Other, Proxied, Session, Tunnel, Who};
 use crate::files::{FrozenAsk, FrozenStream};
+use crate::peer::PeerId;
 use crate::room::Room;
 use crate::table::Place;
 
@@ -16,6 +18,8 @@ pub(crate) enum FrozenSession {
     Http1(Box<FrozenHttp1>),
     Raw(FrozenRaw),
     Framed(Box<framed::Frozen>),
+    /// What the application holds of it stays at the desk of its shard.
+    Peered,
     Proxied(Box<Proxied>),
     /// Its future could not be frozen: the connection is cut.
     Cut,
@@ -28,7 +32,12 @@ impl FrozenSession {
     pub(crate) fn streams(&self) -> impl Iterator<Item = &FrozenStream> {
         let http1 = match self {
             Self::Http1(session) => Some(session.streams()),
-            Self::Raw(_) | Self::Framed(_) | Self::Proxied(_) | Self::Cut | Self::Upstream => None,
+            Self::Raw(_)
+            | Self::Framed(_)
+            | Self::Peered
+            | Self::Proxied(_)
+            | Self::Cut
+            | Self::Upstream => None,
         };
         http1.into_iter().flatten()
     }
@@ -40,7 +49,9 @@ impl Session {
         match self {
             Self::Http1(session) => session.is_movable(room),
             Self::Other(Other::Framed(session)) => session.is_movable(),
-            Self::Other(Other::Tunnel(_) | Other::Upstream(_) | Other::Left) => false,
+            Self::Other(Other::Tunnel(_) | Other::Upstream(_) | Other::Left | Other::Peered(_)) => {
+                false
+            }
             Self::Other(_) => true,
         }
     }
@@ -62,12 +73,16 @@ impl Session {
     }
 
     /// The session as plain data; what it waited for was withdrawn.
-    pub(crate) fn freeze(self, asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenSession {
+    pub(crate) fn freeze(self, id: PeerId, asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenSession {
         match self {
             Self::Http1(session) => FrozenSession::Http1(Box::new(session.freeze(asks, room))),
             Self::Other(Other::Raw(session)) => FrozenSession::Raw(session.freeze()),
             Self::Other(Other::Framed(session)) => FrozenSession::Framed(session.freeze()),
             Self::Other(Other::Proxied(session)) => FrozenSession::Proxied(session),
+            Self::Other(Other::Peered(session)) => {
+                room.requests.tasks.places.freeze(id, session);
+                FrozenSession::Peered
+            }
             Self::Other(Other::Tunnel(_)) => FrozenSession::Cut,
             Self::Other(Other::Upstream(mut session)) => {
                 session.abandon();
@@ -75,6 +90,18 @@ impl Session {
             }
             Self::Other(Other::Left) => FrozenSession::Upstream,
         }
+    }
+
+    fn thaw_peered(who: Who, room: &mut Room) -> Peered {
+        let Some(session) = room.requests.tasks.places.thaw(who.id, who.place) else {
+            return Peered::lost(room);
+        };
+        if let Some(future) = session.future()
+            && let Some(waiting) = room.executor.get_mut(future)
+        {
+            waiting.origin.connection = who.place;
+        }
+        session
     }
 
     /// The session that was frozen.
@@ -90,6 +117,7 @@ impl Session {
             FrozenSession::Framed(frozen) => {
                 Self::Other(Other::Framed(Box::new(Framed::thaw(*frozen, outbox, room))))
             }
+            FrozenSession::Peered => Self::Other(Other::Peered(Self::thaw_peered(who, room))),
             FrozenSession::Proxied(session) => Self::Other(Other::Proxied(session)),
             FrozenSession::Cut => Self::Other(Other::Tunnel(Box::new(Tunnel::cut()))),
             FrozenSession::Upstream => Self::Other(Other::Left),
