@@ -87,10 +87,10 @@ pub(crate) struct Routes {
     directories: Vec<Files>,
     pub(crate) proxies: Proxies,
     pub(crate) states: States,
-    /// What is done where frames are spoken in place of HTTP.
-    pub(crate) framed: Option<Service>,
     /// What the server does with raw connections.
     pub(crate) raw: RawService,
+    /// What is done where frames are spoken in place of HTTP.
+    pub(crate) framed: Option<Service>,
 }
 
 /// What was found for a request.

@@ -22,12 +22,6 @@ impl Exchange {
         Self { number, flags: 0 }
     }
 
-    /// The first of a connection, without anything that is special about it.
-    #[must_use]
-    pub const fn first() -> Self {
-        Self { number: 0, flags: 0 }
-    }
-
     /// How many requests came before it on the connection.
     #[inline]
     #[must_use]

@@ -46,10 +46,10 @@ pub(crate) struct Shared {
     pub(crate) timers: RefCell<Timers>,
     /// What handlers ask of other servers.
     pub(crate) desk: Desk,
-    /// What requests of frames are answered.
-    pub(crate) answers: Rc<Answers>,
     /// What is asked of raw connections.
     pub(crate) tasks: Tasks,
+    /// What requests of frames are answered.
+    pub(crate) answers: Rc<Answers>,
     /// Something stands in one of the next two.
     has_news: Cell<bool>,
     /// Whom news of bodies wake, when futures run next.
@@ -102,8 +102,8 @@ impl Shared {
             woken,
             timers,
             desk: Desk::new(),
-            answers,
             tasks: Tasks::new(),
+            answers,
             has_news,
             told,
             reading,

@@ -17,9 +17,9 @@ use crate::table::Place;
 pub(crate) enum FrozenSession {
     Http1(Box<FrozenHttp1>),
     Raw(FrozenRaw),
-    Framed(Box<framed::Frozen>),
     /// What the application holds of it stays at the desk of its shard.
     Peered,
+    Framed(Box<framed::Frozen>),
     Proxied(Box<Proxied>),
     /// Its future could not be frozen: the connection is cut.
     Cut,
@@ -33,8 +33,8 @@ impl FrozenSession {
         let http1 = match self {
             Self::Http1(session) => Some(session.streams()),
             Self::Raw(_)
-            | Self::Framed(_)
             | Self::Peered
+            | Self::Framed(_)
             | Self::Proxied(_)
             | Self::Cut
             | Self::Upstream => None,
@@ -114,10 +114,10 @@ impl Session {
         match frozen {
             FrozenSession::Http1(frozen) => Self::Http1(Http1::thaw(*frozen, who, outbox, room)),
             FrozenSession::Raw(frozen) => Self::Other(Other::Raw(Raw::thaw(frozen))),
+            FrozenSession::Peered => Self::Other(Other::Peered(Self::thaw_peered(who, room))),
             FrozenSession::Framed(frozen) => {
                 Self::Other(Other::Framed(Box::new(Framed::thaw(*frozen, outbox, room))))
             }
-            FrozenSession::Peered => Self::Other(Other::Peered(Self::thaw_peered(who, room))),
             FrozenSession::Proxied(session) => Self::Other(Other::Proxied(session)),
             FrozenSession::Cut => Self::Other(Other::Tunnel(Box::new(Tunnel::cut()))),
             FrozenSession::Upstream => Self::Other(Other::Left),

@@ -331,8 +331,8 @@ impl Session {
     pub(crate) const fn protocol(&self) -> &'static str {
         match self {
             Self::Http1(_) => "http/1.1",
-            Self::Other(Other::Framed(_)) => "framed",
             Self::Other(Other::Raw(_) | Other::Peered(_)) => "raw",
+            Self::Other(Other::Framed(_)) => "framed",
             Self::Other(Other::Proxied(_)) => "proxy",
             Self::Other(Other::Tunnel(_)) => "upgraded",
             Self::Other(Other::Upstream(_) | Other::Left) => "http/1.1 client",

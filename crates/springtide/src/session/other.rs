@@ -20,9 +20,9 @@ use crate::session::http1::Http1;
 /// A session of another kind.
 pub(crate) enum Other {
     Raw(Raw),
-    Framed(Box<Framed>),
     /// Pulls and pushes of the application.
     Peered(Peered),
+    Framed(Box<Framed>),
     /// HTTP/1.1 as soon as the header of a proxy has come.
     Proxied(Box<Proxied>),
     /// What HTTP/1.1 has become.
@@ -37,8 +37,8 @@ impl Other {
     pub(super) fn end_of_stream(&mut self, who: Who, room: &Room) {
         match self {
             Self::Raw(session) => session.end_of_stream(),
-            Self::Framed(session) => session.end_of_stream(),
             Self::Peered(session) => session.end_of_stream(who, room),
+            Self::Framed(session) => session.end_of_stream(),
             Self::Proxied(session) => session.end(),
             Self::Tunnel(session) => session.end_of_input(),
             Self::Upstream(session) => session.end_of_stream(),
@@ -49,8 +49,8 @@ impl Other {
     pub(super) fn drain(&mut self, who: Who, room: &Room) {
         match self {
             Self::Raw(session) => session.drain(),
-            Self::Framed(session) => session.drain(),
             Self::Peered(session) => session.drain(who, room),
+            Self::Framed(session) => session.drain(),
             Self::Proxied(session) => session.end(),
             Self::Tunnel(session) => session.end_of_input(),
             Self::Upstream(session) => session.drain(),
@@ -61,8 +61,8 @@ impl Other {
     pub(super) fn wants_close(&self) -> bool {
         match self {
             Self::Raw(session) => session.wants_close(),
-            Self::Framed(session) => session.wants_close(),
             Self::Peered(session) => session.wants_close(),
+            Self::Framed(session) => session.wants_close(),
             Self::Proxied(session) => session.wants_close(),
             Self::Tunnel(session) => session.wants_close(),
             Self::Upstream(session) => session.is_over(),
@@ -73,8 +73,8 @@ impl Other {
     pub(super) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
         match self {
             Self::Raw(_) | Self::Left => None,
-            Self::Framed(session) => session.next_deadline_ms(room),
             Self::Peered(session) => session.next_deadline_ms(room),
+            Self::Framed(session) => session.next_deadline_ms(room),
             Self::Proxied(session) => session.next_deadline_ms(room),
             Self::Tunnel(session) => session.next_deadline_ms(room),
             Self::Upstream(session) => session.next_deadline_ms(),
@@ -84,8 +84,8 @@ impl Other {
     pub(super) fn on_deadline(&mut self, who: Who, outbox: &mut Outbox, room: &mut Room) {
         match self {
             Self::Raw(_) | Self::Left => {}
-            Self::Framed(session) => session.on_deadline(room),
             Self::Peered(session) => session.on_deadline(room),
+            Self::Framed(session) => session.on_deadline(room),
             Self::Proxied(session) => session.on_deadline(room),
             Self::Tunnel(session) => session.on_deadline(room),
             Self::Upstream(session) => session.on_deadline(who, outbox, room),
@@ -112,8 +112,8 @@ impl Other {
 
     pub(super) fn abandon(&mut self, who: Who, room: &mut Room) {
         match self {
-            Self::Framed(session) => session.abandon(room),
             Self::Peered(session) => session.abandon(who, room),
+            Self::Framed(session) => session.abandon(room),
             Self::Tunnel(session) => session.abandon(room),
             Self::Upstream(session) => session.abandon(),
             Self::Raw(_) | Self::Proxied(_) | Self::Left => {}
@@ -170,8 +170,8 @@ impl Other {
 
     pub(super) fn bytes_held(&self) -> usize {
         match self {
-            Self::Framed(session) => session.bytes_held(),
             Self::Peered(session) => session.bytes_held(),
+            Self::Framed(session) => session.bytes_held(),
             Self::Tunnel(session) => session.bytes_held(),
             Self::Upstream(session) => session.bytes_held(),
             Self::Raw(_) | Self::Proxied(_) | Self::Left => 0,
@@ -192,10 +192,10 @@ impl Session {
         let received = match self {
             Self::Http1(session) => return session.receive(source, who, outbox, room),
             Self::Other(Other::Raw(session)) => return session.receive(source, outbox, room),
+            Self::Other(Other::Peered(session)) => return session.receive(source, who, room),
             Self::Other(Other::Framed(session)) => {
                 return session.receive(source, who, outbox, room);
             }
-            Self::Other(Other::Peered(session)) => return session.receive(source, who, room),
             Self::Other(Other::Tunnel(session)) => return session.receive(source, room),
             Self::Other(Other::Upstream(session)) => {
                 return session.receive(source.bytes(), outbox, room);
@@ -220,6 +220,11 @@ impl Session {
         matches!(self, Self::Other(Other::Upstream(_) | Other::Left))
     }
 
+    /// Whether it stays on its shard whatever it comes to.
+    pub(crate) const fn is_bound(&self) -> bool {
+        self.is_client() || matches!(self, Self::Other(Other::Tunnel(_) | Other::Peered(_)))
+    }
+
     /// Whether the connection is to end at once, whatever is unsent.
     #[inline]
     pub(crate) fn is_broken(&self) -> bool {
@@ -242,12 +247,18 @@ impl Session {
         }
     }
 
-    /// The system ends the connection.
-    pub(crate) fn broken_by(&mut self, error: springtide_engine::Error) {
+    /// The system ends the connection; whether what the peer has said by then is read still.
+    pub(crate) fn broken_by(&mut self, error: springtide_engine::Error) -> bool {
         match self {
-            Self::Other(Other::Upstream(session)) => session.broken_by(error),
-            Self::Other(Other::Peered(session)) => session.break_for(Reason::of(error)),
-            _ => {}
+            Self::Other(Other::Upstream(session)) => {
+                session.broken_by(error);
+                true
+            }
+            Self::Other(Other::Peered(session)) => {
+                session.break_for(Reason::of(error));
+                false
+            }
+            _ => false,
         }
     }
 
@@ -281,13 +292,12 @@ impl Session {
         room: &mut Room,
     ) -> (usize, Step) {
         let Self::Http1(session) = self else { return (consumed, Step::Closed) };
-        let is_stopping = session.is_stopping();
         let tunnel = match session.take_accepted() {
             Some(accepted) => Tunnel::begin(accepted, who, room),
             // What was to have it could not be frozen.
             None => Tunnel::cut(),
         };
-        if is_stopping {
+        if room.requests.desk.is_draining() {
             tunnel.end_of_input();
         }
         *self = Self::Other(Other::Tunnel(Box::new(tunnel)));
@@ -324,13 +334,13 @@ impl Session {
             Self::Other(Other::Tunnel(session)) => {
                 session.ended(exchange, response.is_none(), outbox, room);
             }
-            Self::Other(Other::Framed(session)) => {
-                room.counts.panics_total += u64::from(response.is_none());
-                session.ended(exchange);
-            }
             Self::Other(Other::Peered(session)) => {
                 let status = response.map(|response| response.status_code());
                 session.future_ended(crate::raw::reason_of(status));
+            }
+            Self::Other(Other::Framed(session)) => {
+                room.counts.panics_total += u64::from(response.is_none());
+                session.ended(exchange);
             }
             Self::Other(_) => {}
         }

@@ -89,7 +89,7 @@ impl Shard {
             Some(Intro::Called(intro)) => apart(|| intro(peer)).is_some(),
             Some(Intro::Awaited(_)) => {
                 let origin = Origin { connection: peer.place(), route: u32::MAX, takes_gzip: None };
-                let exchange = springtide_proto::http1::Exchange::first();
+                let exchange = springtide_proto::http1::Exchange::named(0);
                 let make = |_| (shared.raw_intro)(peer);
                 let future = self.room.executor.begin(origin, exchange, false, make);
                 self.with(peer.place(), |connection, _| connection.begin_future(future));
