@@ -26,6 +26,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod backend;
+mod callback;
 mod chunk;
 mod clock;
 mod completion;
@@ -48,6 +49,7 @@ mod wake;
 mod wheel;
 
 pub use backend::simulated;
+pub use callback::{CALLBACK_BYTES_MAX, Callback};
 pub use chunk::{CHUNK_BYTES, COPY_BYTES_MAX, Chunk};
 pub use clock::{Moment, system_now};
 pub use completion::{Completion, Entry, Listing, Memory, Metadata, Outcome};

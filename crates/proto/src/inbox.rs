@@ -62,6 +62,12 @@ impl Inbox {
         self.bytes.extend_from_slice(received);
     }
 
+    /// Puts bytes in front of those that wait: they were taken and are not wanted.
+    pub fn put_back(&mut self, bytes: &[u8]) {
+        self.bytes.splice(..self.start, bytes.iter().copied());
+        self.start = 0;
+    }
+
     /// Forgets the oldest `consumed` bytes; the memory is returned when nothing is left.
     ///
     /// # Panics
@@ -105,6 +111,19 @@ mod tests {
         }
         assert_eq!(inbox.take(), expected.make_contiguous());
         assert!(inbox.is_empty());
+    }
+
+    #[test]
+    fn what_is_put_back_comes_first() {
+        let mut inbox = Inbox::new();
+        inbox.append(b"abcdef");
+        inbox.consume(3);
+        inbox.put_back(b"bc");
+        assert_eq!(inbox.as_slice(), b"bcdef");
+        inbox.consume(5);
+        inbox.put_back(b"x");
+        inbox.append(b"y");
+        assert_eq!(inbox.take(), b"xy");
     }
 
     #[test]

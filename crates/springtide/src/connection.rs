@@ -4,6 +4,7 @@
 mod bulk;
 mod closing;
 mod freeze;
+mod obey;
 mod patience;
 mod seen;
 mod times;
@@ -110,6 +111,11 @@ impl Connection {
         })
     }
 
+    #[inline]
+    const fn who(&self) -> Who {
+        Who { id: self.id, place: self.place, socket: self.socket }
+    }
+
     /// One completion of an operation of this connection.
     #[inline]
     pub(crate) fn complete(&mut self, completion: Completion, room: &mut Room) {
@@ -131,6 +137,7 @@ impl Connection {
         if self.state != State::Open {
             return;
         }
+        let who = self.who();
         let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         if let Some(stage) = &mut self.stage {
             let mut plain = Vec::new();
@@ -142,7 +149,6 @@ impl Connection {
             traffic.inbox.append(chunk.as_slice());
             return self.handle_inbox(room);
         }
-        let who = Who { place: self.place, socket: self.socket };
         let source = Source::Chunk(chunk);
         let (consumed, step) = self.session.receive(&source, who, &mut traffic.outbox, room);
         if step == Step::Closed {
@@ -162,13 +168,13 @@ impl Connection {
         if self.is_ready || self.is_held || self.state != State::Open {
             return self.balance(room);
         }
+        let who = self.who();
         let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         let Traffic { inbox, outbox, .. } = &mut **traffic;
         if !self.needs_bytes && !inbox.is_empty() {
             // It was the server that did not take what had come.
             self.session.resume(room);
         }
-        let who = Who { place: self.place, socket: self.socket };
         let source = Source::Joined(inbox.as_slice());
         let (consumed, step) = self.session.receive(&source, who, outbox, room);
         if step == Step::Closed {
@@ -179,7 +185,7 @@ impl Connection {
             inbox.consume(consumed);
         }
         if traffic.handles_last_due(consumed, step == Step::NeedBytes) {
-            self.session.drain();
+            self.session.drain(who, room);
         }
         self.stepped(step, room);
     }
@@ -191,7 +197,7 @@ impl Connection {
             self.is_ready = true;
             room.ready.push(self.place);
         } else if self.is_ended && step == Step::NeedBytes {
-            self.session.end_of_stream();
+            self.session.end_of_stream(self.who(), room);
         }
         self.balance(room);
         self.mark_dirty(room);
@@ -271,8 +277,8 @@ impl Connection {
     #[inline]
     pub(crate) fn flush(&mut self, room: &mut Room) {
         self.is_dirty = false;
-        if self.session.is_broken() {
-            return self.give_up(room);
+        if matches!(self.session, Session::Other(_)) && self.prepare_flush(room) {
+            return;
         }
         if self.is_leaving {
             self.try_to_leave(room);
@@ -330,13 +336,13 @@ impl Connection {
         if waiting == 0 && self.session.sends_file() {
             self.pass_file(room);
         }
-        self.session.sent(waiting, room);
+        self.session.sent(waiting, self.who(), room);
         if self.has_more_to_handle() {
             self.handle_inbox(room);
         }
         self.balance(room);
         // Mostly nothing waits behind a reply: then there is nothing to flush, only a deadline.
-        let has_more = self.traffic.is_some() || self.session.wants_close() || self.is_leaving;
+        let has_more = self.traffic.is_some() || self.session.wants_flush() || self.is_leaving;
         if has_more || self.deadline_ms(room) < self.filed_ms {
             self.mark_dirty(room);
         }
@@ -376,7 +382,7 @@ impl Connection {
         }
         if key == self.send {
             self.send = Key::NONE;
-            if self.session.send_failed(room.now_ms) {
+            if self.session.send_failed(error, room) {
                 return self.leave_unsent(room);
             }
             return self.give_up(room);
@@ -396,7 +402,7 @@ impl Connection {
             }
             _ => {
                 self.is_ended = true;
-                if self.state == State::Open && self.session.broken_by(error) {
+                if self.session.broken_by(error) && self.state == State::Open {
                     return self.handle_inbox(room);
                 }
                 self.give_up(room);
@@ -415,7 +421,7 @@ impl Connection {
             Some(traffic) if is_at_its_turn && !traffic.inbox.is_empty() => {
                 traffic.due_bytes = traffic.inbox.len();
             }
-            _ => self.session.drain(),
+            _ => self.session.drain(self.who(), room),
         }
         self.mark_dirty(room);
     }
@@ -432,7 +438,7 @@ impl Connection {
         let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         what(&mut self.session, &mut traffic.outbox, room);
         if !self.is_held {
-            self.session.sent(traffic.outbox.len(), room);
+            self.session.sent(traffic.outbox.len(), self.who(), room);
         }
         if self.has_more_to_handle() || self.session.is_switched() {
             self.handle_inbox(room);

@@ -28,6 +28,7 @@ mod on_tokio;
 mod peer;
 mod problem;
 mod proxies;
+mod raw;
 mod report;
 mod request;
 mod response;
@@ -41,6 +42,7 @@ mod shard;
 mod state;
 mod streamed;
 mod table;
+mod task;
 pub mod test;
 #[cfg(test)]
 mod tests;
@@ -69,6 +71,7 @@ pub use middleware::{
 pub use offload::{Offload, OnPool, Priority, offload};
 #[cfg(feature = "tokio")]
 pub use on_tokio::on_tokio;
+pub use peer::{Peer, PeerId, PeerStatus, Reason};
 pub use problem::ServerError;
 pub use proxies::ProxyFields;
 pub use request::{Body, BodyError, Multipart, Part, Request};
@@ -84,3 +87,4 @@ pub use springtide_engine::{Address, Error as EngineError};
 pub use springtide_proto::Unit;
 pub use springtide_proto::http1::Limits as Http1Limits;
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
+pub use task::{Canceller, Close, Ended, Here, Operation, Pull, Push, Status, Task};

@@ -49,6 +49,13 @@ pub struct Limits {
     /// tcp(7)), in whole seconds; one that does not answer for as long again has gone. A connection
     /// that receives nothing, because its peer has ended its side, is looked at four times in it.
     keepalive_ms: u64 = 60_000, Milliseconds, 1;
+    /// How long a raw connection may go on without a byte in either direction before it is closed.
+    raw_idle_timeout_ms: u64 = 3_600_000, Milliseconds, 1;
+    /// Bytes that a pull of so many, or up to a delimiter, may wait for on a raw connection; one that
+    /// asks for more fails at once.
+    pull_bytes_max: usize = 1 << 20, Bytes, 1;
+    /// Pulls that may wait behind the first one of a raw connection; a further one fails at once.
+    pulls_waiting_max: usize = 1024, Count, 0;
     /// How old a connection becomes: the first request behind that is its last one, whose reply
     /// says `Connection: close` (RFC 9112 §9.6).
     connection_age_max_ms: u64 = 3_600_000, Milliseconds, 1;

@@ -1,14 +1,36 @@
-//! Peers: the names of connections that last, whatever shard or engine they move to.
-//! A name leads nowhere by itself; places do, and they go stale when a connection moves.
+//! Peers: connections as applications hold them, and their names that last.
+//! A handle leads nowhere by itself: what is asked through it is done by its shard, in a turn.
+
+mod reason;
+
+pub use reason::Reason;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use crate::current;
+use crate::session::peered::Want;
+use crate::table::Place;
+use crate::task::{Ask, Close, Pull, Push, Task};
 
 /// Names one connection for its whole life, also when it moves to another shard. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct PeerId(u64);
+pub struct PeerId(u64);
 
 impl PeerId {
     /// As a number, which is nobody else's either.
-    pub(crate) const fn number(self) -> u64 {
+    #[must_use]
+    pub const fn number(self) -> u64 {
         self.0
+    }
+}
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -34,6 +56,138 @@ impl PeerIds {
         self.next += 1;
         assert!(self.next & ((1 << COUNTER_BITS) - 1) != 0, "a shard opens fewer than 2^48");
         id
+    }
+}
+
+/// A raw connection, as the code that runs on its shard holds it: a small handle to be copied.
+///
+/// What is asked through it starts at once and gives a [`Task`]; it works in callbacks, handlers and
+/// futures on the connection's own shard. A handle whose connection is gone is refused with
+/// [`Reason::Stale`], and so is one that is used where no shard runs, as in the `Drop` of a value that
+/// outlived its server. It is never another connection's.
+///
+/// ```
+/// use springtide::{Peer, Server};
+///
+/// fn intro(peer: Peer) {
+///     peer.pull().then(|peer, bytes| peer.push(bytes).then(|peer, _| intro(peer)));
+/// }
+/// let server = Server::new().raw(intro);
+/// # let mut world = springtide::test::World::new(1);
+/// # world.serve(server);
+/// # let mut peer = world.connect();
+/// # let _ = peer.write(b"high tide");
+/// # world.settle();
+/// # let mut received = Vec::new();
+/// # peer.read(usize::MAX, &mut received);
+/// # assert_eq!(received, b"high tide");
+/// ```
+#[derive(Clone, Copy)]
+pub struct Peer {
+    id: PeerId,
+    place: Place,
+    /// It stays on its thread, and may be part of what a panic is caught around.
+    stays: PhantomData<Rc<()>>,
+}
+
+impl std::panic::UnwindSafe for Peer {}
+impl std::panic::RefUnwindSafe for Peer {}
+
+/// How a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerStatus {
+    /// It is being made.
+    Connecting,
+    /// Both sides may speak.
+    Open,
+    /// One side has ended its stream, and the other has not.
+    HalfClosed,
+    /// What was pushed is being sent, and then it is closed.
+    Closing,
+    /// It is gone.
+    Closed,
+}
+
+impl Peer {
+    pub(crate) const fn new(id: PeerId, place: Place) -> Self {
+        Self { id, place, stays: PhantomData }
+    }
+
+    pub(crate) const fn place(self) -> Place {
+        self.place
+    }
+
+    /// Its name for ever, which is nobody else's and may go to any thread.
+    #[must_use]
+    pub const fn id(self) -> PeerId {
+        self.id
+    }
+
+    /// How its connection stands.
+    #[must_use]
+    pub fn status(self) -> PeerStatus {
+        let shared = current::shard();
+        shared.map_or(PeerStatus::Closed, |shared| shared.tasks.status(self))
+    }
+
+    /// Asks for the next bytes, at least one and as many as have come. At most one pull is served at a
+    /// time, further ones wait behind it in order, up to
+    /// [`Limits::pulls_waiting_max`](crate::Limits::pulls_waiting_max).
+    ///
+    /// What comes while nobody pulls waits for the next pull, up to
+    /// [`Limits::inbox_bytes_max`](crate::Limits::inbox_bytes_max); beyond it nothing more is received.
+    pub fn pull(self) -> Task<Pull> {
+        Task::ask(self, Ask::Pull(Want::Some))
+    }
+
+    /// Asks for so many bytes, which come together. None of them is taken when the stream ends before:
+    /// the task then gives none, and a [`pull`](Self::pull) what there was.
+    ///
+    /// More than [`Limits::pull_bytes_max`](crate::Limits::pull_bytes_max) is refused at once.
+    pub fn pull_exact(self, count: usize) -> Task<Pull> {
+        Task::ask(self, Ask::Pull(Want::Exact(count)))
+    }
+
+    /// Asks for everything up to and with a delimiter, at most `bytes_max` bytes of it all. A stream
+    /// with more bytes and no delimiter among them fails the task with [`Reason::Limit`], and the
+    /// bytes stay for the next pull, as they do when the stream ends before.
+    ///
+    /// An empty delimiter, one longer than `bytes_max`, and more than
+    /// [`Limits::pull_bytes_max`](crate::Limits::pull_bytes_max) are refused at once.
+    pub fn pull_until(self, delimiter: impl Into<Bytes>, bytes_max: usize) -> Task<Pull> {
+        let want = Want::Until { delimiter: delimiter.into(), bytes_max, searched: 0 };
+        Task::ask(self, Ask::Pull(want))
+    }
+
+    /// Sends bytes behind everything that was pushed before. The task ends when the system has taken
+    /// them, and gives them back.
+    ///
+    /// Dropping the task withdraws what is not being sent yet: `let _ = peer.push(bytes)` sends
+    /// nothing. Say [`detach`](Task::detach) to send it without waiting.
+    ///
+    /// While more than [`Limits::outbox_bytes_max`](crate::Limits::outbox_bytes_max) wait to be sent,
+    /// it fails with [`Reason::Limit`] and nothing of it is sent.
+    pub fn push(self, bytes: impl Into<Bytes>) -> Task<Push> {
+        Task::ask(self, Ask::Push(bytes.into()))
+    }
+
+    /// Closes the connection when everything pushed before has been sent; pulls that wait end with
+    /// [`Reason::Closed`].
+    pub fn close(self) -> Task<Close> {
+        Task::ask(self, Ask::Close)
+    }
+
+    /// Ends the stream to the peer when everything pushed before has been sent (shutdown(2)). What the
+    /// peer sends still comes.
+    pub fn shutdown_write(self) -> Task<Close> {
+        Task::ask(self, Ask::ShutdownWrite)
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Peer({})", self.id)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::handler::{MakeAwaited, PlainHandler};
 use crate::middleware::Middleware;
 use crate::offload::PoolHandler;
 use crate::proxies::Proxies;
+use crate::raw::RawService;
 use crate::state::States;
 use plain::PlainPaths;
 use site::{Scope, Site};
@@ -85,6 +86,8 @@ pub(crate) struct Routes {
     directories: Vec<Files>,
     pub(crate) proxies: Proxies,
     pub(crate) states: States,
+    /// What the server does with raw connections.
+    pub(crate) raw: RawService,
 }
 
 /// What was found for a request.

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::proxies::ProxyFields;
+use crate::raw::RawService;
 use crate::room::Room;
 use crate::route::Routes;
 use crate::router::{Router, verbs};
@@ -440,6 +441,10 @@ impl Server {
             return Err(Error::StateTwice(name));
         }
         self.routes.absorb(&mut self.root, &mut self.hosts).map_err(Error::Route)
+    }
+
+    pub(crate) const fn raw_service(&mut self) -> &mut RawService {
+        &mut self.routes.raw
     }
 
     const fn root(&mut self) -> &mut Router {

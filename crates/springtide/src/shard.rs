@@ -9,6 +9,7 @@ mod memory;
 mod moving;
 mod orders;
 mod report;
+mod tasks;
 
 #[cfg(test)]
 pub(crate) use report::Held;
@@ -198,7 +199,9 @@ impl Shard {
             self.go_on();
         }
         self.expire();
+        self.run_tasks();
         self.run_futures();
+        self.run_tasks();
         self.flush();
         if self.room.limits.memory_max != usize::MAX {
             self.look_at_memory();
@@ -226,7 +229,7 @@ impl Shard {
     fn deadline(&self) -> Option<Moment> {
         let room = &self.room;
         let is_ready = !(room.ready.is_empty() && room.dirty.is_empty() && self.due.is_empty());
-        if is_ready || room.executor.is_busy() {
+        if is_ready || room.executor.is_busy() || !room.requests.tasks.is_at_rest() {
             return Some(Moment::ZERO);
         }
         // Once patience is over everything was given up: only the last operations have to end.

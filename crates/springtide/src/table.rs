@@ -32,6 +32,11 @@ impl Place {
     pub(crate) const fn index(self) -> u32 {
         self.index
     }
+
+    #[inline]
+    pub(crate) const fn generation(self) -> u32 {
+        self.generation
+    }
 }
 
 /// The table.

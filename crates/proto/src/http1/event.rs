@@ -15,6 +15,12 @@ impl Exchange {
     pub(crate) const HEAD: u8 = 1;
     pub(crate) const HTTP10: u8 = 2;
 
+    /// The first of a connection, without anything that is special about it.
+    #[must_use]
+    pub const fn first() -> Self {
+        Self { number: 0, flags: 0 }
+    }
+
     /// How many requests came before it on the connection.
     #[inline]
     #[must_use]

@@ -8,7 +8,6 @@ use springtide_engine::{Key, Op};
 use super::freeze::rest_of;
 use super::{Connection, State};
 use crate::room::Room;
-use crate::session::Who;
 
 /// From this much on, what waits to be sent is sent at once behind a long message.
 const SEND_AT_ONCE_BYTES_MIN: usize = 16 << 10;
@@ -37,17 +36,26 @@ impl Connection {
                 engine.receive_now(self.receive, &mut memory, bytes_max)
             };
             let Ok(count) = received else {
+                self.session.receive_bulk(
+                    memory,
+                    before,
+                    self.who(),
+                    &mut springtide_proto::Outbox::new(),
+                    room,
+                );
+                self.session.end_bulk(self.who(), room);
                 self.is_ended = true;
                 return self.give_up(room);
             };
             is_done = count < space.min(bytes_max);
             room.counts.bytes_received += count as u64;
+            let who = self.who();
             let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
-            let who = Who { place: self.place, socket: self.socket };
             let outbox = &mut traffic.outbox;
             let rest = self.session.receive_bulk(memory, before, who, outbox, room);
             traffic.inbox.append(&rest);
         }
+        self.session.end_bulk(self.who(), room);
         self.handle_inbox(room);
         self.send_at_once(room);
     }

@@ -51,7 +51,7 @@ impl Connection {
             return self.submit_close(room);
         }
         self.session.ends(room);
-        self.session.abandon(room);
+        self.session.abandon(self.who(), room);
         self.is_over = false;
         self.state = State::Lingering;
         self.since_ms = room.now_ms;
@@ -69,7 +69,7 @@ impl Connection {
         if self.session.wants_reset(has_unsent) {
             room.requests.engine.borrow_mut().reset_on_close(self.socket);
         }
-        self.session.abandon(room);
+        self.session.abandon(self.who(), room);
         room.requests.take_source(self.socket);
         self.state = State::Closing;
         if let Some(traffic) = &mut self.traffic {

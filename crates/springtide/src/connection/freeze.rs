@@ -269,7 +269,7 @@ impl Connection {
         traffic.patience = patience;
         traffic.inbox.append(&unread);
         unsent.into_iter().for_each(|piece| traffic.outbox.push(piece));
-        let who = Who { place, socket };
+        let who = Who { id, place, socket };
         let session = Session::thaw(session, who, &mut traffic.outbox, room);
         let mut own = Self::at_rest(place, id, socket, session);
         own.traffic = Some(traffic);
@@ -320,7 +320,7 @@ impl Connection {
         // One that was paused goes on as any other, and its session with it.
         self.is_paused |= waiting > limits.inbox_bytes_max || unsent > limits.outbox_bytes_max;
         self.receive_again(room);
-        self.session.sent(unsent, room);
+        self.session.sent(unsent, self.who(), room);
     }
 
     /// A connection with nothing in flight.

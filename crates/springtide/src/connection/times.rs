@@ -8,7 +8,6 @@ use super::closing::CLOSE_AGAIN_MS;
 use super::{Connection, NEVER, Patience, State};
 use crate::limits::place_of;
 use crate::room::Room;
-use crate::session::Who;
 
 /// How often in the time of its keepalive a connection is looked at that receives nothing.
 const LOOKS: u64 = 4;
@@ -32,7 +31,7 @@ impl Connection {
             State::Open if self.is_ready => {}
             State::Open if self.session_ms(room) > room.now_ms => self.look_at_peer(room),
             State::Open => {
-                let who = Who { place: self.place, socket: self.socket };
+                let who = self.who();
                 let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
                 self.session.on_deadline(who, &mut traffic.outbox, room);
                 self.mark_dirty(room);
@@ -92,6 +91,7 @@ impl Connection {
         let is_gone = room.requests.engine.borrow().is_peer_gone(self.socket);
         if is_gone {
             room.met.count(const { place_of("keepalive_ms") });
+            self.session.late("keepalive");
             self.give_up(room);
         }
     }

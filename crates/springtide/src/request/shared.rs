@@ -16,9 +16,11 @@ use crate::client::Desk;
 use crate::executor::{Bell, Timers};
 use crate::handler::AwaitedHandler;
 use crate::problem::Form;
+use crate::raw::AwaitedIntro;
 use crate::route::Routes;
 use crate::state::ShardStates;
 use crate::table::Place;
+use crate::task::Tasks;
 
 /// What all requests of a shard share.
 pub(crate) struct Shared {
@@ -27,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) router: Arc<Routes>,
     /// The async handlers of the router, each the shard's own.
     pub(crate) awaited: Vec<AwaitedHandler>,
+    /// What makes the futures of raw connections.
+    pub(crate) raw_intro: AwaitedIntro,
     /// Where other threads tell of futures and offloaded work.
     pub(crate) bell: Arc<Bell>,
     pub(super) names: Names,
@@ -41,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) timers: RefCell<Timers>,
     /// What handlers ask of other servers.
     pub(crate) desk: Desk,
+    /// What is asked of raw connections.
+    pub(crate) tasks: Tasks,
     /// Something stands in one of the next two.
     has_news: Cell<bool>,
     /// Whom news of bodies wake, when futures run next.
@@ -76,12 +82,14 @@ impl Shared {
         let timers = Timers::new(engine.borrow().now().milliseconds());
         let (timers, pooled_max) = (RefCell::new(timers), Cell::new(POOLED_MAX));
         let awaited = router.awaited().iter().map(|make| make()).collect();
+        let raw_intro = router.raw.awaited();
         let (form_of_panic, sources, woken, has_news, told, reading, spare, pool) =
             Default::default();
         Rc::new(Self {
             engine,
             router,
             awaited,
+            raw_intro,
             bell,
             names,
             states,
@@ -90,6 +98,7 @@ impl Shared {
             woken,
             timers,
             desk: Desk::new(),
+            tasks: Tasks::new(),
             has_news,
             told,
             reading,

@@ -23,9 +23,20 @@ impl Default for Routes {
     /// The default site, with nothing in it.
     fn default() -> Self {
         let (routes, plain, awaited, needs_pool, directories) = Default::default();
-        let (proxies, states) = Default::default();
+        let (proxies, states, raw) = Default::default();
         let (sites, scopes) = (vec![Site::of(None, 0)], vec![Scope::of(0)]);
-        Self { routes, plain, sites, scopes, awaited, needs_pool, directories, proxies, states }
+        Self {
+            routes,
+            plain,
+            sites,
+            scopes,
+            awaited,
+            needs_pool,
+            directories,
+            proxies,
+            states,
+            raw,
+        }
     }
 }
 

@@ -38,7 +38,9 @@ impl Session {
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
         match self {
             Self::Http1(session) => session.is_movable(room),
-            Self::Other(Other::Tunnel(_) | Other::Upstream(_) | Other::Left) => false,
+            Self::Other(Other::Tunnel(_) | Other::Upstream(_) | Other::Left | Other::Peered(_)) => {
+                false
+            }
             Self::Other(_) => true,
         }
     }
@@ -65,7 +67,7 @@ impl Session {
             Self::Http1(session) => FrozenSession::Http1(Box::new(session.freeze(asks, room))),
             Self::Other(Other::Raw(session)) => FrozenSession::Raw(session.freeze()),
             Self::Other(Other::Proxied(session)) => FrozenSession::Proxied(session),
-            Self::Other(Other::Tunnel(_)) => FrozenSession::Cut,
+            Self::Other(Other::Tunnel(_) | Other::Peered(_)) => FrozenSession::Cut,
             Self::Other(Other::Upstream(mut session)) => {
                 session.abandon();
                 FrozenSession::Upstream

@@ -4,6 +4,7 @@
 mod freeze;
 pub(crate) mod http1;
 mod other;
+pub(crate) mod peered;
 mod proxied;
 pub(crate) mod raw;
 mod tunnel;
@@ -14,6 +15,7 @@ use springtide_proto::Outbox;
 use springtide_proto::http1::{Reading, Writing};
 
 use crate::limits::{BYTES_PER_TURN_MAX, EXCHANGES_PER_TURN_MAX};
+use crate::peer::{Peer, PeerId};
 use crate::room::Room;
 use crate::table::Place;
 pub(crate) use freeze::FrozenSession;
@@ -26,8 +28,16 @@ pub(crate) use upstream::Upstream;
 /// Which connection a session works for.
 #[derive(Clone, Copy)]
 pub(crate) struct Who {
+    pub(crate) id: PeerId,
     pub(crate) place: Place,
     pub(crate) socket: Descriptor,
+}
+
+impl Who {
+    /// It as the application holds it, where it is a raw one.
+    pub(crate) const fn peer(self) -> Peer {
+        Peer::new(self.id, self.place)
+    }
 }
 
 /// Received bytes, and where they lie.
@@ -138,7 +148,7 @@ impl Session {
     pub(crate) fn wants_bulk(&self) -> bool {
         match self {
             Self::Http1(session) => session.wants_bulk(),
-            Self::Other(_) => false,
+            Self::Other(session) => session.wants_bulk(),
         }
     }
 
@@ -147,7 +157,7 @@ impl Session {
     pub(crate) fn lend_bulk(&mut self, room: &Room) -> Option<(Vec<u8>, usize)> {
         match self {
             Self::Http1(session) => session.lend_bulk(room),
-            Self::Other(_) => None,
+            Self::Other(session) => session.lend_bulk(room),
         }
     }
 
@@ -163,7 +173,14 @@ impl Session {
     ) -> Vec<u8> {
         match self {
             Self::Http1(session) => session.receive_bulk(memory, before, who, outbox, room),
-            Self::Other(_) => Vec::new(),
+            Self::Other(session) => session.receive_bulk(memory, before),
+        }
+    }
+
+    /// Nothing more of a long message is there now.
+    pub(crate) fn end_bulk(&mut self, who: Who, room: &Room) {
+        if let Self::Other(session) = self {
+            session.end_bulk(who, room);
         }
     }
 
@@ -176,19 +193,19 @@ impl Session {
     }
 
     /// The peer has ended its stream, which is not its going: what it has asked for is answered.
-    pub(crate) fn end_of_stream(&mut self) {
+    pub(crate) fn end_of_stream(&mut self, who: Who, room: &Room) {
         match self {
             Self::Http1(session) => session.end_of_stream(),
-            Self::Other(session) => session.end_of_stream(),
+            Self::Other(session) => session.end_of_stream(who, room),
         }
     }
 
     /// What was to be sent has been sent so far: streams may go on.
     #[inline]
-    pub(crate) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
+    pub(crate) fn sent(&mut self, waiting_bytes: usize, who: Who, room: &mut Room) {
         match self {
             Self::Http1(session) => session.pump(waiting_bytes, room),
-            Self::Other(session) => session.sent(waiting_bytes, room),
+            Self::Other(session) => session.sent(waiting_bytes, who, room),
         }
     }
 
@@ -265,10 +282,10 @@ impl Session {
     }
 
     /// Finish what has begun and take no more.
-    pub(crate) fn drain(&mut self) {
+    pub(crate) fn drain(&mut self, who: Who, room: &Room) {
         match self {
             Self::Http1(session) => session.drain(),
-            Self::Other(session) => session.drain(),
+            Self::Other(session) => session.drain(who, room),
         }
     }
 
@@ -277,6 +294,16 @@ impl Session {
     pub(crate) fn wants_close(&self) -> bool {
         match self {
             Self::Http1(session) => session.wants_close(),
+            Self::Other(session) => session.wants_close(),
+        }
+    }
+
+    /// Whether the connection is to be flushed though nothing waits in its outbox.
+    #[inline]
+    pub(crate) fn wants_flush(&self) -> bool {
+        match self {
+            Self::Http1(session) => session.wants_close(),
+            Self::Other(Other::Peered(session)) => session.wants_flush(),
             Self::Other(session) => session.wants_close(),
         }
     }
@@ -302,7 +329,7 @@ impl Session {
     pub(crate) const fn protocol(&self) -> &'static str {
         match self {
             Self::Http1(_) => "http/1.1",
-            Self::Other(Other::Raw(_)) => "raw",
+            Self::Other(Other::Raw(_) | Other::Peered(_)) => "raw",
             Self::Other(Other::Proxied(_)) => "proxy",
             Self::Other(Other::Tunnel(_)) => "upgraded",
             Self::Other(Other::Upstream(_) | Other::Left) => "http/1.1 client",
@@ -334,10 +361,10 @@ impl Session {
     }
 
     /// The connection is gone: gives up everything that was started for it.
-    pub(crate) fn abandon(&mut self, room: &mut Room) {
+    pub(crate) fn abandon(&mut self, who: Who, room: &mut Room) {
         match self {
             Self::Http1(session) => session.abandon(room),
-            Self::Other(session) => session.abandon(room),
+            Self::Other(session) => session.abandon(who, room),
         }
     }
 }

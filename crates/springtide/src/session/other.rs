@@ -4,12 +4,14 @@
 use springtide_proto::Outbox;
 use springtide_proto::http1::Exchange;
 
+use super::peered::Peered;
 use super::proxied::Proxied;
 use super::raw::Raw;
 use super::tunnel::Tunnel;
 use super::upstream::Upstream;
 use super::{Session, Source, Step, Who};
 use crate::executor::Origin;
+use crate::peer::Reason;
 use crate::response::Response;
 use crate::room::Room;
 use crate::session::http1::Http1;
@@ -17,6 +19,8 @@ use crate::session::http1::Http1;
 /// A session of another kind.
 pub(crate) enum Other {
     Raw(Raw),
+    /// Pulls and pushes of the application.
+    Peered(Peered),
     /// HTTP/1.1 as soon as the header of a proxy has come.
     Proxied(Box<Proxied>),
     /// What HTTP/1.1 has become.
@@ -28,9 +32,10 @@ pub(crate) enum Other {
 }
 
 impl Other {
-    pub(super) fn end_of_stream(&mut self) {
+    pub(super) fn end_of_stream(&mut self, who: Who, room: &Room) {
         match self {
             Self::Raw(session) => session.end_of_stream(),
+            Self::Peered(session) => session.end_of_stream(who, room),
             Self::Proxied(session) => session.end(),
             Self::Tunnel(session) => session.end_of_input(),
             Self::Upstream(session) => session.end_of_stream(),
@@ -38,9 +43,10 @@ impl Other {
         }
     }
 
-    pub(super) fn drain(&mut self) {
+    pub(super) fn drain(&mut self, who: Who, room: &Room) {
         match self {
             Self::Raw(session) => session.drain(),
+            Self::Peered(session) => session.drain(who, room),
             Self::Proxied(session) => session.end(),
             Self::Tunnel(session) => session.end_of_input(),
             Self::Upstream(session) => session.drain(),
@@ -51,6 +57,7 @@ impl Other {
     pub(super) fn wants_close(&self) -> bool {
         match self {
             Self::Raw(session) => session.wants_close(),
+            Self::Peered(session) => session.wants_close(),
             Self::Proxied(session) => session.wants_close(),
             Self::Tunnel(session) => session.wants_close(),
             Self::Upstream(session) => session.is_over(),
@@ -61,6 +68,7 @@ impl Other {
     pub(super) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
         match self {
             Self::Raw(_) | Self::Left => None,
+            Self::Peered(session) => session.next_deadline_ms(room),
             Self::Proxied(session) => session.next_deadline_ms(room),
             Self::Tunnel(session) => session.next_deadline_ms(room),
             Self::Upstream(session) => session.next_deadline_ms(),
@@ -70,6 +78,7 @@ impl Other {
     pub(super) fn on_deadline(&mut self, who: Who, outbox: &mut Outbox, room: &mut Room) {
         match self {
             Self::Raw(_) | Self::Left => {}
+            Self::Peered(session) => session.on_deadline(room),
             Self::Proxied(session) => session.on_deadline(room),
             Self::Tunnel(session) => session.on_deadline(room),
             Self::Upstream(session) => session.on_deadline(who, outbox, room),
@@ -92,16 +101,18 @@ impl Other {
         }
     }
 
-    pub(super) fn abandon(&mut self, room: &mut Room) {
+    pub(super) fn abandon(&mut self, who: Who, room: &mut Room) {
         match self {
+            Self::Peered(session) => session.abandon(who, room),
             Self::Tunnel(session) => session.abandon(room),
             Self::Upstream(session) => session.abandon(),
             Self::Raw(_) | Self::Proxied(_) | Self::Left => {}
         }
     }
 
-    pub(super) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
+    pub(super) fn sent(&mut self, waiting_bytes: usize, who: Who, room: &mut Room) {
         match self {
+            Self::Peered(session) => session.sent(waiting_bytes, who, room),
             Self::Tunnel(session) => session.sent(waiting_bytes, room),
             Self::Upstream(session) => session.sent(waiting_bytes, room),
             Self::Raw(_) | Self::Proxied(_) | Self::Left => {}
@@ -111,6 +122,7 @@ impl Other {
     pub(super) fn awaits_sent(&self) -> bool {
         match self {
             Self::Tunnel(_) => true,
+            Self::Peered(session) => session.awaits_sent(),
             Self::Upstream(session) => session.awaits_sent(),
             session => session.wants_close(),
         }
@@ -118,14 +130,37 @@ impl Other {
 
     pub(super) fn wants_reset(&self) -> bool {
         match self {
+            Self::Peered(session) => session.is_broken(),
             Self::Tunnel(session) => session.wants_reset(),
             Self::Upstream(session) => session.wants_reset(),
             Self::Raw(_) | Self::Proxied(_) | Self::Left => false,
         }
     }
 
+    pub(super) fn wants_bulk(&self) -> bool {
+        matches!(self, Self::Peered(session) if session.wants_bulk())
+    }
+
+    pub(super) fn lend_bulk(&mut self, room: &Room) -> Option<(Vec<u8>, usize)> {
+        if let Self::Peered(session) = self { session.lend_bulk(room) } else { None }
+    }
+
+    pub(super) fn receive_bulk(&mut self, memory: Vec<u8>, before: usize) -> Vec<u8> {
+        match self {
+            Self::Peered(session) => session.receive_bulk(memory, before),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn end_bulk(&mut self, who: Who, room: &Room) {
+        if let Self::Peered(session) = self {
+            session.end_bulk(who, room);
+        }
+    }
+
     pub(super) fn bytes_held(&self) -> usize {
         match self {
+            Self::Peered(session) => session.bytes_held(),
             Self::Tunnel(session) => session.bytes_held(),
             Self::Upstream(session) => session.bytes_held(),
             Self::Raw(_) | Self::Proxied(_) | Self::Left => 0,
@@ -146,6 +181,7 @@ impl Session {
         let received = match self {
             Self::Http1(session) => return session.receive(source, who, outbox, room),
             Self::Other(Other::Raw(session)) => return session.receive(source, outbox, room),
+            Self::Other(Other::Peered(session)) => return session.receive(source, who, room),
             Self::Other(Other::Tunnel(session)) => return session.receive(source, room),
             Self::Other(Other::Upstream(session)) => {
                 return session.receive(source.bytes(), outbox, room);
@@ -180,14 +216,19 @@ impl Session {
     pub(crate) fn is_broken(&self) -> bool {
         match self {
             Self::Http1(_) => false,
+            Self::Other(Other::Peered(session)) => session.is_broken(),
             Self::Other(session) => self.is_client() && session.wants_close(),
         }
     }
 
     /// A send failed; whether what the peer has said by then is read still.
-    pub(crate) fn send_failed(&mut self, now_ms: u64) -> bool {
+    pub(crate) fn send_failed(&mut self, error: springtide_engine::Error, room: &Room) -> bool {
         match self {
-            Self::Other(Other::Upstream(session)) => session.send_failed(now_ms),
+            Self::Other(Other::Upstream(session)) => session.send_failed(room.now_ms),
+            Self::Other(Other::Peered(session)) => {
+                session.break_for(Reason::of(error));
+                false
+            }
             _ => false,
         }
     }
@@ -197,17 +238,29 @@ impl Session {
         match self {
             Self::Other(Other::Upstream(session)) => {
                 session.broken_by(error);
-                true
+                return true;
             }
-            _ => false,
+            Self::Other(Other::Peered(session)) => session.break_for(Reason::of(error)),
+            _ => {}
         }
+        false
     }
 
     /// The connection ends because the peer took nothing for so long.
     pub(crate) fn late(&mut self, limit: &'static str) {
-        if let Self::Other(Other::Upstream(session)) = self {
-            session.late(limit);
+        match self {
+            Self::Other(Other::Upstream(session)) => session.late(limit),
+            Self::Other(Other::Peered(session)) => {
+                session.break_for(Reason::TimedOut(limit));
+            }
+            _ => {}
         }
+    }
+
+    /// The raw session, if it is one.
+    #[inline]
+    pub(crate) fn peered(&mut self) -> Option<&mut Peered> {
+        if let Self::Other(Other::Peered(session)) = self { Some(session) } else { None }
     }
 
     /// The reply that ends HTTP on this connection has gone out: another session has it from here on,
@@ -264,6 +317,10 @@ impl Session {
             Self::Http1(session) => session.answer_late(exchange, origin, response, outbox, room),
             Self::Other(Other::Tunnel(session)) => {
                 session.ended(exchange, response.is_none(), outbox, room);
+            }
+            Self::Other(Other::Peered(session)) => {
+                let status = response.map(|response| response.status_code());
+                session.future_ended(crate::raw::reason_of(status));
             }
             Self::Other(_) => {}
         }

@@ -7,12 +7,15 @@ use springtide_engine::{Completion, Descriptor, Error, Op};
 
 use super::{CLOSE_TOKEN, Shard};
 use crate::connection::Connection;
+use crate::executor::apart;
 use crate::limits::place_of;
 use crate::listener::Accepted;
 use crate::mailbox::Message;
-use crate::peer::PeerId;
-use crate::session::Session;
+use crate::peer::{Peer, PeerId, PeerStatus};
 use crate::session::http1::Http1;
+use crate::session::peered::Peered;
+use crate::session::{Other, Session};
+use crate::task::Ready;
 
 impl Shard {
     pub(super) fn accepted(&mut self, completion: Completion) -> Result<(), Error> {
@@ -73,13 +76,23 @@ impl Shard {
             return self.listeners.pause(&mut self.room);
         }
         let id = self.standing.peers.next();
-        if !self.room.admits(id, socket) {
+        if !self.is_wanted(socket) || !self.room.admits(id, socket) {
             self.room.counts.connections_refused += 1;
             self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
             return;
         }
         self.standing.open.fetch_add(1, Ordering::Relaxed);
         self.open(id, socket);
+    }
+
+    /// Whether the application wants it; when it panics it has not said so.
+    fn is_wanted(&mut self, socket: Descriptor) -> bool {
+        let shared = &self.room.requests;
+        let Some(admit) = &shared.router.raw.admit else { return true };
+        let Ok(address) = shared.engine.borrow().peer_address(socket) else { return true };
+        let wanted = apart(|| admit(&address));
+        self.room.counts.panics_total += u64::from(wanted.is_none());
+        wanted.unwrap_or(false)
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -89,11 +102,20 @@ impl Shard {
     /// A connection that is counted as open begins here.
     fn open(&mut self, id: PeerId, socket: Descriptor) {
         let room = &mut self.room;
+        let is_raw = room.requests.router.raw.intro.is_some();
         let place = self.connections.insert_with(|place| {
-            let session =
-                room.session.map_or_else(|| Session::Http1(Http1::new(room)), |make| make(room));
+            let session = match room.session {
+                Some(make) => make(room),
+                None if is_raw => Session::Other(Other::Peered(Peered::new(room))),
+                None => Session::Http1(Http1::new(room)),
+            };
             Connection::open(place, id, socket, session, room)
         });
+        if is_raw {
+            let tasks = &self.room.requests.tasks;
+            tasks.stand(place, PeerStatus::Open);
+            tasks.tell(Ready::Intro(Peer::new(id, place)));
+        }
         self.file(place);
         self.pause_when_full();
     }

@@ -21,6 +21,7 @@ mod middleware;
 mod offload;
 #[cfg(feature = "tokio")]
 mod on_tokio;
+mod peers;
 mod proxied;
 mod stage;
 mod state;

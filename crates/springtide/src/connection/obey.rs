@@ -1,0 +1,100 @@
+//! What the application asks of a raw connection, and what is done for it before a flush.
+//! Whatever is asked of a connection that is about to end fails with the reason.
+
+use springtide_engine::{Key, Op};
+
+use super::{Connection, State};
+use crate::peer::{PeerId, Reason};
+use crate::room::Room;
+use crate::session::Session;
+use crate::session::peered::{Pulling, Pushing};
+use crate::table::Place;
+use crate::task::{Ask, Ended, Order};
+
+impl Connection {
+    /// Whether it is the connection of this name.
+    pub(crate) fn is(&self, id: PeerId) -> bool {
+        self.id == id
+    }
+
+    /// Does what was asked, or begins it.
+    pub(crate) fn obey(&mut self, order: Order, serial: u64, room: &mut Room) {
+        let who = self.who();
+        let Order { peer, ask, waiter } = order;
+        let is_open = self.state == State::Open;
+        let Some(session) = self.session.peered().filter(|_| is_open) else {
+            return room.requests.tasks.end(peer, waiter, Ended::Failed(Reason::Closed));
+        };
+        match ask {
+            Ask::Pull(want) => {
+                session.pull(Pulling { serial, waiter, want }, peer, room);
+                return self.serve(room);
+            }
+            Ask::GoOn => {
+                session.go_on(&room.requests.tasks);
+                return self.serve(room);
+            }
+            Ask::Return(bytes) => {
+                session.go_on(&room.requests.tasks);
+                let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+                traffic.inbox.put_back(&bytes);
+                return self.serve(room);
+            }
+            Ask::Push(bytes) => session.push(Pushing { serial, waiter, bytes }, peer, room),
+            Ask::Close => session.close(waiter, peer, room),
+            Ask::ShutdownWrite => session.shut(waiter, peer, room),
+            Ask::Cancel(serial) => {
+                session.cancel(serial, who, room);
+                return self.serve(room);
+            }
+        }
+        self.mark_dirty(room);
+    }
+
+    /// Gives pulls what waits for them, if anything does.
+    fn serve(&mut self, room: &mut Room) {
+        if self.has_more_to_handle() {
+            self.handle_inbox(room);
+        } else {
+            self.needs_bytes = true;
+        }
+    }
+
+    /// A future has it.
+    pub(crate) fn begin_future(&mut self, future: Place) {
+        if let Some(session) = self.session.peered() {
+            session.begin_future(future);
+        }
+    }
+
+    /// The connection ends for something that happened in code of the application.
+    pub(crate) fn break_for(&mut self, reason: Reason, room: &mut Room) {
+        if let Some(session) = self.session.peered() {
+            session.break_for(reason);
+            self.mark_dirty(room);
+        }
+    }
+
+    /// What sessions of other kinds than HTTP do before a flush; true when there is none to follow.
+    pub(super) fn prepare_flush(&mut self, room: &mut Room) -> bool {
+        if self.session.is_broken() {
+            self.give_up(room);
+            return true;
+        }
+        let (who, is_free) = (self.who(), self.state == State::Open && self.send == Key::NONE);
+        let Session::Other(_) = &self.session else { return false };
+        let Some(session) = self.session.peered().filter(|_| is_free) else { return false };
+        if session.has_waiting() {
+            let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+            session.pour(&mut traffic.outbox, room);
+        }
+        let is_unsent = self.traffic.as_ref().is_some_and(|own| !own.outbox.is_empty());
+        if !is_unsent && session.take_shut(who, room) {
+            room.submit(Op::Shutdown { socket: self.socket }, self.place.raw());
+            if self.is_ended {
+                session.both_ended();
+            }
+        }
+        false
+    }
+}

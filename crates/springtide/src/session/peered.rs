@@ -1,0 +1,345 @@
+//! The raw session: what came is given to pulls, what was pushed is sent, and tasks are told.
+//! It reads nothing into bytes, and takes no more than is asked for.
+
+mod bulk;
+mod ending;
+mod pushes;
+mod want;
+
+pub(crate) use want::Want;
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use springtide_engine::CHUNK_BYTES;
+
+use super::{Share, Source, Step, Who};
+use crate::limits::place_of;
+use crate::peer::{Peer, Reason};
+use crate::room::Room;
+use crate::table::Place;
+use crate::task::{Ended, Ready, Tasks, Told, Waiter};
+use want::Look;
+
+/// The session.
+pub(crate) struct Peered {
+    /// What is told of the first pull, where any bytes will do and nobody holds its task.
+    callback: Option<Told>,
+    /// The serial number of the first pull; none is 0.
+    first: u64,
+    /// What only a session has that has more to do than to wait for bytes.
+    busy: Option<Box<Busy>>,
+    share: Share,
+    /// When bytes came or went last, in seconds.
+    seen_s: u32,
+    end: End,
+    /// The callback of the first pull is told of its end, however that is.
+    takes_end: bool,
+    /// The peer has ended its stream, or the server stops.
+    is_at_end: bool,
+    /// The stream to the peer has ended.
+    is_shut: bool,
+}
+
+const _: () = assert!(size_of::<Peered>() <= 104, "an idle connection holds one of these");
+
+/// What only busy sessions have.
+#[derive(Default)]
+pub(crate) struct Busy {
+    /// The first pull, where it has no callback or wants something of its own.
+    first: Option<Pulling>,
+    /// The pulls behind the first.
+    pulls: VecDeque<Pulling>,
+    /// What was pushed and has not been sent.
+    pushes: VecDeque<Pushing>,
+    /// How many of them are being sent.
+    poured: usize,
+    /// Bytes of those that are not.
+    waiting_bytes: usize,
+    /// A long message, as far as it has come.
+    bulk: Vec<u8>,
+    /// Who waits for everything pushed to be sent, and the end of one half or both then.
+    closing: Vec<Waiter>,
+    shutting: Vec<Waiter>,
+    /// The future that has the connection.
+    future: Option<Place>,
+    reason: Option<Reason>,
+}
+
+/// A pull.
+pub(crate) struct Pulling {
+    pub(crate) serial: u64,
+    pub(crate) waiter: Waiter,
+    pub(crate) want: Want,
+}
+
+/// Bytes that were pushed.
+pub(crate) struct Pushing {
+    pub(crate) serial: u64,
+    pub(crate) waiter: Waiter,
+    pub(crate) bytes: Bytes,
+}
+
+/// How far it is from its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    /// What was pushed is sent, and then it ends.
+    Closing,
+    /// It ends at once, and its peer is to notice.
+    Broken,
+    /// Everybody has been told.
+    Over,
+}
+
+impl Peered {
+    pub(crate) fn new(room: &Room) -> Self {
+        Self {
+            callback: None,
+            first: 0,
+            busy: None,
+            share: Share::default(),
+            seen_s: seconds(room.now_ms),
+            end: End::Open,
+            takes_end: false,
+            is_at_end: false,
+            is_shut: false,
+        }
+    }
+
+    pub(super) fn receive(&mut self, source: &Source<'_>, who: Who, room: &Room) -> (usize, Step) {
+        if self.end != End::Open {
+            return (0, Step::Closed);
+        }
+        self.share.renew(room.turn);
+        let bytes = source.bytes();
+        if !bytes.is_empty() {
+            self.seen_s = seconds(room.now_ms);
+        }
+        let mut consumed = 0;
+        let step = loop {
+            let rest = &bytes[consumed..];
+            if !self.is_pulled(&room.requests.tasks) {
+                break Step::Paused;
+            }
+            if rest.is_empty() {
+                break Step::NeedBytes;
+            }
+            if self.share.is_spent(consumed) {
+                break Step::More;
+            }
+            let is_chunk = consumed == 0 && matches!(source, Source::Chunk(_));
+            if is_chunk && rest.len() == CHUNK_BYTES && self.takes_bulk() {
+                // More lies behind it.
+                let mut bulk = Vec::with_capacity(bulk::BYTES_MIN);
+                bulk.extend_from_slice(rest);
+                self.busy(&room.requests.tasks).bulk = bulk;
+                consumed += rest.len();
+                break Step::NeedBytes;
+            }
+            match self.serve(rest, who, room) {
+                Some(taken) => consumed += taken,
+                None => break Step::NeedBytes,
+            }
+        };
+        self.share.add_bytes(consumed);
+        (consumed, step)
+    }
+
+    /// Whether somebody waits for bytes.
+    #[inline]
+    fn is_pulled(&self, tasks: &Tasks) -> bool {
+        self.callback.is_some() || self.busy.as_ref().is_some_and(|busy| busy.is_pulled(tasks))
+    }
+
+    /// Whether the first pull takes whatever comes.
+    fn takes_bulk(&self) -> bool {
+        let first = self.busy.as_ref().and_then(|busy| busy.first.as_ref());
+        self.callback.is_some() || first.is_some_and(|first| matches!(first.want, Want::Some))
+    }
+
+    /// Gives the first pull what it wants; how many bytes that were, or none when it needs more.
+    #[inline]
+    fn serve(&mut self, bytes: &[u8], who: Who, room: &Room) -> Option<usize> {
+        let taken = match self.callback {
+            Some(_) => bytes.len(),
+            None => match self.busy.as_mut()?.first.as_mut()?.want.look(bytes) {
+                Look::Takes(count) => count,
+                Look::NeedsMore => return None,
+                Look::Exceeds => {
+                    self.end_first(who, room, Ended::Failed(Reason::Limit("bytes_max")));
+                    return Some(0);
+                }
+            },
+        };
+        self.share.add_exchange();
+        self.end_first(who, room, Ended::Bytes(Bytes::copy_from_slice(&bytes[..taken])));
+        Some(taken)
+    }
+
+    /// The first pull ends; the next takes its place, unless what came for the first waits to be taken.
+    #[inline]
+    fn end_first(&mut self, who: Who, room: &Room, ended: Ended) {
+        let tasks = &room.requests.tasks;
+        if let Some(callback) = self.callback.take() {
+            tasks.tell(Ready::Call(callback, who.peer(), ended));
+        } else if let Some(first) = self.busy.as_mut().and_then(|busy| busy.first.take()) {
+            if let Waiter::Held(task) = first.waiter {
+                tasks.end_held(task, ended);
+                if tasks.is_held(task) {
+                    self.busy(tasks).first = Some(first);
+                    return;
+                }
+            } else {
+                tasks.end(who.peer(), first.waiter, ended);
+            }
+        }
+        self.advance(tasks);
+    }
+
+    /// The next pull takes the first place.
+    fn advance(&mut self, tasks: &Tasks) {
+        self.first = 0;
+        let Some(busy) = &mut self.busy else { return };
+        busy.first = None;
+        let Some(next) = busy.pulls.pop_front() else { return self.rest(tasks) };
+        let followed = (!busy.pulls.is_empty()).then_some(&next.waiter);
+        if let Some(Waiter::Held(task)) = followed {
+            tasks.follow(*task);
+        }
+        self.place_first(next, tasks);
+    }
+
+    #[inline]
+    fn place_first(&mut self, pull: Pulling, tasks: &Tasks) {
+        self.first = pull.serial;
+        match pull {
+            Pulling {
+                waiter: Waiter::Callback { callback, takes_end }, want: Want::Some, ..
+            } => {
+                (self.callback, self.takes_end) = (Some(callback), takes_end);
+            }
+            pull => self.busy(tasks).first = Some(pull),
+        }
+    }
+
+    /// What only busy sessions have.
+    #[inline]
+    fn busy(&mut self, tasks: &Tasks) -> &mut Busy {
+        self.busy.get_or_insert_with(|| tasks.take_busy())
+    }
+
+    /// Somebody wants bytes.
+    pub(crate) fn pull(&mut self, pull: Pulling, peer: Peer, room: &Room) {
+        let (tasks, limits) = (&room.requests.tasks, &room.limits);
+        if !tasks.is_wanted(&pull.waiter) {
+            return;
+        }
+        if let Some(reason) = self.refusal().or_else(|| pull.want.refusal(limits.pull_bytes_max)) {
+            return tasks.end(peer, pull.waiter, Ended::Failed(reason));
+        }
+        self.go_on(tasks);
+        if self.first == 0 {
+            return self.place_first(pull, tasks);
+        }
+        let busy = self.busy(tasks);
+        if busy.pulls.len() >= limits.pulls_waiting_max {
+            room.met.count(const { place_of("pulls_waiting_max") });
+            let reason = Reason::Limit("pulls_waiting_max");
+            return tasks.end(peer, pull.waiter, Ended::Failed(reason));
+        }
+        busy.pulls.push_back(pull);
+        if let Some(Pulling { waiter: Waiter::Held(first), .. }) = &busy.first {
+            tasks.follow(*first);
+        }
+    }
+
+    /// Why nothing more can be asked.
+    fn refusal(&self) -> Option<Reason> {
+        match self.end {
+            End::Open => None,
+            End::Closing | End::Broken | End::Over => Some(self.reason()),
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        let told = self.busy.as_ref().and_then(|busy| busy.reason);
+        told.unwrap_or(if self.is_at_end { Reason::PeerClosed } else { Reason::Closed })
+    }
+
+    /// What came for the first pull was taken, or given back: the next may be served.
+    #[inline]
+    pub(crate) fn go_on(&mut self, tasks: &Tasks) {
+        while self.first != 0 && self.callback.is_none() && self.is_first_gone(tasks) {
+            self.advance(tasks);
+        }
+    }
+
+    /// Whether nobody wants the first pull any more, which has no callback here.
+    fn is_first_gone(&self, tasks: &Tasks) -> bool {
+        let first = self.busy.as_ref().and_then(|busy| busy.first.as_ref());
+        first.is_none_or(|first| !tasks.is_wanted(&first.waiter))
+    }
+
+    /// Gives memory back where nothing is in it.
+    #[inline]
+    fn rest(&mut self, tasks: &Tasks) {
+        if let Some(busy) = self.busy.take_if(|busy| busy.is_idle()) {
+            tasks.put_busy(busy);
+        }
+    }
+
+    /// A task is to end that may still be prevented; it ends in any case.
+    pub(crate) fn cancel(&mut self, serial: u64, who: Who, room: &Room) {
+        let (tasks, cancelled) = (&room.requests.tasks, Ended::Failed(Reason::Cancelled));
+        if self.first == serial {
+            if self.is_pulled(tasks) {
+                self.end_first(who, room, cancelled);
+            }
+            return;
+        }
+        let Some(busy) = &mut self.busy else { return };
+        if let Some(index) = busy.pulls.iter().position(|pull| pull.serial == serial) {
+            if let Some(pull) = busy.pulls.remove(index) {
+                tasks.end(who.peer(), pull.waiter, cancelled);
+            }
+            return;
+        }
+        let waiting = busy.pushes.iter().skip(busy.poured).position(|own| own.serial == serial);
+        if let Some(push) = waiting.and_then(|index| busy.pushes.remove(busy.poured + index)) {
+            busy.waiting_bytes -= push.bytes.len();
+            tasks.end(who.peer(), push.waiter, cancelled);
+        }
+    }
+
+    pub(super) fn bytes_held(&self) -> usize {
+        self.busy.as_ref().map_or(0, |busy| busy.waiting_bytes + busy.bulk.len())
+    }
+}
+
+impl Busy {
+    /// Whether the first pull waits for bytes.
+    fn is_pulled(&self, tasks: &Tasks) -> bool {
+        match self.first.as_ref().map(|first| &first.waiter) {
+            Some(Waiter::Held(task)) => tasks.is_pending(*task),
+            Some(waiter) => tasks.is_wanted(waiter),
+            None => false,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.first.is_none()
+            && self.pulls.is_empty()
+            && self.pushes.is_empty()
+            && self.bulk.is_empty()
+            && self.closing.is_empty()
+            && self.shutting.is_empty()
+            && self.future.is_none()
+            && self.reason.is_none()
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "136 years")]
+const fn seconds(ms: u64) -> u32 {
+    (ms / 1000) as u32
+}

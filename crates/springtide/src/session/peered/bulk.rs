@@ -1,0 +1,53 @@
+//! Long messages, which are received into memory of their own and given to a pull as they are.
+//! What came is given in the turn in which it came.
+
+use bytes::Bytes;
+
+use super::Peered;
+use crate::room::Room;
+use crate::session::Who;
+use crate::task::Ended;
+
+/// What a long message is given at first; it is doubled as it is filled.
+pub(super) const BYTES_MIN: usize = 16 << 10;
+/// A message that is longer comes in several pulls.
+const BYTES_MAX: usize = 128 << 10;
+
+impl Peered {
+    pub(in crate::session) fn lend_bulk(&mut self, room: &Room) -> Option<(Vec<u8>, usize)> {
+        let left = self.share.left();
+        let busy = self.busy.as_mut().filter(|busy| !busy.bulk.is_empty())?;
+        let mut bulk = std::mem::take(&mut busy.bulk);
+        if left == 0 || bulk.len() >= BYTES_MAX.min(room.limits.inbox_bytes_max) {
+            busy.bulk = bulk;
+            return None;
+        }
+        if bulk.len() == bulk.capacity() {
+            bulk.reserve(bulk.len());
+        }
+        Some((bulk, left))
+    }
+
+    pub(in crate::session) fn wants_bulk(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| !busy.bulk.is_empty())
+    }
+
+    /// Takes back what came of a long message.
+    pub(in crate::session) fn receive_bulk(&mut self, memory: Vec<u8>, before: usize) -> Vec<u8> {
+        self.share.add_bytes(memory.len() - before);
+        if let Some(busy) = &mut self.busy {
+            busy.bulk = memory;
+        }
+        Vec::new()
+    }
+
+    /// Gives what came of a long message, as nothing more of it is there.
+    pub(in crate::session) fn end_bulk(&mut self, who: Who, room: &Room) {
+        let Some(busy) = &mut self.busy else { return };
+        let bulk = std::mem::take(&mut busy.bulk);
+        if !bulk.is_empty() {
+            self.share.add_exchange();
+            self.end_first(who, room, Ended::Bytes(Bytes::from(bulk)));
+        }
+    }
+}

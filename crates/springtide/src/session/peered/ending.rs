@@ -1,0 +1,156 @@
+//! How a raw connection ends, and who is told.
+//! Everybody is told once, and the application last.
+
+use super::{End, Peered};
+use crate::limits::place_of;
+use crate::peer::{Peer, PeerStatus, Reason};
+use crate::room::Room;
+use crate::session::Who;
+use crate::table::Place;
+use crate::task::{Ended, Ready, Tasks, Waiter};
+
+impl Peered {
+    /// The peer has ended its stream, or the server stops: who waits for bytes hears of it.
+    pub(in crate::session) fn end_of_stream(&mut self, who: Who, room: &Room) {
+        self.is_at_end = true;
+        room.requests.tasks.stand(who.place, PeerStatus::HalfClosed);
+        while self.is_pulled(&room.requests.tasks) {
+            let values_only = self.wants_values_only(&room.requests.tasks);
+            self.end_first(who, room, Ended::EndOfStream);
+            if values_only {
+                // Nobody is called for it: the connection ends behind what was pushed.
+                self.close_for(Reason::PeerClosed);
+            }
+        }
+    }
+
+    /// Whether the first pull is waited for by who wants values only.
+    fn wants_values_only(&self, tasks: &Tasks) -> bool {
+        if self.callback.is_some() {
+            return !self.takes_end;
+        }
+        let first = self.busy.as_ref().and_then(|busy| busy.first.as_ref());
+        match first.map(|first| &first.waiter) {
+            Some(Waiter::Callback { takes_end, .. }) => !takes_end,
+            Some(Waiter::Held(task)) => tasks.wants_values_only(*task),
+            _ => false,
+        }
+    }
+
+    /// The server stops: bytes come no more, and what was pushed is sent.
+    pub(in crate::session) fn drain(&mut self, who: Who, room: &Room) {
+        self.end_of_stream(who, room);
+        let is_held = self.busy.as_ref().is_some_and(|busy| busy.future.is_some());
+        if !is_held {
+            self.close_for(Reason::Stopped);
+        }
+    }
+
+    pub(super) fn close_for(&mut self, reason: Reason) {
+        if self.end == End::Open {
+            self.end = End::Closing;
+            self.busy.get_or_insert_default().reason.get_or_insert(reason);
+        }
+    }
+
+    /// It ends at once, for a reason that its peer need not know.
+    pub(crate) fn break_for(&mut self, reason: Reason) {
+        if matches!(self.end, End::Open | End::Closing) {
+            self.end = End::Broken;
+            self.busy.get_or_insert_default().reason.get_or_insert(reason);
+        }
+    }
+
+    /// Ends when everything pushed has been sent.
+    pub(crate) fn close(&mut self, waiter: Waiter, peer: Peer, room: &Room) {
+        let tasks = &room.requests.tasks;
+        if !tasks.is_wanted(&waiter) {
+            return;
+        }
+        if let Some(reason) = self.refusal() {
+            return tasks.end(peer, waiter, Ended::Failed(reason));
+        }
+        self.close_for(Reason::Closed);
+        self.busy(tasks).closing.push(waiter);
+    }
+
+    /// A future has the connection.
+    pub(crate) fn begin_future(&mut self, future: Place) {
+        self.busy.get_or_insert_default().future = Some(future);
+    }
+
+    /// It has ended.
+    pub(in crate::session) fn future_ended(&mut self, reason: Reason) {
+        if let Some(busy) = &mut self.busy {
+            busy.future = None;
+        }
+        match reason {
+            Reason::Closed => self.close_for(reason),
+            reason => self.break_for(reason),
+        }
+    }
+
+    pub(in crate::session) fn wants_close(&self) -> bool {
+        self.end == End::Closing && !self.has_waiting()
+    }
+
+    /// Whether there is something to send, or to do when nothing is.
+    pub(in crate::session) fn wants_flush(&self) -> bool {
+        self.end != End::Open
+            || self
+                .busy
+                .as_ref()
+                .is_some_and(|busy| busy.pushes.len() > busy.poured || !busy.shutting.is_empty())
+    }
+
+    /// Neither side has anything to say any more.
+    pub(crate) fn both_ended(&mut self) {
+        self.close_for(Reason::PeerClosed);
+    }
+
+    pub(in crate::session) fn is_broken(&self) -> bool {
+        self.end == End::Broken
+    }
+
+    /// The connection is gone: everybody is told, those who closed it that it is done.
+    pub(in crate::session) fn abandon(&mut self, who: Who, room: &mut Room) {
+        if self.end == End::Over {
+            return;
+        }
+        let reason = self.reason();
+        self.end = End::Over;
+        let (tasks, peer) = (&room.requests.tasks, who.peer());
+        if let Some(callback) = self.callback.take() {
+            tasks.tell(Ready::Call(callback, peer, Ended::Failed(reason)));
+        }
+        if let Some(busy) = self.busy.take() {
+            let pulls = busy.first.into_iter().chain(busy.pulls).map(|pull| pull.waiter);
+            let pushes = busy.pushes.into_iter().map(|push| push.waiter);
+            for waiter in pulls.chain(pushes).chain(busy.shutting) {
+                tasks.end(peer, waiter, Ended::Failed(reason));
+            }
+            let is_closed = reason == Reason::Closed;
+            for waiter in busy.closing {
+                let ended = if is_closed { Ended::Done } else { Ended::Failed(reason) };
+                tasks.end(peer, waiter, ended);
+            }
+            room.executor.gone.extend(busy.future);
+        }
+        tasks.stand(who.place, PeerStatus::Closed);
+        tasks.tell(Ready::Closed(peer, reason));
+    }
+
+    pub(in crate::session) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
+        let is_open = self.end == End::Open;
+        let limit_ms = room.limits.raw_idle_timeout_ms;
+        is_open.then(|| (u64::from(self.seen_s) * 1000).saturating_add(limit_ms))
+    }
+
+    pub(in crate::session) fn on_deadline(&mut self, room: &mut Room) {
+        if self.next_deadline_ms(room).is_some_and(|deadline_ms| deadline_ms <= room.now_ms) {
+            room.counts.deadlines_total += 1;
+            room.met.count(const { place_of("raw_idle_timeout_ms") });
+            self.close_for(Reason::TimedOut("raw_idle_timeout"));
+        }
+    }
+}

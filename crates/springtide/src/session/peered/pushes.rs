@@ -1,0 +1,119 @@
+//! What was pushed: how it waits, is sent, and is withdrawn while it has not begun to be.
+//! Nothing of it goes out while something else is being sent (law 5).
+
+use bytes::Bytes;
+use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
+
+use super::{End, Peered, Pushing, seconds};
+use crate::limits::{SEND_BYTES_MAX, place_of};
+use crate::peer::{Peer, PeerStatus, Reason};
+use crate::room::Room;
+use crate::session::Who;
+use crate::task::{Ended, Waiter};
+
+impl Peered {
+    /// Bytes are to be sent.
+    pub(crate) fn push(&mut self, push: Pushing, peer: Peer, room: &Room) {
+        let tasks = &room.requests.tasks;
+        if !tasks.is_wanted(&push.waiter) {
+            return;
+        }
+        if let Some(reason) = self.push_refusal(room) {
+            return tasks.end(peer, push.waiter, Ended::Failed(reason));
+        }
+        let busy = self.busy(tasks);
+        busy.waiting_bytes += push.bytes.len();
+        busy.pushes.push_back(push);
+    }
+
+    /// Why nothing can be pushed now.
+    #[inline]
+    fn push_refusal(&self, room: &Room) -> Option<Reason> {
+        if self.end != End::Open {
+            return self.refusal();
+        }
+        let busy = self.busy.as_ref();
+        if self.is_shut || busy.is_some_and(|busy| !busy.shutting.is_empty()) {
+            return Some(Reason::Closed);
+        }
+        if busy.is_some_and(|busy| busy.waiting_bytes > room.limits.outbox_bytes_max) {
+            room.met.count(const { place_of("outbox_bytes_max") });
+            return Some(Reason::Limit("outbox_bytes_max"));
+        }
+        None
+    }
+
+    /// What waits and is still wanted goes out: nothing else is being sent.
+    pub(crate) fn pour(&mut self, outbox: &mut Outbox, room: &Room) {
+        let Some(busy) = &mut self.busy else { return };
+        let tasks = &room.requests.tasks;
+        while busy.poured < busy.pushes.len() && outbox.len() < SEND_BYTES_MAX {
+            let push = &mut busy.pushes[busy.poured];
+            busy.poured += 1;
+            busy.waiting_bytes -= push.bytes.len();
+            if !tasks.is_wanted(&push.waiter) {
+                push.bytes = Bytes::new();
+            } else if push.bytes.len() <= COPY_BYTES_MAX {
+                outbox.extend(&push.bytes);
+            } else {
+                outbox.push(Piece::Shared(push.bytes.clone()));
+            }
+        }
+    }
+
+    /// Everything that was poured has been sent.
+    pub(in crate::session) fn sent(&mut self, waiting_bytes: usize, who: Who, room: &Room) {
+        if waiting_bytes > 0 {
+            return;
+        }
+        self.seen_s = seconds(room.now_ms);
+        let tasks = &room.requests.tasks;
+        let Some(busy) = &mut self.busy else { return };
+        while busy.poured > 0 {
+            busy.poured -= 1;
+            let Some(push) = busy.pushes.pop_front() else { break };
+            tasks.end(who.peer(), push.waiter, Ended::Bytes(push.bytes));
+        }
+        self.rest(tasks);
+    }
+
+    /// Whether something was pushed and is not being sent yet.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.pushes.len() > busy.poured)
+    }
+
+    /// Whether somebody is to be told, or something to be done, when what is being sent has been.
+    pub(in crate::session) fn awaits_sent(&self) -> bool {
+        self.end != End::Open || self.busy.as_ref().is_some_and(|busy| !busy.pushes.is_empty())
+    }
+
+    /// Ends the stream to the peer when everything pushed has been sent.
+    pub(crate) fn shut(&mut self, waiter: Waiter, peer: Peer, room: &Room) {
+        let tasks = &room.requests.tasks;
+        if !tasks.is_wanted(&waiter) {
+            return;
+        }
+        if let Some(reason) = self.refusal() {
+            tasks.end(peer, waiter, Ended::Failed(reason));
+        } else if self.is_shut {
+            tasks.end(peer, waiter, Ended::Done);
+        } else {
+            self.busy(tasks).shutting.push(waiter);
+        }
+    }
+
+    /// Whether the stream to the peer is to end now, as nothing waits to be sent.
+    pub(crate) fn take_shut(&mut self, who: Who, room: &Room) -> bool {
+        let tasks = &room.requests.tasks;
+        let Some(busy) = &mut self.busy else { return false };
+        if busy.shutting.is_empty() || !busy.pushes.is_empty() {
+            return false;
+        }
+        for waiter in std::mem::take(&mut busy.shutting) {
+            tasks.end(who.peer(), waiter, Ended::Done);
+        }
+        tasks.stand(who.place, PeerStatus::HalfClosed);
+        self.rest(tasks);
+        !std::mem::replace(&mut self.is_shut, true)
+    }
+}

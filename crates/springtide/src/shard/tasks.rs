@@ -1,0 +1,100 @@
+//! The part of a turn in which raw connections are asked what applications want of them, and
+//! applications are told what came of it.
+//! The shard is not borrowed while code of the application runs, which asks for more meanwhile: that is
+//! done in the same turn as far as fairness goes, and never from within.
+
+use super::Shard;
+use crate::current;
+use crate::executor::{Origin, apart};
+use crate::peer::{Peer, Reason};
+use crate::raw::Intro;
+use crate::task::{Ended, Order, Ready};
+
+/// How often what was asked is done in a turn: what is always ready goes on in the next.
+const PASSES_MAX: usize = 32;
+
+impl Shard {
+    /// Does what was asked, and tells what came of it.
+    #[inline]
+    pub(super) fn run_tasks(&mut self) {
+        if !self.room.requests.tasks.is_at_rest() {
+            self.run_some_tasks();
+        }
+    }
+
+    #[inline(never)]
+    fn run_some_tasks(&mut self) {
+        let current = current::enter(&self.room.requests);
+        for _ in 0..PASSES_MAX {
+            let tasks = &self.room.requests.tasks;
+            let (mut orders, first) = tasks.take_orders();
+            for (serial, order) in (first..).zip(orders.drain(..)) {
+                self.obey(order, serial);
+            }
+            let tasks = &self.room.requests.tasks;
+            let (mut ready, woken) = (tasks.take_ready(), tasks.take_woken());
+            let is_done = ready.is_empty() && woken.is_empty();
+            for waker in woken {
+                apart(|| waker.wake());
+            }
+            for ready in ready.drain(..) {
+                self.tell_ready(ready);
+            }
+            self.room.requests.tasks.put_back(orders, ready);
+            if is_done {
+                break;
+            }
+        }
+        drop(current);
+    }
+
+    fn obey(&mut self, mut order: Order, serial: u64) {
+        let tasks = &self.room.requests.tasks;
+        tasks.settle(&mut order, serial);
+        let peer = order.peer;
+        let connection = self.connections.get_mut(peer.place());
+        match connection.filter(|connection| connection.is(peer.id())) {
+            Some(connection) => connection.obey(order, serial, &mut self.room),
+            None => tasks.end(peer, order.waiter, Ended::Failed(Reason::Stale)),
+        }
+    }
+
+    fn tell_ready(&mut self, ready: Ready) {
+        let (peer, is_well) = match ready {
+            Ready::Call(callback, peer, ended) => {
+                (peer, apart(|| callback.call((peer, ended))).is_some())
+            }
+            Ready::Intro(peer) => (peer, self.introduce(peer)),
+            Ready::Closed(peer, reason) => {
+                let router = &self.room.requests.router;
+                let closed = router.raw.closed.as_ref();
+                (peer, apart(|| closed.map(|closed| closed(peer, reason))).is_some())
+            }
+        };
+        if !is_well {
+            self.room.counts.panics_total += 1;
+            self.with(peer.place(), |connection, room| {
+                if connection.is(peer.id()) {
+                    connection.break_for(Reason::Panicked, room);
+                }
+            });
+        }
+    }
+
+    /// Tells the application of a connection; false when it panics.
+    fn introduce(&mut self, peer: Peer) -> bool {
+        let shared = &self.room.requests;
+        match &shared.router.raw.intro {
+            Some(Intro::Called(intro)) => apart(|| intro(peer)).is_some(),
+            Some(Intro::Awaited(_)) => {
+                let origin = Origin { connection: peer.place(), route: u32::MAX, takes_gzip: None };
+                let exchange = springtide_proto::http1::Exchange::first();
+                let make = |_| (shared.raw_intro)(peer);
+                let future = self.room.executor.begin(origin, exchange, false, make);
+                self.with(peer.place(), |connection, _| connection.begin_future(future));
+                true
+            }
+            None => true,
+        }
+    }
+}

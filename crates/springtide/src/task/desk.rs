@@ -1,0 +1,464 @@
+//! The desk of a shard: what was asked of its connections and not done yet, the tasks that somebody
+//! holds, and what the application is to be told.
+//! It calls and drops nothing of the application while anything of it is borrowed.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use springtide_engine::Callback;
+
+use super::Status;
+use super::operation::Ended;
+use crate::peer::{Peer, PeerStatus, Reason};
+use crate::session::peered::{Busy, Want};
+use crate::table::{Place, Table};
+
+/// The desk.
+pub(crate) struct Tasks {
+    orders: RefCell<Orders>,
+    /// Tasks that somebody holds beyond the code that asked.
+    slots: RefCell<Table<Slot>>,
+    /// Where tasks stand that nobody had listened to when what they ask for was begun.
+    unheard: RefCell<HashMap<u64, Place>>,
+    ready: RefCell<Vec<Ready>>,
+    /// Who is to be woken.
+    woken: RefCell<Vec<Waker>>,
+    /// There are orders, news or wakers.
+    has_work: Cell<bool>,
+    /// By the index of a connection's place: its generation, and how it stands.
+    standing: RefCell<Vec<(u32, PeerStatus)>>,
+    /// What busy sessions used, for the next.
+    #[expect(clippy::vec_box, reason = "boxes move between here and sessions without a copy")]
+    spare: RefCell<Vec<Box<Busy>>>,
+}
+
+struct Orders {
+    waiting: Vec<Order>,
+    /// The serial number of the first of them.
+    first: u64,
+}
+
+/// One task that somebody holds.
+struct Slot {
+    peer: Peer,
+    serial: u64,
+    is_pull: bool,
+    /// Another pull waits behind it.
+    is_followed: bool,
+    state: State,
+}
+
+enum State {
+    Pending(Listener),
+    /// Nobody has taken what came of it.
+    Ended(Ended),
+}
+
+/// Who is told of a task's end.
+pub(crate) enum Listener {
+    /// Nobody yet.
+    None,
+    /// `takes_end`: also where it does not end with a value.
+    Callback {
+        callback: Told,
+        takes_end: bool,
+    },
+    Waker(Waker),
+    /// Nobody ever.
+    Detached,
+}
+
+/// What is called with how a task has ended.
+pub(crate) type Told = Callback<(Peer, Ended)>;
+
+/// Something asked of a connection, and for whom.
+pub(crate) struct Order {
+    pub(crate) peer: Peer,
+    pub(crate) ask: Ask,
+    pub(crate) waiter: Waiter,
+}
+
+/// Who waits for what was asked.
+pub(crate) enum Waiter {
+    /// Whoever asked has not said yet.
+    Unheard,
+    Callback {
+        callback: Told,
+        takes_end: bool,
+    },
+    /// A task that is held.
+    Held(Place),
+    /// It goes on with nobody who is told.
+    Nobody,
+    /// Nobody wants it any more.
+    Dropped,
+}
+
+/// What is asked.
+pub(crate) enum Ask {
+    Pull(Want),
+    Push(Bytes),
+    Close,
+    ShutdownWrite,
+    /// The task of this serial number is to end.
+    Cancel(u64),
+    /// The first pull has been taken: the next may be served.
+    GoOn,
+    /// What came for a pull that nobody wants: it is the first of what waits.
+    Return(Bytes),
+}
+
+/// Something that the application is to be told.
+pub(crate) enum Ready {
+    /// A connection has come.
+    Intro(Peer),
+    /// A task has ended.
+    Call(Told, Peer, Ended),
+    /// A connection that was told of has ended.
+    Closed(Peer, Reason),
+}
+
+/// Room for so many is kept for the next turn.
+const KEPT_MAX: usize = 1024;
+/// So many parts of busy sessions are kept for the next.
+const SPARE_MAX: usize = 256;
+
+impl Tasks {
+    pub(crate) fn new() -> Self {
+        let orders = RefCell::new(Orders { waiting: Vec::new(), first: 1 });
+        let (unheard, ready, woken, has_work, standing, spare) = Default::default();
+        let slots = RefCell::new(Table::new());
+        Self { orders, slots, unheard, ready, woken, has_work, standing, spare }
+    }
+
+    /// Whether nothing is to be done.
+    #[inline]
+    pub(crate) const fn is_at_rest(&self) -> bool {
+        !self.has_work.get()
+    }
+
+    /// A task begins with an order, whose serial number is its name; none when its peer is gone.
+    #[inline]
+    pub(super) fn begin(&self, peer: Peer, ask: Ask) -> Option<u64> {
+        (self.status(peer) != PeerStatus::Closed).then(|| self.order(peer, ask, Waiter::Unheard))
+    }
+
+    /// Asks for something that no task is for.
+    pub(super) fn order(&self, peer: Peer, ask: Ask, waiter: Waiter) -> u64 {
+        let mut orders = self.orders.borrow_mut();
+        let serial = orders.first + orders.waiting.len() as u64;
+        orders.waiting.push(Order { peer, ask, waiter });
+        self.has_work.set(true);
+        serial
+    }
+
+    #[inline]
+    pub(crate) fn tell(&self, ready: Ready) {
+        self.ready.borrow_mut().push(ready);
+        self.has_work.set(true);
+    }
+
+    /// Somebody listens to a task that was held by its serial number only; gives what is to be dropped.
+    #[inline]
+    pub(super) fn listen_first(&self, serial: u64, listener: Listener) -> Option<Listener> {
+        let mut orders = self.orders.borrow_mut();
+        let Some(order) = orders.of(serial) else {
+            drop(orders);
+            return self.listen_unheard(serial, listener);
+        };
+        order.waiter = match listener {
+            Listener::Callback { callback, takes_end } => Waiter::Callback { callback, takes_end },
+            Listener::None | Listener::Waker(_) | Listener::Detached => Waiter::Nobody,
+        };
+        None
+    }
+
+    #[cold]
+    fn listen_unheard(&self, serial: u64, listener: Listener) -> Option<Listener> {
+        let place = self.unheard.borrow_mut().remove(&serial);
+        match place {
+            Some(place) => self.listen(place, listener),
+            None => Some(listener),
+        }
+    }
+
+    /// The place of a task that is held from here on; none when it is gone.
+    pub(super) fn hold(&self, serial: u64) -> Option<Place> {
+        let mut orders = self.orders.borrow_mut();
+        let Some(order) = orders.of(serial) else {
+            return self.unheard.borrow_mut().remove(&serial);
+        };
+        let place = self.insert(order, serial);
+        order.waiter = Waiter::Held(place);
+        Some(place)
+    }
+
+    fn insert(&self, order: &Order, serial: u64) -> Place {
+        self.slots.borrow_mut().insert_with(|_| Slot {
+            peer: order.peer,
+            serial,
+            is_pull: matches!(order.ask, Ask::Pull(_)),
+            is_followed: false,
+            state: State::Pending(Listener::None),
+        })
+    }
+
+    /// What is asked is about to be begun: whoever holds its task finds it from here on.
+    #[inline]
+    pub(crate) fn settle(&self, order: &mut Order, serial: u64) {
+        let has_task = !matches!(order.ask, Ask::Cancel(_) | Ask::GoOn | Ask::Return(_));
+        if has_task && matches!(order.waiter, Waiter::Unheard) {
+            let place = self.insert(order, serial);
+            self.unheard.borrow_mut().insert(serial, place);
+            order.waiter = Waiter::Held(place);
+        }
+    }
+
+    /// Nobody wants a task any more that was held by its serial number only.
+    pub(super) fn give_up_first(&self, serial: u64) -> Option<impl Sized> {
+        let mut orders = self.orders.borrow_mut();
+        if let Some(order) = orders.of(serial) {
+            order.waiter = Waiter::Dropped;
+            return None;
+        }
+        drop(orders);
+        let place = self.unheard.borrow_mut().remove(&serial);
+        place.and_then(|place| self.give_up(place))
+    }
+
+    /// Somebody listens to a task from here on; gives who did before.
+    pub(super) fn listen(&self, task: Place, listener: Listener) -> Option<Listener> {
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get_mut(task)?;
+        if let State::Pending(own) = &mut slot.state {
+            return Some(std::mem::replace(own, listener));
+        }
+        let slot = slots.remove(task)?;
+        drop(slots);
+        let State::Ended(ended) = slot.state else { return None };
+        self.go_on_behind(slot.peer, slot.is_followed);
+        match listener {
+            Listener::Callback { callback, .. } => {
+                self.tell(Ready::Call(callback, slot.peer, ended));
+            }
+            Listener::Detached | Listener::None | Listener::Waker(_) => {}
+        }
+        None
+    }
+
+    fn go_on_behind(&self, peer: Peer, is_followed: bool) {
+        if is_followed {
+            self.order(peer, Ask::GoOn, Waiter::Nobody);
+        }
+    }
+
+    pub(super) fn poll(&self, task: Place, context: &Context<'_>) -> Poll<Ended> {
+        let waker = context.waker().clone();
+        let mut slots = self.slots.borrow_mut();
+        let Some(slot) = slots.get_mut(task) else {
+            return Poll::Ready(Ended::Failed(Reason::Stale));
+        };
+        if let State::Pending(own) = &mut slot.state {
+            let before = std::mem::replace(own, Listener::Waker(waker));
+            drop(slots);
+            drop(before);
+            return Poll::Pending;
+        }
+        let slot = slots.remove(task);
+        drop(slots);
+        match slot {
+            Some(Slot { peer, is_followed, state: State::Ended(ended), .. }) => {
+                self.go_on_behind(peer, is_followed);
+                Poll::Ready(ended)
+            }
+            _ => Poll::Ready(Ended::Failed(Reason::Stale)),
+        }
+    }
+
+    /// Nobody wants a task any more; gives what is to be dropped.
+    pub(super) fn give_up(&self, task: Place) -> Option<impl Sized> {
+        let slot = self.slots.borrow_mut().remove(task)?;
+        let Slot { peer, serial: _, is_pull, is_followed, state } = slot;
+        match state {
+            State::Ended(Ended::Bytes(bytes)) if is_pull => {
+                self.order(peer, Ask::Return(bytes), Waiter::Nobody);
+                None
+            }
+            state => {
+                self.go_on_behind(peer, is_followed);
+                Some(state)
+            }
+        }
+    }
+
+    /// What was asked has ended: whoever waits is told in the same turn.
+    #[inline]
+    pub(crate) fn end(&self, peer: Peer, waiter: Waiter, ended: Ended) {
+        match waiter {
+            Waiter::Callback { callback, .. } => self.tell(Ready::Call(callback, peer, ended)),
+            Waiter::Held(task) => self.end_held(task, ended),
+            Waiter::Unheard | Waiter::Nobody | Waiter::Dropped => drop(ended),
+        }
+    }
+
+    /// A task that is held has ended.
+    pub(crate) fn end_held(&self, task: Place, ended: Ended) {
+        let mut slots = self.slots.borrow_mut();
+        let Some(slot) = slots.get_mut(task) else {
+            drop(slots);
+            return drop(ended);
+        };
+        let State::Pending(listener) = &mut slot.state else { return };
+        match std::mem::replace(listener, Listener::None) {
+            Listener::Callback { callback, .. } => {
+                let peer = slot.peer;
+                slots.remove(task);
+                self.tell(Ready::Call(callback, peer, ended));
+            }
+            Listener::Detached => {
+                slots.remove(task);
+                drop(slots);
+                drop(ended);
+            }
+            listener => {
+                slot.state = State::Ended(ended);
+                if let Listener::Waker(waker) = listener {
+                    self.woken.borrow_mut().push(waker);
+                    self.has_work.set(true);
+                }
+            }
+        }
+    }
+
+    /// Whether somebody still wants what waits for him.
+    #[inline]
+    pub(crate) fn is_wanted(&self, waiter: &Waiter) -> bool {
+        match waiter {
+            Waiter::Held(task) => self.is_held(*task),
+            Waiter::Callback { .. } | Waiter::Nobody => true,
+            Waiter::Unheard | Waiter::Dropped => false,
+        }
+    }
+
+    /// Whether somebody still holds or listens to a task.
+    pub(crate) fn is_held(&self, task: Place) -> bool {
+        self.slots.borrow_mut().get_mut(task).is_some()
+    }
+
+    /// Whether a task that is held is listened to by who wants values only.
+    pub(crate) fn wants_values_only(&self, task: Place) -> bool {
+        let mut slots = self.slots.borrow_mut();
+        let state = slots.get_mut(task).map(|slot| &slot.state);
+        matches!(state, Some(State::Pending(Listener::Callback { takes_end: false, .. })))
+    }
+
+    /// Whether a task that is held has not ended.
+    pub(crate) fn is_pending(&self, task: Place) -> bool {
+        let mut slots = self.slots.borrow_mut();
+        matches!(slots.get_mut(task), Some(Slot { state: State::Pending(_), .. }))
+    }
+
+    /// A pull stands behind another one.
+    pub(crate) fn follow(&self, task: Place) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(task) {
+            slot.is_followed = true;
+        }
+    }
+
+    pub(super) fn status_of(&self, task: Place) -> Status {
+        match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
+            Some(State::Pending(_)) => Status::Pending,
+            Some(State::Ended(Ended::Failed(_))) | None => Status::Failed,
+            Some(State::Ended(_)) => Status::Succeeded,
+        }
+    }
+
+    /// The same of one that is held by its serial number only.
+    pub(super) fn status_of_first(&self, serial: u64) -> Status {
+        if self.orders.borrow_mut().of(serial).is_some() {
+            return Status::Pending;
+        }
+        let place = self.unheard.borrow().get(&serial).copied();
+        place.map_or(Status::Failed, |place| self.status_of(place))
+    }
+
+    /// What names a task for who may cancel it.
+    pub(super) fn name_of(&self, task: Place) -> Option<(Peer, u64)> {
+        self.slots.borrow_mut().get_mut(task).map(|slot| (slot.peer, slot.serial))
+    }
+
+    /// How a connection stands.
+    #[inline]
+    pub(crate) fn status(&self, peer: Peer) -> PeerStatus {
+        let place = peer.place();
+        match self.standing.borrow().get(place.index() as usize) {
+            Some((generation, status)) if *generation == place.generation() => *status,
+            _ => PeerStatus::Closed,
+        }
+    }
+
+    /// A connection stands so from here on.
+    pub(crate) fn stand(&self, place: Place, status: PeerStatus) {
+        let (mut standing, index) = (self.standing.borrow_mut(), place.index() as usize);
+        if standing.len() <= index {
+            standing.resize(index + 1, (u32::MAX, PeerStatus::Closed));
+        }
+        standing[index] = (place.generation(), status);
+    }
+
+    /// Takes out what was asked, and the serial number of the first.
+    pub(crate) fn take_orders(&self) -> (Vec<Order>, u64) {
+        let mut orders = self.orders.borrow_mut();
+        let first = orders.first;
+        orders.first += orders.waiting.len() as u64;
+        (std::mem::take(&mut orders.waiting), first)
+    }
+
+    pub(crate) fn take_ready(&self) -> Vec<Ready> {
+        self.ready.take()
+    }
+
+    pub(crate) fn take_woken(&self) -> Vec<Waker> {
+        self.woken.take()
+    }
+
+    /// Gives memory back in which orders and news stood, and notes whether there are others by now.
+    pub(crate) fn put_back(&self, orders: Vec<Order>, ready: Vec<Ready>) {
+        let (own, news) = (&mut self.orders.borrow_mut().waiting, &mut self.ready.borrow_mut());
+        keep(own, orders);
+        keep(news, ready);
+        let is_empty = own.is_empty() && news.is_empty() && self.woken.borrow().is_empty();
+        self.has_work.set(!is_empty);
+    }
+
+    /// What a session needs that becomes busy.
+    #[inline]
+    pub(crate) fn take_busy(&self) -> Box<Busy> {
+        self.spare.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes back what a busy session had, with nothing in it.
+    #[inline]
+    pub(crate) fn put_busy(&self, busy: Box<Busy>) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE_MAX {
+            spare.push(busy);
+        }
+    }
+}
+
+impl Orders {
+    #[inline]
+    fn of(&mut self, serial: u64) -> Option<&mut Order> {
+        let index = serial.checked_sub(self.first)?;
+        self.waiting.get_mut(usize::try_from(index).ok()?)
+    }
+}
+
+fn keep<T>(own: &mut Vec<T>, emptied: Vec<T>) {
+    if own.is_empty() && emptied.capacity() <= KEPT_MAX {
+        *own = emptied;
+    }
+}

@@ -1,0 +1,101 @@
+//! The operations of tasks: what each gives when it ends.
+//! They are names; what is done for them stands in the session.
+
+use bytes::Bytes;
+
+use crate::peer::Reason;
+
+/// What a task is for, and what it gives. It is sealed: tasks come from peers.
+pub trait Operation: sealed::Sealed + 'static {
+    /// What `.await`, a wait and [`then_result`](crate::Task::then_result) give.
+    type Output: 'static;
+    /// What [`then`](crate::Task::then) calls back with.
+    type Value: 'static;
+
+    #[doc(hidden)]
+    fn output(ended: Ended) -> Result<Self::Output, Reason>;
+
+    #[doc(hidden)]
+    fn value(output: Self::Output) -> Option<Self::Value>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// How a task has ended, of whatever operation.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Ended {
+    Bytes(Bytes),
+    EndOfStream,
+    Done,
+    Failed(Reason),
+}
+
+/// Bytes from the peer: some, or none at the end of its stream.
+#[derive(Debug)]
+pub struct Pull;
+
+/// Bytes to the peer, which come back.
+#[derive(Debug)]
+pub struct Push;
+
+/// The end of a connection, or of the stream to its peer.
+#[derive(Debug)]
+pub struct Close;
+
+impl sealed::Sealed for Pull {}
+impl sealed::Sealed for Push {}
+impl sealed::Sealed for Close {}
+
+impl Operation for Pull {
+    type Output = Option<Bytes>;
+    type Value = Bytes;
+
+    #[inline]
+    fn output(ended: Ended) -> Result<Option<Bytes>, Reason> {
+        match ended {
+            Ended::Bytes(bytes) => Ok(Some(bytes)),
+            Ended::EndOfStream | Ended::Done => Ok(None),
+            Ended::Failed(reason) => Err(reason),
+        }
+    }
+
+    #[inline]
+    fn value(output: Option<Bytes>) -> Option<Bytes> {
+        output
+    }
+}
+
+impl Operation for Push {
+    type Output = Bytes;
+    type Value = Bytes;
+
+    #[inline]
+    fn output(ended: Ended) -> Result<Bytes, Reason> {
+        match ended {
+            Ended::Bytes(bytes) => Ok(bytes),
+            Ended::EndOfStream | Ended::Done => Ok(Bytes::new()),
+            Ended::Failed(reason) => Err(reason),
+        }
+    }
+
+    #[inline]
+    fn value(output: Bytes) -> Option<Bytes> {
+        Some(output)
+    }
+}
+
+impl Operation for Close {
+    type Output = ();
+    type Value = ();
+
+    fn output(ended: Ended) -> Result<(), Reason> {
+        if let Ended::Failed(reason) = ended { Err(reason) } else { Ok(()) }
+    }
+
+    fn value((): ()) -> Option<()> {
+        Some(())
+    }
+}
