@@ -328,7 +328,7 @@ impl Connection {
             }
             _ => {
                 self.is_ended = true;
-                if self.state == State::Open && self.session.broken_by(error) {
+                if self.session.broken_by(error) && self.state == State::Open {
                     return self.handle_inbox(room);
                 }
                 self.give_up(room);
