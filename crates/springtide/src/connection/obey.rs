@@ -92,9 +92,6 @@ impl Connection {
         let is_unsent = self.traffic.as_ref().is_some_and(|own| !own.outbox.is_empty());
         if !is_unsent && session.take_shut(who, room) {
             room.submit(Op::Shutdown { socket: self.socket }, self.place.raw());
-            if self.is_ended {
-                session.both_ended();
-            }
         }
         false
     }

@@ -126,7 +126,7 @@ impl Peered {
     }
 
     /// Whether the stream to the peer has ended.
-    const fn is_shut(&self) -> bool {
+    pub(crate) const fn is_shut(&self) -> bool {
         matches!(self.outward, Outward::Shut | Outward::MadeAndShut)
     }
 

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use springtide_engine::{Completion, Descriptor, Error, Op, Outcome};
+use springtide_engine::{Completion, Descriptor, Error, Key, Op, Outcome};
 
 use super::{CLOSE_TOKEN, Shard};
 use crate::connection::Connection;
@@ -40,26 +40,54 @@ impl Shard {
     }
 
     fn connect(&self, address: SocketAddr, serial: u64, waiter: Waiter) {
-        let (room, tasks) = (&self.room, &self.room.requests.tasks);
-        room.requests.desk.enter();
-        let at = room.requests.engine.borrow().now()
-            + Duration::from_millis(room.limits.connect_timeout_ms);
-        tasks.connecting.borrow_mut().insert_with(|place| Connecting {
-            serial,
-            waiter,
-            timeout: room.submit(Op::Timeout { at }, CONNECT_LATE_TOKEN | place.raw()),
-            connect: room.submit(Op::Connect { address }, CONNECT_TOKEN | place.raw()),
-            is_late: false,
+        let mut connecting = self.room.requests.tasks.connecting.borrow_mut();
+        connecting.insert_with(|place| {
+            let (connect, timeout) = self.begin_connect(address, place);
+            Connecting { address, serial, waiter, connect, timeout, cut: None }
         });
+    }
+
+    /// Begins to make a connection, which has its time from now on.
+    fn begin_connect(&self, address: SocketAddr, place: Place) -> (Key, Key) {
+        let room = &self.room;
+        room.requests.desk.enter();
+        let limit = Duration::from_millis(room.limits.connect_timeout_ms);
+        let at = room.requests.engine.borrow().now() + limit;
+        let timeout = room.submit(Op::Timeout { at }, CONNECT_LATE_TOKEN | place.raw());
+        (room.submit(Op::Connect { address }, CONNECT_TOKEN | place.raw()), timeout)
+    }
+
+    /// What was being made when the shard was frozen is made anew.
+    pub(super) fn connect_again(&self) {
+        let mut connecting = self.room.requests.tasks.connecting.borrow_mut();
+        for place in connecting.places() {
+            if let Some(begun) = connecting.get_mut(place) {
+                (begun.connect, begun.timeout) = self.begin_connect(begun.address, place);
+            }
+        }
     }
 
     /// It takes too long.
     pub(super) fn connect_is_late(&self, token: u64) {
         let mut connecting = self.room.requests.tasks.connecting.borrow_mut();
         if let Some(begun) = connecting.get_mut(place_of(token)) {
-            begun.is_late = true;
-            self.room.requests.engine.borrow_mut().cancel(begun.connect);
+            self.cut_connect(begun, Reason::TimedOut("connect_timeout"));
         }
+    }
+
+    /// The shard stops: nothing more is connected.
+    pub(super) fn cut_connects(&self) {
+        let mut connecting = self.room.requests.tasks.connecting.borrow_mut();
+        for place in connecting.places() {
+            if let Some(begun) = connecting.get_mut(place) {
+                self.cut_connect(begun, Reason::Stopped);
+            }
+        }
+    }
+
+    fn cut_connect(&self, begun: &mut Connecting, reason: Reason) {
+        begun.cut.get_or_insert(reason);
+        self.room.requests.engine.borrow_mut().cancel(begun.connect);
     }
 
     /// A connection stands, or cannot be made.
@@ -69,18 +97,18 @@ impl Shard {
         let Some(begun) = begun else { return };
         self.room.requests.engine.borrow_mut().cancel(begun.timeout);
         let (peer, ended) = match completion.outcome {
-            Outcome::Connected(socket) if tasks.is_wanted(&begun.waiter) => {
+            Outcome::Connected(socket) if begun.cut.is_none() && tasks.is_wanted(&begun.waiter) => {
                 let peer = self.open_outgoing(socket);
                 (peer, Ended::Connected(Stands(peer.id(), peer.place())))
             }
             Outcome::Connected(socket) => {
                 self.room.requests.desk.leave();
                 self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
-                return;
+                (Peer::nobody(), Ended::Failed(begun.cut.unwrap_or(Reason::Cancelled)))
             }
             outcome => {
                 self.room.requests.desk.leave();
-                (Peer::nobody(), Ended::Failed(reason_of(&outcome, begun.is_late)))
+                (Peer::nobody(), Ended::Failed(reason_of(&outcome, begun.cut)))
             }
         };
         self.room.requests.tasks.end(peer, begun.waiter, ended);
@@ -98,12 +126,9 @@ impl Shard {
         Peer::new(id, place)
     }
 
-    /// The same while the shard is being frozen: what stands by then is closed where it is thawed.
-    pub(super) fn absorb_raw_connected(&self, completion: Completion) -> Option<Descriptor> {
-        let tasks = &self.room.requests.tasks;
-        let begun = tasks.connecting.borrow_mut().remove(place_of(completion.token))?;
-        self.room.requests.desk.leave();
-        tasks.end(Peer::nobody(), begun.waiter, Ended::Failed(Reason::Cancelled));
+    /// The same while the shard is being frozen: it is begun anew where the shard goes on, and what
+    /// stands by then is closed.
+    pub(super) fn absorb_raw_connected(completion: Completion) -> Option<Descriptor> {
         match completion.outcome {
             Outcome::Connected(socket) => Some(socket),
             _ => None,
@@ -111,10 +136,10 @@ impl Shard {
     }
 }
 
-fn reason_of(outcome: &Outcome, is_late: bool) -> Reason {
-    match outcome {
-        Outcome::Failed(Error::Cancelled, _) if is_late => Reason::TimedOut("connect_timeout"),
-        Outcome::Failed(error, _) => Reason::of(*error),
+fn reason_of(outcome: &Outcome, cut: Option<Reason>) -> Reason {
+    match (outcome, cut) {
+        (Outcome::Failed(Error::Cancelled, _), Some(reason)) => reason,
+        (Outcome::Failed(error, _), _) => Reason::of(*error),
         _ => Reason::Stale,
     }
 }

@@ -87,7 +87,7 @@ impl Shard {
             LISTENER_TOKEN => accepted.extend(Listeners::absorb(completion)),
             FILES_TOKEN => self.room.files.absorb(completion),
             CLIENT_TOKEN => connected.extend(self.absorb_connected(completion)),
-            CONNECT_TOKEN => connected.extend(self.absorb_raw_connected(completion)),
+            CONNECT_TOKEN => connected.extend(Self::absorb_raw_connected(completion)),
             _ => {}
         }
     }
@@ -126,6 +126,7 @@ impl Shard {
         }
         let clients = shard.connections.iter().filter(|own| own.is_outgoing()).count();
         shard.room.requests.desk.carry(clients);
+        shard.connect_again();
         shard.end_thaw();
         if shard.standing.stopping.is_none() {
             shard.listeners = Listeners::thaw(listeners, &shard.room);

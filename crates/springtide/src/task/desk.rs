@@ -101,12 +101,14 @@ pub(crate) enum Waiter {
 
 /// A connection that is being made.
 pub(crate) struct Connecting {
+    pub(crate) address: SocketAddr,
     pub(crate) serial: u64,
     pub(crate) waiter: Waiter,
     pub(crate) connect: Key,
     /// What ends it when it takes too long.
     pub(crate) timeout: Key,
-    pub(crate) is_late: bool,
+    /// Why it was told to end, if it was.
+    pub(crate) cut: Option<Reason>,
 }
 
 /// What is asked.
@@ -428,6 +430,13 @@ impl Tasks {
         keep(news, ready);
         let is_empty = own.is_empty() && news.is_empty() && self.woken.borrow().is_empty();
         self.has_work.set(!is_empty);
+    }
+
+    /// Whether the application holds anything that a frozen shard must not lose.
+    pub(crate) fn has_kept(&self) -> bool {
+        let is_held = self.slots.borrow().len() > 0 || self.connecting.borrow().len() > 0;
+        // What is not told yet stands here too, as the end of the last connection.
+        is_held || self.has_work.get() || self.places.has_frozen()
     }
 
     /// What a session needs that becomes busy.

@@ -128,11 +128,6 @@ impl Peered {
                 .is_some_and(|busy| busy.pushes.len() > busy.poured || !busy.shutting.is_empty())
     }
 
-    /// Neither side has anything to say any more.
-    pub(crate) fn both_ended(&mut self) {
-        self.close_for(Reason::PeerClosed);
-    }
-
     pub(in crate::session) fn is_broken(&self) -> bool {
         self.end == End::Broken
     }

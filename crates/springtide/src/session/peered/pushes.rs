@@ -114,6 +114,10 @@ impl Peered {
         }
         tasks.places.stand(who.place, PeerStatus::HalfClosed);
         self.rest(tasks);
+        if self.is_at_end {
+            // Neither side has anything to say any more.
+            self.close_for(Reason::PeerClosed);
+        }
         self.set_shut()
     }
 }
