@@ -90,4 +90,6 @@ pub use springtide_proto::Unit;
 pub use springtide_proto::framed::Framed;
 pub use springtide_proto::http1::Limits as Http1Limits;
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
-pub use task::{Canceller, Close, Ended, Here, Operation, Pull, Push, Status, Task};
+pub use task::{
+    Canceller, Close, Connect, Ended, Here, Operation, Pull, Push, Stands, Status, Task,
+};

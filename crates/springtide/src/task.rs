@@ -5,8 +5,8 @@ mod desk;
 mod operation;
 mod places;
 
-pub(crate) use desk::{Ask, Order, Ready, Tasks, Told, Waiter};
-pub use operation::{Close, Ended, Operation, Pull, Push};
+pub(crate) use desk::{Ask, Connecting, Order, Ready, Tasks, Told, Waiter};
+pub use operation::{Close, Connect, Ended, Operation, Pull, Push, Stands};
 
 use std::fmt;
 use std::marker::PhantomData;
