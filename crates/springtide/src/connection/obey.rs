@@ -36,6 +36,7 @@ impl Connection {
             }
             Ask::Return(bytes) => {
                 session.go_on(&room.requests.tasks);
+                session.look_again();
                 let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
                 traffic.inbox.put_back(&bytes);
                 return self.serve(room);
@@ -55,9 +56,16 @@ impl Connection {
     /// Gives pulls what waits for them, if anything does.
     fn serve(&mut self, room: &mut Room) {
         if self.has_more_to_handle() {
-            self.handle_inbox(room);
-        } else {
-            self.needs_bytes = true;
+            return self.handle_inbox(room);
+        }
+        self.needs_bytes = true;
+        let who = self.who();
+        if let Some(session) = self.session.peered()
+            && session.is_at_end()
+        {
+            // The server stops: nothing more comes.
+            session.end_of_stream(0, who, room);
+            self.mark_dirty(room);
         }
     }
 
@@ -65,6 +73,17 @@ impl Connection {
     pub(crate) fn begin_future(&mut self, future: Place) {
         if let Some(session) = self.session.peered() {
             session.begin_future(future);
+        }
+    }
+
+    /// The peer has ended its stream, and the session has had of it what it wants by now.
+    pub(super) fn end_stream(&mut self, room: &mut Room) {
+        let unread = self.traffic.as_ref().map_or(0, |own| own.inbox.len());
+        self.session.end_of_stream(unread, self.who(), room);
+        let is_read = self.session.peered().is_some_and(|session| session.wants_bytes(room));
+        if unread > 0 && is_read && !self.is_ready {
+            self.is_ready = true;
+            room.ready.push(self.place);
         }
     }
 
@@ -88,9 +107,15 @@ impl Connection {
         if session.has_waiting() {
             let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
             session.pour(&mut traffic.outbox, room);
+            if traffic.outbox.is_empty() {
+                // What was poured is nothing: it has been sent.
+                session.sent(0, who, room);
+            }
         }
+        session.tell_status(who, room);
         let is_unsent = self.traffic.as_ref().is_some_and(|own| !own.outbox.is_empty());
-        if !is_unsent && session.take_shut(who, room) {
+        let unread = self.traffic.as_ref().map_or(0, |own| own.inbox.len());
+        if !is_unsent && session.take_shut(unread, who, room) {
             room.submit(Op::Shutdown { socket: self.socket }, self.place.raw());
         }
         false

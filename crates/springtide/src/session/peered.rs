@@ -61,8 +61,9 @@ pub(crate) struct Busy {
     pulls: VecDeque<Pulling>,
     /// What was pushed and has not been sent.
     pushes: VecDeque<Pushing>,
-    /// How many of them are being sent.
+    /// How many of them are being sent, and their bytes.
     poured: usize,
+    poured_bytes: usize,
     /// Bytes of those that are not.
     waiting_bytes: usize,
     /// A long message, as far as it has come.
@@ -232,7 +233,14 @@ impl Peered {
         self.first = 0;
         let Some(busy) = &mut self.busy else { return };
         busy.first = None;
-        let Some(next) = busy.pulls.pop_front() else { return self.rest(tasks) };
+        let next = loop {
+            match busy.pulls.pop_front() {
+                // Dropped while it waited behind others.
+                Some(next) if !tasks.is_wanted(&next.waiter) => {}
+                Some(next) => break next,
+                None => return self.rest(tasks),
+            }
+        };
         let followed = (!busy.pulls.is_empty()).then_some(&next.waiter);
         if let Some(Waiter::Held(task)) = followed {
             tasks.follow(*task);
@@ -311,6 +319,13 @@ impl Peered {
         first.is_none_or(|first| !tasks.is_wanted(&first.waiter))
     }
 
+    /// Other bytes stand in front than those that the first pull has searched.
+    pub(crate) fn look_again(&mut self) {
+        if let Some(first) = self.busy.as_mut().and_then(|busy| busy.first.as_mut()) {
+            first.want.look_again();
+        }
+    }
+
     /// Gives memory back where nothing is in it.
     #[inline]
     fn rest(&mut self, tasks: &Tasks) {
@@ -337,7 +352,7 @@ impl Peered {
         }
         let waiting = busy.pushes.iter().skip(busy.poured).position(|own| own.serial == serial);
         if let Some(push) = waiting.and_then(|index| busy.pushes.remove(busy.poured + index)) {
-            busy.waiting_bytes -= push.bytes.len();
+            busy.waiting_bytes -= push.cost();
             tasks.end(who.peer(), push.waiter, cancelled);
         }
     }
@@ -371,5 +386,5 @@ impl Busy {
 
 #[expect(clippy::cast_possible_truncation, reason = "136 years")]
 const fn seconds(ms: u64) -> u32 {
-    (ms / 1000) as u32
+    ms.div_ceil(1000) as u32
 }

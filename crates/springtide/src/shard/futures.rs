@@ -169,6 +169,7 @@ impl Shard {
         let Waiting { origin, exchange, work, .. } = self.room.executor.remove(place)?;
         if let Work::Future { alarm, .. } = work {
             self.room.executor.put_alarm(alarm);
+            self.room.requests.tasks.future_ended(place);
         }
         Some((origin, exchange))
     }

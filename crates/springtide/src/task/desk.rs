@@ -11,7 +11,7 @@ use bytes::Bytes;
 use springtide_engine::{Callback, Key};
 
 use super::Status;
-use super::operation::Ended;
+use super::operation::{Ended, Stands};
 use super::places::Places;
 use crate::peer::{Peer, PeerStatus, Reason};
 use crate::session::peered::{Busy, Want};
@@ -30,6 +30,8 @@ pub(crate) struct Tasks {
     /// There are orders, news or wakers.
     has_work: Cell<bool>,
     pub(crate) places: Places,
+    /// The ends of connections that are told when the futures that had them have ended.
+    farewells: RefCell<HashMap<Place, (Peer, Reason)>>,
     /// Connections that are being made.
     pub(crate) connecting: RefCell<Table<Connecting>>,
     /// What busy sessions used, for the next.
@@ -41,6 +43,8 @@ struct Orders {
     waiting: Vec<Order>,
     /// The serial number of the first of them.
     first: u64,
+    /// Bytes are given back among them, which were taken before anything else of these was asked.
+    has_returns: bool,
 }
 
 /// One task that somebody holds.
@@ -144,10 +148,21 @@ const SPARE_MAX: usize = 256;
 
 impl Tasks {
     pub(crate) fn new() -> Self {
-        let orders = RefCell::new(Orders { waiting: Vec::new(), first: 1 });
-        let (unheard, ready, woken, has_work, places, spare) = Default::default();
+        let orders = RefCell::new(Orders { waiting: Vec::new(), first: 1, has_returns: false });
+        let (unheard, ready, woken, has_work, places, farewells, spare) = Default::default();
         let (slots, connecting) = (RefCell::new(Table::new()), RefCell::new(Table::new()));
-        Self { orders, slots, unheard, ready, woken, has_work, places, connecting, spare }
+        Self {
+            orders,
+            slots,
+            unheard,
+            ready,
+            woken,
+            has_work,
+            places,
+            farewells,
+            connecting,
+            spare,
+        }
     }
 
     /// Whether nothing is to be done.
@@ -167,6 +182,7 @@ impl Tasks {
     pub(super) fn order(&self, peer: Peer, ask: Ask, waiter: Waiter) -> u64 {
         let mut orders = self.orders.borrow_mut();
         let serial = orders.first + orders.waiting.len() as u64;
+        orders.has_returns |= matches!(ask, Ask::Return(_));
         orders.waiting.push(Order { peer, ask, waiter });
         self.has_work.set(true);
         serial
@@ -259,9 +275,10 @@ impl Tasks {
         self.go_on_behind(slot.peer, slot.is_followed);
         match listener {
             Listener::Callback { callback, .. } => {
-                self.tell(Ready::Call(callback, slot.peer, ended));
+                let peer = whom(slot.peer, &ended);
+                self.tell(Ready::Call(callback, peer, ended));
             }
-            Listener::Detached | Listener::None | Listener::Waker(_) => {}
+            Listener::Detached | Listener::None | Listener::Waker(_) => self.leave_alone(ended),
         }
         None
     }
@@ -304,6 +321,10 @@ impl Tasks {
                 self.order(peer, Ask::Return(bytes), Waiter::Nobody);
                 None
             }
+            State::Ended(Ended::Connected(Stands(id, place))) => {
+                self.order(Peer::new(id, place), Ask::Close, Waiter::Nobody);
+                None
+            }
             state => {
                 self.go_on_behind(peer, is_followed);
                 Some(state)
@@ -317,7 +338,14 @@ impl Tasks {
         match waiter {
             Waiter::Callback { callback, .. } => self.tell(Ready::Call(callback, peer, ended)),
             Waiter::Held(task) => self.end_held(task, ended),
-            Waiter::Unheard | Waiter::Nobody | Waiter::Dropped => drop(ended),
+            Waiter::Unheard | Waiter::Nobody | Waiter::Dropped => self.leave_alone(ended),
+        }
+    }
+
+    /// Nobody takes what came of a task: a connection that was made for nobody is closed.
+    fn leave_alone(&self, ended: Ended) {
+        if let Ended::Connected(Stands(id, place)) = ended {
+            self.order(Peer::new(id, place), Ask::Close, Waiter::Nobody);
         }
     }
 
@@ -331,14 +359,14 @@ impl Tasks {
         let State::Pending(listener) = &mut slot.state else { return };
         match std::mem::replace(listener, Listener::None) {
             Listener::Callback { callback, .. } => {
-                let peer = slot.peer;
+                let peer = whom(slot.peer, &ended);
                 slots.remove(task);
                 self.tell(Ready::Call(callback, peer, ended));
             }
             Listener::Detached => {
                 slots.remove(task);
                 drop(slots);
-                drop(ended);
+                self.leave_alone(ended);
             }
             listener => {
                 slot.state = State::Ended(ended);
@@ -407,12 +435,17 @@ impl Tasks {
         self.slots.borrow_mut().get_mut(task).map(|slot| (slot.peer, slot.serial))
     }
 
-    /// Takes out what was asked, and the serial number of the first.
+    /// Takes out what was asked, with the serial number of the first.
     pub(crate) fn take_orders(&self) -> (Vec<Order>, u64) {
         let mut orders = self.orders.borrow_mut();
         let first = orders.first;
         orders.first += orders.waiting.len() as u64;
         (std::mem::take(&mut orders.waiting), first)
+    }
+
+    /// Whether bytes are given back by what was taken out last: they come before all else.
+    pub(crate) fn take_has_returns(&self) -> bool {
+        std::mem::take(&mut self.orders.borrow_mut().has_returns)
     }
 
     pub(crate) fn take_ready(&self) -> Vec<Ready> {
@@ -432,11 +465,36 @@ impl Tasks {
         self.has_work.set(!is_empty);
     }
 
+    /// The end of a connection is told when the future that has it has ended.
+    pub(crate) fn tell_behind(&self, future: Place, peer: Peer, reason: Reason) {
+        self.farewells.borrow_mut().insert(future, (peer, reason));
+    }
+
+    /// A future has ended: what waited for that is told.
+    #[inline]
+    pub(crate) fn future_ended(&self, future: Place) {
+        let mut farewells = self.farewells.borrow_mut();
+        if farewells.is_empty() {
+            return;
+        }
+        if let Some((peer, reason)) = farewells.remove(&future) {
+            self.tell(Ready::Closed(peer, reason));
+        }
+    }
+
+    /// No future that has lost its connection is left.
+    pub(crate) fn tell_farewells(&self) {
+        for (peer, reason) in self.farewells.take().into_values() {
+            self.tell(Ready::Closed(peer, reason));
+        }
+    }
+
     /// Whether the application holds anything that a frozen shard must not lose.
     pub(crate) fn has_kept(&self) -> bool {
         let is_held = self.slots.borrow().len() > 0 || self.connecting.borrow().len() > 0;
         // What is not told yet stands here too, as the end of the last connection.
-        is_held || self.has_work.get() || self.places.has_frozen()
+        let is_owed = self.has_work.get() || !self.farewells.borrow().is_empty();
+        is_held || is_owed || self.places.has_frozen()
     }
 
     /// What a session needs that becomes busy.
@@ -460,6 +518,14 @@ impl Orders {
     fn of(&mut self, serial: u64) -> Option<&mut Order> {
         let index = serial.checked_sub(self.first)?;
         self.waiting.get_mut(usize::try_from(index).ok()?)
+    }
+}
+
+/// Whom a callback is told of: a connection that was made, or the one that was asked.
+const fn whom(asked: Peer, ended: &Ended) -> Peer {
+    match ended {
+        Ended::Connected(Stands(id, place)) => Peer::new(*id, *place),
+        _ => asked,
     }
 }
 

@@ -69,7 +69,10 @@ impl Places {
     /// The session that was frozen, where the application still holds what it held.
     pub(crate) fn thaw(&self, id: PeerId, place: Place) -> Option<Peered> {
         let session = self.frozen.borrow_mut().remove(&id)?;
-        self.move_to(id, place, session.status());
+        match session.status() {
+            PeerStatus::Closed => self.stand(place, PeerStatus::Closed),
+            status => self.move_to(id, place, status),
+        }
         Some(*session)
     }
 
