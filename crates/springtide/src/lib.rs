@@ -71,7 +71,7 @@ pub use middleware::{
 pub use offload::{Offload, OnPool, Priority, offload};
 #[cfg(feature = "tokio")]
 pub use on_tokio::on_tokio;
-pub use peer::{Peer, PeerId, PeerStatus, Reason};
+pub use peer::{Peer, PeerId, PeerStatus, Reason, RemotePeer};
 pub use problem::ServerError;
 pub use proxies::ProxyFields;
 pub use request::{Body, BodyError, Multipart, Part, Request};
@@ -87,4 +87,7 @@ pub use springtide_engine::{Address, Error as EngineError};
 pub use springtide_proto::Unit;
 pub use springtide_proto::http1::Limits as Http1Limits;
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
-pub use task::{Canceller, Close, Ended, Here, Operation, Pull, Push, Status, Task};
+pub use task::{
+    Canceller, Close, Elsewhere, Ended, Here, MayBlock, Operation, Pull, Push, RemoteCanceller,
+    Status, Task, Wait,
+};

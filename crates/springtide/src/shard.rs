@@ -42,6 +42,7 @@ use crate::server::Settings;
 use crate::session::Session;
 use crate::state::ShardStates;
 use crate::table::{PLACE_BITS, Place, Table};
+use crate::task::OpenHatch;
 
 /// Tokens of the file service's operations.
 pub(crate) const FILES_TOKEN: u64 = 3 << 60;
@@ -79,6 +80,7 @@ pub(crate) struct Standing {
     /// This shard deals what it accepts to all shards.
     pub(crate) is_dealing: bool,
     pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) hatch: OpenHatch,
     pub(crate) counts: Arc<ShardCounts>,
     /// Open connections of the whole server.
     pub(crate) open: Arc<AtomicUsize>,
@@ -116,7 +118,8 @@ impl Shard {
         let bell = Arc::new(Bell::new(standing.mailbox.clone()));
         let engine = Rc::new(RefCell::new(engine));
         let (number, router) = (standing.number, standing.router.clone());
-        let requests = Shared::new(engine, router, bell, number, states);
+        let hatch = standing.hatch.share();
+        let requests = Shared::new(engine, router, bell, hatch, number, states);
         let Settings { limits, stage, session, compresses, .. } = &standing.settings;
         let met = Met::new(standing.counts.clone());
         let mut room = Room::new(requests, limits.clone(), met, files, *stage, *session);

@@ -2,9 +2,13 @@
 //! Nothing of the application is called here: what is to be called waits for its turn.
 
 mod desk;
+mod elsewhere;
+mod hatch;
 mod operation;
 
 pub(crate) use desk::{Ask, Order, Ready, Tasks, Told};
+pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
+pub(crate) use hatch::{Hatch, OpenHatch, What};
 pub use operation::{Close, Ended, Operation, Pull, Push};
 
 use std::fmt;

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use springtide_engine::{Engine, EngineOptions, Error, Handle, Mechanism, spawn_thread};
 
 use super::{Failure, Plan, Ready, set_up};
+use crate::current;
 use crate::freeze::Handoff;
 use crate::mailbox::{Neighbour, stop_all};
 use crate::metrics::ShardCounts;
@@ -79,6 +80,7 @@ impl Context {
 
     /// The first thread: makes the shard and runs it.
     fn begin(self, mechanism: Mechanism, plan: Plan, start: &Start) -> Option<ShardThread> {
+        let _turning = current::turn();
         let is_free = plan.settings.mechanism.is_none();
         let made = self.first_engine(mechanism, is_free).map_err(crate::Error::Engine);
         match made.and_then(|engine| set_up(engine, plan, self.counts.clone())) {
@@ -133,6 +135,7 @@ impl Context {
 
     /// Goes on with a refused shard, over what there is behind io_uring.
     fn go_on(self, refused: Refused) -> Option<ShardThread> {
+        let _turning = current::turn();
         let neighbours = refused.standing.neighbours.clone();
         let thawed = catch_unwind(AssertUnwindSafe(|| self.thaw(refused)));
         match thawed.unwrap_or(Err(PANICKED)) {

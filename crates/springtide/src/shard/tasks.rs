@@ -48,6 +48,13 @@ impl Shard {
         drop(current);
     }
 
+    /// Other threads have asked something: it becomes what the shard asks itself.
+    pub(super) fn take_asked(&self) {
+        for asked in self.standing.hatch.share().take() {
+            self.room.requests.tasks.take_in(asked);
+        }
+    }
+
     fn obey(&mut self, order: Order) {
         let Order { peer, ask } = order;
         let connection = self.connections.get_mut(peer.place());

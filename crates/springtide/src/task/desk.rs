@@ -2,15 +2,20 @@
 //! what the application is to be told.
 //! It calls and drops nothing of the application while anything of it is borrowed.
 
+mod away;
+
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use springtide_engine::Callback;
 
 use super::Status;
+use super::hatch::{Due, Errand};
 use super::operation::Ended;
-use crate::peer::{Peer, PeerStatus, Reason};
+use crate::peer::{Link, Peer, PeerStatus, Reason};
 use crate::session::peered::Want;
 use crate::table::{Place, Table};
 
@@ -23,6 +28,8 @@ pub(crate) struct Tasks {
     has_work: Cell<bool>,
     /// By the index of a connection's place: its generation, and how it stands.
     standing: RefCell<Vec<(u32, PeerStatus)>>,
+    /// Connections that other threads know of, by their places.
+    links: RefCell<HashMap<Place, Arc<Link>>>,
     /// Who is to be woken when futures run next.
     woken: RefCell<Vec<Waker>>,
 }
@@ -40,6 +47,9 @@ enum State {
     Pending(Listener),
     /// Nobody has taken what came of it.
     Ended(Ended),
+    /// Another thread has what came of it and has not taken it; or it will say that it does not want
+    /// it, and here it is.
+    Away(Arc<Errand>, Option<Ended>),
 }
 
 /// Who is told of a task's end.
@@ -52,6 +62,8 @@ pub(crate) enum Listener {
         takes_end: bool,
     },
     Waker(Waker),
+    /// Another thread.
+    Elsewhere(Due),
     /// Nobody ever.
     Detached,
 }
@@ -106,8 +118,8 @@ const KEPT_MAX: usize = 1024;
 
 impl Tasks {
     pub(crate) fn new() -> Self {
-        let (orders, ready, has_work, standing, woken) = Default::default();
-        Self { slots: RefCell::new(Table::new()), orders, ready, has_work, standing, woken }
+        let (orders, ready, has_work, standing, links, woken) = Default::default();
+        Self { slots: RefCell::new(Table::new()), orders, ready, has_work, standing, links, woken }
     }
 
     /// Whether nothing is to be done.
@@ -162,9 +174,15 @@ impl Tasks {
             Listener::Callback { callback, .. } => {
                 self.tell(Ready::Call(callback, slot.peer, ended));
             }
-            Listener::Detached | Listener::None | Listener::Waker(_) => {}
+            Listener::Detached | Listener::None | Listener::Waker(_) | Listener::Elsewhere(_) => {}
         }
         None
+    }
+
+    /// Wakes somebody when what was asked is done next: it may be code of the application.
+    fn wake(&self, waker: Waker) {
+        self.woken.borrow_mut().push(waker);
+        self.has_work.set(true);
     }
 
     fn go_on_behind(&self, peer: Peer, is_followed: bool) {
@@ -201,7 +219,9 @@ impl Tasks {
         let slot = self.slots.borrow_mut().remove(task)?;
         let Slot { peer, is_pull, is_followed, state } = slot;
         match state {
-            State::Ended(Ended::Bytes(bytes)) if is_pull => {
+            State::Ended(Ended::Bytes(bytes)) | State::Away(_, Some(Ended::Bytes(bytes)))
+                if is_pull =>
+            {
                 self.order(Order { peer, ask: Ask::Return(bytes) });
                 None
             }
@@ -229,11 +249,14 @@ impl Tasks {
                 drop(slots);
                 drop(make());
             }
+            Listener::Elsewhere(due) => match self.give_away(&due, slot, make) {
+                Some(state) => slot.state = state,
+                None => _ = slots.remove(task),
+            },
             listener => {
                 slot.state = State::Ended(make());
                 if let Listener::Waker(waker) = listener {
-                    self.woken.borrow_mut().push(waker);
-                    self.has_work.set(true);
+                    self.wake(waker);
                 }
             }
         }
@@ -259,14 +282,21 @@ impl Tasks {
 
     /// Whether somebody still holds or listens to a task.
     pub(crate) fn is_wanted(&self, task: Place) -> bool {
-        self.slots.borrow_mut().get_mut(task).is_some()
+        match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
+            Some(State::Pending(Listener::Elsewhere(due))) => due.errand().is_wanted(),
+            Some(_) => true,
+            None => false,
+        }
     }
 
     /// Whether a task is listened to by who wants values only.
     pub(crate) fn wants_values_only(&self, task: Place) -> bool {
         let mut slots = self.slots.borrow_mut();
-        let state = slots.get_mut(task).map(|slot| &slot.state);
-        matches!(state, Some(State::Pending(Listener::Callback { takes_end: false, .. })))
+        match slots.get_mut(task).map(|slot| &slot.state) {
+            Some(State::Pending(Listener::Callback { takes_end, .. })) => !takes_end,
+            Some(State::Pending(Listener::Elsewhere(due))) => due.errand().wants_values_only(),
+            _ => false,
+        }
     }
 
     /// Whether nobody is ever told of a task: then it needs no place here.
@@ -282,8 +312,11 @@ impl Tasks {
 
     /// Whether a task has not ended.
     pub(crate) fn is_pending(&self, task: Place) -> bool {
-        let mut slots = self.slots.borrow_mut();
-        matches!(slots.get_mut(task), Some(Slot { state: State::Pending(_), .. }))
+        match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
+            Some(State::Pending(Listener::Elsewhere(due))) => due.errand().is_wanted(),
+            Some(State::Pending(_)) => true,
+            _ => false,
+        }
     }
 
     /// A pull stands behind another one.
@@ -297,7 +330,7 @@ impl Tasks {
         match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
             Some(State::Pending(_)) => Status::Pending,
             Some(State::Ended(Ended::Failed(_))) | None => Status::Failed,
-            Some(State::Ended(_)) => Status::Succeeded,
+            Some(State::Ended(_) | State::Away(..)) => Status::Succeeded,
         }
     }
 
@@ -316,6 +349,9 @@ impl Tasks {
 
     /// A connection stands so from here on.
     pub(crate) fn stand(&self, place: Place, status: PeerStatus) {
+        if !self.links.borrow().is_empty() {
+            self.tell_link(place, status);
+        }
         let (mut standing, index) = (self.standing.borrow_mut(), place.index() as usize);
         if standing.len() <= index {
             standing.resize(index + 1, (u32::MAX, PeerStatus::Closed));
