@@ -6,6 +6,7 @@ mod answers;
 mod chunked;
 mod connection;
 mod files;
+mod framed;
 mod head;
 mod multipart;
 
@@ -13,5 +14,6 @@ pub use answers::answers;
 pub use chunked::chunked;
 pub use connection::connection;
 pub use files::{paths, ranges};
+pub use framed::framed;
 pub use head::head;
 pub use multipart::multipart;

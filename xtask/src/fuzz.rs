@@ -17,8 +17,8 @@ pub(crate) struct Options {
     seconds: u32,
 }
 
-const TARGETS: [&str; 7] =
-    ["head", "answers", "chunked", "connection", "ranges", "paths", "multipart"];
+const TARGETS: [&str; 8] =
+    ["head", "answers", "chunked", "connection", "ranges", "paths", "multipart", "framed"];
 
 /// What makes a program tell the fuzzer where it has been, as `cargo fuzz` sets it too.
 const FLAGS: [&str; 7] = [

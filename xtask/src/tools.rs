@@ -77,6 +77,12 @@ const SLOWHTTPTEST: Tool = Tool {
     variable: None,
     needed_by: NeededBy::Tests("slowhttptest_"),
 };
+const REDIS: Tool = Tool {
+    program: "redis-benchmark",
+    origin: Origin::Debian("redis-tools"),
+    variable: None,
+    needed_by: NeededBy::Tests("redis_"),
+};
 const IP: Tool = Tool {
     program: "ip",
     origin: Origin::Debian("iproute2"),
@@ -97,11 +103,12 @@ pub(crate) const NETWORK_NAMESPACE: Tool = Tool {
 };
 
 /// All of them, in the order in which they are named.
-const TOOLS: [&Tool; 10] = [
+const TOOLS: [&Tool; 11] = [
     &CHROMIUM,
     &CURL,
     &STRACE,
     &SLOWHTTPTEST,
+    &REDIS,
     &IP,
     &NFT,
     &NETWORK_NAMESPACE,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use springtide::{AccessLog, BodyError, Bytes, Engine, Failure, Json, Limits};
+use springtide::{AccessLog, BodyError, Bytes, Engine, Failure, Json, Limits, Peer};
 use springtide::{Request, Response, Server, body_max, streamed};
 
 #[global_allocator]
@@ -38,6 +38,27 @@ struct Options {
     /// The address of the metrics.
     #[arg(long)]
     admin: Option<String>,
+    /// Echo raw connections instead of HTTP, from callbacks or from futures.
+    #[arg(long, value_enum)]
+    raw: Option<Raw>,
+}
+
+/// How raw connections are listened to.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Raw {
+    Then,
+    Await,
+}
+
+fn echo(peer: Peer) {
+    peer.pull().then(|peer, bytes| peer.push(bytes).then(|peer, _| echo(peer)));
+}
+
+async fn echo_awaited(peer: Peer) -> Result<(), Failure> {
+    while let Some(bytes) = peer.pull().await? {
+        peer.push(bytes).await?;
+    }
+    Ok(())
 }
 
 /// Longest body that is taken piece by piece.
@@ -107,6 +128,11 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(address) = options.admin {
         server = server.admin(&address)?;
     }
+    server = match options.raw {
+        None => server,
+        Some(Raw::Then) => server.raw(echo),
+        Some(Raw::Await) => server.raw_async(echo_awaited),
+    };
     let running = server.listen(&options.listen)?.start()?;
     for address in running.addresses() {
         println!("bench-server on {address} by {}", running.engine());

@@ -4,11 +4,12 @@
 //! knows nothing of the engine. The same machine therefore runs in a server, in a simulation and
 //! in a fuzzer, and a recorded input always gives the same output.
 //!
-//! A reader begins with [`http1::Machine`]; [`Inbox`] and [`Outbox`] hold what is not yet consumed
-//! and what is not yet sent.
+//! A reader begins with [`http1::Machine`] or [`framed::Machine`]; [`Inbox`] and [`Outbox`] hold
+//! what is not yet consumed and what is not yet sent.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod framed;
 pub mod http1;
 mod inbox;
 mod limit;

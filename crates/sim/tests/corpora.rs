@@ -57,3 +57,8 @@ fn paths() {
 fn multipart() {
     replay("multipart", targets::multipart);
 }
+
+#[test]
+fn framed() {
+    replay("framed", targets::framed);
+}

@@ -336,7 +336,7 @@ impl Connection {
         if waiting == 0 && self.session.sends_file() {
             self.pass_file(room);
         }
-        self.session.sent(waiting, room);
+        self.session.sent(waiting, self.who(), room);
         if self.has_more_to_handle() {
             self.handle_inbox(room);
         }
@@ -436,7 +436,7 @@ impl Connection {
         let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         what(&mut self.session, &mut traffic.outbox, room);
         if !self.is_held {
-            self.session.sent(traffic.outbox.len(), room);
+            self.session.sent(traffic.outbox.len(), self.who(), room);
         }
         if self.has_more_to_handle() || self.session.is_switched() {
             self.handle_inbox(room);

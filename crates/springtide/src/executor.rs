@@ -11,6 +11,7 @@ pub use closed::Closed;
 pub use sleep::{Sleep, sleep};
 pub(crate) use timers::Timers;
 
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -198,17 +199,27 @@ pub(crate) fn apart<T>(code: impl FnOnce() -> T) -> Option<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(code)).ok()
 }
 
-impl Drop for Executor {
+impl Executor {
     /// The shard has ended or was frozen: what still waits is dropped, one by one.
-    fn drop(&mut self) {
+    pub(crate) fn drop_all_but(&mut self, kept: &HashSet<Place>) {
         for place in self.waiting.places() {
-            let Some(Waiting { work, .. }) = self.waiting.remove(place) else { continue };
+            if kept.contains(&place) {
+                continue;
+            }
+            let Some(Waiting { work, .. }) = self.remove(place) else { continue };
             let Work::Future { future, alarm, .. } = work else { continue };
             apart(|| drop(future));
             alarm.forget();
         }
+        self.gone.retain(|place| kept.contains(place));
         for waker in self.granted.drain(..) {
             apart(|| drop(waker));
         }
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.drop_all_but(&HashSet::new());
     }
 }

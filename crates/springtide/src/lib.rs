@@ -13,6 +13,7 @@ mod date;
 mod error;
 mod executor;
 mod files;
+pub mod framed;
 mod freeze;
 #[cfg(doctest)]
 mod guides;
@@ -58,6 +59,7 @@ pub use client::{
 pub use error::Error;
 pub use executor::{Closed, Sleep, sleep};
 pub use files::Files;
+pub use framed::{RemoteReply, Reply};
 pub use handler::{
     Awaited, AwaitedNoArgument, Ending, Handler, NoArgument, Plain, ToTheEnd, to_the_end,
 };
@@ -85,6 +87,7 @@ pub use running::{Bound, Running};
 pub use server::{Accepting, Engine, ProxyProtocol, Server};
 pub use springtide_engine::{Address, Error as EngineError};
 pub use springtide_proto::Unit;
+pub use springtide_proto::framed::Framed;
 pub use springtide_proto::http1::Limits as Http1Limits;
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
 pub use task::{

@@ -7,7 +7,7 @@ mod text;
 
 use std::time::Duration;
 
-use springtide_proto::http1;
+use springtide_proto::{framed, http1};
 
 pub(crate) use met::Met;
 pub(crate) use table::{LIMITS_COUNT, place_of};
@@ -29,6 +29,10 @@ pub struct Limits {
     part
     /// Limits of HTTP/1.1: heads, bodies, deadlines, exchanges in flight.
     http1: http1::Limits;
+    part
+    /// Limits of frames ([`Server::framed`](crate::Server::framed)): exchanges in flight, deadlines.
+    /// They are the application's, and stand in no table.
+    framed: framed::Limits;
 
     /// Bytes that wait to be sent on one connection, above which nothing more is received and no
     /// further request is handled; it goes on at half of it. One reply may exceed it; what is being

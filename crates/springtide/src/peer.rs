@@ -132,7 +132,7 @@ impl Peer {
     #[must_use]
     pub fn status(self) -> PeerStatus {
         let shared = current::shard();
-        shared.map_or(PeerStatus::Closed, |shared| shared.tasks.status(self))
+        shared.map_or(PeerStatus::Closed, |shared| shared.tasks.places.status(self))
     }
 
     /// The same connection for other threads: its tasks can be waited for there.
@@ -148,7 +148,7 @@ impl Peer {
     /// What comes while nobody pulls waits for the next pull, up to
     /// [`Limits::inbox_bytes_max`](crate::Limits::inbox_bytes_max); beyond it nothing more is received.
     pub fn pull(self) -> Task<Pull> {
-        Task::ask(self, |task| Ask::Pull(task, Want::Some))
+        Task::ask(self, Ask::Pull(Want::Some))
     }
 
     /// Asks for so many bytes, which come together. None of them is taken when the stream ends before:
@@ -156,7 +156,7 @@ impl Peer {
     ///
     /// More than [`Limits::pull_bytes_max`](crate::Limits::pull_bytes_max) is refused at once.
     pub fn pull_exact(self, count: usize) -> Task<Pull> {
-        Task::ask(self, |task| Ask::Pull(task, Want::Exact(count)))
+        Task::ask(self, Ask::Pull(Want::Exact(count)))
     }
 
     /// Asks for everything up to and with a delimiter, at most `bytes_max` bytes of it all. A stream
@@ -167,7 +167,7 @@ impl Peer {
     /// [`Limits::pull_bytes_max`](crate::Limits::pull_bytes_max) are refused at once.
     pub fn pull_until(self, delimiter: impl Into<Bytes>, bytes_max: usize) -> Task<Pull> {
         let want = Want::Until { delimiter: delimiter.into(), bytes_max, searched: 0 };
-        Task::ask(self, |task| Ask::Pull(task, want))
+        Task::ask(self, Ask::Pull(want))
     }
 
     /// Sends bytes behind everything that was pushed before. The task ends when the system has taken
@@ -179,8 +179,7 @@ impl Peer {
     /// While more than [`Limits::outbox_bytes_max`](crate::Limits::outbox_bytes_max) wait to be sent,
     /// it fails with [`Reason::Limit`] and nothing of it is sent.
     pub fn push(self, bytes: impl Into<Bytes>) -> Task<Push> {
-        let bytes = bytes.into();
-        Task::ask(self, |task| Ask::Push(task, bytes))
+        Task::ask(self, Ask::Push(bytes.into()))
     }
 
     /// Closes the connection when everything pushed before has been sent; pulls that wait end with

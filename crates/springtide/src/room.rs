@@ -63,6 +63,8 @@ pub(crate) struct Room {
     #[expect(clippy::vec_box, reason = "boxes move between here and connections without a copy")]
     traffic: Vec<Box<Traffic>>,
     buffers: Vec<Vec<u8>>,
+    /// What the application holds goes on without this.
+    is_kept: bool,
     /// Bytes that the buffers have room for.
     buffer_bytes: usize,
     pieces: Vec<Vec<Piece>>,
@@ -153,9 +155,23 @@ impl Room {
             session,
             traffic,
             buffers,
+            is_kept: false,
             buffer_bytes: 0,
             pieces,
         }
+    }
+
+    /// Takes out what the application holds and cannot leave its thread, if there is anything; other
+    /// futures are dropped.
+    pub(crate) fn keep(&mut self) -> Option<(Rc<Shared>, Executor)> {
+        self.requests.tasks.places.has_kept().then(|| {
+            self.is_kept = true;
+            let shared = Rc::clone(&self.requests);
+            let spare = Executor::new(Rc::clone(&shared));
+            let mut executor = std::mem::replace(&mut self.executor, spare);
+            executor.drop_all_but(&shared.tasks.places.kept_futures());
+            (shared, executor)
+        })
     }
 
     /// Takes the time of the turn that has begun.
@@ -272,6 +288,8 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.requests.end();
+        if !self.is_kept {
+            self.requests.end();
+        }
     }
 }

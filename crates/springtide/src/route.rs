@@ -15,6 +15,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method};
 
 use crate::files::Files;
+use crate::framed::Service;
 use crate::handler::{MakeAwaited, PlainHandler};
 use crate::middleware::Middleware;
 use crate::offload::PoolHandler;
@@ -88,6 +89,8 @@ pub(crate) struct Routes {
     pub(crate) states: States,
     /// What the server does with raw connections.
     pub(crate) raw: RawService,
+    /// What is done where frames are spoken in place of HTTP.
+    pub(crate) framed: Option<Service>,
 }
 
 /// What was found for a request.

@@ -26,7 +26,7 @@ pub(crate) use client::CLIENT_TOKEN;
 use crate::access::{ShardLog, Sink};
 use crate::caps::{Caps, ShardCaps};
 use crate::connection::{CLOSED_TOKEN, Connection, FrozenConnection};
-use crate::executor::Bell;
+use crate::executor::{Bell, Executor};
 use crate::files::{FileEvent, FileReply, FileService, RootId};
 use crate::freeze::Handoff;
 use crate::limits::Met;
@@ -98,6 +98,15 @@ pub(crate) struct Standing {
     pub(crate) stopping: Option<Stopping>,
 }
 
+/// What the application holds of a shard that is frozen: it cannot leave its thread, and goes on with
+/// the shard if that is thawed there.
+pub(crate) struct Kept {
+    shared: Rc<Shared>,
+    executor: Executor,
+    /// Without a connection in it; places of those that were stay stale.
+    connections: Table<Connection>,
+}
+
 /// A shard that is to end.
 pub(crate) struct Stopping {
     until_ms: u64,
@@ -114,15 +123,25 @@ impl Shard {
         roots: Vec<RootId>,
         states: ShardStates,
     ) -> Self {
-        standing.counts.run_on(engine.name());
         let bell = Arc::new(Bell::new(standing.mailbox.clone()));
         let engine = Rc::new(RefCell::new(engine));
         let (number, router) = (standing.number, standing.router.clone());
         let hatch = standing.hatch.share();
-        let requests = Shared::new(engine, router, bell, hatch, number, states);
+        let shared = Shared::new(engine, router, bell, hatch, number, states);
+        Self::of(standing, shared, Table::new(), files, roots)
+    }
+
+    fn of(
+        standing: Standing,
+        shared: Rc<Shared>,
+        connections: Table<Connection>,
+        files: FileService,
+        roots: Vec<RootId>,
+    ) -> Self {
+        standing.counts.run_on(shared.engine.borrow().name());
         let Settings { limits, stage, session, compresses, .. } = &standing.settings;
         let met = Met::new(standing.counts.clone());
-        let mut room = Room::new(requests, limits.clone(), met, files, *stage, *session);
+        let mut room = Room::new(shared, limits.clone(), met, files, *stage, *session);
         room.roots = roots;
         let log = |sink| Box::new(ShardLog::new(sink, standing.counts.clone()));
         room.log = standing.sink.clone().map(log);
@@ -132,7 +151,6 @@ impl Shard {
         room.compressing = compresses.then(Box::default);
         let wheel = Wheel::new(room.now_ms);
         let (listeners, completions, due, file_events) = Default::default();
-        let connections = Table::new();
         let (memory_look_ms, is_memory_stale, is_short) = Default::default();
         Self {
             room,
@@ -173,10 +191,12 @@ impl Shard {
         ran
     }
 
-    /// A frozen shard gives up its thread.
-    pub(crate) fn leave(mut self) -> Standing {
+    /// A frozen shard ends: what goes on anywhere, and what can go on here only.
+    pub(crate) fn leave(mut self) -> (Standing, Option<Kept>) {
         self.flush_log();
-        self.standing
+        let kept = self.room.keep();
+        let Self { standing, connections, .. } = self;
+        (standing, kept.map(|(shared, executor)| Kept { shared, executor, connections }))
     }
 
     /// One turn; false when there is nothing left to do.

@@ -5,10 +5,11 @@ mod desk;
 mod elsewhere;
 mod hatch;
 mod operation;
+mod places;
 
-pub(crate) use desk::{Ask, Order, Ready, Tasks, Told};
+pub(crate) use desk::{Ask, Order, Ready, Tasks, Told, Waiter};
 pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
-pub(crate) use hatch::{Hatch, OpenHatch, What};
+pub(crate) use hatch::{Hatch, OpenHatch};
 pub use operation::{Close, Ended, Operation, Pull, Push};
 
 use std::fmt;
@@ -47,6 +48,8 @@ pub struct Here {
 
 /// What a task leads to.
 enum Held {
+    /// What was asked, by its serial number.
+    Fresh(Rc<Shared>, Peer, u64),
     /// A slot of its shard.
     Slot(Rc<Shared>, Place),
     /// It could not even begin.
@@ -70,15 +73,16 @@ pub enum Status {
 #[derive(Clone, Copy)]
 pub struct Canceller {
     peer: Peer,
-    task: Place,
+    serial: u64,
 }
 
 impl<O: Operation> Task<O> {
-    /// Asks something of a peer: `make` gets the name of the task that it is for.
-    pub(crate) fn ask(peer: Peer, make: impl FnOnce(Place) -> Ask) -> Self {
+    /// Asks something of a peer.
+    #[inline]
+    pub(crate) fn ask(peer: Peer, ask: Ask) -> Self {
         let held = match current::shard() {
-            Some(shared) => match shared.tasks.begin(peer, make) {
-                Some(task) => Held::Slot(shared, task),
+            Some(shared) => match shared.tasks.begin(peer, ask) {
+                Some(serial) => Held::Fresh(shared, peer, serial),
                 None => Held::Lost(peer, Reason::Stale),
             },
             None => Held::Lost(peer, Reason::Stale),
@@ -113,10 +117,8 @@ impl<O: Operation> Task<O> {
 
     fn listen(mut self, listener: Listener) {
         match std::mem::replace(&mut self.side.held, Held::Nothing) {
-            Held::Slot(shared, task) => {
-                let before = shared.tasks.listen(task, listener);
-                drop(before);
-            }
+            Held::Fresh(shared, _, serial) => drop(shared.tasks.listen_first(serial, listener)),
+            Held::Slot(shared, task) => drop(shared.tasks.listen(task, listener)),
             Held::Lost(peer, reason) => {
                 if let (Listener::Callback { callback, takes_end: true }, Some(shared)) =
                     (listener, current::shard())
@@ -132,6 +134,7 @@ impl<O: Operation> Task<O> {
     #[must_use]
     pub fn status(&self) -> Status {
         match &self.side.held {
+            Held::Fresh(shared, _, serial) => shared.tasks.status_of_first(*serial),
             Held::Slot(shared, task) => shared.tasks.status_of(*task),
             Held::Lost(..) | Held::Nothing => Status::Failed,
         }
@@ -149,8 +152,10 @@ impl<O: Operation> Task<O> {
     #[must_use]
     pub fn canceller(&self) -> Option<Canceller> {
         match &self.side.held {
+            Held::Fresh(_, peer, serial) => Some(Canceller { peer: *peer, serial: *serial }),
             Held::Slot(shared, task) => {
-                shared.tasks.peer_of(*task).map(|peer| Canceller { peer, task: *task })
+                let name = shared.tasks.name_of(*task);
+                name.map(|(peer, serial)| Canceller { peer, serial })
             }
             Held::Lost(..) | Held::Nothing => None,
         }
@@ -161,7 +166,7 @@ impl Canceller {
     /// Asks the task to end; one that has ended is left alone.
     pub fn cancel(self) {
         if let Some(shared) = current::shard() {
-            shared.tasks.order(Order { peer: self.peer, ask: Ask::Cancel(self.task) });
+            shared.tasks.order(self.peer, Ask::Cancel(self.serial), Waiter::Nobody);
         }
     }
 }
@@ -170,7 +175,14 @@ impl<O: Operation> Future for Task<O> {
     type Output = Result<O::Output, Reason>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Held::Fresh(shared, _, serial) = &self.side.held {
+            let Some(task) = shared.tasks.hold(*serial) else {
+                return Poll::Ready(Err(Reason::Stale));
+            };
+            self.side.held = Held::Slot(Rc::clone(shared), task);
+        }
         match &self.side.held {
+            Held::Fresh(..) => Poll::Pending,
             Held::Slot(shared, task) => match shared.tasks.poll(*task, context) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(ended) => {
@@ -188,9 +200,10 @@ impl<O: Operation> Unpin for Task<O> {}
 
 impl Drop for Here {
     fn drop(&mut self) {
-        if let Held::Slot(shared, task) = std::mem::replace(&mut self.held, Held::Nothing) {
-            let left = shared.tasks.give_up(task);
-            drop(left);
+        match std::mem::replace(&mut self.held, Held::Nothing) {
+            Held::Fresh(shared, _, serial) => drop(shared.tasks.give_up_first(serial)),
+            Held::Slot(shared, task) => drop(shared.tasks.give_up(task)),
+            Held::Lost(..) | Held::Nothing => {}
         }
     }
 }

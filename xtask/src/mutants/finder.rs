@@ -33,8 +33,9 @@ const fn tests(name: &'static str, build: &'static [&'static str], folder: &'sta
 }
 
 /// All of them: those that need least to be built come first.
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     tests("proto", &["test", "-p", "springtide-proto", "--test", "http1"], "crates/proto"),
+    tests("framed", &["test", "-p", "springtide-proto", "--test", "framed"], "crates/proto"),
     Kind {
         variables: &[("RUSTFLAGS", "--cfg loom")],
         ..tests("loom", &["test", "-p", "springtide-engine", "--test", "loom"], "crates/engine")

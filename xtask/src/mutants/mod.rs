@@ -25,7 +25,7 @@ use tree::Tree;
 ///     pitfall: two sends in flight reorder the stream
 ///     found-by: laws sends_keep_their_order
 ///
-/// Finders are the programs of tests `proto` (http1), `loom`, `engine` (unit tests), `laws`,
+/// Finders are the programs of tests `proto` (http1), `framed` (of proto), `loom`, `engine` (unit tests), `laws`,
 /// `server` (unit tests of springtide), `threads` (its server test) and `worlds` (its tests in
 /// simulated worlds), each with parts of names of tests, and `sim`, which plays up to 20,000
 /// histories. The diff behind the head is of any form that `git diff -U1` gives; line numbers in it

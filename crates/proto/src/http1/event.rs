@@ -15,10 +15,11 @@ impl Exchange {
     pub(crate) const HEAD: u8 = 1;
     pub(crate) const HTTP10: u8 = 2;
 
-    /// The first of a connection, without anything that is special about it.
+    /// One that no machine has given: a name, for who counts something else as exchanges are counted.
+    #[doc(hidden)]
     #[must_use]
-    pub const fn first() -> Self {
-        Self { number: 0, flags: 0 }
+    pub const fn named(number: u32) -> Self {
+        Self { number, flags: 0 }
     }
 
     /// How many requests came before it on the connection.

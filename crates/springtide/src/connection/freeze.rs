@@ -113,7 +113,7 @@ impl Connection {
     /// Goes to another shard as soon as it can: everything in flight is cancelled, and when it has
     /// ended the connection stands in `room.leaving`. What cannot go yet goes on here meanwhile.
     pub(crate) fn leave(&mut self, room: &mut Room) {
-        if self.is_client() {
+        if self.is_client() || self.session.peered().is_some() {
             // Who waits for it stays here.
             return self.drain(room);
         }
@@ -231,7 +231,7 @@ impl Connection {
             since_ms,
             born_ms,
             patience,
-            session: session.freeze(asks, room),
+            session: session.freeze(id, asks, room),
             source: room.requests.take_source(socket),
         }
     }
@@ -320,7 +320,9 @@ impl Connection {
         // One that was paused goes on as any other, and its session with it.
         self.is_paused |= waiting > limits.inbox_bytes_max || unsent > limits.outbox_bytes_max;
         self.receive_again(room);
-        self.session.sent(unsent, room);
+        if self.send == Key::NONE || self.session.peered().is_none() {
+            self.session.sent(unsent, self.who(), room);
+        }
     }
 
     /// A connection with nothing in flight.

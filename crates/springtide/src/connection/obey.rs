@@ -7,8 +7,9 @@ use super::{Connection, State};
 use crate::peer::{PeerId, Reason};
 use crate::room::Room;
 use crate::session::Session;
+use crate::session::peered::{Pulling, Pushing};
 use crate::table::Place;
-use crate::task::{Ask, Ended};
+use crate::task::{Ask, Ended, Order};
 
 impl Connection {
     /// Whether it is the connection of this name.
@@ -17,35 +18,33 @@ impl Connection {
     }
 
     /// Does what was asked, or begins it.
-    pub(crate) fn obey(&mut self, ask: Ask, room: &mut Room) {
+    pub(crate) fn obey(&mut self, order: Order, serial: u64, room: &mut Room) {
         let who = self.who();
+        let Order { peer, ask, waiter } = order;
         let is_open = self.state == State::Open;
         let Some(session) = self.session.peered().filter(|_| is_open) else {
-            if let Some(task) = ask.task() {
-                room.requests.tasks.end(task, || Ended::Failed(Reason::Closed));
-            }
-            return;
+            return room.requests.tasks.end(peer, waiter, Ended::Failed(Reason::Closed));
         };
         match ask {
-            Ask::Pull(task, want) => {
-                session.pull(task, want, room);
+            Ask::Pull(want) => {
+                session.pull(Pulling { serial, waiter, want }, peer, room);
                 return self.serve(room);
             }
             Ask::GoOn => {
-                session.go_on(room);
+                session.go_on(&room.requests.tasks);
                 return self.serve(room);
             }
             Ask::Return(bytes) => {
-                session.go_on(room);
+                session.go_on(&room.requests.tasks);
                 let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
                 traffic.inbox.put_back(&bytes);
                 return self.serve(room);
             }
-            Ask::Push(task, bytes) => session.push(task, bytes, room),
-            Ask::Close(task) => session.close(task, room),
-            Ask::ShutdownWrite(task) => session.shut(task, room),
-            Ask::Cancel(task) => {
-                session.cancel(task, who, room);
+            Ask::Push(bytes) => session.push(Pushing { serial, waiter, bytes }, peer, room),
+            Ask::Close => session.close(waiter, peer, room),
+            Ask::ShutdownWrite => session.shut(waiter, peer, room),
+            Ask::Cancel(serial) => {
+                session.cancel(serial, who, room);
                 return self.serve(room);
             }
         }

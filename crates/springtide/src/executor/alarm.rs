@@ -9,6 +9,7 @@ use crossbeam_queue::SegQueue;
 
 use super::apart;
 use crate::current;
+use crate::framed::Answered;
 use crate::mailbox::Mailbox;
 use crate::response::Response;
 use crate::table::Place;
@@ -28,6 +29,8 @@ pub(crate) enum Ring {
     Woken(Place),
     /// The pool has an answer; none when its handler panicked.
     Done(Place, Option<Response>),
+    /// A request of frames has its answer.
+    Answered(Answered),
     /// Nobody wants this body that was to be passed on.
     Unwanted(Place),
 }

@@ -1,5 +1,6 @@
 //! The table of all limits: each with its name, words, default, and how it is set from text.
-//! A limit that is not in it does not exist: the same macro makes the field and the row.
+//! A limit that is not in it does not exist, but those of frames, which no program has by itself: the
+//! same macro makes the field and the row.
 
 use std::fmt;
 

@@ -11,7 +11,7 @@ use super::{Peer, PeerId, PeerStatus};
 use crate::current;
 use crate::session::peered::Want;
 use crate::table::Place;
-use crate::task::{Close, Elsewhere, Hatch, Pull, Push, Task, What};
+use crate::task::{Ask, Close, Elsewhere, Hatch, Pull, Push, Task};
 
 /// A raw connection, as any thread holds it; see [`Peer::remote`].
 ///
@@ -92,12 +92,12 @@ impl Link {
 impl RemotePeer {
     pub(super) fn of(peer: Peer) -> Self {
         let shared = current::shard();
-        let link = shared.map(|shared| shared.tasks.link(peer, &shared.hatch));
+        let link = shared.map(|shared| shared.tasks.places.link(peer, &shared.hatch));
         Self { id: peer.id, link }
     }
 
-    fn ask<O: crate::Operation>(&self, what: What) -> Task<O, Elsewhere> {
-        Task::ask_elsewhere(self.link.as_ref(), what)
+    fn ask<O: crate::Operation>(&self, ask: Ask) -> Task<O, Elsewhere> {
+        Task::ask_elsewhere(self.link.as_ref(), ask)
     }
 
     /// Its name for ever, which is nobody else's.
@@ -114,12 +114,12 @@ impl RemotePeer {
 
     /// As [`Peer::pull`].
     pub fn pull(&self) -> Task<Pull, Elsewhere> {
-        self.ask(What::Pull(Want::Some))
+        self.ask(Ask::Pull(Want::Some))
     }
 
     /// As [`Peer::pull_exact`].
     pub fn pull_exact(&self, count: usize) -> Task<Pull, Elsewhere> {
-        self.ask(What::Pull(Want::Exact(count)))
+        self.ask(Ask::Pull(Want::Exact(count)))
     }
 
     /// As [`Peer::pull_until`].
@@ -129,22 +129,22 @@ impl RemotePeer {
         bytes_max: usize,
     ) -> Task<Pull, Elsewhere> {
         let want = Want::Until { delimiter: delimiter.into(), bytes_max, searched: 0 };
-        self.ask(What::Pull(want))
+        self.ask(Ask::Pull(want))
     }
 
     /// As [`Peer::push`]: a task that is dropped is withdrawn while it waits.
     pub fn push(&self, bytes: impl Into<Bytes>) -> Task<Push, Elsewhere> {
-        self.ask(What::Push(bytes.into()))
+        self.ask(Ask::Push(bytes.into()))
     }
 
     /// As [`Peer::close`].
     pub fn close(&self) -> Task<Close, Elsewhere> {
-        self.ask(What::Close)
+        self.ask(Ask::Close)
     }
 
     /// As [`Peer::shutdown_write`].
     pub fn shutdown_write(&self) -> Task<Close, Elsewhere> {
-        self.ask(What::ShutdownWrite)
+        self.ask(Ask::ShutdownWrite)
     }
 }
 

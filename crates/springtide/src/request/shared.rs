@@ -14,6 +14,7 @@ use springtide_engine::{Address, Descriptor, Handle, Key};
 use super::{HeadBytes, Home, Names, RequestData};
 use crate::client::Desk;
 use crate::executor::{Bell, Timers};
+use crate::framed::Desk as Answers;
 use crate::handler::AwaitedHandler;
 use crate::problem::Form;
 use crate::raw::AwaitedIntro;
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) desk: Desk,
     /// What is asked of raw connections.
     pub(crate) tasks: Tasks,
+    /// What requests of frames are answered.
+    pub(crate) answers: Rc<Answers>,
     /// Something stands in one of the next two.
     has_news: Cell<bool>,
     /// Whom news of bodies wake, when futures run next.
@@ -84,6 +87,7 @@ impl Shared {
         let names = Names::of(&**engine.borrow(), shard);
         let timers = Timers::new(engine.borrow().now().milliseconds());
         let (timers, pooled_max) = (RefCell::new(timers), Cell::new(POOLED_MAX));
+        let answers = Rc::new(Answers::new(&bell));
         let awaited = router.awaited().iter().map(|make| make()).collect();
         let raw_intro = router.raw.awaited();
         let (form_of_panic, sources, woken, has_news, told, reading, spare, pool) =
@@ -103,6 +107,7 @@ impl Shared {
             timers,
             desk: Desk::new(),
             tasks: Tasks::new(),
+            answers,
             has_news,
             told,
             reading,
@@ -141,7 +146,7 @@ impl Shared {
 
     #[inline]
     pub(crate) fn has_woken(&self) -> bool {
-        self.has_news.get() || !self.woken.borrow().is_empty()
+        self.has_news.get() || !self.woken.borrow().is_empty() || !self.answers.is_empty()
     }
 
     /// Wakes somebody when futures run next: it may be code of the application.

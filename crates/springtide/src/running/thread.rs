@@ -14,7 +14,7 @@ use crate::freeze::Handoff;
 use crate::mailbox::{Neighbour, stop_all};
 use crate::metrics::ShardCounts;
 use crate::report;
-use crate::shard::{Ran, Shard, Standing};
+use crate::shard::{Kept, Ran, Shard, Standing};
 
 /// What a shard fails with that ran into a bug of its own.
 pub(super) const PANICKED: Error =
@@ -106,7 +106,13 @@ impl Context {
         match ran.unwrap_or(Err(PANICKED)) {
             Ok(Ran::ToItsEnd) => None,
             Ok(Ran::UntilRefused(refusal, handoff)) => {
-                self.change(Refused { refusal, standing: shard.leave(), handoff })
+                let (standing, kept) = shard.leave();
+                let refused = Refused { refusal, standing, handoff };
+                match kept {
+                    // What the application holds cannot leave this thread.
+                    Some(kept) => self.go_on(refused, Some(kept)),
+                    None => self.change(refused),
+                }
             }
             Err(error) => {
                 self.fail(error, shard.neighbours());
@@ -122,11 +128,12 @@ impl Context {
         let (name, next) = (self.name(), self.clone());
         let spawned = spawn_thread(&name, move || {
             // It fails only when this thread could not be had, and then this does not run.
-            receiver.recv().ok().and_then(|refused| next.go_on(refused))
+            let _turning = current::turn();
+            receiver.recv().ok().and_then(|refused| next.go_on(refused, None))
         });
         let Ok(thread) = spawned else {
             // A sandbox may forbid threads as well: better that some peers see their end late.
-            return self.go_on(refused);
+            return self.go_on(refused, None);
         };
         // There is room for one, and the thread takes it.
         let _ = sender.send(refused);
@@ -134,10 +141,9 @@ impl Context {
     }
 
     /// Goes on with a refused shard, over what there is behind io_uring.
-    fn go_on(self, refused: Refused) -> Option<ShardThread> {
-        let _turning = current::turn();
+    fn go_on(self, refused: Refused, kept: Option<Kept>) -> Option<ShardThread> {
         let neighbours = refused.standing.neighbours.clone();
-        let thawed = catch_unwind(AssertUnwindSafe(|| self.thaw(refused)));
+        let thawed = catch_unwind(AssertUnwindSafe(|| self.thaw(refused, kept)));
         match thawed.unwrap_or(Err(PANICKED)) {
             Ok(shard) => self.run(shard),
             Err(error) => {
@@ -147,7 +153,7 @@ impl Context {
         }
     }
 
-    fn thaw(&self, refused: Refused) -> Result<Shard, Error> {
+    fn thaw(&self, refused: Refused, kept: Option<Kept>) -> Result<Shard, Error> {
         let Refused { refusal, standing, handoff } = refused;
         let engine = self.spare_engine()?;
         report::error(format_args!(
@@ -158,7 +164,7 @@ impl Context {
             handoff.connections.len(),
             handoff.turns,
         ));
-        Ok(Shard::thaw(standing, engine, *handoff))
+        Ok(Shard::thaw(standing, engine, *handoff, kept))
     }
 
     /// The first shards may have taken what the user may lock: where the mechanism was chosen

@@ -1,12 +1,14 @@
 //! Sessions as plain data, of any kind.
 //! It decides nothing about any of them.
 
-use springtide_proto::Outbox;
+use springtide_proto::{Outbox, framed};
 
 use super::http1::{FrozenHttp1, Http1};
+use super::peered::Peered;
 use super::raw::{FrozenRaw, Raw};
-use super::{Other, Proxied, Session, Tunnel, Who};
+use super::{Framed, Other, Proxied, Session, Tunnel, Who};
 use crate::files::{FrozenAsk, FrozenStream};
+use crate::peer::PeerId;
 use crate::room::Room;
 use crate::table::Place;
 
@@ -15,6 +17,9 @@ use crate::table::Place;
 pub(crate) enum FrozenSession {
     Http1(Box<FrozenHttp1>),
     Raw(FrozenRaw),
+    /// What the application holds of it stays at the desk of its shard.
+    Peered,
+    Framed(Box<framed::Frozen>),
     Proxied(Box<Proxied>),
     /// Its future could not be frozen: the connection is cut.
     Cut,
@@ -27,7 +32,12 @@ impl FrozenSession {
     pub(crate) fn streams(&self) -> impl Iterator<Item = &FrozenStream> {
         let http1 = match self {
             Self::Http1(session) => Some(session.streams()),
-            Self::Raw(_) | Self::Proxied(_) | Self::Cut | Self::Upstream => None,
+            Self::Raw(_)
+            | Self::Peered
+            | Self::Framed(_)
+            | Self::Proxied(_)
+            | Self::Cut
+            | Self::Upstream => None,
         };
         http1.into_iter().flatten()
     }
@@ -38,6 +48,7 @@ impl Session {
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
         match self {
             Self::Http1(session) => session.is_movable(room),
+            Self::Other(Other::Framed(session)) => session.is_movable(),
             Self::Other(Other::Tunnel(_) | Other::Upstream(_) | Other::Left | Other::Peered(_)) => {
                 false
             }
@@ -62,18 +73,35 @@ impl Session {
     }
 
     /// The session as plain data; what it waited for was withdrawn.
-    pub(crate) fn freeze(self, asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenSession {
+    pub(crate) fn freeze(self, id: PeerId, asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenSession {
         match self {
             Self::Http1(session) => FrozenSession::Http1(Box::new(session.freeze(asks, room))),
             Self::Other(Other::Raw(session)) => FrozenSession::Raw(session.freeze()),
+            Self::Other(Other::Framed(session)) => FrozenSession::Framed(session.freeze()),
             Self::Other(Other::Proxied(session)) => FrozenSession::Proxied(session),
-            Self::Other(Other::Tunnel(_) | Other::Peered(_)) => FrozenSession::Cut,
+            Self::Other(Other::Peered(session)) => {
+                room.requests.tasks.places.freeze(id, session);
+                FrozenSession::Peered
+            }
+            Self::Other(Other::Tunnel(_)) => FrozenSession::Cut,
             Self::Other(Other::Upstream(mut session)) => {
                 session.abandon();
                 FrozenSession::Upstream
             }
             Self::Other(Other::Left) => FrozenSession::Upstream,
         }
+    }
+
+    fn thaw_peered(who: Who, room: &mut Room) -> Peered {
+        let Some(session) = room.requests.tasks.places.thaw(who.id, who.place) else {
+            return Peered::lost(room);
+        };
+        if let Some(future) = session.future()
+            && let Some(waiting) = room.executor.get_mut(future)
+        {
+            waiting.origin.connection = who.place;
+        }
+        session
     }
 
     /// The session that was frozen.
@@ -86,6 +114,10 @@ impl Session {
         match frozen {
             FrozenSession::Http1(frozen) => Self::Http1(Http1::thaw(*frozen, who, outbox, room)),
             FrozenSession::Raw(frozen) => Self::Other(Other::Raw(Raw::thaw(frozen))),
+            FrozenSession::Peered => Self::Other(Other::Peered(Self::thaw_peered(who, room))),
+            FrozenSession::Framed(frozen) => {
+                Self::Other(Other::Framed(Box::new(Framed::thaw(*frozen, outbox, room))))
+            }
             FrozenSession::Proxied(session) => Self::Other(Other::Proxied(session)),
             FrozenSession::Cut => Self::Other(Other::Tunnel(Box::new(Tunnel::cut()))),
             FrozenSession::Upstream => Self::Other(Other::Left),

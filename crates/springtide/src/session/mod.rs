@@ -1,6 +1,7 @@
 //! Sessions: a protocol's machine bound to a connection, one kind a file.
 //! A session knows no socket: it takes bytes, and writes to the outbox.
 
+mod framed;
 mod freeze;
 pub(crate) mod http1;
 mod other;
@@ -15,9 +16,10 @@ use springtide_proto::Outbox;
 use springtide_proto::http1::{Reading, Writing};
 
 use crate::limits::{BYTES_PER_TURN_MAX, EXCHANGES_PER_TURN_MAX};
-use crate::peer::PeerId;
+use crate::peer::{Peer, PeerId};
 use crate::room::Room;
 use crate::table::Place;
+pub(crate) use framed::Framed;
 pub(crate) use freeze::FrozenSession;
 use http1::Http1;
 pub(crate) use other::Other;
@@ -31,6 +33,13 @@ pub(crate) struct Who {
     pub(crate) id: PeerId,
     pub(crate) place: Place,
     pub(crate) socket: Descriptor,
+}
+
+impl Who {
+    /// It as the application holds it, where it is a raw one.
+    pub(crate) const fn peer(self) -> Peer {
+        Peer::new(self.id, self.place)
+    }
 }
 
 /// Received bytes, and where they lie.
@@ -195,10 +204,10 @@ impl Session {
 
     /// What was to be sent has been sent so far: streams may go on.
     #[inline]
-    pub(crate) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
+    pub(crate) fn sent(&mut self, waiting_bytes: usize, who: Who, room: &mut Room) {
         match self {
             Self::Http1(session) => session.pump(waiting_bytes, room),
-            Self::Other(session) => session.sent(waiting_bytes, room),
+            Self::Other(session) => session.sent(waiting_bytes, who, room),
         }
     }
 
@@ -323,6 +332,7 @@ impl Session {
         match self {
             Self::Http1(_) => "http/1.1",
             Self::Other(Other::Raw(_) | Other::Peered(_)) => "raw",
+            Self::Other(Other::Framed(_)) => "framed",
             Self::Other(Other::Proxied(_)) => "proxy",
             Self::Other(Other::Tunnel(_)) => "upgraded",
             Self::Other(Other::Upstream(_) | Other::Left) => "http/1.1 client",
@@ -341,6 +351,7 @@ impl Session {
     pub(crate) fn holds_replies(&self) -> bool {
         match self {
             Self::Http1(session) => session.holds_replies(),
+            Self::Other(Other::Framed(session)) => session.bytes_held() > 0,
             Self::Other(_) => false,
         }
     }

@@ -4,6 +4,7 @@
 use springtide_proto::Outbox;
 use springtide_proto::http1::Exchange;
 
+use super::framed::Framed;
 use super::peered::Peered;
 use super::proxied::Proxied;
 use super::raw::Raw;
@@ -21,6 +22,7 @@ pub(crate) enum Other {
     Raw(Raw),
     /// Pulls and pushes of the application.
     Peered(Peered),
+    Framed(Box<Framed>),
     /// HTTP/1.1 as soon as the header of a proxy has come.
     Proxied(Box<Proxied>),
     /// What HTTP/1.1 has become.
@@ -36,6 +38,7 @@ impl Other {
         match self {
             Self::Raw(session) => session.end_of_stream(),
             Self::Peered(session) => session.end_of_stream(who, room),
+            Self::Framed(session) => session.end_of_stream(),
             Self::Proxied(session) => session.end(),
             Self::Tunnel(session) => session.end_of_input(),
             Self::Upstream(session) => session.end_of_stream(),
@@ -47,6 +50,7 @@ impl Other {
         match self {
             Self::Raw(session) => session.drain(),
             Self::Peered(session) => session.drain(who, room),
+            Self::Framed(session) => session.drain(),
             Self::Proxied(session) => session.end(),
             Self::Tunnel(session) => session.end_of_input(),
             Self::Upstream(session) => session.drain(),
@@ -58,6 +62,7 @@ impl Other {
         match self {
             Self::Raw(session) => session.wants_close(),
             Self::Peered(session) => session.wants_close(),
+            Self::Framed(session) => session.wants_close(),
             Self::Proxied(session) => session.wants_close(),
             Self::Tunnel(session) => session.wants_close(),
             Self::Upstream(session) => session.is_over(),
@@ -69,6 +74,7 @@ impl Other {
         match self {
             Self::Raw(_) | Self::Left => None,
             Self::Peered(session) => session.next_deadline_ms(room),
+            Self::Framed(session) => session.next_deadline_ms(room),
             Self::Proxied(session) => session.next_deadline_ms(room),
             Self::Tunnel(session) => session.next_deadline_ms(room),
             Self::Upstream(session) => session.next_deadline_ms(),
@@ -79,6 +85,7 @@ impl Other {
         match self {
             Self::Raw(_) | Self::Left => {}
             Self::Peered(session) => session.on_deadline(room),
+            Self::Framed(session) => session.on_deadline(room),
             Self::Proxied(session) => session.on_deadline(room),
             Self::Tunnel(session) => session.on_deadline(room),
             Self::Upstream(session) => session.on_deadline(who, outbox, room),
@@ -96,26 +103,29 @@ impl Other {
     }
 
     pub(super) fn resume(&mut self, now_ms: u64) {
-        if let Some(session) = self.upstream() {
-            session.resume(now_ms);
+        match self {
+            Self::Framed(session) => session.resume(now_ms),
+            Self::Upstream(session) => session.resume(now_ms),
+            Self::Raw(_) | Self::Peered(_) | Self::Proxied(_) | Self::Tunnel(_) | Self::Left => {}
         }
     }
 
     pub(super) fn abandon(&mut self, who: Who, room: &mut Room) {
         match self {
             Self::Peered(session) => session.abandon(who, room),
+            Self::Framed(session) => session.abandon(room),
             Self::Tunnel(session) => session.abandon(room),
             Self::Upstream(session) => session.abandon(),
             Self::Raw(_) | Self::Proxied(_) | Self::Left => {}
         }
     }
 
-    pub(super) fn sent(&mut self, waiting_bytes: usize, room: &mut Room) {
+    pub(super) fn sent(&mut self, waiting_bytes: usize, who: Who, room: &mut Room) {
         match self {
-            Self::Peered(session) => session.sent(waiting_bytes, room),
+            Self::Peered(session) => session.sent(waiting_bytes, who, room),
             Self::Tunnel(session) => session.sent(waiting_bytes, room),
             Self::Upstream(session) => session.sent(waiting_bytes, room),
-            Self::Raw(_) | Self::Proxied(_) | Self::Left => {}
+            Self::Raw(_) | Self::Framed(_) | Self::Proxied(_) | Self::Left => {}
         }
     }
 
@@ -133,7 +143,7 @@ impl Other {
             Self::Peered(session) => session.is_broken(),
             Self::Tunnel(session) => session.wants_reset(),
             Self::Upstream(session) => session.wants_reset(),
-            Self::Raw(_) | Self::Proxied(_) | Self::Left => false,
+            Self::Raw(_) | Self::Framed(_) | Self::Proxied(_) | Self::Left => false,
         }
     }
 
@@ -161,6 +171,7 @@ impl Other {
     pub(super) fn bytes_held(&self) -> usize {
         match self {
             Self::Peered(session) => session.bytes_held(),
+            Self::Framed(session) => session.bytes_held(),
             Self::Tunnel(session) => session.bytes_held(),
             Self::Upstream(session) => session.bytes_held(),
             Self::Raw(_) | Self::Proxied(_) | Self::Left => 0,
@@ -182,6 +193,9 @@ impl Session {
             Self::Http1(session) => return session.receive(source, who, outbox, room),
             Self::Other(Other::Raw(session)) => return session.receive(source, outbox, room),
             Self::Other(Other::Peered(session)) => return session.receive(source, who, room),
+            Self::Other(Other::Framed(session)) => {
+                return session.receive(source, who, outbox, room);
+            }
             Self::Other(Other::Tunnel(session)) => return session.receive(source, room),
             Self::Other(Other::Upstream(session)) => {
                 return session.receive(source.bytes(), outbox, room);
@@ -314,6 +328,10 @@ impl Session {
                 let status = response.map(|response| response.status_code());
                 session.future_ended(crate::raw::reason_of(status));
             }
+            Self::Other(Other::Framed(session)) => {
+                room.counts.panics_total += u64::from(response.is_none());
+                session.ended(exchange);
+            }
             Self::Other(_) => {}
         }
     }
@@ -323,6 +341,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.give_up(exchange),
             Self::Other(Other::Tunnel(session)) => session.give_up(exchange),
+            Self::Other(Other::Framed(session)) => session.ended(exchange),
             Self::Other(_) => {}
         }
     }

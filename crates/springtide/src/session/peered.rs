@@ -18,15 +18,15 @@ use crate::limits::place_of;
 use crate::peer::{Peer, Reason};
 use crate::room::Room;
 use crate::table::Place;
-use crate::task::{Ended, Ready, Tasks, Told};
+use crate::task::{Ended, Ready, Tasks, Told, Waiter};
 use want::Look;
 
 /// The session.
 pub(crate) struct Peered {
     /// What is told of the first pull, where any bytes will do and nobody holds its task.
     callback: Option<Told>,
-    /// The task of the first pull, if there is one.
-    first: Place,
+    /// The serial number of the first pull; none is 0.
+    first: u64,
     /// What only a session has that has more to do than to wait for bytes.
     busy: Option<Box<Busy>>,
     share: Share,
@@ -43,32 +43,41 @@ pub(crate) struct Peered {
 
 const _: () = assert!(size_of::<Peered>() <= 104, "an idle connection holds one of these");
 
+/// What only busy sessions have.
 #[derive(Default)]
-struct Busy {
-    /// What the first pull wants, where it is held.
-    want: Option<Want>,
+pub(crate) struct Busy {
+    /// The first pull, where it has no callback or wants something of its own.
+    first: Option<Pulling>,
     /// The pulls behind the first.
-    pulls: VecDeque<(Place, Want)>,
+    pulls: VecDeque<Pulling>,
     /// What was pushed and has not been sent.
-    pushes: VecDeque<Entry>,
+    pushes: VecDeque<Pushing>,
     /// How many of them are being sent.
     poured: usize,
     /// Bytes of those that are not.
     waiting_bytes: usize,
     /// A long message, as far as it has come.
     bulk: Vec<u8>,
-    /// Tasks that end when what was pushed has been sent.
-    closing: Vec<Place>,
-    shutting: Vec<Place>,
+    /// Who waits for everything pushed to be sent, and the end of one half or both then.
+    closing: Vec<Waiter>,
+    shutting: Vec<Waiter>,
     /// The future that has the connection.
     future: Option<Place>,
     reason: Option<Reason>,
 }
 
-/// Bytes that were pushed; the task that is told, if any.
-struct Entry {
-    task: Option<Place>,
-    bytes: Bytes,
+/// A pull.
+pub(crate) struct Pulling {
+    pub(crate) serial: u64,
+    pub(crate) waiter: Waiter,
+    pub(crate) want: Want,
+}
+
+/// Bytes that were pushed.
+pub(crate) struct Pushing {
+    pub(crate) serial: u64,
+    pub(crate) waiter: Waiter,
+    pub(crate) bytes: Bytes,
 }
 
 /// How far it is from its end.
@@ -87,7 +96,7 @@ impl Peered {
     pub(crate) fn new(room: &Room) -> Self {
         Self {
             callback: None,
-            first: Place::NONE,
+            first: 0,
             busy: None,
             share: Share::default(),
             seen_s: seconds(room.now_ms),
@@ -124,7 +133,7 @@ impl Peered {
                 // More lies behind it.
                 let mut bulk = Vec::with_capacity(bulk::BYTES_MIN);
                 bulk.extend_from_slice(rest);
-                self.busy().bulk = bulk;
+                self.busy(&room.requests.tasks).bulk = bulk;
                 consumed += rest.len();
                 break Step::NeedBytes;
             }
@@ -138,21 +147,23 @@ impl Peered {
     }
 
     /// Whether somebody waits for bytes.
+    #[inline]
     fn is_pulled(&self, tasks: &Tasks) -> bool {
-        self.callback.is_some() || tasks.is_pending(self.first)
+        self.callback.is_some() || self.busy.as_ref().is_some_and(|busy| busy.is_pulled(tasks))
     }
 
     /// Whether the first pull takes whatever comes.
     fn takes_bulk(&self) -> bool {
-        let want = self.busy.as_ref().and_then(|busy| busy.want.as_ref());
-        self.callback.is_some() || matches!(want, Some(Want::Some))
+        let first = self.busy.as_ref().and_then(|busy| busy.first.as_ref());
+        self.callback.is_some() || first.is_some_and(|first| matches!(first.want, Want::Some))
     }
 
     /// Gives the first pull what it wants; how many bytes that were, or none when it needs more.
+    #[inline]
     fn serve(&mut self, bytes: &[u8], who: Who, room: &Room) -> Option<usize> {
         let taken = match self.callback {
             Some(_) => bytes.len(),
-            None => match self.busy.as_mut()?.want.as_mut()?.look(bytes) {
+            None => match self.busy.as_mut()?.first.as_mut()?.want.look(bytes) {
                 Look::Takes(count) => count,
                 Look::NeedsMore => return None,
                 Look::Exceeds => {
@@ -167,77 +178,80 @@ impl Peered {
     }
 
     /// The first pull ends; the next takes its place, unless what came for the first waits to be taken.
+    #[inline]
     fn end_first(&mut self, who: Who, room: &Room, ended: Ended) {
         let tasks = &room.requests.tasks;
         if let Some(callback) = self.callback.take() {
-            tasks.tell(Ready::Call(callback, Peer::new(who.id, who.place), ended));
-        } else {
-            tasks.end(self.first, || ended);
-            if tasks.is_wanted(self.first) {
-                return;
+            tasks.tell(Ready::Call(callback, who.peer(), ended));
+        } else if let Some(first) = self.busy.as_mut().and_then(|busy| busy.first.take()) {
+            if let Waiter::Held(task) = first.waiter {
+                tasks.end_held(task, ended);
+                if tasks.is_held(task) {
+                    self.busy(tasks).first = Some(first);
+                    return;
+                }
+            } else {
+                tasks.end(who.peer(), first.waiter, ended);
             }
         }
-        self.advance(room);
+        self.advance(tasks);
     }
 
     /// The next pull takes the first place.
-    fn advance(&mut self, room: &Room) {
-        self.first = Place::NONE;
+    fn advance(&mut self, tasks: &Tasks) {
+        self.first = 0;
         let Some(busy) = &mut self.busy else { return };
-        busy.want = None;
-        let Some((task, want)) = busy.pulls.pop_front() else { return self.rest() };
-        let is_followed = !busy.pulls.is_empty();
-        self.place_first(task, want, room);
-        if is_followed {
-            room.requests.tasks.follow(task);
+        busy.first = None;
+        let Some(next) = busy.pulls.pop_front() else { return self.rest(tasks) };
+        let followed = (!busy.pulls.is_empty()).then_some(&next.waiter);
+        if let Some(Waiter::Held(task)) = followed {
+            tasks.follow(*task);
         }
+        self.place_first(next, tasks);
     }
 
-    fn place_first(&mut self, task: Place, want: Want, room: &Room) {
-        self.first = task;
-        if matches!(want, Want::Some)
-            && let Some((callback, takes_end)) = room.requests.tasks.take_callback(task)
-        {
-            (self.callback, self.takes_end) = (Some(callback), takes_end);
-            return self.rest();
+    #[inline]
+    fn place_first(&mut self, pull: Pulling, tasks: &Tasks) {
+        self.first = pull.serial;
+        match pull {
+            Pulling {
+                waiter: Waiter::Callback { callback, takes_end }, want: Want::Some, ..
+            } => {
+                (self.callback, self.takes_end) = (Some(callback), takes_end);
+            }
+            pull => self.busy(tasks).first = Some(pull),
         }
-        self.busy().want = Some(want);
-    }
-
-    /// Whether what came for the first pull was taken, or nobody wants it.
-    fn is_first_gone(&self, tasks: &Tasks) -> bool {
-        self.callback.is_none() && !tasks.is_wanted(self.first)
     }
 
     /// What only busy sessions have.
-    fn busy(&mut self) -> &mut Busy {
-        self.busy.get_or_insert_default()
+    #[inline]
+    fn busy(&mut self, tasks: &Tasks) -> &mut Busy {
+        self.busy.get_or_insert_with(|| tasks.take_busy())
     }
 
     /// Somebody wants bytes.
-    pub(crate) fn pull(&mut self, task: Place, want: Want, room: &Room) {
-        let tasks = &room.requests.tasks;
-        if !tasks.is_wanted(task) {
+    pub(crate) fn pull(&mut self, pull: Pulling, peer: Peer, room: &Room) {
+        let (tasks, limits) = (&room.requests.tasks, &room.limits);
+        if !tasks.is_wanted(&pull.waiter) {
             return;
         }
-        let limits = &room.limits;
-        if let Some(reason) = self.refusal().or_else(|| want.refusal(limits.pull_bytes_max)) {
-            tasks.end(task, || Ended::Failed(reason));
-            return;
+        if let Some(reason) = self.refusal().or_else(|| pull.want.refusal(limits.pull_bytes_max)) {
+            return tasks.end(peer, pull.waiter, Ended::Failed(reason));
         }
-        self.go_on(room);
-        if self.first == Place::NONE {
-            return self.place_first(task, want, room);
+        self.go_on(tasks);
+        if self.first == 0 {
+            return self.place_first(pull, tasks);
         }
-        let first = self.first;
-        let busy = self.busy();
+        let busy = self.busy(tasks);
         if busy.pulls.len() >= limits.pulls_waiting_max {
             room.met.count(const { place_of("pulls_waiting_max") });
-            tasks.end(task, || Ended::Failed(Reason::Limit("pulls_waiting_max")));
-            return;
+            let reason = Reason::Limit("pulls_waiting_max");
+            return tasks.end(peer, pull.waiter, Ended::Failed(reason));
         }
-        busy.pulls.push_back((task, want));
-        tasks.follow(first);
+        busy.pulls.push_back(pull);
+        if let Some(Pulling { waiter: Waiter::Held(first), .. }) = &busy.first {
+            tasks.follow(*first);
+        }
     }
 
     /// Why nothing more can be asked.
@@ -254,41 +268,47 @@ impl Peered {
     }
 
     /// What came for the first pull was taken, or given back: the next may be served.
-    pub(crate) fn go_on(&mut self, room: &Room) {
-        while self.first != Place::NONE && self.is_first_gone(&room.requests.tasks) {
-            self.advance(room);
+    #[inline]
+    pub(crate) fn go_on(&mut self, tasks: &Tasks) {
+        while self.first != 0 && self.callback.is_none() && self.is_first_gone(tasks) {
+            self.advance(tasks);
         }
+    }
+
+    /// Whether nobody wants the first pull any more, which has no callback here.
+    fn is_first_gone(&self, tasks: &Tasks) -> bool {
+        let first = self.busy.as_ref().and_then(|busy| busy.first.as_ref());
+        first.is_none_or(|first| !tasks.is_wanted(&first.waiter))
     }
 
     /// Gives memory back where nothing is in it.
-    fn rest(&mut self) {
-        let is_idle = self.busy.as_ref().is_some_and(|busy| busy.is_idle());
-        if is_idle {
-            self.busy = None;
+    #[inline]
+    fn rest(&mut self, tasks: &Tasks) {
+        if let Some(busy) = self.busy.take_if(|busy| busy.is_idle()) {
+            tasks.put_busy(busy);
         }
     }
 
-    /// A task is not wanted any more by who asked for it; it still ends.
-    pub(crate) fn cancel(&mut self, task: Place, who: Who, room: &Room) {
-        let tasks = &room.requests.tasks;
-        let cancelled = || Ended::Failed(Reason::Cancelled);
-        if self.first == task {
+    /// A task is to end that may still be prevented; it ends in any case.
+    pub(crate) fn cancel(&mut self, serial: u64, who: Who, room: &Room) {
+        let (tasks, cancelled) = (&room.requests.tasks, Ended::Failed(Reason::Cancelled));
+        if self.first == serial {
             if self.is_pulled(tasks) {
-                self.end_first(who, room, cancelled());
+                self.end_first(who, room, cancelled);
             }
             return;
         }
         let Some(busy) = &mut self.busy else { return };
-        if let Some(index) = busy.pulls.iter().position(|(own, _)| *own == task) {
-            busy.pulls.remove(index);
-            tasks.end(task, cancelled);
+        if let Some(index) = busy.pulls.iter().position(|pull| pull.serial == serial) {
+            if let Some(pull) = busy.pulls.remove(index) {
+                tasks.end(who.peer(), pull.waiter, cancelled);
+            }
             return;
         }
-        let is_it = |entry: &Entry| entry.task == Some(task);
-        let waiting = busy.pushes.iter().skip(busy.poured).position(is_it);
-        if let Some(entry) = waiting.and_then(|index| busy.pushes.remove(busy.poured + index)) {
-            busy.waiting_bytes -= entry.bytes.len();
-            tasks.end(task, cancelled);
+        let waiting = busy.pushes.iter().skip(busy.poured).position(|own| own.serial == serial);
+        if let Some(push) = waiting.and_then(|index| busy.pushes.remove(busy.poured + index)) {
+            busy.waiting_bytes -= push.bytes.len();
+            tasks.end(who.peer(), push.waiter, cancelled);
         }
     }
 
@@ -298,8 +318,17 @@ impl Peered {
 }
 
 impl Busy {
+    /// Whether the first pull waits for bytes.
+    fn is_pulled(&self, tasks: &Tasks) -> bool {
+        match self.first.as_ref().map(|first| &first.waiter) {
+            Some(Waiter::Held(task)) => tasks.is_pending(*task),
+            Some(waiter) => tasks.is_wanted(waiter),
+            None => false,
+        }
+    }
+
     fn is_idle(&self) -> bool {
-        self.want.is_none()
+        self.first.is_none()
             && self.pulls.is_empty()
             && self.pushes.is_empty()
             && self.bulk.is_empty()

@@ -45,7 +45,10 @@ impl Shard {
 
     /// The socket of a connection that was made while the shard was being frozen: nobody waits for it.
     pub(super) fn absorb_connected(&self, completion: Completion) -> Option<Descriptor> {
-        self.room.requests.desk.take_connecting(Place::from_raw(completion.token));
+        let line = self.room.requests.desk.take_connecting(Place::from_raw(completion.token));
+        if let Some(line) = line {
+            line.refused(ClientError::Ended);
+        }
         match completion.outcome {
             Outcome::Connected(socket) => Some(socket),
             _ => None,

@@ -5,11 +5,11 @@
 use springtide_engine::{Completion, Descriptor, Error, Handle};
 
 use super::{
-    CLIENT_TOKEN, CLOSED_TOKEN, FILES_TOKEN, LISTENER_TOKEN, Message, PLACE_BITS, Place, Shard,
-    Standing,
+    CLIENT_TOKEN, CLOSED_TOKEN, FILES_TOKEN, Kept, LISTENER_TOKEN, Message, PLACE_BITS, Place,
+    Shard, Standing,
 };
 use crate::connection::Connection;
-use crate::files::FileService;
+use crate::files::{FileService, RootId};
 use crate::freeze::Handoff;
 use crate::listener::Listeners;
 
@@ -91,7 +91,12 @@ impl Shard {
     }
 
     /// Puts a shard together again over an engine of its own.
-    pub(crate) fn thaw(standing: Standing, mut engine: Box<dyn Handle>, handoff: Handoff) -> Self {
+    pub(crate) fn thaw(
+        standing: Standing,
+        mut engine: Box<dyn Handle>,
+        handoff: Handoff,
+        kept: Option<Kept>,
+    ) -> Self {
         for descriptor in handoff.descriptors() {
             engine.take_over(descriptor);
         }
@@ -102,8 +107,13 @@ impl Shard {
         let service = FileService::thaw(FILES_TOKEN, directories, &files.roots);
         service.close_strays(&mut *engine, files.strays);
         let roots = service.root_ids();
-        let states = standing.router.states.make_again();
-        let mut shard = Self::new(standing, engine, service, roots, states);
+        let mut shard = match kept {
+            Some(kept) => Self::go_on_with(kept, standing, engine, service, roots),
+            None => {
+                let states = standing.router.states.make_again();
+                Self::new(standing, engine, service, roots, states)
+            }
+        };
         shard.room.counts = counts;
         for frozen in connections {
             let room = &mut shard.room;
@@ -126,6 +136,21 @@ impl Shard {
         accepted.into_iter().for_each(|socket| shard.deal(socket));
         // Closes may have ended with the engine before: who counts must not wait for a turn.
         shard.publish();
+        shard
+    }
+
+    /// A shard over another engine, with what the application holds of it.
+    fn go_on_with(
+        kept: Kept,
+        standing: Standing,
+        engine: Box<dyn Handle>,
+        files: FileService,
+        roots: Vec<RootId>,
+    ) -> Self {
+        let Kept { shared, executor, connections } = kept;
+        *shared.engine.borrow_mut() = engine;
+        let mut shard = Self::of(standing, shared, connections, files, roots);
+        shard.room.executor = executor;
         shard
     }
 

@@ -12,6 +12,7 @@ use super::Shard;
 use crate::connection::Connection;
 use crate::current;
 use crate::executor::{Answering, End, Origin, Ring, Waiting, Work, apart};
+use crate::framed::Answered;
 use crate::response::Response;
 use crate::room::Room;
 use crate::session::Session;
@@ -25,6 +26,7 @@ impl Shard {
             match ring {
                 Ring::Woken(place) => self.room.requests.wake(place),
                 Ring::Done(place, response) => self.finish(place, response),
+                Ring::Answered(answered) => self.answer(answered),
                 Ring::Unwanted(place) => {
                     let body = self.room.requests.desk.unpark(place);
                     self.drop_future(body);
@@ -56,6 +58,17 @@ impl Shard {
         for place in self.room.requests.take_reading() {
             self.with(place, Connection::read_on);
         }
+        for answered in self.room.requests.answers.take_others() {
+            self.answer(answered);
+        }
+    }
+
+    /// Tells the connection of a request what that is answered.
+    fn answer(&mut self, answered: Answered) {
+        let Answered { connection, exchange, answer } = answered;
+        self.tell(connection, |session, outbox, room| {
+            session.answer_frame(exchange, answer, outbox, room);
+        });
     }
 
     fn expire_timers(&self) {

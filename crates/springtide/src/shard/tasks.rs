@@ -27,9 +27,9 @@ impl Shard {
         let current = current::enter(&self.room.requests);
         for _ in 0..PASSES_MAX {
             let tasks = &self.room.requests.tasks;
-            let mut orders = tasks.take_orders();
-            for order in orders.drain(..) {
-                self.obey(order);
+            let (mut orders, first) = tasks.take_orders();
+            for (serial, order) in (first..).zip(orders.drain(..)) {
+                self.obey(order, serial);
             }
             let tasks = &self.room.requests.tasks;
             let (mut ready, woken) = (tasks.take_ready(), tasks.take_woken());
@@ -50,21 +50,20 @@ impl Shard {
 
     /// Other threads have asked something: it becomes what the shard asks itself.
     pub(super) fn take_asked(&self) {
-        for asked in self.standing.hatch.share().take() {
-            self.room.requests.tasks.take_in(asked);
+        let shared = &self.room.requests;
+        for asked in shared.hatch.take() {
+            shared.tasks.take_in(asked);
         }
     }
 
-    fn obey(&mut self, order: Order) {
-        let Order { peer, ask } = order;
+    fn obey(&mut self, mut order: Order, serial: u64) {
+        let tasks = &self.room.requests.tasks;
+        tasks.settle(&mut order, serial);
+        let peer = tasks.places.find(order.peer);
         let connection = self.connections.get_mut(peer.place());
         match connection.filter(|connection| connection.is(peer.id())) {
-            Some(connection) => connection.obey(ask, &mut self.room),
-            None => {
-                if let Some(task) = ask.task() {
-                    self.room.requests.tasks.end(task, || Ended::Failed(Reason::Stale));
-                }
-            }
+            Some(connection) => connection.obey(order, serial, &mut self.room),
+            None => tasks.end(peer, order.waiter, Ended::Failed(Reason::Stale)),
         }
     }
 
@@ -82,6 +81,7 @@ impl Shard {
         };
         if !is_well {
             self.room.counts.panics_total += 1;
+            let peer = self.room.requests.tasks.places.find(peer);
             self.with(peer.place(), |connection, room| {
                 if connection.is(peer.id()) {
                     connection.break_for(Reason::Panicked, room);
@@ -97,7 +97,7 @@ impl Shard {
             Some(Intro::Called(intro)) => apart(|| intro(peer)).is_some(),
             Some(Intro::Awaited(_)) => {
                 let origin = Origin { connection: peer.place(), route: u32::MAX, takes_gzip: None };
-                let exchange = springtide_proto::http1::Exchange::first();
+                let exchange = springtide_proto::http1::Exchange::named(0);
                 let make = |_| (shared.raw_intro)(peer);
                 let future = self.room.executor.begin(origin, exchange, false, make);
                 self.with(peer.place(), |connection, _| connection.begin_future(future));

@@ -1,5 +1,5 @@
-//! The desk of a shard: where its tasks stand, what was asked of its connections and not done yet, and
-//! what the application is to be told.
+//! The desk of a shard: what was asked of its connections and not done yet, the tasks that somebody
+//! holds, and what the application is to be told.
 //! It calls and drops nothing of the application while anything of it is borrowed.
 
 mod away;
@@ -15,28 +15,39 @@ use springtide_engine::Callback;
 use super::Status;
 use super::hatch::{Due, Errand};
 use super::operation::Ended;
-use crate::peer::{Link, Peer, PeerStatus, Reason};
-use crate::session::peered::Want;
+use super::places::Places;
+use crate::peer::{Peer, PeerStatus, Reason};
+use crate::session::peered::{Busy, Want};
 use crate::table::{Place, Table};
 
 /// The desk.
 pub(crate) struct Tasks {
+    orders: RefCell<Orders>,
+    /// Tasks that somebody holds beyond the code that asked.
     slots: RefCell<Table<Slot>>,
-    orders: RefCell<Vec<Order>>,
+    /// Where tasks stand that nobody had listened to when what they ask for was begun.
+    unheard: RefCell<HashMap<u64, Place>>,
     ready: RefCell<Vec<Ready>>,
-    /// Something stands in one of the two.
-    has_work: Cell<bool>,
-    /// By the index of a connection's place: its generation, and how it stands.
-    standing: RefCell<Vec<(u32, PeerStatus)>>,
-    /// Connections that other threads know of, by their places.
-    links: RefCell<HashMap<Place, Arc<Link>>>,
-    /// Who is to be woken when futures run next.
+    /// Who is to be woken.
     woken: RefCell<Vec<Waker>>,
+    /// There are orders, news or wakers.
+    has_work: Cell<bool>,
+    pub(crate) places: Places,
+    /// What busy sessions used, for the next.
+    #[expect(clippy::vec_box, reason = "boxes move between here and sessions without a copy")]
+    spare: RefCell<Vec<Box<Busy>>>,
 }
 
-/// One task that somebody holds or listens to.
+struct Orders {
+    waiting: Vec<Order>,
+    /// The serial number of the first of them.
+    first: u64,
+}
+
+/// One task that somebody holds.
 struct Slot {
     peer: Peer,
+    serial: u64,
     is_pull: bool,
     /// Another pull waits behind it.
     is_followed: bool,
@@ -71,36 +82,41 @@ pub(crate) enum Listener {
 /// What is called with how a task has ended.
 pub(crate) type Told = Callback<(Peer, Ended)>;
 
-/// Something asked of a connection.
+/// Something asked of a connection, and for whom.
 pub(crate) struct Order {
     pub(crate) peer: Peer,
     pub(crate) ask: Ask,
+    pub(crate) waiter: Waiter,
 }
 
-/// What is asked; each names the task it is for.
+/// Who waits for what was asked.
+pub(crate) enum Waiter {
+    /// Whoever asked has not said yet.
+    Unheard,
+    Callback {
+        callback: Told,
+        takes_end: bool,
+    },
+    /// A task that is held.
+    Held(Place),
+    /// It goes on with nobody who is told.
+    Nobody,
+    /// Nobody wants it any more.
+    Dropped,
+}
+
+/// What is asked.
 pub(crate) enum Ask {
-    Pull(Place, Want),
-    Push(Place, Bytes),
-    Close(Place),
-    ShutdownWrite(Place),
-    Cancel(Place),
+    Pull(Want),
+    Push(Bytes),
+    Close,
+    ShutdownWrite,
+    /// The task of this serial number is to end.
+    Cancel(u64),
     /// The first pull has been taken: the next may be served.
     GoOn,
     /// What came for a pull that nobody wants: it is the first of what waits.
     Return(Bytes),
-}
-
-impl Ask {
-    /// The task that waits for it.
-    pub(crate) const fn task(&self) -> Option<Place> {
-        match self {
-            Self::Pull(task, _)
-            | Self::Push(task, _)
-            | Self::Close(task)
-            | Self::ShutdownWrite(task) => Some(*task),
-            Self::Cancel(_) | Self::GoOn | Self::Return(_) => None,
-        }
-    }
 }
 
 /// Something that the application is to be told.
@@ -115,11 +131,15 @@ pub(crate) enum Ready {
 
 /// Room for so many is kept for the next turn.
 const KEPT_MAX: usize = 1024;
+/// So many parts of busy sessions are kept for the next.
+const SPARE_MAX: usize = 256;
 
 impl Tasks {
     pub(crate) fn new() -> Self {
-        let (orders, ready, has_work, standing, links, woken) = Default::default();
-        Self { slots: RefCell::new(Table::new()), orders, ready, has_work, standing, links, woken }
+        let orders = RefCell::new(Orders { waiting: Vec::new(), first: 1 });
+        let (unheard, ready, woken, has_work, places, spare) = Default::default();
+        let slots = RefCell::new(Table::new());
+        Self { orders, slots, unheard, ready, woken, has_work, places, spare }
     }
 
     /// Whether nothing is to be done.
@@ -128,38 +148,99 @@ impl Tasks {
         !self.has_work.get()
     }
 
-    /// A task begins with an order; none when its peer is gone.
-    pub(crate) fn begin(&self, peer: Peer, make: impl FnOnce(Place) -> Ask) -> Option<Place> {
-        if self.status(peer) == PeerStatus::Closed {
-            return None;
-        }
-        let task = self.slots.borrow_mut().insert_with(|_| Slot {
-            peer,
-            is_pull: false,
-            is_followed: false,
-            state: State::Pending(Listener::None),
-        });
-        let ask = make(task);
-        if matches!(ask, Ask::Pull(..))
-            && let Some(slot) = self.slots.borrow_mut().get_mut(task)
-        {
-            slot.is_pull = true;
-        }
-        self.order(Order { peer, ask });
-        Some(task)
+    /// A task begins with an order, whose serial number is its name; none when its peer is gone.
+    #[inline]
+    pub(super) fn begin(&self, peer: Peer, ask: Ask) -> Option<u64> {
+        (self.places.status(peer) != PeerStatus::Closed)
+            .then(|| self.order(peer, ask, Waiter::Unheard))
     }
 
-    pub(crate) fn order(&self, order: Order) {
-        self.orders.borrow_mut().push(order);
+    /// Asks for something that no task is for.
+    pub(super) fn order(&self, peer: Peer, ask: Ask, waiter: Waiter) -> u64 {
+        let mut orders = self.orders.borrow_mut();
+        let serial = orders.first + orders.waiting.len() as u64;
+        orders.waiting.push(Order { peer, ask, waiter });
         self.has_work.set(true);
+        serial
     }
 
+    #[inline]
     pub(crate) fn tell(&self, ready: Ready) {
         self.ready.borrow_mut().push(ready);
         self.has_work.set(true);
     }
 
-    /// Somebody listens to a task from here on; gives back who did before.
+    /// Somebody listens to a task that was held by its serial number only; gives what is to be dropped.
+    #[inline]
+    pub(super) fn listen_first(&self, serial: u64, listener: Listener) -> Option<Listener> {
+        let mut orders = self.orders.borrow_mut();
+        let Some(order) = orders.of(serial) else {
+            drop(orders);
+            return self.listen_unheard(serial, listener);
+        };
+        order.waiter = match listener {
+            Listener::Callback { callback, takes_end } => Waiter::Callback { callback, takes_end },
+            Listener::None | Listener::Waker(_) | Listener::Elsewhere(_) | Listener::Detached => {
+                Waiter::Nobody
+            }
+        };
+        None
+    }
+
+    #[cold]
+    fn listen_unheard(&self, serial: u64, listener: Listener) -> Option<Listener> {
+        let place = self.unheard.borrow_mut().remove(&serial);
+        match place {
+            Some(place) => self.listen(place, listener),
+            None => Some(listener),
+        }
+    }
+
+    /// The place of a task that is held from here on; none when it is gone.
+    pub(super) fn hold(&self, serial: u64) -> Option<Place> {
+        let mut orders = self.orders.borrow_mut();
+        let Some(order) = orders.of(serial) else {
+            return self.unheard.borrow_mut().remove(&serial);
+        };
+        let place = self.insert(order, serial);
+        order.waiter = Waiter::Held(place);
+        Some(place)
+    }
+
+    fn insert(&self, order: &Order, serial: u64) -> Place {
+        self.slots.borrow_mut().insert_with(|_| Slot {
+            peer: order.peer,
+            serial,
+            is_pull: matches!(order.ask, Ask::Pull(_)),
+            is_followed: false,
+            state: State::Pending(Listener::None),
+        })
+    }
+
+    /// What is asked is about to be begun: whoever holds its task finds it from here on.
+    #[inline]
+    pub(crate) fn settle(&self, order: &mut Order, serial: u64) {
+        let has_task = !matches!(order.ask, Ask::Cancel(_) | Ask::GoOn | Ask::Return(_));
+        if has_task && matches!(order.waiter, Waiter::Unheard) {
+            let place = self.insert(order, serial);
+            self.unheard.borrow_mut().insert(serial, place);
+            order.waiter = Waiter::Held(place);
+        }
+    }
+
+    /// Nobody wants a task any more that was held by its serial number only.
+    pub(super) fn give_up_first(&self, serial: u64) -> Option<impl Sized> {
+        let mut orders = self.orders.borrow_mut();
+        if let Some(order) = orders.of(serial) {
+            order.waiter = Waiter::Dropped;
+            return None;
+        }
+        drop(orders);
+        let place = self.unheard.borrow_mut().remove(&serial);
+        place.and_then(|place| self.give_up(place))
+    }
+
+    /// Somebody listens to a task from here on; gives who did before.
     pub(super) fn listen(&self, task: Place, listener: Listener) -> Option<Listener> {
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get_mut(task)?;
@@ -187,7 +268,7 @@ impl Tasks {
 
     fn go_on_behind(&self, peer: Peer, is_followed: bool) {
         if is_followed {
-            self.order(Order { peer, ask: Ask::GoOn });
+            self.order(peer, Ask::GoOn, Waiter::Nobody);
         }
     }
 
@@ -217,12 +298,12 @@ impl Tasks {
     /// Nobody wants a task any more; gives what is to be dropped.
     pub(super) fn give_up(&self, task: Place) -> Option<impl Sized> {
         let slot = self.slots.borrow_mut().remove(task)?;
-        let Slot { peer, is_pull, is_followed, state } = slot;
+        let Slot { peer, serial: _, is_pull, is_followed, state } = slot;
         match state {
             State::Ended(Ended::Bytes(bytes)) | State::Away(_, Some(Ended::Bytes(bytes)))
                 if is_pull =>
             {
-                self.order(Order { peer, ask: Ask::Return(bytes) });
+                self.order(peer, Ask::Return(bytes), Waiter::Nobody);
                 None
             }
             state => {
@@ -232,56 +313,60 @@ impl Tasks {
         }
     }
 
-    /// A task has ended: whoever listens is told in the same turn. False when nobody wants it, and
-    /// nothing was given: for a pull, its bytes are the next one's.
-    pub(crate) fn end(&self, task: Place, make: impl FnOnce() -> Ended) -> bool {
+    /// What was asked has ended: whoever waits is told in the same turn.
+    #[inline]
+    pub(crate) fn end(&self, peer: Peer, waiter: Waiter, ended: Ended) {
+        match waiter {
+            Waiter::Callback { callback, .. } => self.tell(Ready::Call(callback, peer, ended)),
+            Waiter::Held(task) => self.end_held(task, ended),
+            Waiter::Unheard | Waiter::Nobody | Waiter::Dropped => drop(ended),
+        }
+    }
+
+    /// A task that is held has ended.
+    pub(crate) fn end_held(&self, task: Place, ended: Ended) {
         let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(task) else { return false };
-        let State::Pending(listener) = &mut slot.state else { return true };
+        let Some(slot) = slots.get_mut(task) else {
+            drop(slots);
+            return drop(ended);
+        };
+        let State::Pending(listener) = &mut slot.state else { return };
         match std::mem::replace(listener, Listener::None) {
             Listener::Callback { callback, .. } => {
                 let peer = slot.peer;
                 slots.remove(task);
-                self.tell(Ready::Call(callback, peer, make()));
+                self.tell(Ready::Call(callback, peer, ended));
             }
             Listener::Detached => {
                 slots.remove(task);
                 drop(slots);
-                drop(make());
+                drop(ended);
             }
-            Listener::Elsewhere(due) => match self.give_away(&due, slot, make) {
+            Listener::Elsewhere(due) => match self.give_away(&due, slot, ended) {
                 Some(state) => slot.state = state,
                 None => _ = slots.remove(task),
             },
             listener => {
-                slot.state = State::Ended(make());
+                slot.state = State::Ended(ended);
                 if let Listener::Waker(waker) = listener {
                     self.wake(waker);
                 }
             }
         }
-        true
     }
 
-    /// Takes the callback out of a task that nobody else holds, and ends the task; its listener is told
-    /// by whoever has the callback then.
-    pub(crate) fn take_callback(&self, task: Place) -> Option<(Told, bool)> {
-        let mut slots = self.slots.borrow_mut();
-        let State::Pending(listener) = &mut slots.get_mut(task)?.state else { return None };
-        if !matches!(listener, Listener::Callback { .. }) {
-            return None;
+    /// Whether somebody still wants what waits for him.
+    #[inline]
+    pub(crate) fn is_wanted(&self, waiter: &Waiter) -> bool {
+        match waiter {
+            Waiter::Held(task) => self.is_held(*task),
+            Waiter::Callback { .. } | Waiter::Nobody => true,
+            Waiter::Unheard | Waiter::Dropped => false,
         }
-        let Listener::Callback { callback, takes_end } =
-            std::mem::replace(listener, Listener::None)
-        else {
-            return None;
-        };
-        slots.remove(task);
-        Some((callback, takes_end))
     }
 
     /// Whether somebody still holds or listens to a task.
-    pub(crate) fn is_wanted(&self, task: Place) -> bool {
+    pub(crate) fn is_held(&self, task: Place) -> bool {
         match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
             Some(State::Pending(Listener::Elsewhere(due))) => due.errand().is_wanted(),
             Some(_) => true,
@@ -289,7 +374,7 @@ impl Tasks {
         }
     }
 
-    /// Whether a task is listened to by who wants values only.
+    /// Whether a task that is held is listened to by who wants values only.
     pub(crate) fn wants_values_only(&self, task: Place) -> bool {
         let mut slots = self.slots.borrow_mut();
         match slots.get_mut(task).map(|slot| &slot.state) {
@@ -299,18 +384,7 @@ impl Tasks {
         }
     }
 
-    /// Whether nobody is ever told of a task: then it needs no place here.
-    pub(crate) fn forget_detached(&self, task: Place) -> bool {
-        let mut slots = self.slots.borrow_mut();
-        let state = slots.get_mut(task).map(|slot| &slot.state);
-        let is_detached = matches!(state, Some(State::Pending(Listener::Detached)));
-        if is_detached {
-            slots.remove(task);
-        }
-        is_detached
-    }
-
-    /// Whether a task has not ended.
+    /// Whether a task that is held has not ended.
     pub(crate) fn is_pending(&self, task: Place) -> bool {
         match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
             Some(State::Pending(Listener::Elsewhere(due))) => due.errand().is_wanted(),
@@ -334,33 +408,26 @@ impl Tasks {
         }
     }
 
-    pub(super) fn peer_of(&self, task: Place) -> Option<Peer> {
-        self.slots.borrow_mut().get_mut(task).map(|slot| slot.peer)
+    /// The same of one that is held by its serial number only.
+    pub(super) fn status_of_first(&self, serial: u64) -> Status {
+        if self.orders.borrow_mut().of(serial).is_some() {
+            return Status::Pending;
+        }
+        let place = self.unheard.borrow().get(&serial).copied();
+        place.map_or(Status::Failed, |place| self.status_of(place))
     }
 
-    /// How a connection stands.
-    pub(crate) fn status(&self, peer: Peer) -> PeerStatus {
-        let place = peer.place();
-        match self.standing.borrow().get(place.index() as usize) {
-            Some((generation, status)) if *generation == place.generation() => *status,
-            _ => PeerStatus::Closed,
-        }
+    /// What names a task for who may cancel it.
+    pub(super) fn name_of(&self, task: Place) -> Option<(Peer, u64)> {
+        self.slots.borrow_mut().get_mut(task).map(|slot| (slot.peer, slot.serial))
     }
 
-    /// A connection stands so from here on.
-    pub(crate) fn stand(&self, place: Place, status: PeerStatus) {
-        if !self.links.borrow().is_empty() {
-            self.tell_link(place, status);
-        }
-        let (mut standing, index) = (self.standing.borrow_mut(), place.index() as usize);
-        if standing.len() <= index {
-            standing.resize(index + 1, (u32::MAX, PeerStatus::Closed));
-        }
-        standing[index] = (place.generation(), status);
-    }
-
-    pub(crate) fn take_orders(&self) -> Vec<Order> {
-        self.orders.take()
+    /// Takes out what was asked, and the serial number of the first.
+    pub(crate) fn take_orders(&self) -> (Vec<Order>, u64) {
+        let mut orders = self.orders.borrow_mut();
+        let first = orders.first;
+        orders.first += orders.waiting.len() as u64;
+        (std::mem::take(&mut orders.waiting), first)
     }
 
     pub(crate) fn take_ready(&self) -> Vec<Ready> {
@@ -373,12 +440,34 @@ impl Tasks {
 
     /// Gives memory back in which orders and news stood, and notes whether there are others by now.
     pub(crate) fn put_back(&self, orders: Vec<Order>, ready: Vec<Ready>) {
-        keep(&mut self.orders.borrow_mut(), orders);
-        keep(&mut self.ready.borrow_mut(), ready);
-        let is_empty = self.orders.borrow().is_empty()
-            && self.ready.borrow().is_empty()
-            && self.woken.borrow().is_empty();
+        let (own, news) = (&mut self.orders.borrow_mut().waiting, &mut self.ready.borrow_mut());
+        keep(own, orders);
+        keep(news, ready);
+        let is_empty = own.is_empty() && news.is_empty() && self.woken.borrow().is_empty();
         self.has_work.set(!is_empty);
+    }
+
+    /// What a session needs that becomes busy.
+    #[inline]
+    pub(crate) fn take_busy(&self) -> Box<Busy> {
+        self.spare.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes back what a busy session had, with nothing in it.
+    #[inline]
+    pub(crate) fn put_busy(&self, busy: Box<Busy>) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE_MAX {
+            spare.push(busy);
+        }
+    }
+}
+
+impl Orders {
+    #[inline]
+    fn of(&mut self, serial: u64) -> Option<&mut Order> {
+        let index = serial.checked_sub(self.first)?;
+        self.waiting.get_mut(usize::try_from(index).ok()?)
     }
 }
 

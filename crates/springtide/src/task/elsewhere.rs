@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use springtide_engine::{Phase, time_until};
 
-use super::hatch::{Asked, Called, Ear, Errand, What};
-use super::{Ended, Operation, Status, Task};
+use super::hatch::{Asked, Called, Ear, Errand};
+use super::{Ask, Ended, Operation, Status, Task};
 use crate::current;
 use crate::peer::{Link, Peer, Reason};
 
@@ -140,8 +140,8 @@ impl<O: Operation, S> Task<O, S> {
 
 impl<O: Operation> Task<O, Elsewhere> {
     /// Asks something of a connection, or fails where there is none.
-    pub(crate) fn ask_elsewhere(link: Option<&Arc<Link>>, what: What) -> Self {
-        let begun = link.ok_or(Reason::Stale).and_then(|link| Errand::begin(link, what));
+    pub(crate) fn ask_elsewhere(link: Option<&Arc<Link>>, ask: Ask) -> Self {
+        let begun = link.ok_or(Reason::Stale).and_then(|link| Errand::begin(link, ask));
         let held = begun.map_or_else(Held::Lost, Held::Errand);
         Self { side: Elsewhere { held }, operation: PhantomData }
     }

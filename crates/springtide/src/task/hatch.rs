@@ -1,11 +1,10 @@
 //! The hatch of a shard: what other threads ask of its raw connections, and how they are told.
 //! What was handed in ends, whatever becomes of the shard: nobody waits for ever.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
-use bytes::Bytes;
 use springtide_engine::{Intake, Phase, Promise};
 
 use super::{Ask, Ended};
@@ -14,7 +13,6 @@ use crate::limits::place_of;
 use crate::mailbox::{Mailbox, Message};
 use crate::metrics::ShardCounts;
 use crate::peer::{Link, Peer, Reason};
-use crate::session::peered::Want;
 use crate::table::Place;
 
 /// The hatch. It is the shard's for its whole life, whatever engine and thread that has.
@@ -35,20 +33,12 @@ pub(crate) struct OpenHatch(Arc<Hatch>);
 /// What another thread says. Each errand stands here four times at most: when it begins, is
 /// cancelled, is told of again, and is left.
 pub(crate) enum Asked {
-    Begin(Due, What),
+    Begin(Due, Ask),
     Cancel(Arc<Errand>),
     /// It had ended: this is to be called with it.
     Call(Arc<Errand>, Called, Ended),
     /// Nobody wants it any more; what came of it and was not taken.
     Leave(Arc<Errand>, Option<Ended>),
-}
-
-/// What is asked of a connection.
-pub(crate) enum What {
-    Pull(Want),
-    Push(Bytes),
-    Close,
-    ShutdownWrite,
 }
 
 /// A task of another thread: what it shares with the shard.
@@ -57,7 +47,7 @@ pub(crate) struct Errand {
     link: Arc<Link>,
     is_pull: bool,
     /// Where its task stands on the shard, which alone knows.
-    slot: AtomicU64,
+    slot: OnceLock<Place>,
     is_cancelled: AtomicBool,
 }
 
@@ -144,30 +134,18 @@ impl Drop for OpenHatch {
     }
 }
 
-impl What {
-    /// The same for a task of the shard.
-    pub(super) fn for_task(self, task: Place) -> Ask {
-        match self {
-            Self::Pull(want) => Ask::Pull(task, want),
-            Self::Push(bytes) => Ask::Push(task, bytes),
-            Self::Close => Ask::Close(task),
-            Self::ShutdownWrite => Ask::ShutdownWrite(task),
-        }
-    }
-}
-
 impl Errand {
     /// Sends one off.
     ///
     /// # Errors
     /// There are too many.
-    pub(super) fn begin(link: &Arc<Link>, what: What) -> Result<Arc<Self>, Reason> {
+    pub(super) fn begin(link: &Arc<Link>, what: Ask) -> Result<Arc<Self>, Reason> {
         link.hatch.enter()?;
         let errand = Arc::new(Self {
             promise: Promise::new(),
             link: Arc::clone(link),
-            is_pull: matches!(what, What::Pull(_)),
-            slot: AtomicU64::new(Place::NONE.raw()),
+            is_pull: matches!(what, Ask::Pull(_)),
+            slot: OnceLock::new(),
             is_cancelled: AtomicBool::new(false),
         });
         link.hatch.hand_in(Asked::Begin(Due(Arc::clone(&errand)), what));
@@ -222,12 +200,13 @@ impl Errand {
         self.promise.look(is_so)
     }
 
-    pub(super) fn slot(&self) -> Place {
-        Place::from_raw(self.slot.load(Ordering::Relaxed))
+    pub(super) fn slot(&self) -> Option<Place> {
+        self.slot.get().copied()
     }
 
     pub(super) fn stand_at(&self, slot: Place) {
-        self.slot.store(slot.raw(), Ordering::Relaxed);
+        // An errand begins once.
+        let _ = self.slot.set(slot);
     }
 }
 

@@ -228,7 +228,8 @@ impl World {
         assert_eq!(in_flight, 0, "a frozen shard leaves no operation behind");
         assert_eq!(stats.chunks_given_away, 0, "a frozen shard leaves no chunk behind");
         let engine = Box::new(Engine::simulated(&self.world, &options));
-        seat.shard = Some(Shard::thaw(shard.leave(), engine, handoff));
+        let (standing, kept) = shard.leave();
+        seat.shard = Some(Shard::thaw(standing, engine, handoff, kept));
     }
 
     /// Asks a shard for so many of its connections, which move to another one, as

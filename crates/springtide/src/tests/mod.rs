@@ -13,6 +13,7 @@ mod exchanges;
 mod extract;
 mod fairness;
 mod files;
+mod framed;
 mod freeze;
 mod futures;
 mod limits;

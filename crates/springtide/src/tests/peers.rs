@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use super::{Backend, Stage, over_still_backends};
+use super::{Backend, Stage, over_all_backends};
 use crate::{Bytes, Limits, Peer, PeerStatus, Reason, Server, Status, Task};
 
 /// What happened, in order.
@@ -376,7 +376,7 @@ fn who_is_not_admitted_is_closed(backend: Backend) {
     assert_eq!(stage.counts().connections_refused, 1);
 }
 
-over_still_backends!(
+over_all_backends!(
     what_is_pushed_back_comes_whole,
     pulls_are_served_in_order,
     a_dropped_pull_loses_nothing,

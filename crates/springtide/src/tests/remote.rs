@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use super::{Backend, Peer as Client, Stage, over_still_backends};
+use super::{Backend, Peer as Client, Stage, over_all_backends};
 use crate::{
     Bytes, Elsewhere, Limits, Operation, PeerStatus, Reason, RemotePeer, Server, Status, Task, Wait,
 };
@@ -146,9 +146,9 @@ fn tasks_are_awaited_anywhere(backend: Backend) {
     assert_eq!(peer.status(), PeerStatus::Closed);
 }
 
-/// Nothing waits for ever when the connection ends, the shard is frozen, or stops.
+/// Nothing waits for ever when the connection ends, or the shard stops.
 fn every_task_ends(backend: Backend) {
-    for end in ["reset", "freeze", "stop"] {
+    for end in ["reset", "stop"] {
         let (mut stage, client, peer) = arrive(backend, Limits::default());
         let mut client = Some(client);
         let tasks = [peer.pull(), peer.pull_exact(9)];
@@ -158,7 +158,6 @@ fn every_task_ends(backend: Backend) {
         let unseen = peer.pull();
         match end {
             "reset" => client.take().expect("there is one").reset(),
-            "freeze" => _ = stage.move_to(backend),
             _ => _ = stage.turns_to_end(),
         }
         for task in tasks.iter().chain([&unseen]) {
@@ -168,13 +167,16 @@ fn every_task_ends(backend: Backend) {
                 outcome(&mut stage, task)
             };
             // By then the connection is reset, about to end, or gone.
-            let is_told = match ended {
+            let is_told = match &ended {
                 Ok(bytes) => end == "stop" && bytes.is_none(),
-                Err(Wait::Failed(Reason::Stale)) => true,
-                Err(Wait::Failed(Reason::Reset | Reason::Closed)) => end != "freeze",
-                Err(_) => false,
+                Err(Wait::Failed(reason)) => match reason {
+                    Reason::Stopped => end == "stop",
+                    Reason::Reset => end == "reset",
+                    reason => matches!(reason, Reason::Closed | Reason::Stale),
+                },
+                Err(Wait::Pending) => false,
             };
-            assert!(is_told, "{end}: {:?}", task.status());
+            assert!(is_told, "{end}: {ended:?}");
         }
         if end != "stop" {
             let late = peer.push("late");
@@ -203,7 +205,7 @@ fn tasks_have_a_limit(backend: Backend) {
     assert_eq!(pulled(&mut stage, &task), "x");
 }
 
-over_still_backends!(
+over_all_backends!(
     what_is_asked_is_done_in_order,
     a_dropped_pull_loses_nothing,
     a_dropped_push_is_withdrawn,

@@ -187,8 +187,8 @@ impl Stage {
 
     fn thaw(&mut self, engine: Box<dyn Handle>, handoff: Handoff) {
         self.waker = engine.waker();
-        let standing = self.shard.take().unwrap().leave();
-        self.shard = Some(Shard::thaw(standing, engine, handoff));
+        let (standing, kept) = self.shard.take().unwrap().leave();
+        self.shard = Some(Shard::thaw(standing, engine, handoff, kept));
     }
 
     fn shard(&mut self) -> &mut Shard {

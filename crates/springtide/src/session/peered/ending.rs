@@ -7,23 +7,33 @@ use crate::peer::{Peer, PeerStatus, Reason};
 use crate::room::Room;
 use crate::session::Who;
 use crate::table::Place;
-use crate::task::{Ended, Ready};
+use crate::task::{Ended, Ready, Tasks, Waiter};
 
 impl Peered {
     /// The peer has ended its stream, or the server stops: who waits for bytes hears of it.
     pub(in crate::session) fn end_of_stream(&mut self, who: Who, room: &Room) {
         self.is_at_end = true;
-        room.requests.tasks.stand(who.place, PeerStatus::HalfClosed);
+        room.requests.tasks.places.stand(who.peer(), PeerStatus::HalfClosed);
         while self.is_pulled(&room.requests.tasks) {
-            let values_only = match self.callback {
-                Some(_) => !self.takes_end,
-                None => room.requests.tasks.wants_values_only(self.first),
-            };
+            let values_only = self.wants_values_only(&room.requests.tasks);
             self.end_first(who, room, Ended::EndOfStream);
             if values_only {
                 // Nobody is called for it: the connection ends behind what was pushed.
                 self.close_for(Reason::PeerClosed);
             }
+        }
+    }
+
+    /// Whether the first pull is waited for by who wants values only.
+    fn wants_values_only(&self, tasks: &Tasks) -> bool {
+        if self.callback.is_some() {
+            return !self.takes_end;
+        }
+        let first = self.busy.as_ref().and_then(|busy| busy.first.as_ref());
+        match first.map(|first| &first.waiter) {
+            Some(Waiter::Callback { takes_end, .. }) => !takes_end,
+            Some(Waiter::Held(task)) => tasks.wants_values_only(*task),
+            _ => false,
         }
     }
 
@@ -39,7 +49,7 @@ impl Peered {
     pub(super) fn close_for(&mut self, reason: Reason) {
         if self.end == End::Open {
             self.end = End::Closing;
-            self.busy().reason.get_or_insert(reason);
+            self.busy.get_or_insert_default().reason.get_or_insert(reason);
         }
     }
 
@@ -47,27 +57,48 @@ impl Peered {
     pub(crate) fn break_for(&mut self, reason: Reason) {
         if matches!(self.end, End::Open | End::Closing) {
             self.end = End::Broken;
-            self.busy().reason.get_or_insert(reason);
+            self.busy.get_or_insert_default().reason.get_or_insert(reason);
         }
     }
 
     /// Ends when everything pushed has been sent.
-    pub(crate) fn close(&mut self, task: Place, room: &Room) {
+    pub(crate) fn close(&mut self, waiter: Waiter, peer: Peer, room: &Room) {
         let tasks = &room.requests.tasks;
-        if !tasks.is_wanted(task) {
+        if !tasks.is_wanted(&waiter) {
             return;
         }
         if let Some(reason) = self.refusal() {
-            tasks.end(task, || Ended::Failed(reason));
-            return;
+            return tasks.end(peer, waiter, Ended::Failed(reason));
         }
         self.close_for(Reason::Closed);
-        self.busy().closing.push(task);
+        self.busy(tasks).closing.push(waiter);
+    }
+
+    /// How the connection stands, as handles tell it.
+    pub(crate) fn status(&self) -> PeerStatus {
+        match self.end {
+            End::Over => PeerStatus::Closed,
+            End::Closing | End::Broken => PeerStatus::Closing,
+            End::Open if self.is_at_end || self.is_shut => PeerStatus::HalfClosed,
+            End::Open => PeerStatus::Open,
+        }
+    }
+
+    /// The future that has it.
+    pub(crate) fn future(&self) -> Option<Place> {
+        self.busy.as_ref().and_then(|busy| busy.future)
+    }
+
+    /// A session whose application has lost what it held: its connection is cut.
+    pub(in crate::session) fn lost(room: &Room) -> Self {
+        let mut own = Self::new(room);
+        own.break_for(Reason::Stopped);
+        own
     }
 
     /// A future has the connection.
     pub(crate) fn begin_future(&mut self, future: Place) {
-        self.busy().future = Some(future);
+        self.busy.get_or_insert_default().future = Some(future);
     }
 
     /// It has ended.
@@ -110,26 +141,24 @@ impl Peered {
         }
         let reason = self.reason();
         self.end = End::Over;
-        let tasks = &room.requests.tasks;
-        let peer = Peer::new(who.id, who.place);
-        match self.callback.take() {
-            Some(callback) => tasks.tell(Ready::Call(callback, peer, Ended::Failed(reason))),
-            None => _ = tasks.end(self.first, || Ended::Failed(reason)),
+        let (tasks, peer) = (&room.requests.tasks, who.peer());
+        if let Some(callback) = self.callback.take() {
+            tasks.tell(Ready::Call(callback, peer, Ended::Failed(reason)));
         }
         if let Some(busy) = self.busy.take() {
-            let pulls = busy.pulls.into_iter().map(|(task, _)| task);
-            let pushes = busy.pushes.into_iter().filter_map(|entry| entry.task);
-            for task in pulls.chain(pushes).chain(busy.shutting) {
-                tasks.end(task, || Ended::Failed(reason));
+            let pulls = busy.first.into_iter().chain(busy.pulls).map(|pull| pull.waiter);
+            let pushes = busy.pushes.into_iter().map(|push| push.waiter);
+            for waiter in pulls.chain(pushes).chain(busy.shutting) {
+                tasks.end(peer, waiter, Ended::Failed(reason));
             }
             let is_closed = reason == Reason::Closed;
-            for task in busy.closing {
-                tasks.end(task, || if is_closed { Ended::Done } else { Ended::Failed(reason) });
+            for waiter in busy.closing {
+                let ended = if is_closed { Ended::Done } else { Ended::Failed(reason) };
+                tasks.end(peer, waiter, ended);
             }
             room.executor.gone.extend(busy.future);
         }
-        let tasks = &room.requests.tasks;
-        tasks.stand(who.place, PeerStatus::Closed);
+        tasks.places.fall(peer);
         tasks.tell(Ready::Closed(peer, reason));
     }
 

@@ -4,80 +4,77 @@
 use bytes::Bytes;
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
-use super::{End, Entry, Peered, seconds};
+use super::{End, Peered, Pushing, seconds};
 use crate::limits::{SEND_BYTES_MAX, place_of};
-use crate::peer::{PeerStatus, Reason};
+use crate::peer::{Peer, PeerStatus, Reason};
 use crate::room::Room;
 use crate::session::Who;
-use crate::table::Place;
-use crate::task::Ended;
+use crate::task::{Ended, Waiter};
 
 impl Peered {
     /// Bytes are to be sent.
-    pub(crate) fn push(&mut self, task: Place, bytes: Bytes, room: &Room) {
+    pub(crate) fn push(&mut self, push: Pushing, peer: Peer, room: &Room) {
         let tasks = &room.requests.tasks;
-        if !tasks.is_wanted(task) {
+        if !tasks.is_wanted(&push.waiter) {
             return;
         }
-        let is_shut =
-            self.is_shut || self.busy.as_ref().is_some_and(|own| !own.shutting.is_empty());
-        let reason = self.refusal().or_else(|| is_shut.then_some(Reason::Closed));
-        let limit = room.limits.outbox_bytes_max;
-        let is_full = self.busy.as_ref().is_some_and(|busy| busy.waiting_bytes > limit);
-        if is_full {
+        if let Some(reason) = self.push_refusal(room) {
+            return tasks.end(peer, push.waiter, Ended::Failed(reason));
+        }
+        let busy = self.busy(tasks);
+        busy.waiting_bytes += push.bytes.len();
+        busy.pushes.push_back(push);
+    }
+
+    /// Why nothing can be pushed now.
+    #[inline]
+    fn push_refusal(&self, room: &Room) -> Option<Reason> {
+        if self.end != End::Open {
+            return self.refusal();
+        }
+        let busy = self.busy.as_ref();
+        if self.is_shut || busy.is_some_and(|busy| !busy.shutting.is_empty()) {
+            return Some(Reason::Closed);
+        }
+        if busy.is_some_and(|busy| busy.waiting_bytes > room.limits.outbox_bytes_max) {
             room.met.count(const { place_of("outbox_bytes_max") });
+            return Some(Reason::Limit("outbox_bytes_max"));
         }
-        let reason = reason.or_else(|| is_full.then_some(Reason::Limit("outbox_bytes_max")));
-        if let Some(reason) = reason {
-            tasks.end(task, || Ended::Failed(reason));
-            return;
-        }
-        let task = (!tasks.forget_detached(task)).then_some(task);
-        let busy = self.busy();
-        busy.waiting_bytes += bytes.len();
-        busy.pushes.push_back(Entry { task, bytes });
+        None
     }
 
     /// What waits and is still wanted goes out: nothing else is being sent.
     pub(crate) fn pour(&mut self, outbox: &mut Outbox, room: &Room) {
         let Some(busy) = &mut self.busy else { return };
         let tasks = &room.requests.tasks;
-        let mut index = busy.poured;
-        while index < busy.pushes.len() && outbox.len() < SEND_BYTES_MAX {
-            let entry = &mut busy.pushes[index];
-            busy.waiting_bytes -= entry.bytes.len();
-            match entry.task {
-                Some(task) if tasks.is_wanted(task) => {
-                    if entry.bytes.len() <= COPY_BYTES_MAX {
-                        outbox.extend(&entry.bytes);
-                    } else {
-                        outbox.push(Piece::Shared(entry.bytes.clone()));
-                    }
-                    index += 1;
-                }
-                Some(_) => _ = busy.pushes.remove(index),
-                None => {
-                    outbox.push(Piece::Shared(std::mem::take(&mut entry.bytes)));
-                    busy.pushes.remove(index);
-                }
+        while busy.poured < busy.pushes.len() && outbox.len() < SEND_BYTES_MAX {
+            let push = &mut busy.pushes[busy.poured];
+            busy.poured += 1;
+            busy.waiting_bytes -= push.bytes.len();
+            if !tasks.is_wanted(&push.waiter) {
+                push.bytes = Bytes::new();
+            } else if push.bytes.len() <= COPY_BYTES_MAX {
+                outbox.extend(&push.bytes);
+            } else {
+                outbox.push(Piece::Shared(push.bytes.clone()));
             }
         }
-        busy.poured = index;
     }
 
     /// Everything that was poured has been sent.
-    pub(in crate::session) fn sent(&mut self, waiting_bytes: usize, room: &Room) {
+    pub(in crate::session) fn sent(&mut self, waiting_bytes: usize, who: Who, room: &Room) {
         if waiting_bytes > 0 {
             return;
         }
         self.seen_s = seconds(room.now_ms);
+        let tasks = &room.requests.tasks;
         let Some(busy) = &mut self.busy else { return };
-        for entry in busy.pushes.drain(..std::mem::take(&mut busy.poured)) {
-            if let Some(task) = entry.task {
-                room.requests.tasks.end(task, || Ended::Bytes(entry.bytes));
-            }
+        while busy.poured > 0 {
+            busy.poured -= 1;
+            let Some(push) = busy.pushes.pop_front() else { break };
+            tasks.end(who.peer(), push.waiter, Ended::Bytes(push.bytes));
         }
-        self.rest();
+        self.rest(tasks);
     }
 
     /// Whether something was pushed and is not being sent yet.
@@ -91,30 +88,32 @@ impl Peered {
     }
 
     /// Ends the stream to the peer when everything pushed has been sent.
-    pub(crate) fn shut(&mut self, task: Place, room: &Room) {
+    pub(crate) fn shut(&mut self, waiter: Waiter, peer: Peer, room: &Room) {
         let tasks = &room.requests.tasks;
-        if !tasks.is_wanted(task) {
+        if !tasks.is_wanted(&waiter) {
             return;
         }
         if let Some(reason) = self.refusal() {
-            tasks.end(task, || Ended::Failed(reason));
+            tasks.end(peer, waiter, Ended::Failed(reason));
         } else if self.is_shut {
-            tasks.end(task, || Ended::Done);
+            tasks.end(peer, waiter, Ended::Done);
         } else {
-            self.busy().shutting.push(task);
+            self.busy(tasks).shutting.push(waiter);
         }
     }
 
     /// Whether the stream to the peer is to end now, as nothing waits to be sent.
     pub(crate) fn take_shut(&mut self, who: Who, room: &Room) -> bool {
+        let tasks = &room.requests.tasks;
         let Some(busy) = &mut self.busy else { return false };
         if busy.shutting.is_empty() || !busy.pushes.is_empty() {
             return false;
         }
-        for task in std::mem::take(&mut busy.shutting) {
-            room.requests.tasks.end(task, || Ended::Done);
+        for waiter in std::mem::take(&mut busy.shutting) {
+            tasks.end(who.peer(), waiter, Ended::Done);
         }
-        room.requests.tasks.stand(who.place, PeerStatus::HalfClosed);
+        tasks.places.stand(who.peer(), PeerStatus::HalfClosed);
+        self.rest(tasks);
         !std::mem::replace(&mut self.is_shut, true)
     }
 }

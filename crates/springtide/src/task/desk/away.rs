@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use springtide_engine::Callback;
 
-use super::{Listener, Order, Ready, Slot, State, Tasks};
+use super::{Listener, Ready, Slot, State, Tasks, Waiter};
 use crate::executor::apart;
-use crate::peer::{Link, Peer, PeerStatus};
+use crate::peer::Peer;
 use crate::table::{Place, Table};
-use crate::task::hatch::{Asked, Called, Due, Ear, Errand, Hatch};
+use crate::task::hatch::{Asked, Called, Due, Ear, Errand};
 use crate::task::{Ask, Ended};
 
 impl Tasks {
@@ -18,15 +18,17 @@ impl Tasks {
         match asked {
             Asked::Begin(due, what) => {
                 let errand = Arc::clone(due.errand());
-                if let Some(task) = self.begin(errand.peer(), |task| what.for_task(task)) {
+                let serial = self.begin(errand.peer(), what);
+                if let Some(task) = serial.and_then(|serial| self.hold(serial)) {
                     errand.stand_at(task);
                     let before = self.listen(task, Listener::Elsewhere(due));
                     drop(before);
                 }
             }
             Asked::Cancel(errand) => {
-                if let Some(task) = self.task_of(&errand) {
-                    self.order(Order { peer: errand.peer(), ask: Ask::Cancel(task) });
+                let name = self.task_of(&errand).and_then(|task| self.name_of(task));
+                if let Some((peer, serial)) = name {
+                    self.order(peer, Ask::Cancel(serial), Waiter::Nobody);
                 }
             }
             Asked::Call(errand, callback, ended) => {
@@ -39,7 +41,7 @@ impl Tasks {
 
     /// The task of an errand, unless that has gone.
     fn task_of(&self, errand: &Arc<Errand>) -> Option<Place> {
-        let task = errand.slot();
+        let task = errand.slot()?;
         let mut slots = self.slots.borrow_mut();
         let own = match &slots.get_mut(task)?.state {
             State::Pending(Listener::Elsewhere(due)) => due.errand(),
@@ -63,15 +65,10 @@ impl Tasks {
     }
 
     /// A task of another thread has ended, which is told of it: what stands in its place from here on.
-    pub(super) fn give_away(
-        &self,
-        due: &Due,
-        slot: &Slot,
-        make: impl FnOnce() -> Ended,
-    ) -> Option<State> {
-        let (errand, mut make, mut is_given) = (due.errand(), Some(make), false);
+    pub(super) fn give_away(&self, due: &Due, slot: &Slot, ended: Ended) -> Option<State> {
+        let (errand, mut left, mut is_given) = (due.errand(), Some(ended), false);
         errand.promise.end(|ear| {
-            let ended = make.take()?();
+            let ended = left.take()?;
             match ear {
                 Some(Ear::Callback { callback, .. }) => {
                     self.tell(called(callback, slot.peer, ended));
@@ -83,41 +80,18 @@ impl Tasks {
             is_given = true;
             Some(ended)
         });
-        match make {
+        match left {
             // Its holder has gone, and says so: until then nobody gets what was meant for it.
-            Some(make) => Some(State::Away(Arc::clone(errand), Some(make()))),
+            Some(_) => Some(State::Away(Arc::clone(errand), left)),
             None if is_given && slot.is_pull => Some(State::Away(Arc::clone(errand), None)),
             None => None,
         }
     }
 
-    /// What other threads share of a connection.
-    pub(crate) fn link(&self, peer: Peer, hatch: &Arc<Hatch>) -> Arc<Link> {
-        let (status, mut links) = (self.status(peer), self.links.borrow_mut());
-        let make = || Arc::new(Link::new(peer, Arc::clone(hatch), status));
-        match status {
-            PeerStatus::Closed => make(),
-            _ => Arc::clone(links.entry(peer.place()).or_insert_with(make)),
-        }
-    }
-
-    pub(super) fn tell_link(&self, place: Place, status: PeerStatus) {
-        let mut links = self.links.borrow_mut();
-        if let Some(link) = links.get(&place) {
-            link.stand(status);
-        }
-        if status == PeerStatus::Closed {
-            links.remove(&place);
-        }
-    }
-
-    /// The shard has ended or was frozen: every task of another thread ends here, and what is kept for
-    /// the application is dropped, one by one.
+    /// The shard has ended: every task of another thread ends here, and what is kept for the application
+    /// is dropped, one by one.
     pub(crate) fn end_all(&self) {
-        self.standing.take();
-        for (_, link) in self.links.take() {
-            link.stand(PeerStatus::Closed);
-        }
+        self.places.end();
         let mut slots = self.slots.replace(Table::new());
         for place in slots.places() {
             let slot = slots.remove(place);

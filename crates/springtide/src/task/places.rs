@@ -1,0 +1,124 @@
+//! Where the raw connections of a shard stand, and how: handles are told without the connection.
+//! It also keeps their sessions while the shard is frozen, as what the application holds cannot be.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::peer::{Link, Peer, PeerId, PeerStatus};
+use crate::session::peered::Peered;
+use crate::table::Place;
+use crate::task::Hatch;
+
+/// The places.
+#[derive(Default)]
+pub(crate) struct Places {
+    /// By the index of a connection's place: its generation, and how it stands.
+    standing: RefCell<Vec<(u32, PeerStatus)>>,
+    /// Where connections stand by now that were frozen and thawed: handles name the place before.
+    moved: RefCell<HashMap<PeerId, Place>>,
+    /// Sessions of a shard that is frozen.
+    frozen: RefCell<HashMap<PeerId, Box<Peered>>>,
+    /// Connections that other threads know of.
+    links: RefCell<HashMap<PeerId, Arc<Link>>>,
+}
+
+impl Places {
+    /// How a connection stands.
+    #[inline]
+    pub(crate) fn status(&self, peer: Peer) -> PeerStatus {
+        self.status_at(peer.place()).unwrap_or_else(|| {
+            let moved = self.moved.borrow().get(&peer.id()).copied();
+            moved.and_then(|place| self.status_at(place)).unwrap_or(PeerStatus::Closed)
+        })
+    }
+
+    #[inline]
+    fn status_at(&self, place: Place) -> Option<PeerStatus> {
+        let standing = self.standing.borrow();
+        let (generation, status) = standing.get(place.index() as usize)?;
+        (*generation == place.generation()).then_some(*status)
+    }
+
+    /// A handle that names the place where its connection stands now.
+    #[inline]
+    pub(crate) fn find(&self, peer: Peer) -> Peer {
+        if self.status_at(peer.place()).is_some() {
+            return peer;
+        }
+        let moved = self.moved.borrow().get(&peer.id()).copied();
+        moved.map_or(peer, |place| Peer::new(peer.id(), place))
+    }
+
+    /// A connection stands elsewhere from here on.
+    fn move_to(&self, id: PeerId, place: Place, status: PeerStatus) {
+        self.moved.borrow_mut().insert(id, place);
+        self.stand(Peer::new(id, place), status);
+    }
+
+    /// A connection has ended.
+    pub(crate) fn fall(&self, peer: Peer) {
+        self.stand(peer, PeerStatus::Closed);
+        self.links.borrow_mut().remove(&peer.id());
+        let mut moved = self.moved.borrow_mut();
+        if !moved.is_empty() {
+            moved.remove(&peer.id());
+        }
+    }
+
+    /// The session of a connection that is frozen with all of its shard.
+    pub(crate) fn freeze(&self, id: PeerId, session: Peered) {
+        self.frozen.borrow_mut().insert(id, Box::new(session));
+    }
+
+    /// The session that was frozen, where the application still holds what it held.
+    pub(crate) fn thaw(&self, id: PeerId, place: Place) -> Option<Peered> {
+        let session = self.frozen.borrow_mut().remove(&id)?;
+        self.move_to(id, place, session.status());
+        Some(*session)
+    }
+
+    /// Whether the application holds anything that a frozen shard must not lose.
+    pub(crate) fn has_kept(&self) -> bool {
+        !self.frozen.borrow().is_empty()
+    }
+
+    /// The futures of the sessions that are frozen.
+    pub(crate) fn kept_futures(&self) -> HashSet<Place> {
+        self.frozen.borrow().values().filter_map(|session| session.future()).collect()
+    }
+
+    /// A connection stands so from here on.
+    pub(crate) fn stand(&self, peer: Peer, status: PeerStatus) {
+        let links = self.links.borrow();
+        if !links.is_empty()
+            && let Some(link) = links.get(&peer.id())
+        {
+            link.stand(status);
+        }
+        let place = peer.place();
+        let (mut standing, index) = (self.standing.borrow_mut(), place.index() as usize);
+        if standing.len() <= index {
+            standing.resize(index + 1, (u32::MAX, PeerStatus::Closed));
+        }
+        standing[index] = (place.generation(), status);
+    }
+    /// What other threads share of a connection.
+    pub(crate) fn link(&self, peer: Peer, hatch: &Arc<Hatch>) -> Arc<Link> {
+        let (status, mut links) = (self.status(peer), self.links.borrow_mut());
+        let make = || Arc::new(Link::new(peer, Arc::clone(hatch), status));
+        match status {
+            PeerStatus::Closed => make(),
+            _ => Arc::clone(links.entry(peer.id()).or_insert_with(make)),
+        }
+    }
+
+    /// The shard has ended.
+    pub(super) fn end(&self) {
+        self.standing.take();
+        self.moved.take();
+        for (_, link) in self.links.take() {
+            link.stand(PeerStatus::Closed);
+        }
+    }
+}
