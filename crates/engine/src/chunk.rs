@@ -186,8 +186,8 @@ impl Drop for Chunk {
 }
 
 /// The last chunk of a buffer is gone: a buffer that was given away goes home; one that is lent
-/// is found by its pool at the end of the turn.
-#[inline]
+/// is found by its pool at the end of the turn. Apart, as most clones are not the last one.
+#[inline(never)]
 fn come_home(header: NonNull<Header>) {
     // SAFETY: the buffer is alive: it is lent (its pool has it) or given away (this was its last).
     let home = unsafe { header.as_ref() }.home.take();

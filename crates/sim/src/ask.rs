@@ -2,7 +2,7 @@
 //! Every one is valid; those that are not stand in `malformed`.
 
 use crate::chance::Chance;
-use crate::model::{Body, Closes, Expected, MOVING, StillFile, pattern};
+use crate::model::{Body, Closes, Expected, Kind, MOVING, Maker, StillFile, pattern};
 
 /// What a peer asks for.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,42 @@ pub(crate) enum Ask {
     /// A body that no handler wants.
     Unwanted(usize),
     File(FileAsk),
+    /// A greeting, so many milliseconds later.
+    Late(u64),
+    /// A body in pieces, each so many milliseconds behind the one before.
+    Drip {
+        len: usize,
+        ms: u64,
+        is_sized: bool,
+    },
+    /// A body that is taken in pieces, and comes back in pieces.
+    Relay(Upload),
+    /// A body that is taken in pieces, with so many milliseconds behind each.
+    Taken(Upload, u64),
+    /// What the server asks of itself.
+    Proxied(Inner),
+}
+
+/// What is asked by way of the server itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Inner {
+    Hello,
+    Size(usize),
+    Echo(Upload),
+    Missing,
+    File(StillFile),
+}
+
+impl Inner {
+    const fn ask(self) -> Ask {
+        match self {
+            Self::Hello => Ask::Hello,
+            Self::Size(len) => Ask::Size(len),
+            Self::Echo(upload) => Ask::Echo(upload),
+            Self::Missing => Ask::Missing,
+            Self::File(file) => Ask::File(FileAsk::Whole(file)),
+        }
+    }
 }
 
 /// A body on its way to the server.
@@ -97,7 +133,7 @@ impl Ask {
         bytes.extend_from_slice(head.as_bytes());
         let is_last = matches!(manner, Manner::Old | Manner::Last);
         expected.closes = if is_last { Closes::Yes } else { Closes::No };
-        let waits = matches!(self, Self::Echo(Upload { expects: Some(true), .. }));
+        let waits = matches!(self.upload(), Some(Upload { expects: Some(true), .. }));
         let is_new = matches!(manner, Manner::Usual | Manner::Last);
         let wait_at = (waits && is_new && !body.is_empty()).then_some(bytes.len());
         expected.continues &= is_new;
@@ -105,8 +141,25 @@ impl Ask {
         (expected, wait_at)
     }
 
+    /// The body that goes with it to a handler.
+    const fn upload(self) -> Option<Upload> {
+        match self {
+            Self::Echo(upload) | Self::Relay(upload) | Self::Taken(upload, _) => Some(upload),
+            Self::Proxied(Inner::Echo(upload)) => Some(upload),
+            _ => None,
+        }
+    }
+
     fn line(self, id: u32) -> String {
         match self {
+            Self::Late(ms) => format!("GET /late/{ms}/{id}"),
+            Self::Drip { len, ms, is_sized: true } => format!("GET /drip/{len}/{ms}/{id}"),
+            Self::Drip { len, ms, is_sized: false } => format!("GET /drop/{len}/{ms}/{id}"),
+            Self::Relay(_) => format!("POST /relay/{id}"),
+            Self::Taken(_, ms) => format!("POST /taken/{ms}/{id}"),
+            Self::Proxied(inner) => {
+                inner.ask().line(id).replacen(" /", &format!(" /proxy/{id}/"), 1)
+            }
             Self::Hello => format!("GET /hello/{id}"),
             Self::Head => format!("HEAD /hello/{id}"),
             Self::Size(len) => format!("GET /size/{len}/{id}"),
@@ -123,35 +176,48 @@ impl Ask {
     fn fields(self, manner: Manner) -> String {
         match self {
             Self::Unwanted(len) => format!("Content-Length: {len}\r\n"),
-            Self::Echo(upload) => upload.fields(manner),
             Self::File(file) => file.fields(),
-            _ => String::new(),
+            _ => self.upload().map_or_else(String::new, |upload| upload.fields(manner)),
         }
     }
 
     fn body(self, id: u32, manner: Manner) -> Vec<u8> {
         match self {
             Self::Unwanted(len) => pattern(id, len),
-            Self::Echo(upload) => upload.body(id, manner),
-            _ => Vec::new(),
+            _ => self.upload().map_or_else(Vec::new, |upload| upload.body(id, manner)),
         }
     }
 
     fn expected(self, id: u32) -> Expected {
         let (status, body) = match self {
-            Self::Hello => (200, Body::Hello(id)),
+            Self::Hello | Self::Late(_) => (200, Body::Hello(id)),
             Self::Head => (200, Body::Muted),
             Self::Size(len) => (200, Body::Pattern { id, len }),
-            Self::Echo(upload) => (200, Body::Pattern { id, len: upload.len }),
+            Self::Echo(upload) | Self::Relay(upload) | Self::Taken(upload, _) => {
+                (200, Body::Pattern { id, len: upload.len })
+            }
+            Self::Drip { len, .. } => (200, Body::Pattern { id, len }),
+            Self::Proxied(inner) => {
+                let expected = inner.ask().expected(id);
+                (expected.status, expected.body)
+            }
             Self::Panic => (500, Body::Text("Internal Server Error")),
             Self::Missing | Self::Unwanted(_) => (404, Body::Text("Not Found")),
             Self::NotAllowed => (405, Body::Text("Method Not Allowed")),
             Self::Options => (204, Body::None),
             Self::File(file) => file.expected(),
         };
-        let continues = matches!(self, Self::Echo(upload) if upload.expects.is_some());
-        let is_of_file = matches!(self, Self::File(_));
-        Expected { status, body, closes: Closes::No, continues, is_of_file }
+        let continues = self.upload().is_some_and(|upload| upload.expects.is_some());
+        let maker = match self {
+            Self::File(_) => Maker::File,
+            Self::Late(_) => Maker::Future(Kind::Waits),
+            Self::Drip { .. } => Maker::Future(Kind::Gives),
+            Self::Taken(..) => Maker::Future(Kind::Takes),
+            Self::Relay(_) => Maker::Future(Kind::Relays),
+            Self::Proxied(_) => Maker::Upstream,
+            _ => Maker::Server,
+        };
+        Expected { status, body, closes: Closes::No, continues, maker }
     }
 }
 
@@ -166,7 +232,7 @@ fn size(chance: &mut Chance) -> usize {
 }
 
 impl Upload {
-    fn draw(chance: &mut Chance) -> Self {
+    pub(crate) fn draw(chance: &mut Chance) -> Self {
         let len = match chance.below(100) {
             0..10 => 0,
             10..70 => chance.between(1, 200),

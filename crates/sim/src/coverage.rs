@@ -6,6 +6,8 @@ use std::fmt;
 use springtide::test::{Fault, FaultCounts, MARKS, View};
 use springtide_proto::http1::{Reading, Writing};
 
+use crate::model::{Kind, Maker};
+use crate::peer::Actor;
 use crate::script::End;
 
 /// All states of the reading side.
@@ -44,6 +46,20 @@ const ENDS: [&str; 11] = [
     "deaf",
 ];
 
+/// What replies are that not every history has: made by futures, and made instead of others.
+const THEMES: [&str; 10] = [
+    "by a future",
+    "in pieces",
+    "to pieces",
+    "both in pieces",
+    "by way of itself",
+    "429",
+    "of a dropped future",
+    "of a failed upstream",
+    "address refused",
+    "memory short",
+];
+
 /// Sums over histories.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
@@ -64,6 +80,7 @@ pub struct Coverage {
     writing: [u64; WRITING.len()],
     marks: [u64; MARKS.len()],
     ends: [u64; ENDS.len()],
+    themes: [u64; THEMES.len()],
     stopped: u64,
     due: u64,
     frozen: u64,
@@ -108,7 +125,35 @@ impl Coverage {
         }
     }
 
-    pub(crate) const fn see_end(&mut self, end: End) {
+    /// A peer has come to its end.
+    pub(crate) fn see_peer(&mut self, actor: &Actor) {
+        self.see_end(actor.script.end);
+        self.replies += actor.replies() as u64;
+        for expected in &actor.script.expected[..actor.replies()] {
+            let index = match expected.maker {
+                Maker::Server | Maker::File => continue,
+                Maker::Future(Kind::Waits) => 0,
+                Maker::Future(Kind::Gives) => 1,
+                Maker::Future(Kind::Takes) => 2,
+                Maker::Future(Kind::Relays) => 3,
+                Maker::Upstream => 4,
+            };
+            self.themes[index] += 1;
+        }
+        let instead = actor.instead();
+        let counts = [instead.limited, instead.dropped, instead.upstream];
+        for (sum, count) in self.themes[5..].iter_mut().zip(counts) {
+            *sum += count;
+        }
+    }
+
+    /// How often limits were met that only some histories have.
+    pub(crate) const fn see_met(&mut self, address: u64, memory: u64) {
+        self.themes[8] += address;
+        self.themes[9] += memory;
+    }
+
+    const fn see_end(&mut self, end: End) {
         let index = match end {
             End::Close => 0,
             End::Excess => 1,
@@ -161,7 +206,7 @@ impl Coverage {
 
     fn counters_mut(&mut self) -> Vec<&mut u64> {
         let parts = self.faults.iter_mut().chain(&mut self.reading).chain(&mut self.writing);
-        let parts = parts.chain(&mut self.marks).chain(&mut self.ends);
+        let parts = parts.chain(&mut self.marks).chain(&mut self.ends).chain(&mut self.themes);
         let shards = [&mut self.stopped, &mut self.due, &mut self.frozen];
         parts.chain(shards).chain([&mut self.moved, &mut self.refused]).collect()
     }
@@ -182,6 +227,7 @@ impl Coverage {
         all.extend(named("writing", WRITING, &self.writing));
         all.extend(named("connection", MARKS, &self.marks));
         all.extend(named("end", ENDS, &self.ends));
+        all.extend(named("reply", THEMES, &self.themes));
         all.push(("shard", "stopped".to_owned(), self.stopped));
         all.push(("request", "due at a stop".to_owned(), self.due));
         all.push(("shard", "frozen".to_owned(), self.frozen));

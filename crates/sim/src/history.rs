@@ -9,6 +9,7 @@ use springtide_engine::EngineOptions;
 
 use crate::chance::Chance;
 use crate::script::{Rules, Script};
+use crate::theme::Theme;
 
 /// A history.
 #[derive(Clone, Debug)]
@@ -28,6 +29,7 @@ pub struct History {
 /// The server and the world.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    pub(crate) theme: Theme,
     pub(crate) shards: usize,
     pub(crate) accepting: Accepting,
     pub(crate) limits: Limits,
@@ -100,7 +102,9 @@ impl History {
             50..90 => chance.between(6, 20),
             _ => chance.between(20, PEERS_MAX),
         };
-        let settings = Settings::draw(&mut chance, peers);
+        let mut settings = Settings::draw(&mut chance, peers);
+        settings.theme = Theme::of(seed);
+        settings.theme.limit(seed, peers, &mut settings.limits);
         let rules = settings.rules();
         // A request takes about four events; a history whose peers say little has no fifty.
         let asks = (events / peers / 3).max(32 / peers).max(1);
@@ -124,6 +128,15 @@ impl History {
         settings.faults.iter().all(|probability| *probability <= 0.0)
             && settings.descriptors_max.is_none()
             && settings.limits.connections_max == usize::MAX
+            && !matches!(settings.theme, Theme::Slow | Theme::Capped | Theme::Short)
+    }
+
+    /// Whether shards are frozen, which drops the futures of handlers.
+    pub(crate) fn may_freeze(&self) -> bool {
+        let settings = &self.settings;
+        settings.moves_per_mille > 0
+            || settings.probability(Fault::Refused) > 0.0
+            || self.events.iter().any(|event| matches!(event, Event::Freeze(_)))
     }
 
     /// How many events and requests, by which a smaller history is known.
@@ -208,7 +221,8 @@ impl Settings {
             }
         }
         let moves_per_mille = if chance.percent(25) { chance.pick(&[3, 20, 150]) } else { 0 };
-        Self { shards, accepting, limits, engine, faults, descriptors_max, moves_per_mille }
+        let theme = Theme::Plain;
+        Self { theme, shards, accepting, limits, engine, faults, descriptors_max, moves_per_mille }
     }
 
     pub(crate) fn faults(&self) -> Faults {
@@ -229,6 +243,7 @@ impl Settings {
             head_bytes_max: http1.head_bytes_max,
             fields_max: http1.fields_max,
             request_line_bytes_max: http1.request_line_bytes_max,
+            theme: self.theme,
         }
     }
 }
@@ -273,7 +288,14 @@ impl fmt::Display for History {
     /// One line for each part: the settings that are not usual, peers, events.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Settings {
-            shards, accepting, limits, engine, descriptors_max, moves_per_mille, ..
+            theme,
+            shards,
+            accepting,
+            limits,
+            engine,
+            descriptors_max,
+            moves_per_mille,
+            ..
         } = &self.settings;
         writeln!(f, "seed {}: {shards} shard(s), {accepting:?}", self.seed)?;
         writeln!(
@@ -287,6 +309,14 @@ impl fmt::Display for History {
             limits.connections_max,
             engine.ring_chunks,
             engine.cq_entries,
+        )?;
+        writeln!(
+            f,
+            "  theme: {theme:?}, for an address {} connections, {} requests, then {} a second, memory {}",
+            limits.connections_per_address_max,
+            limits.requests_per_address_burst,
+            limits.requests_per_address_rate,
+            limits.memory_max,
         )?;
         writeln!(f, "  moves: {moves_per_mille} of 1000 turns")?;
         for fault in Fault::ALL {

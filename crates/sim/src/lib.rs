@@ -4,7 +4,7 @@
 //! A [`History`] is plain data that follows from a seed: a server's limits and faults, what each
 //! peer says and how it ends, and the events by which peers, time, files and shards move on.
 //! [`play`] plays one and compares everything that peers see with what a model says.
-//! [`machine::play`] does the same for replies that no server sends yet, on the machine alone.
+//! [`machine::play`] does the same for replies that no history has, on the machine alone.
 //! [`shrink`] makes a history that fails small. The same history is played the same to the bit.
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ mod reader;
 mod script;
 mod shrink;
 mod site;
+mod theme;
 
 pub use coverage::Coverage;
 pub use history::{EVENTS_MAX, EVENTS_MIN, Event, History};

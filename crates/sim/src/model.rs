@@ -9,8 +9,33 @@ pub(crate) struct Expected {
     pub(crate) closes: Closes,
     /// An interim reply may come before.
     pub(crate) continues: bool,
-    /// It is made of a file, which may not be opened when descriptors are spent.
-    pub(crate) is_of_file: bool,
+    pub(crate) maker: Maker,
+}
+
+/// Who makes a reply, and what else it may therefore be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Maker {
+    /// Nobody but the one model.
+    Server,
+    /// Made of a file, which may not be opened when descriptors are spent.
+    File,
+    /// A future, which is dropped when its shard is frozen; what of it is new.
+    Future(Kind),
+    /// A future that asks another connection of the same server.
+    Upstream,
+}
+
+/// What a future does besides waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nothing: replies to later requests may be there before.
+    Waits,
+    /// Gives its body piece by piece.
+    Gives,
+    /// Takes one piece by piece.
+    Takes,
+    /// Both.
+    Relays,
 }
 
 /// What stands behind the head.

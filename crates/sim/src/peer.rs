@@ -3,8 +3,8 @@
 
 use springtide::test::{Peer, ResetCause, World};
 
-use crate::model::Body;
-use crate::reader::{Reader, Terms};
+use crate::model::{Body, Maker};
+use crate::reader::{Instead, Reader, Terms};
 use crate::script::{End, Script, Wait};
 
 /// The server's deadlines, in milliseconds (RFC 9110 §15.5.9 names none; these are the defaults).
@@ -30,6 +30,10 @@ pub(crate) struct Allowed {
     pub(crate) may_stall: bool,
     /// Descriptors can be spent, so that files cannot be opened.
     pub(crate) may_be_busy: bool,
+    /// Shards are frozen, and futures of handlers dropped.
+    pub(crate) may_drop: bool,
+    /// Memory can be short, so that connections are given up.
+    pub(crate) may_shed: bool,
 }
 
 /// One peer.
@@ -85,6 +89,11 @@ impl Actor {
 
     pub(crate) fn replies(&self) -> usize {
         self.reader.replies
+    }
+
+    /// The replies that came instead of others.
+    pub(crate) const fn instead(&self) -> Instead {
+        self.reader.instead
     }
 
     /// When the request whose reply is next was asked.
@@ -236,7 +245,7 @@ impl Actor {
 
     /// The refusal of a peer that stopped comes at its deadline, and not before.
     fn check_deadline(&self, allowed: Allowed, now_ms: u64) -> Result<(), String> {
-        if self.reader.replies < self.script.expected.len() {
+        if self.reader.replies < self.script.expected.len() || self.reader.was_instead {
             return Ok(());
         }
         let (began_ms, timeout_ms) = match self.script.end {
@@ -307,6 +316,8 @@ impl Actor {
         let is_clean = self.reader.rest().is_empty();
         match cause {
             Some(ResetCause::Chance | ResetCause::Asked) => return Ok(()),
+            // Whether what it had sent was received by then is chance.
+            Some(ResetCause::Told | ResetCause::Unread) if allowed.may_shed => return Ok(()),
             Some(ResetCause::Backlog) if terms.is_draining => return Ok(()),
             Some(ResetCause::Backlog) => return Err("it was lost in the backlog".to_owned()),
             _ => {}
@@ -316,6 +327,9 @@ impl Actor {
         }
         if allowed.may_refuse && replies == 0 && is_clean && self.read == 0 {
             self.is_refused = true;
+            return Ok(());
+        }
+        if is_clean && (self.reader.is_cut_short || self.may_lack_an_end(allowed)) {
             return Ok(());
         }
         if replies < all || !is_clean {
@@ -337,8 +351,8 @@ impl Actor {
     /// A connection that ends with a refusal is not closed at once: what the peer still sends could
     /// destroy the reply (RFC 9112 §9.6).
     fn check_lingers(&self, now_ms: u64) -> Result<(), String> {
-        let is_refused =
-            matches!(self.script.end, End::Malformed | End::StallHead | End::StallBody);
+        let is_refused = !self.reader.was_instead
+            && matches!(self.script.end, End::Malformed | End::StallHead | End::StallBody);
         let is_closed = self.peer.as_ref().is_some_and(Peer::is_closed_by_server);
         let began_ms = self.asked_ms.last().copied().unwrap_or(0);
         if is_refused && is_closed && now_ms < began_ms + LINGER_TIMEOUT_MS {
@@ -352,15 +366,28 @@ impl Actor {
         matches!(self.script.end, End::Excess | End::Malformed | End::StallHead | End::StallBody)
     }
 
+    /// Whether the last reply was made by a future that may have been dropped behind its last byte: the
+    /// server does not know that it was.
+    fn may_lack_an_end(&self, allowed: Allowed) -> bool {
+        let last = self.reader.replies.checked_sub(1).map(|last| self.script.expected[last].maker);
+        allowed.may_drop && matches!(last, Some(Maker::Future(_)))
+    }
+
     /// Whether a connection may end before all replies have come.
     fn is_excused(&self, terms: Terms, allowed: Allowed, now_ms: u64) -> bool {
         let next = self.script.expected.get(self.reader.replies);
         let is_moving =
             next.is_some_and(|next| matches!(next.body, Body::Moving { is_streamed: true }));
-        let is_file = is_moving || next.is_some_and(|next| next.is_of_file);
+        let is_by = |maker| next.is_some_and(|next| next.maker == maker);
+        let is_file = is_moving || is_by(Maker::File);
+        let is_future = next.is_some_and(|next| matches!(next.maker, Maker::Future(_)));
+        let is_upstream = is_by(Maker::Upstream);
         let waited_ms = now_ms.saturating_sub(self.asked_ms.first().copied().unwrap_or(0));
         let is_stalled = waited_ms >= SEND_TIMEOUT_MS;
         (is_file && allowed.may_be_busy)
+            || allowed.may_shed
+            || ((is_future || is_upstream) && allowed.may_drop)
+            || (is_upstream && terms.may_fail_upstream)
             || (is_moving && terms.may_be_busy)
             || (is_stalled && (self.script.end == End::Deaf || allowed.may_stall))
     }

@@ -2,7 +2,7 @@
 //! Every turn and every byte is held against the model; the first thing that is wrong ends it.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use crate::history::{EVENTS_MAX, EVENTS_MIN, Event, History};
 use crate::peer::{Actor, Allowed};
 use crate::reader::Terms;
 use crate::script::Script;
-use crate::site::{Calls, server, write_files, write_moving};
+use crate::site::{ADDRESS, Call, Calls, server, write_files, write_moving};
+use crate::theme::Theme;
 
 /// What a history came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +81,11 @@ pub(crate) struct Play<'a> {
     pub(crate) world: World,
     pub(crate) calls: Calls,
     /// The calls of the present turn.
-    pub(crate) called: Vec<u32>,
+    pub(crate) called: Vec<Call>,
+    /// How many, where their rate is limited.
+    pub(crate) calls_total: u128,
+    /// The futures that were called.
+    pub(crate) futures: HashSet<u32>,
     /// Of each peer the last request that was handled, and how many were in this turn.
     pub(crate) handled: Vec<(Option<u32>, u32)>,
     pub(crate) actors: Vec<Option<Actor>>,
@@ -114,7 +119,8 @@ impl<'a> Play<'a> {
             .workers(settings.shards)
             .accepting(settings.accepting)
             .limits(settings.limits.clone());
-        world.serve(served);
+        let proxies = settings.theme == Theme::Proxy;
+        world.serve(if proxies { served.listen(ADDRESS).expect("an address") } else { served });
         world.set_faults(settings.faults());
         if let Some(descriptors_max) = settings.descriptors_max {
             world.simulated().set_descriptors_max(descriptors_max);
@@ -122,7 +128,10 @@ impl<'a> Play<'a> {
         let is_short = settings.descriptors_max.is_some();
         let allowed = Allowed {
             is_calm: history.is_calm(),
-            may_refuse: settings.limits.connections_max < usize::MAX,
+            may_refuse: settings.limits.connections_max < usize::MAX
+                || settings.limits.connections_per_address_max < usize::MAX,
+            may_drop: history.may_freeze(),
+            may_shed: settings.limits.memory_max < usize::MAX,
             may_stall: settings.probability(Fault::Stalled) > 0.0,
             may_be_busy: is_short || settings.probability(Fault::NoDescriptors) > 0.0,
         };
@@ -135,6 +144,8 @@ impl<'a> Play<'a> {
             world,
             calls,
             called: Vec::new(),
+            calls_total: 0,
+            futures: HashSet::new(),
             handled: vec![(None, 0); history.scripts.len()],
             actors: scripts.map(|script| script.clone().map(Actor::new)).collect(),
             present: history.guests,
@@ -167,9 +178,10 @@ impl<'a> Play<'a> {
         self.coverage.events_range = Some((self.coverage.events, self.coverage.events));
         self.coverage.see_faults(self.world.fault_counts());
         for actor in self.actors[..self.present].iter().flatten() {
-            self.coverage.see_end(actor.script.end);
-            self.coverage.replies += actor.replies() as u64;
+            self.coverage.see_peer(actor);
         }
+        let met = |name| self.world.limits_met(name);
+        self.coverage.see_met(met("connections_per_address_max"), met("memory_max"));
         let counts = self.world.counts();
         self.mix(&counts.requests_total.to_le_bytes());
         self.mix(&counts.bytes_sent.to_le_bytes());
@@ -260,7 +272,16 @@ impl<'a> Play<'a> {
         // A file that changes five times while it is read is given up.
         let may_be_busy = self.allowed.may_be_busy || last - first >= 1;
         let handled = self.handled[peer].0.map_or(0, |last| last as usize + 1);
-        Terms { versions: (first, last), may_be_busy, is_draining: self.is_draining, handled }
+        let has_ends = self.is_draining || self.has_retired;
+        Terms {
+            versions: (first, last),
+            may_be_busy,
+            is_draining: self.is_draining,
+            may_drop: self.allowed.may_drop,
+            may_fail_upstream: !self.allowed.is_calm || self.allowed.may_drop || has_ends,
+            may_limit: self.history.settings.theme == Theme::Capped,
+            handled,
+        }
     }
 
     fn is_running(&self, number: usize) -> bool {

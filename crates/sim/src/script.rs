@@ -4,7 +4,8 @@
 use crate::ask::{Ask, Manner};
 use crate::chance::Chance;
 use crate::malformed::MALFORMED;
-use crate::model::{Body, Closes, Expected};
+use crate::model::{Body, Closes, Expected, Maker};
+use crate::theme::Theme;
 
 /// How a peer ends, behind its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,7 @@ pub(crate) struct Rules {
     pub(crate) head_bytes_max: usize,
     pub(crate) fields_max: usize,
     pub(crate) request_line_bytes_max: usize,
+    pub(crate) theme: Theme,
 }
 
 impl Script {
@@ -108,8 +110,24 @@ impl Script {
             flaw: chance.next(),
             first_id: number << 16,
         };
+        script.change(rules.theme);
         script.write(rules);
         script
+    }
+
+    /// Has some of its requests be of the history's theme.
+    fn change(&mut self, theme: Theme) {
+        if theme == Theme::Capped && self.end == End::Truncate {
+            // Half a request is answered where that says that it was one too many.
+            (self.end, self.drawn_end) = (End::HalfClose, End::HalfClose);
+        }
+        if self.is_burst || self.end == End::Deaf {
+            return;
+        }
+        let mut own = Chance::new(self.flaw);
+        for (ask, manner) in &mut self.asks {
+            theme.change(ask, *manner, &mut own);
+        }
     }
 
     /// The longest body that it asks for.
@@ -243,7 +261,7 @@ impl Script {
             body: Body::Any,
             closes: Closes::Yes,
             continues: false,
-            is_of_file: false,
+            maker: Maker::Server,
         });
     }
 }

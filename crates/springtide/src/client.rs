@@ -2,6 +2,7 @@
 //! It starts no thread but to resolve names, and its connections never leave their shard.
 
 mod body;
+mod connect;
 mod desk;
 mod error;
 mod exchange;

@@ -402,7 +402,9 @@ impl Connection {
             }
             _ => {
                 self.is_ended = true;
-                self.session.broken_by(error);
+                if self.state == State::Open && self.session.broken_by(error) {
+                    return self.handle_inbox(room);
+                }
                 self.give_up(room);
             }
         }

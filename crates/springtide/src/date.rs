@@ -6,6 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use springtide_engine::{Handle, Moment};
 use springtide_proto::http1::Opening;
 
+use crate::response::common_types;
+
 /// What replies name as their server.
 const SERVER: &[u8] = b"springtide";
 
@@ -17,7 +19,8 @@ pub(crate) struct Date {
 
 impl Date {
     pub(crate) fn new(engine: &dyn Handle) -> Self {
-        let mut own = Self { opening: Opening::new(SERVER, &[b' '; 29]), until: engine.now() };
+        let opening = Opening::new(SERVER, &[b' '; 29]).with_types(&common_types());
+        let mut own = Self { opening, until: engine.now() };
         own.refresh(engine);
         own
     }

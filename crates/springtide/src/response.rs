@@ -59,10 +59,15 @@ struct Extras {
 }
 
 /// Plain text, as strings are sent.
-const TEXT: MediaType<'_> = MediaType::new("text/plain; charset=utf-8");
-const HTML: MediaType<'_> = MediaType::new("text/html; charset=utf-8");
-const JSON: MediaType<'_> = MediaType::new("application/json");
-const BYTES: MediaType<'_> = MediaType::new("application/octet-stream");
+static TEXT: MediaType<'_> = MediaType::new("text/plain; charset=utf-8");
+static HTML: MediaType<'_> = MediaType::new("text/html; charset=utf-8");
+static JSON: MediaType<'_> = MediaType::new("application/json");
+static BYTES: MediaType<'_> = MediaType::new("application/octet-stream");
+
+/// What most replies are, the most frequent first. Statics, as openings tell them by their place.
+pub(crate) fn common_types() -> [MediaType<'static>; 4] {
+    [TEXT, JSON, HTML, BYTES]
+}
 
 impl Response {
     /// A `200 OK` with what `body` is: a string is text, bytes are bytes.

@@ -33,7 +33,8 @@ const fn tests(name: &'static str, build: &'static [&'static str], folder: &'sta
 }
 
 /// All of them: those that need least to be built come first.
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
+    tests("parsing", &["test", "-p", "springtide-proto", "--lib"], "crates/proto"),
     tests("proto", &["test", "-p", "springtide-proto", "--test", "http1"], "crates/proto"),
     tests("framed", &["test", "-p", "springtide-proto", "--test", "framed"], "crates/proto"),
     Kind {

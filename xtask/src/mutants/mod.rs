@@ -25,11 +25,12 @@ use tree::Tree;
 ///     pitfall: two sends in flight reorder the stream
 ///     found-by: laws sends_keep_their_order
 ///
-/// Finders are the programs of tests `proto` (http1), `framed` (of proto), `loom`, `engine` (unit tests), `laws`,
-/// `server` (unit tests of springtide), `threads` (its server test) and `worlds` (its tests in
-/// simulated worlds), each with parts of names of tests, and `sim`, which plays up to 20,000
-/// histories. The diff behind the head is of any form that `git diff -U1` gives; line numbers in it
-/// do not matter, but its old lines must stand in their file exactly once.
+/// Finders are the programs of tests `parsing` (unit tests of proto), `proto` (http1), `framed` (of
+/// proto), `loom`, `engine` (unit tests), `laws`, `server` (unit tests of springtide), `threads` (its
+/// server test) and `worlds` (its tests in simulated worlds), each with parts of names of tests, and
+/// `sim`, which plays up to 20,000 histories. The diff behind the head is of any form that
+/// `git diff -U1` gives; line numbers in it do not matter, but its old lines must stand in their file
+/// exactly once.
 ///
 /// First the finders run without a mutant, and must pass. A finder that says nothing for 20 s has
 /// found its mutant; one that does not build has not. The copy and what is built from it stay in the

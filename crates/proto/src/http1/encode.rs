@@ -4,72 +4,10 @@
 use super::event::Exchange;
 use super::machine::Writing;
 use super::media_type::MediaType;
+use super::opening::{LENGTH, Opening, STATUS_OK, TYPE};
 use crate::{Outbox, Piece};
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, SERVER, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, StatusCode};
-
-/// What all replies of one second begin with, written once for all of them: `200 OK`, `Server`,
-/// `Date`. The caller keeps one for many connections and gives it the date.
-///
-/// ```
-/// use springtide_proto::http1::Opening;
-/// let mut opening = Opening::new(b"springtide", b"Sun, 06 Nov 1994 08:49:37 GMT");
-/// opening.set_date(b"Sun, 06 Nov 1994 08:49:38 GMT");
-/// ```
-#[derive(Debug, Clone)]
-pub struct Opening {
-    /// All of it, and the name of the field behind it.
-    bytes: Vec<u8>,
-    date_start: usize,
-    len: usize,
-}
-
-const TYPE: &[u8] = b"Content-Type: ";
-const STATUS_OK: &[u8] = b"HTTP/1.1 200 OK\r\n";
-
-impl Opening {
-    /// The opening with this `Server` field, which is left out when it is empty, and this date in
-    /// the form `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7).
-    ///
-    /// # Panics
-    /// When the name of the server has control characters.
-    #[must_use]
-    pub fn new(server: &[u8], date: &[u8; 29]) -> Self {
-        assert!(
-            server.iter().all(|byte| *byte >= b' '),
-            "a server's name has no control characters"
-        );
-        let mut bytes = STATUS_OK.to_vec();
-        if !server.is_empty() {
-            bytes.extend_from_slice(b"Server: ");
-            bytes.extend_from_slice(server);
-            bytes.extend_from_slice(b"\r\n");
-        }
-        let date_start = bytes.len();
-        bytes.extend_from_slice(b"Date: ");
-        bytes.extend_from_slice(date);
-        bytes.extend_from_slice(b"\r\n");
-        let len = bytes.len();
-        bytes.extend_from_slice(TYPE);
-        Self { bytes, date_start, len }
-    }
-
-    /// Replaces the date.
-    pub fn set_date(&mut self, date: &[u8; 29]) {
-        let start = self.date_start + b"Date: ".len();
-        self.bytes[start..start + date.len()].copy_from_slice(date);
-    }
-
-    /// The `Server` field, or nothing.
-    fn server(&self) -> &[u8] {
-        &self.bytes[STATUS_OK.len()..self.date_start]
-    }
-
-    /// The `Date` field.
-    fn date(&self) -> &[u8] {
-        &self.bytes[self.date_start..self.len]
-    }
-}
 
 /// The head of a reply as the caller gives it.
 ///
@@ -153,18 +91,19 @@ pub(crate) fn whole(reply: &Reply<'_>, body: &[u8], connection: Connection, tail
     if let (Some(content_type), true, Connection::Unsaid) =
         (reply.content_type, is_common, connection)
     {
-        // What most replies are, in as few pieces as can be.
-        let content_type = content_type.as_str().as_bytes();
-        tail.reserve(HEAD_ROOM + reply.opening.bytes.len() + content_type.len() + body.len());
-        tail.extend_from_slice(&reply.opening.bytes);
-        tail.extend_from_slice(content_type);
-        if let Ok(len @ 10..100) = u8::try_from(body.len()) {
-            let mut rest = *b"\r\nContent-Length: 00\r\n\r\n";
-            rest[18] += len / 10;
-            rest[19] += len % 10;
-            tail.extend_from_slice(&rest);
+        // What most replies are, in as few pieces as can be. Buffers have mostly the room.
+        if let Some(begun) = reply.opening.up_to_length(content_type) {
+            tail.extend_from_slice(begun);
         } else {
-            tail.extend_from_slice(b"\r\nContent-Length: ");
+            let (begun, content_type) = (reply.opening.up_to_type(), content_type.as_str());
+            tail.reserve(HEAD_ROOM + begun.len() + content_type.len() + body.len());
+            tail.extend_from_slice(begun);
+            tail.extend_from_slice(content_type.as_bytes());
+            tail.extend_from_slice(LENGTH);
+        }
+        if let (10.., Some([tens, ones])) = (body.len(), DIGITS.get(body.len())) {
+            tail.extend_from_slice(&[*tens, *ones, b'\r', b'\n', b'\r', b'\n']);
+        } else {
             tail.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
             tail.extend_from_slice(b"\r\n\r\n");
         }
@@ -177,7 +116,7 @@ pub(crate) fn whole(reply: &Reply<'_>, body: &[u8], connection: Connection, tail
 /// Whether a reply has its body behind its head, when it has one.
 #[inline]
 pub(crate) fn has_body(exchange: Exchange, status: StatusCode) -> bool {
-    !exchange.is_head() && !is_bodyless(status)
+    !exchange.is_head() && (status == StatusCode::OK || !is_bodyless(status))
 }
 
 /// Encodes the head, and the body as far as it is given. Tells how the body goes on:
@@ -233,6 +172,18 @@ fn other_reply(
 /// The longest a head without its opening, media type and the caller's fields can become.
 const HEAD_ROOM: usize = 192;
 
+/// The numbers up to 99, with two digits each.
+const DIGITS: [[u8; 2]; 100] = {
+    let mut digits = [*b"00"; 100];
+    let mut number = 0;
+    while number < 100 {
+        digits[number][0] += number as u8 / 10;
+        digits[number][1] += number as u8 % 10;
+        number += 1;
+    }
+    digits
+};
+
 fn head(
     reply: &Reply<'_>,
     length: Length,
@@ -241,7 +192,7 @@ fn head(
     tail: &mut Vec<u8>,
 ) {
     let content_type = reply.content_type.map_or("", MediaType::as_str);
-    tail.reserve(HEAD_ROOM + reply.opening.bytes.len() + content_type.len() + body_len);
+    tail.reserve(HEAD_ROOM + reply.opening.up_to_type().len() + content_type.len() + body_len);
     let is_type_given = opening(reply, tail);
     if reply.content_type.is_some() && !is_type_given {
         tail.extend_from_slice(TYPE);

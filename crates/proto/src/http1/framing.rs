@@ -11,30 +11,33 @@ use super::refusal::Refusal;
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Framing {
     pub(super) host: Option<Span>,
-    content_length: Option<u64>,
     /// Cookie pairs beyond the first of each field.
-    cookies_more: usize,
+    cookies_more: u32,
+    /// Where it was said.
+    content_length: u64,
     said: Said,
 }
 
 /// What most heads do not say, one bit each.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Said(u8);
+struct Said(u16);
 
 impl Said {
-    const CHUNKED: u8 = 1;
-    const CLOSE: u8 = 1 << 1;
-    const KEEP_ALIVE: u8 = 1 << 2;
-    const UPGRADE: u8 = 1 << 3;
-    const PROTOCOL: u8 = 1 << 4;
-    const CONTINUE: u8 = 1 << 5;
-    const OTHER_EXPECTATION: u8 = 1 << 6;
+    const CHUNKED: u16 = 1;
+    const CLOSE: u16 = 1 << 1;
+    const KEEP_ALIVE: u16 = 1 << 2;
+    const UPGRADE: u16 = 1 << 3;
+    const PROTOCOL: u16 = 1 << 4;
+    const CONTINUE: u16 = 1 << 5;
+    const OTHER_EXPECTATION: u16 = 1 << 6;
+    const SIZED: u16 = 1 << 7;
+    const COOKIES: u16 = 1 << 8;
 
-    const fn add(&mut self, what: u8) {
+    const fn add(&mut self, what: u16) {
         self.0 |= what;
     }
 
-    const fn has(self, what: u8) -> bool {
+    const fn has(self, what: u16) -> bool {
         self.0 & what != 0
     }
 }
@@ -85,11 +88,16 @@ impl Framing {
         if name.eq_ignore_ascii_case(b"connection") {
             self.learn_connection(value);
         } else if name.eq_ignore_ascii_case(b"cookie") {
-            self.cookies_more += memchr::memchr_iter(b';', value).count();
+            let more = memchr::memchr_iter(b';', value).count();
+            self.cookies_more = self.cookies_more.saturating_add(more as u32);
+            self.said.add(Said::COOKIES);
         } else if name.eq_ignore_ascii_case(b"content-length") {
-            if self.content_length.replace(decimal(value)?).is_some() {
+            let length = decimal(value)?;
+            if self.said.has(Said::SIZED) {
                 return Err(Refusal::ContentLengthRepeated);
             }
+            self.content_length = length;
+            self.said.add(Said::SIZED);
         } else if name.eq_ignore_ascii_case(b"expect") {
             self.learn_expectations(value);
         } else if name.eq_ignore_ascii_case(b"upgrade") {
@@ -133,7 +141,7 @@ impl Framing {
 
     /// Draws the conclusions from all fields together and writes them to the head.
     #[inline]
-    pub(crate) fn conclude(self, head: &mut Head, limits: &Limits) -> Result<(), Refusal> {
+    pub(crate) fn conclude(&self, head: &mut Head, limits: &Limits) -> Result<(), Refusal> {
         let is_http11 = head.version == Version::Http11;
         if self.host.is_none() && is_http11 {
             return Err(Refusal::HostMissing);
@@ -143,35 +151,34 @@ impl Framing {
         head.keep_alive = is_http11;
         head.expect_continue = false;
         head.upgrade = false;
-        let is_simple =
-            self.said == Said::default() && self.content_length.is_none() && self.cookies_more == 0;
-        if is_simple && head.fields.len() <= limits.fields_max {
+        if self.said == Said::default() && head.fields.len() <= limits.fields_max {
             return Ok(());
         }
         self.conclude_further(head, limits)
     }
 
     #[inline(never)]
-    fn conclude_further(self, head: &mut Head, limits: &Limits) -> Result<(), Refusal> {
+    fn conclude_further(&self, head: &mut Head, limits: &Limits) -> Result<(), Refusal> {
         let is_http11 = head.version == Version::Http11;
-        if head.fields.len() + self.cookies_more > limits.fields_max {
+        if head.fields.len() + self.cookies_more as usize > limits.fields_max {
             return Err(Refusal::TooManyFields);
         }
         let is_chunked = self.said.has(Said::CHUNKED);
         if is_chunked && !is_http11 {
             return Err(Refusal::TransferEncodingOnHttp10);
         }
-        if is_chunked && self.content_length.is_some() {
+        if is_chunked && self.said.has(Said::SIZED) {
             return Err(Refusal::LengthWithEncoding);
         }
         // An expectation in HTTP/1.0 is to be ignored (RFC 9110 §10.1.1).
         if self.said.has(Said::OTHER_EXPECTATION) && is_http11 {
             return Err(Refusal::Expectation);
         }
+        // What was not said is zero as well.
         head.body = match self.content_length {
             _ if is_chunked => BodyLength::Chunked,
-            None | Some(0) => BodyLength::None,
-            Some(len) => BodyLength::Sized(len),
+            0 => BodyLength::None,
+            len => BodyLength::Sized(len),
         };
         let is_kept_alive = is_http11 || self.said.has(Said::KEEP_ALIVE);
         head.keep_alive = is_kept_alive && !self.said.has(Said::CLOSE);
@@ -196,15 +203,15 @@ impl Framing {
             return Err(Refusal::TransferEncodingOnHttp10);
         }
         // Either alone would be believed by somebody.
-        if is_chunked && self.content_length.is_some() {
+        if is_chunked && self.said.has(Said::SIZED) {
             return Err(Refusal::LengthWithEncoding);
         }
         let length = match self.content_length {
             _ if is_bodyless => ReplyLength::None,
             _ if is_chunked => ReplyLength::Chunked,
-            None => ReplyLength::UntilClose,
-            Some(0) => ReplyLength::None,
-            Some(len) => ReplyLength::Sized(len),
+            _ if !self.said.has(Said::SIZED) => ReplyLength::UntilClose,
+            0 => ReplyLength::None,
+            len => ReplyLength::Sized(len),
         };
         let is_kept_alive = is_http11 || self.said.has(Said::KEEP_ALIVE);
         Ok((length, is_kept_alive && !self.said.has(Said::CLOSE)))

@@ -37,4 +37,10 @@ impl<'text> MediaType<'text> {
     pub const fn as_str(self) -> &'text str {
         self.0
     }
+
+    /// Whether its text lies where that of another one does: then they are the same.
+    #[inline]
+    pub(super) fn is_at(self, other: MediaType<'_>) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
 }

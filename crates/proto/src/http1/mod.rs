@@ -13,6 +13,7 @@ mod limits;
 mod machine;
 mod marks;
 mod media_type;
+mod opening;
 mod pace;
 mod plain;
 mod recalled;
@@ -25,7 +26,7 @@ pub use client::{
     Ask, AskBody, AskError, ClientMachine, ReplyDeadline, ReplyEnd, ReplyFault, ReplyHead,
     ReplyLength, ReplyReceived,
 };
-pub use encode::{Opening, Reply, ReplyBody};
+pub use encode::{Reply, ReplyBody};
 pub use event::{Deadline, Exchange, Received, StreamEnd};
 pub use framing::is_host;
 pub use head::{BodyLength, Field, Head, Span, Version};
@@ -34,5 +35,6 @@ pub use machine::{Frozen, Machine};
 #[doc(hidden)]
 pub use machine::{Reading, Writing};
 pub use media_type::MediaType;
+pub use opening::Opening;
 pub use refusal::Refusal;
 pub use trailers::trailers;

@@ -1,10 +1,11 @@
 //! The order of replies: what is owed next goes out, what comes early is held until its turn.
 //! It must never let a reply pass another, and never decide what may happen next: `machine.rs` does.
 
-use super::encode::{self, Connection, OpenReply, Opening, Reply, ReplyBody};
+use super::encode::{self, Connection, OpenReply, Reply, ReplyBody};
 use super::event::Exchange;
 use super::machine::{Fault, Machine, Read, Reading, UNKNOWN, Write, Writing};
 use super::media_type::MediaType;
+use super::opening::Opening;
 use super::refusal::Refusal;
 use crate::{Outbox, Piece};
 use http::{HeaderName, HeaderValue, StatusCode};

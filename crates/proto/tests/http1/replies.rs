@@ -6,8 +6,8 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE as DATE_FIELD, ETAG, SERVER, TRANSFER_ENCODING,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
-use springtide_proto::Outbox;
-use springtide_proto::http1::{Limits, MediaType, Received, Reply, ReplyBody};
+use springtide_proto::http1::{Limits, MediaType, Opening, Received, Reply, ReplyBody};
+use springtide_proto::{COPY_BYTES_MAX, Outbox};
 
 const D: &str = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
 
@@ -309,6 +309,41 @@ fn a_copied_body_is_a_full_body() {
                 expected,
                 "{request} {status}"
             );
+        }
+    }
+}
+
+/// What a request gets for a copied body of this length and type, with these fields.
+fn copied(
+    len: usize,
+    content_type: MediaType<'_>,
+    fields: &[(HeaderName, HeaderValue)],
+    opening: &Opening,
+) -> String {
+    let mut driver = driver_with(NEXT);
+    let reply = Reply { status: StatusCode::OK, content_type: Some(content_type), fields, opening };
+    let (exchange, body) = (driver.exchanges[0], vec![b'x'; len]);
+    driver.machine.send_copied(exchange, &reply, &body, &mut driver.outbox);
+    driver.sent()
+}
+
+#[test]
+fn a_type_that_is_known_is_sent_as_any_other() {
+    static TEXT: MediaType<'_> = MediaType::new("text/plain");
+    static JSON: MediaType<'_> = MediaType::new("application/json");
+    static OTHER: MediaType<'_> = MediaType::new("image/png");
+    let plain = Opening::new(b"s", b"Mon, 07 Nov 1994 08:49:37 GMT");
+    let mut known = Opening::new(b"s", b"Sun, 06 Nov 1994 08:49:37 GMT").with_types(&[TEXT, JSON]);
+    known.set_date(b"Mon, 07 Nov 1994 08:49:37 GMT");
+    let fields = [(ETAG, HeaderValue::from_static("\"1\""))];
+    for len in (0..=101).chain([999, 1000, COPY_BYTES_MAX]) {
+        for content_type in [TEXT, JSON, OTHER] {
+            for fields in [&[], fields.as_slice()] {
+                let expected = copied(len, content_type, fields, &plain);
+                assert!(expected.contains(&format!("\r\nContent-Length: {len}\r\n")), "{expected}");
+                assert!(expected.contains(content_type.as_str()), "{expected}");
+                assert_eq!(copied(len, content_type, fields, &known), expected);
+            }
         }
     }
 }

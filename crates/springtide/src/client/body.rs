@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use http::{HeaderMap, HeaderName};
 use springtide_proto::http1::AskBody;
 
 use super::ClientError;
@@ -13,6 +14,13 @@ use crate::request::Body;
 
 /// The pieces of a body, one after the other; none behind the last one.
 type Pieces = Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<Bytes, ClientError>>>>;
+
+/// Where a body that is sent by and by comes from.
+enum Source {
+    /// A request, whose fields behind it go on as well, but for these.
+    Received(Body, Vec<HeaderName>),
+    Stream(Pieces),
+}
 
 /// A body that is to be sent.
 pub(super) enum Outgoing {
@@ -23,12 +31,12 @@ pub(super) enum Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn of_body(mut body: Body, length: Option<u64>) -> Self {
-        let pieces = move |context: &mut Context<'_>| {
-            let next = body.poll_next(context).map(Result::transpose);
-            next.map(|next| next.map(|piece| piece.map_err(ClientError::Body)))
-        };
-        Self::Pieces(Upload { pieces: Box::new(pieces) }, length)
+    pub(super) const fn of_body(
+        body: Body,
+        length: Option<u64>,
+        unwanted: Vec<HeaderName>,
+    ) -> Self {
+        Self::Pieces(Upload { source: Source::Received(body, unwanted) }, length)
     }
 
     pub(super) fn of_stream<S, E>(stream: S, length: Option<u64>) -> Self
@@ -43,7 +51,7 @@ impl Outgoing {
                 next.map(|piece| piece.map_err(|why| ClientError::Stream(why.to_string())))
             })
         };
-        Self::Pieces(Upload { pieces: Box::new(pieces) }, length)
+        Self::Pieces(Upload { source: Source::Stream(Box::new(pieces)) }, length)
     }
 
     /// Whether it can be sent once more.
@@ -68,7 +76,29 @@ impl Outgoing {
 
 /// A body on its way.
 pub(super) struct Upload {
-    pieces: Pieces,
+    source: Source,
+}
+
+impl Source {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, ClientError>>> {
+        match self {
+            Self::Received(body, _) => {
+                let next = body.poll_next(context).map(Result::transpose);
+                next.map(|next| next.map(|piece| piece.map_err(ClientError::Body)))
+            }
+            Self::Stream(pieces) => pieces(context),
+        }
+    }
+
+    /// The fields behind the last piece.
+    fn trailers(&self) -> HeaderMap {
+        let Self::Received(body, unwanted) = self else { return HeaderMap::new() };
+        let mut trailers = body.trailers();
+        for name in unwanted {
+            trailers.remove(name);
+        }
+        trailers
+    }
 }
 
 impl Upload {
@@ -79,12 +109,12 @@ impl Upload {
         context: &mut Context<'_>,
     ) -> Poll<Result<(), ClientError>> {
         while call.poll_credit(context).is_ready() {
-            match (self.pieces)(context) {
+            match self.source.poll_next(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(piece))) => call.put(piece),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
                 Poll::Ready(None) => {
-                    call.finish();
+                    call.finish(self.source.trailers());
                     return Poll::Ready(Ok(()));
                 }
             }

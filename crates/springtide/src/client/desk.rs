@@ -27,6 +27,8 @@ pub(crate) struct Desk {
     standing: Cell<usize>,
     /// The shard ends: nothing comes to rest any more.
     is_draining: Cell<bool>,
+    /// It ends now: nothing is connected any more.
+    is_cut: Cell<bool>,
 }
 
 impl Desk {
@@ -39,6 +41,7 @@ impl Desk {
             open: Cell::new(0),
             standing: Cell::new(0),
             is_draining: Cell::new(false),
+            is_cut: Cell::new(false),
         }
     }
 
@@ -98,6 +101,21 @@ impl Desk {
 
     pub(crate) fn drain(&self) {
         self.is_draining.set(true);
+    }
+
+    /// Whether the shard ends when what has begun is done.
+    pub(crate) const fn is_draining(&self) -> bool {
+        self.is_draining.get()
+    }
+
+    /// Patience with what the shard still does is over: no connect that is on its way holds up its end.
+    pub(crate) fn cut(&self) {
+        self.is_cut.set(true);
+        self.connecting.borrow().iter().for_each(|line| line.cut());
+    }
+
+    pub(super) const fn is_cut(&self) -> bool {
+        self.is_cut.get()
     }
 
     /// A connection that takes the next request to this host: the one that rests for the shortest time.

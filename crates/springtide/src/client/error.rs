@@ -24,6 +24,9 @@ pub enum ClientError {
     Request(AskError),
     /// The path of a request that is passed on would lead out of the path that it is to stay in.
     Dots,
+    /// A request that was to be passed on, but says by `Max-Forwards: 0` that it is to be answered here
+    /// (RFC 9110 §7.6.2); the status with which that is done unless the handler does it.
+    MaxForwards(StatusCode),
     /// It was asked anywhere but in an async handler on its shard.
     NotOnShard,
     /// The name of the host leads nowhere; the system's words.
@@ -74,6 +77,7 @@ impl ClientError {
             Self::Limit(_) | Self::Ended => StatusCode::SERVICE_UNAVAILABLE,
             Self::Body(error) => error.status(),
             Self::Dots => StatusCode::BAD_REQUEST,
+            Self::MaxForwards(status) => *status,
             Self::Url(_) | Self::Request(_) | Self::NotOnShard | Self::Stream(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -86,6 +90,7 @@ impl ClientError {
         match self {
             Self::Url(_) | Self::Request(_) | Self::NotOnShard => "the request cannot be passed on",
             Self::Dots => "the path has dot segments",
+            Self::MaxForwards(_) => "the request goes no further",
             Self::Resolve(_) => "the upstream server's name leads nowhere",
             Self::Connect(..) => "the upstream server cannot be reached",
             Self::Limit(_) => "too many requests wait for the upstream server",
@@ -104,6 +109,7 @@ impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dots => f.write_str("the path has dot segments, and may lead out of its place"),
+            Self::MaxForwards(_) => f.write_str("the request is not to be passed on any more"),
             Self::Url(why) => write!(f, "the URL cannot be asked: {why}"),
             Self::Request(error) => write!(f, "the request cannot be sent: {error}"),
             Self::NotOnShard => f.write_str("requests are sent in async handlers"),
@@ -126,6 +132,9 @@ impl std::error::Error for ClientError {}
 
 impl IntoResponse for ClientError {
     fn into_response(self) -> Response {
+        if let Self::MaxForwards(status) = self {
+            return Response::empty(status);
+        }
         crate::report::error(format_args!("a request was not answered upstream: {self}"));
         (self.status(), self.in_public()).into_response()
     }

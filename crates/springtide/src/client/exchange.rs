@@ -3,24 +3,18 @@
 //! Whatever is dropped on the way gives its connection up.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::{HeaderMap, Method};
-use springtide_engine::Op;
 
 use super::body::{Outgoing, Upload};
+use super::connect::connect;
 use super::line::{Answer, Call, Line, Order};
-use super::resolve::resolve;
 use super::url::Url;
 use super::{ClientError, Settings};
-use crate::executor::{Sleep, sleep};
 use crate::request::Shared;
-use crate::shard::CLIENT_TOKEN;
 
 /// A request as it goes out; redirects change it.
 pub(super) struct Asked {
@@ -54,9 +48,7 @@ impl Asked {
                 return result;
             }
         }
-        let limits = &settings.limits;
-        let connected = connect(&self.url, settings, shared);
-        let line = within(limits.connect_timeout_ms, "connect_timeout", connected).await?;
+        let line = connect(&self.url.origin, settings, shared).await?;
         self.over(&line).await
     }
 
@@ -123,83 +115,4 @@ pub(super) fn poll_upload(
         return ended;
     }
     Ok(())
-}
-
-/// A line that is being made: dropped before it stands, it is withdrawn.
-struct Connecting(Rc<Line>);
-
-impl Drop for Connecting {
-    fn drop(&mut self) {
-        if let Some(key) = self.0.withdraw() {
-            self.0.shared.cancel_connect(key);
-        }
-    }
-}
-
-/// A fresh connection to the first address of the host that takes it.
-async fn connect(
-    url: &Url,
-    settings: &Arc<Settings>,
-    shared: &Rc<Shared>,
-) -> Result<Rc<Line>, ClientError> {
-    let mut last = Err(ClientError::Ended);
-    for address in resolve(&url.origin, settings, shared).await? {
-        last = connect_to(address, url, settings, shared).await;
-        if !matches!(last, Err(ClientError::Connect(..))) {
-            break;
-        }
-    }
-    last
-}
-
-async fn connect_to(
-    address: SocketAddr,
-    url: &Url,
-    settings: &Arc<Settings>,
-    shared: &Rc<Shared>,
-) -> Result<Rc<Line>, ClientError> {
-    if shared.desk.open() >= settings.limits.connections_max {
-        return Err(ClientError::Limit("connections_max"));
-    }
-    let line = Line::new(Rc::clone(shared), Arc::clone(settings), url.origin.clone());
-    let place = shared.desk.begin(Rc::clone(&line));
-    let op = Op::Connect { address };
-    let key = shared.engine.borrow_mut().submit(op, CLIENT_TOKEN | place.raw());
-    line.connect_by(key);
-    let connecting = Connecting(Rc::clone(&line));
-    let connected = poll_fn(|context| connecting.0.poll_open(context)).await;
-    connected.map(|()| line).map_err(|error| match error {
-        ClientError::Broken(why) => ClientError::Connect(address, why),
-        error => error,
-    })
-}
-
-/// What a future gives, or the limit of this name when so many milliseconds have passed.
-async fn within<T>(
-    timeout_ms: u64,
-    limit: &'static str,
-    future: impl Future<Output = Result<T, ClientError>>,
-) -> Result<T, ClientError> {
-    let mut deadline = deadline(timeout_ms);
-    let mut future = pin!(future);
-    poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(result) => Poll::Ready(result),
-        Poll::Pending => poll_deadline(&mut deadline, limit, context),
-    })
-    .await
-}
-
-/// The end of some time; none of one without end.
-pub(super) fn deadline(timeout_ms: u64) -> Option<Sleep> {
-    (timeout_ms != u64::MAX).then(|| sleep(Duration::from_millis(timeout_ms)))
-}
-
-/// Ready with the limit of this name when its time is over.
-pub(super) fn poll_deadline<T>(
-    deadline: &mut Option<Sleep>,
-    limit: &'static str,
-    context: &mut Context<'_>,
-) -> Poll<Result<T, ClientError>> {
-    let Some(deadline) = deadline else { return Poll::Pending };
-    std::pin::Pin::new(deadline).poll(context).map(|()| Err(ClientError::TimedOut(limit)))
 }

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    CONNECTION, CONTENT_LENGTH, HOST, MAX_FORWARDS, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::url::Url;
 use super::{ClientBody, ClientError, ClientRequest, ClientResponse, HttpClient};
@@ -26,6 +26,11 @@ impl HttpClient {
     /// Left out are the fields of one connection: `Connection` and what it names, `Keep-Alive`,
     /// `TE`, `Transfer-Encoding`, `Upgrade`, `Proxy-…` (RFC 9110 §7.6.1); added are `Via`,
     /// `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto`. `Host` is the one of `origin`.
+    /// Fields behind a body in chunks are passed on, and so is `Trailer`, which tells of them.
+    ///
+    /// Of `OPTIONS` and `TRACE`, `Max-Forwards` is counted down; at 0 the request is not sent but
+    /// fails with [`MaxForwards`](ClientError::MaxForwards), which as a response is 204 or 501
+    /// (RFC 9110 §7.6.2).
     ///
     /// ```
     /// use springtide::{ClientError, ClientResponse, HttpClient, Request, Server, streamed};
@@ -49,7 +54,8 @@ impl HttpClient {
         let length = fields.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let has_body = length.is_some() || fields.contains_key(TRANSFER_ENCODING);
         let host = request.host().and_then(|host| HeaderValue::from_str(&host).ok());
-        remove_hop_by_hop(&mut fields);
+        let url = count_down(request.method(), &mut fields).and(url);
+        let named = remove_hop_by_hop(&mut fields);
         let version = if request.is_http10() { "1.0" } else { "1.1" };
         append(&mut fields, "via", Some(format!("{version} springtide")));
         append(&mut fields, "x-forwarded-for", request.client_address().map(|ip| ip.to_string()));
@@ -65,15 +71,33 @@ impl HttpClient {
         }
         let settings = Arc::clone(&self.settings);
         let method = request.method().clone();
-        let expects = request.header("expect");
+        let expects = request.header("expect").is_some();
         let own = ClientRequest::new(settings, method, url, fields);
-        match (has_body, expects) {
-            (false, _) => own,
-            (true, None) => own.body_of(request.take_body(), length),
-            // Who waits to be asked is asked when the other server asks.
-            (true, Some(_)) => own.body_of(request.take_body(), length).expect_continue(),
+        if !has_body {
+            return own;
         }
+        let own = own.body_without(request.take_body(), length, named);
+        // Who waits to be asked is asked when the other server asks.
+        if expects { own.expect_continue() } else { own }
     }
+}
+
+/// Takes one from how often a request may be passed on still, where its method has that counted
+/// (RFC 9110 §7.6.2); an error when that is not at all.
+fn count_down(method: &Method, fields: &mut HeaderMap) -> Result<(), ClientError> {
+    let Some(value) = fields.get_mut(MAX_FORWARDS) else { return Ok(()) };
+    let status = match *method {
+        Method::OPTIONS => StatusCode::NO_CONTENT,
+        // What came is not told back: it may have what is nobody's business (RFC 9110 §9.3.8).
+        Method::TRACE => StatusCode::NOT_IMPLEMENTED,
+        _ => return Ok(()),
+    };
+    let digits = value.to_str().ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    // What is no number is left to whoever answers.
+    let Some(digits) = digits else { return Ok(()) };
+    let left = digits.parse().unwrap_or(u64::MAX).checked_sub(1);
+    *value = left.ok_or(ClientError::MaxForwards(status))?.into();
+    Ok(())
 }
 
 /// Appends to the list that a field has already. Where nothing is known, nothing is said at all.
@@ -93,8 +117,9 @@ fn append(fields: &mut HeaderMap, name: &'static str, value: Option<String>) {
     }
 }
 
-/// Removes the fields of one connection, and those that `Connection` names (RFC 9110 §7.6.1).
-fn remove_hop_by_hop(fields: &mut HeaderMap) {
+/// Removes the fields of one connection, and those that `Connection` names (RFC 9110 §7.6.1); gives
+/// the latter, which may not stand behind the body either.
+fn remove_hop_by_hop(fields: &mut HeaderMap) -> Vec<HeaderName> {
     let named: Vec<HeaderName> = fields
         .get_all(CONNECTION)
         .iter()
@@ -116,6 +141,7 @@ fn remove_hop_by_hop(fields: &mut HeaderMap) {
     for name in named.iter().chain(&OWN).chain(&others) {
         fields.remove(name);
     }
+    named
 }
 
 impl IntoResponse for ClientResponse {
@@ -123,11 +149,11 @@ impl IntoResponse for ClientResponse {
     /// body as it comes. A body that does not come whole cuts the client's connection.
     fn into_response(mut self) -> Response {
         let status = self.status();
-        remove_hop_by_hop(&mut self.fields);
+        let named = remove_hop_by_hop(&mut self.fields);
         append(&mut self.fields, VIA.as_str(), Some("1.1 springtide".to_owned()));
         let mut response = match (self.body.is_none(), self.length) {
             (true, Some(0)) => Response::empty(status),
-            (is_none, length) => passed_on(self.body, is_none, length).status(status),
+            (is_none, length) => passed_on(self.body, is_none, length, named).status(status),
         };
         response = response.without_type();
         let mut last = None;
@@ -141,7 +167,12 @@ impl IntoResponse for ClientResponse {
     }
 }
 
-fn passed_on(body: ClientBody, is_none: bool, length: Option<u64>) -> Response {
+fn passed_on(
+    body: ClientBody,
+    is_none: bool,
+    length: Option<u64>,
+    unwanted: Vec<HeaderName>,
+) -> Response {
     let Some(shared) = current::shard() else {
         return ClientError::NotOnShard.into_response();
     };
@@ -158,7 +189,7 @@ fn passed_on(body: ClientBody, is_none: bool, length: Option<u64>) -> Response {
         while let Some(piece) = body.next().await? {
             sink.send(piece).await?;
         }
-        for (name, value) in &body.trailers() {
+        for (name, value) in body.trailers().iter().filter(|(name, _)| !unwanted.contains(name)) {
             // One that may not stand there is left out, and the body is whole all the same.
             let _ = sink.trailer(name.clone(), value.clone());
         }

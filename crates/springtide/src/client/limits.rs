@@ -13,7 +13,9 @@ springtide_proto::limits! {
 /// ```
 #[derive(Debug, Clone)]
 pub struct ClientLimits {
-    /// The time until a connection stands, its name resolved.
+    /// The time until a connection stands, its name resolved. The addresses of a name are tried one
+    /// after the other, and each may take an equal share of what is left of it: of two, the first
+    /// half of it.
     connect_timeout_ms: u64 = 10_000, Milliseconds, 1;
     /// The time from the end of the request until the whole head of the answer has come.
     head_timeout_ms: u64 = 30_000, Milliseconds, 1;

@@ -88,15 +88,43 @@ impl Line {
         polled
     }
 
-    /// Nobody waits for it any more: the operation to be cancelled, while it connects.
-    pub(super) fn withdraw(&self) -> Option<Key> {
-        if !self.is_wanted() {
-            return None;
+    /// Nobody waits for it any more. One that stands already rests, as if it had answered; where there
+    /// is no room for it, it ends.
+    pub(super) fn give_up(self: &Rc<Self>) {
+        let place = match &*self.state.borrow() {
+            Standing::Connecting(..) => None,
+            Standing::Open(place, None) => Some(*place),
+            _ => return,
+        };
+        match place {
+            None => self.end_connecting(Standing::Withdrawn),
+            Some(_) if self.shared.desk.put_idle(self) => {}
+            Some(place) => {
+                *self.state.borrow_mut() = Standing::Withdrawn;
+                self.shared.read_on(place);
+            }
         }
-        match self.state.replace(Standing::Withdrawn) {
-            Standing::Connecting(key, _) => Some(key),
-            _ => None,
+    }
+
+    /// The shard ends now: who waits for it is told so.
+    pub(super) fn cut(&self) {
+        if self.is_wanted() {
+            self.end_connecting(Standing::Failed(ClientError::Ended));
         }
+    }
+
+    fn end_connecting(&self, standing: Standing) {
+        if let Standing::Connecting(key, waker) = self.state.replace(standing) {
+            self.shared.cancel_connect(key);
+            if let Some(waker) = waker {
+                self.shared.wake_later(waker);
+            }
+        }
+    }
+
+    /// Whether it was given up.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        matches!(*self.state.borrow(), Standing::Withdrawn)
     }
 
     /// Sends a request; false when the connection has ended.
@@ -166,7 +194,8 @@ struct Talk {
     order: Option<Order>,
     /// Of the request's body, what the connection has not taken.
     pieces: Vec<Bytes>,
-    is_whole: bool,
+    /// The fields behind it, once all of it was put.
+    end: Option<HeaderMap>,
     /// Bytes that the connection takes before who asks is to wait.
     credit: usize,
     answer: Option<Answer>,
@@ -232,9 +261,9 @@ impl Call {
         self.tell();
     }
 
-    /// All of the request's body was put.
-    pub(super) fn finish(&self) {
-        self.state.borrow_mut().is_whole = true;
+    /// All of the request's body was put, and these fields are behind it.
+    pub(super) fn finish(&self, trailers: HeaderMap) {
+        self.state.borrow_mut().end = Some(trailers);
         self.tell();
     }
 
@@ -264,9 +293,9 @@ impl Call {
         std::mem::take(&mut self.state.borrow_mut().pieces)
     }
 
-    /// Whether all of the body was put; told once.
-    pub(crate) fn take_end(&self) -> bool {
-        std::mem::take(&mut self.state.borrow_mut().is_whole)
+    /// The fields behind the body, when all of it was put; told once.
+    pub(crate) fn take_end(&self) -> Option<HeaderMap> {
+        self.state.borrow_mut().end.take()
     }
 
     /// So many bytes more are taken.

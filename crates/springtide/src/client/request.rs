@@ -13,7 +13,8 @@ use futures_core::Stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::body::Outgoing;
-use super::exchange::{Asked, deadline, poll_deadline};
+use super::connect::{deadline, poll_deadline};
+use super::exchange::Asked;
 use super::response::ClientResponse;
 use super::url::Url;
 use super::{ClientError, Settings};
@@ -72,7 +73,9 @@ impl ClientRequest {
 
     /// The same request to another URL.
     pub fn url(mut self, url: &str) -> Self {
-        self.url = Url::parse(url);
+        if !matches!(self.url, Err(ClientError::MaxForwards(_))) {
+            self.url = Url::parse(url);
+        }
         self
     }
 
@@ -90,9 +93,19 @@ impl ClientRequest {
 
     /// The same request with the body of a request that was received, piece by piece as it comes: no
     /// more is received than is sent. Without a length it goes in chunks, which a server of HTTP/1.0
-    /// does not understand.
-    pub fn body_of(mut self, body: Body, length: Option<u64>) -> Self {
-        self.body = Outgoing::of_body(body, length);
+    /// does not understand, and the fields that come behind it go on behind it (RFC 9110 §6.5).
+    pub fn body_of(self, body: Body, length: Option<u64>) -> Self {
+        self.body_without(body, length, Vec::new())
+    }
+
+    /// The same without the fields of these names behind it.
+    pub(super) fn body_without(
+        mut self,
+        body: Body,
+        length: Option<u64>,
+        unwanted: Vec<HeaderName>,
+    ) -> Self {
+        self.body = Outgoing::of_body(body, length, unwanted);
         self
     }
 

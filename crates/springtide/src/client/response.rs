@@ -11,7 +11,8 @@ use http::{HeaderMap, StatusCode};
 
 use super::ClientError;
 use super::body::Upload;
-use super::exchange::{Answered, poll_deadline, poll_upload};
+use super::connect::poll_deadline;
+use super::exchange::{Answered, poll_upload};
 use super::line::Call;
 use crate::executor::Sleep;
 use crate::request::Arriving;
@@ -29,7 +30,8 @@ pub struct ClientResponse {
 impl ClientResponse {
     pub(super) fn new(answered: Answered, bytes_max: usize) -> Self {
         let Answered { answer, call, upload } = answered;
-        let body = ClientBody { call, arriving: answer.body, upload, deadline: None };
+        let arriving = answer.body;
+        let body = ClientBody { call, arriving, upload, deadline: None, failure: None };
         let (status, fields, length) = (answer.status, answer.fields, answer.length);
         Self { status, fields, length, body, bytes_max }
     }
@@ -116,6 +118,8 @@ pub struct ClientBody {
     arriving: Option<Arriving>,
     upload: Option<Upload>,
     deadline: Option<Sleep>,
+    /// Why it does not come whole, once that was told.
+    failure: Option<ClientError>,
 }
 
 impl ClientBody {
@@ -123,7 +127,7 @@ impl ClientBody {
     /// the request's own body is sent.
     ///
     /// # Errors
-    /// The body does not come whole; then nothing more of it comes.
+    /// The body does not come whole; then nothing more of it comes, and each call says so again.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         poll_fn(|context| self.poll_next(context)).await
     }
@@ -136,6 +140,17 @@ impl ClientBody {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, ClientError>> {
+        if let Some(failure) = &self.failure {
+            return Poll::Ready(Err(failure.clone()));
+        }
+        let next = self.poll_more(context);
+        if let Poll::Ready(Err(failure)) = &next {
+            self.failure = Some(failure.clone());
+        }
+        next
+    }
+
+    fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, ClientError>> {
         let Some(arriving) = &self.arriving else { return Poll::Ready(Ok(None)) };
         match arriving.poll_next(context) {
             Poll::Ready(Ok(piece)) => return Poll::Ready(Ok(piece)),
@@ -146,7 +161,6 @@ impl ClientBody {
             Poll::Pending => {}
         }
         if let Err(error) = poll_upload(&mut self.upload, &self.call, context) {
-            self.call.fail(error.clone());
             self.arriving = None;
             self.call.give_up();
             return Poll::Ready(Err(error));

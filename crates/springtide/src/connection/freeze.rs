@@ -113,8 +113,8 @@ impl Connection {
     /// Goes to another shard as soon as it can: everything in flight is cancelled, and when it has
     /// ended the connection stands in `room.leaving`. What cannot go yet goes on here meanwhile.
     pub(crate) fn leave(&mut self, room: &mut Room) {
-        if self.is_client() || self.session.peered().is_some() {
-            // Who waits for it stays here.
+        if self.session.is_bound() {
+            // Who waits for it stays here, and so does the future that it leads to.
             return self.drain(room);
         }
         self.is_leaving = true;

@@ -74,10 +74,11 @@ impl Connection {
     }
 
     /// When it is looked whether its peer is there still, where no receive would tell: it has ended its
-    /// side, or is not received from.
+    /// side, or is not received from. A server that has gone may have answered: who takes that finds
+    /// out.
     #[inline]
     fn look_ms(&self, room: &Room) -> u64 {
-        if self.receive != Key::NONE {
+        if self.receive != Key::NONE || self.is_client() {
             return NEVER;
         }
         let interval_ms = (room.limits.keepalive_ms / LOOKS).max(LOOK_MS_MIN);

@@ -74,8 +74,6 @@ struct Busy {
     accepted: Option<Box<Accepted>>,
     /// Exchanges that wait for a file, and whose clients take gzip.
     gzip: Vec<Exchange>,
-    /// It was told to finish what has begun.
-    is_stopping: bool,
 }
 
 impl Http1 {
@@ -164,8 +162,9 @@ impl Http1 {
         if room.is_watching && !self.admits(exchange, &data, who, outbox, room) {
             return shared.put(data);
         }
-        let found = shared.router.find_plain(&data.head.method, data.target());
-        let found = found.unwrap_or_else(|| find(&shared.router, &mut data));
+        let Some(found) = shared.router.find_plain(&data.head.method, data.target()) else {
+            return self.begin_other(exchange, data, who, shared, outbox, room);
+        };
         match found {
             Found::Handler(handler, route) => {
                 data.route = route;
@@ -175,9 +174,32 @@ impl Http1 {
                     self.call(handler, exchange, data, who, outbox, room);
                 }
             }
-            found => {
-                self.begin_otherwise(&found, exchange, data, who, outbox, room);
+            found => self.begin_otherwise(&found, exchange, data, who, outbox, room),
+        }
+    }
+
+    /// The same for a path that no route has as it stands: apart, so that what was found for the
+    /// others need not pass through memory.
+    #[inline(never)]
+    fn begin_other(
+        &mut self,
+        exchange: Exchange,
+        mut data: Box<RequestData>,
+        who: Who,
+        shared: &Rc<Shared>,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        match find(&shared.router, &mut data) {
+            Found::Handler(handler, route) => {
+                data.route = route;
+                if data.head.body != BodyLength::None {
+                    self.begin_body(handler, exchange, data, who, outbox, room);
+                } else {
+                    self.call_other(handler, exchange, data, who, outbox, room);
+                }
             }
+            found => self.begin_otherwise(&found, exchange, data, who, outbox, room),
         }
     }
 
@@ -196,6 +218,22 @@ impl Http1 {
                 let origin = compress::origin_of(&data, who, None);
                 self.handle(handler, exchange, data, origin, outbox, room);
             }
+            other => self.call_other(other, exchange, data, who, outbox, room),
+        }
+    }
+
+    /// Calls a handler of any kind, whatever there is beside it.
+    #[inline(never)]
+    fn call_other(
+        &mut self,
+        handler: &Answerer,
+        exchange: Exchange,
+        data: Box<RequestData>,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        match handler {
             Answerer::Plain(handler) => {
                 self.handle_watched(handler, exchange, data, who, outbox, room);
             }
@@ -203,7 +241,6 @@ impl Http1 {
         }
     }
 
-    #[inline(never)]
     fn handle_watched(
         &mut self,
         handler: &PlainHandler,
@@ -286,8 +323,6 @@ impl Http1 {
 
     pub(crate) fn drain(&mut self) {
         self.machine.drain();
-        // A connection that is not busy has nothing that goes on behind its replies.
-        self.busy.iter_mut().for_each(|busy| busy.is_stopping = true);
     }
 
     #[inline]
@@ -360,13 +395,12 @@ impl Http1 {
                 logged,
                 accepted,
                 gzip,
-                is_stopping,
             } = &**busy;
             let is_held = !(untaken.is_empty() && streams.is_empty() && asks.is_empty());
             let is_reading = reading.is_some() || !gzip.is_empty() || is_held;
             let is_late = !(waiting.is_empty() && pipes.is_empty());
             let is_seen = !(finishes.is_empty() && forms.is_empty() && logged.is_empty());
-            !is_reading && !is_late && !is_torn && !is_seen && !is_stopping && accepted.is_none()
+            !is_reading && !is_late && !is_torn && !is_seen && accepted.is_none()
         });
     }
 }

@@ -220,6 +220,11 @@ impl Session {
         matches!(self, Self::Other(Other::Upstream(_) | Other::Left))
     }
 
+    /// Whether it stays on its shard whatever it comes to.
+    pub(crate) const fn is_bound(&self) -> bool {
+        self.is_client() || matches!(self, Self::Other(Other::Tunnel(_) | Other::Peered(_)))
+    }
+
     /// Whether the connection is to end at once, whatever is unsent.
     #[inline]
     pub(crate) fn is_broken(&self) -> bool {
@@ -242,12 +247,18 @@ impl Session {
         }
     }
 
-    /// The system ends the connection.
-    pub(crate) fn broken_by(&mut self, error: springtide_engine::Error) {
+    /// The system ends the connection; whether what the peer has said by then is read still.
+    pub(crate) fn broken_by(&mut self, error: springtide_engine::Error) -> bool {
         match self {
-            Self::Other(Other::Upstream(session)) => session.broken_by(error),
-            Self::Other(Other::Peered(session)) => session.break_for(Reason::of(error)),
-            _ => {}
+            Self::Other(Other::Upstream(session)) => {
+                session.broken_by(error);
+                true
+            }
+            Self::Other(Other::Peered(session)) => {
+                session.break_for(Reason::of(error));
+                false
+            }
+            _ => false,
         }
     }
 
@@ -281,13 +292,12 @@ impl Session {
         room: &mut Room,
     ) -> (usize, Step) {
         let Self::Http1(session) = self else { return (consumed, Step::Closed) };
-        let is_stopping = session.is_stopping();
         let tunnel = match session.take_accepted() {
             Some(accepted) => Tunnel::begin(accepted, who, room),
             // What was to have it could not be frozen.
             None => Tunnel::cut(),
         };
-        if is_stopping {
+        if room.requests.desk.is_draining() {
             tunnel.end_of_input();
         }
         *self = Self::Other(Other::Tunnel(Box::new(tunnel)));

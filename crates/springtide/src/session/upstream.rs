@@ -34,6 +34,8 @@ pub(crate) struct Upstream {
     is_answered: bool,
     /// Something of the request was written, and is not known to be sent.
     has_unsent: bool,
+    /// Why nothing more comes behind what has come.
+    broken: Option<EngineError>,
     /// Nothing more is to happen here.
     is_over: bool,
 }
@@ -52,6 +54,7 @@ impl Upstream {
             share: Share::default(),
             is_answered: false,
             has_unsent: false,
+            broken: None,
             is_over: false,
         }
     }
@@ -161,6 +164,9 @@ impl Upstream {
             self.call = self.line.take_next();
             self.begin_request(outbox, room);
         }
+        if self.line.is_withdrawn() {
+            return self.finish();
+        }
         let is_unwanted = self.call.as_ref().is_some_and(|call| call.is_unwanted())
             || self.pipe.as_ref().is_some_and(|pipe| pipe.is_unwanted());
         if is_unwanted {
@@ -199,8 +205,12 @@ impl Upstream {
         for piece in call.take_pieces() {
             sent = sent.and_then(|()| self.machine.send_body(Piece::Shared(piece), outbox));
         }
-        if sent.is_ok() && call.take_end() {
-            sent = self.machine.end_body(&[], room.now_ms, outbox);
+        if sent.is_ok()
+            && let Some(end) = call.take_end()
+        {
+            let named = end.iter().map(|(name, value)| (name.clone(), value.clone()));
+            let trailers: Vec<_> = named.collect();
+            sent = self.machine.end_body(&trailers, room.now_ms, outbox);
         }
         call.grant(STREAM_LOW_BYTES.saturating_sub(outbox.len()));
         self.has_unsent |= !outbox.is_empty();
@@ -237,6 +247,9 @@ impl Upstream {
     }
 
     pub(super) fn end_of_stream(&mut self) {
+        if let Some(error) = self.broken {
+            return self.end_broken(error);
+        }
         match self.machine.end_of_stream() {
             Ok(ReplyEnd::Clean) => self.finish(),
             Ok(ReplyEnd::BodyEnd) => {
@@ -274,8 +287,13 @@ impl Upstream {
         self.call.is_some() && !self.is_over
     }
 
-    /// The connection ends, because of this.
-    pub(super) fn broken_by(&mut self, error: EngineError) {
+    /// The system ends the connection, because of this. What has come by then is read still, at the
+    /// pace of whoever takes it, and the end is told behind it.
+    pub(super) const fn broken_by(&mut self, error: EngineError) {
+        self.broken = Some(error);
+    }
+
+    fn end_broken(&mut self, error: EngineError) {
         let is_waiting = self.call.is_some() && self.pipe.is_none() && !self.machine.has_begun();
         // It may have been closed while it was at rest: that is for whoever asked to judge.
         let error = match is_waiting && error.errno().is_some() {

@@ -62,6 +62,7 @@ impl Shard {
 
     /// Patience with what had begun when the shard was told to stop is over.
     pub(super) fn cut_all(&mut self) {
+        self.room.requests.desk.cut();
         for place in self.connections.places() {
             self.with(place, Connection::cut);
         }

@@ -339,6 +339,17 @@ impl World {
         self.shards[number].shard.as_ref().map(Shard::engine_stats)
     }
 
+    /// How often a limit of this name was met.
+    ///
+    /// # Panics
+    /// When there is no such limit.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn limits_met(&self, name: &str) -> u64 {
+        let mut met = self.metrics.limits_met();
+        met.find(|(limit, _)| limit.name() == name).expect("there is such a limit").1
+    }
+
     /// Shows all connections of a shard.
     #[doc(hidden)]
     pub fn look(&self, number: usize, see: impl FnMut(View)) {

@@ -2,6 +2,8 @@
 //! backend, while nothing but turns goes on.
 
 mod deadlines;
+mod ends;
+mod forwarding;
 mod passing;
 mod upstream;
 mod worlds;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use springtide::test::{Fault, Faults, Peer, World, for_each_seed};
-use springtide::{Accepting, Files, Limits, Request, Server, StatusCode};
+use springtide::{Accepting, Files, Limits, Request, Server, StatusCode, sleep};
 
 use super::{SECOND, say};
 
@@ -229,5 +229,44 @@ fn connections_move_to_the_shard_that_asked_for_them() {
         world.settle();
         let moved = before[0].min(2);
         assert_eq!(loads(world, 3), [before[0] - moved, before[1], before[2] + moved]);
+    });
+}
+
+/// What leads to a future stays on its shard, which does not wait for it to have enough: it is told by
+/// the end of what it reads, also when the upgrade is decided after the stop began.
+#[test]
+fn a_shard_that_stops_ends_what_was_upgraded() {
+    for_each_seed(20, |world| {
+        let upgrade = async |request: Request| {
+            sleep(Duration::from_millis(10)).await;
+            request.upgrade("tide", async |upgraded| {
+                while upgraded.read().await.is_some() {}
+                upgraded.write("the end").await;
+                Ok(())
+            })
+        };
+        let server = Server::new().get("/", upgrade).workers(2);
+        world.serve(server.accepting(Accepting::OneShard));
+        let mut peers = [world.connect(), world.connect()];
+        for peer in &mut peers {
+            say(peer, "GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: tide\r\nX-Rest:");
+            world.settle();
+        }
+        if world.below(2) == 0 {
+            world.pass(Duration::from_millis(10));
+        }
+        let stopping = world.below(2);
+        world.stop_shard(stopping, SECOND * 3600);
+        world.pass(Duration::from_millis(20));
+        let mut ended = 0;
+        for peer in &mut peers {
+            let mut said = Vec::new();
+            peer.read(usize::MAX, &mut said);
+            ended += usize::from(peer.is_ended() && said.ends_with(b"the end"));
+        }
+        assert_eq!(ended, 1, "only what stood on the shard that stops");
+        drop(peers);
+        world.settle();
+        assert_eq!(world.shards_running(), 1);
     });
 }

@@ -170,7 +170,19 @@ impl World {
     /// # Errors
     /// The address is busy.
     pub fn serve(&self, address: &Address) -> Result<Service, Error> {
-        let listener = self.state.borrow_mut().network.listen(address, usize::MAX, false);
+        self.listen(address, usize::MAX)
+    }
+
+    /// Listens outside the engines with a backlog that is full: what connects there is not answered.
+    ///
+    /// # Errors
+    /// The address is busy.
+    pub fn swallow(&self, address: &Address) -> Result<Service, Error> {
+        self.listen(address, 0)
+    }
+
+    fn listen(&self, address: &Address, backlog: usize) -> Result<Service, Error> {
+        let listener = self.state.borrow_mut().network.listen(address, backlog, false);
         let listener = listener.map_err(|errno| Error::system(OpKind::Listen, errno))?;
         Ok(Service::new(self.clone(), listener))
     }

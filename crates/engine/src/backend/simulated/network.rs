@@ -72,6 +72,12 @@ struct Listener {
     waiting: VecDeque<usize>,
 }
 
+impl Listener {
+    fn has_room(&self) -> bool {
+        self.waiting.len() < self.backlog
+    }
+}
+
 /// Whether something can be done now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ready {
@@ -125,7 +131,7 @@ impl Network {
         if busy && !joining {
             return Err(system::EADDRINUSE);
         }
-        let fresh = Listener { address, backlog: backlog.max(1), waiting: VecDeque::new() };
+        let fresh = Listener { address, backlog, waiting: VecDeque::new() };
         Ok(insert(&mut self.listeners, fresh))
     }
 
@@ -150,7 +156,7 @@ impl Network {
         let open: Vec<usize> = listeners
             .filter_map(|(index, listener)| Some((index, listener.as_ref()?)))
             .filter(|(_, listener)| leads_to(address, &listener.address))
-            .filter(|(_, listener)| listener.waiting.len() < listener.backlog)
+            .filter(|(_, listener)| listener.has_room())
             .map(|(index, _)| index)
             .collect();
         if open.is_empty() {
@@ -178,6 +184,15 @@ impl Network {
             listener.waiting.push_back(connection);
         }
         Ok(End { connection, side: 0 })
+    }
+
+    /// Whether a connect comes to its end now. Where all backlogs are full it goes unanswered until one
+    /// has room, as TCP's does.
+    pub(super) fn ready_to_connect(&self, address: &Address) -> Ready {
+        let listeners = self.listeners.iter().flatten();
+        let mut leading = listeners.filter(|own| leads_to(address, &own.address)).peekable();
+        let is_refused = leading.peek().is_none();
+        if is_refused || leading.any(Listener::has_room) { Ready::Now } else { Ready::Never }
     }
 
     /// Whether a connection waits to be accepted.

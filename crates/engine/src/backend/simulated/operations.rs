@@ -216,6 +216,7 @@ impl Simulated {
             Op::Send { socket, .. } => {
                 table.socket(*socket).map_or(Ready::Now, |end| network.ready_to_send(end))
             }
+            Op::Connect { address } => network.ready_to_connect(&Address::Internet(*address)),
             _ => Ready::Now,
         }
     }
@@ -305,7 +306,7 @@ impl Backend for Simulated {
             return Err(Error::Misuse("a Unix listener has a path"));
         }
         let state = &mut *self.world.state.borrow_mut();
-        let backlog = usize::try_from(options.backlog).unwrap_or(0);
+        let backlog = usize::try_from(options.backlog).unwrap_or(0).max(1);
         let listener = state.network.listen(options.address, backlog, options.joining);
         let listener = listener.map_err(|errno| Error::system(OpKind::Listen, errno))?;
         state.table.insert(Entry::Listener(listener)).map_err(|errno| {

@@ -85,8 +85,6 @@ impl Http1 {
             accepted,
             // A file that is asked for again comes as it is.
             gzip: _,
-            // A shard that stops says so again where it is thawed.
-            is_stopping: _,
         } = busy.map_or_else(Busy::default, |busy| *busy);
         Self::forget_accepted(accepted);
         asks.extend(withdrawn);

@@ -71,11 +71,6 @@ impl Http1 {
         self.machine.is_switched()
     }
 
-    /// Whether it was told to finish what has begun.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.busy.as_ref().is_some_and(|busy| busy.is_stopping)
-    }
-
     /// What has the connection next.
     pub(crate) fn take_accepted(&mut self) -> Option<Accepted> {
         self.busy.as_mut().and_then(|busy| busy.accepted.take()).map(|accepted| *accepted)

@@ -43,7 +43,7 @@ fn stage(backend: Backend) -> (Stage, TcpListener) {
 }
 
 /// The connection that comes next.
-fn accept(stage: &mut Stage, listener: &TcpListener) -> TcpStream {
+pub(super) fn accept(stage: &mut Stage, listener: &TcpListener) -> TcpStream {
     let stream = stage.until(|stage| {
         stage.turn();
         listener.accept().ok()
@@ -53,7 +53,7 @@ fn accept(stage: &mut Stage, listener: &TcpListener) -> TcpStream {
 }
 
 /// Reads a request and answers it.
-fn answer(stage: &mut Stage, stream: &mut TcpStream, answer: &str) -> String {
+pub(super) fn answer(stage: &mut Stage, stream: &mut TcpStream, answer: &str) -> String {
     let mut request = Vec::new();
     stage.until(|stage| {
         stage.turn();
@@ -67,7 +67,7 @@ fn answer(stage: &mut Stage, stream: &mut TcpStream, answer: &str) -> String {
     String::from_utf8(request).unwrap()
 }
 
-fn said(stage: &mut Stage, peer: &mut super::Peer, until: &str) -> String {
+pub(super) fn said(stage: &mut Stage, peer: &mut super::Peer, until: &str) -> String {
     let mut received = Vec::new();
     stage.until(|stage| {
         stage.turn();
