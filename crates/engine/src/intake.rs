@@ -47,12 +47,6 @@ impl<T> Intake<T> {
     pub fn close(&self) -> Vec<T> {
         lock(&self.0).take().unwrap_or_default()
     }
-
-    /// Whether it was closed.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        lock(&self.0).is_none()
-    }
 }
 
 impl<T> Default for Intake<T> {
@@ -63,6 +57,6 @@ impl<T> Default for Intake<T> {
 
 impl<T> fmt::Debug for Intake<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Intake").field("is_closed", &self.is_closed()).finish()
+        f.debug_struct("Intake").finish_non_exhaustive()
     }
 }

@@ -154,6 +154,12 @@ impl fmt::Debug for RemotePeer {
     }
 }
 
+const _: () = {
+    const fn goes_anywhere<T: Send + Sync>() {}
+    goes_anywhere::<RemotePeer>();
+    goes_anywhere::<Task<Pull, Elsewhere>>();
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -221,6 +221,12 @@ impl Tasks {
     #[inline]
     pub(crate) fn settle(&self, order: &mut Order, serial: u64) {
         let has_task = !matches!(order.ask, Ask::Cancel(_) | Ask::GoOn | Ask::Return(_));
+        if let (Ask::Return(_), Waiter::Held(task)) = (&order.ask, &order.waiter) {
+            let task = *task;
+            order.waiter = Waiter::Nobody;
+            let slot = self.slots.borrow_mut().remove(task);
+            drop(slot);
+        }
         if has_task && matches!(order.waiter, Waiter::Unheard) {
             let place = self.insert(order, serial);
             self.unheard.borrow_mut().insert(serial, place);
@@ -295,22 +301,25 @@ impl Tasks {
         }
     }
 
-    /// Nobody wants a task any more; gives what is to be dropped.
+    /// Nobody wants a task any more; gives what is to be dropped. A pull that was given bytes stands here
+    /// until they are back: who asked meanwhile must not be served before.
     pub(super) fn give_up(&self, task: Place) -> Option<impl Sized> {
-        let slot = self.slots.borrow_mut().remove(task)?;
-        let Slot { peer, serial: _, is_pull, is_followed, state } = slot;
-        match state {
-            State::Ended(Ended::Bytes(bytes)) | State::Away(_, Some(Ended::Bytes(bytes)))
-                if is_pull =>
-            {
-                self.order(peer, Ask::Return(bytes), Waiter::Nobody);
-                None
-            }
-            state => {
-                self.go_on_behind(peer, is_followed);
-                Some(state)
-            }
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get_mut(task)?;
+        if slot.is_pull
+            && let State::Ended(ended) | State::Away(_, Some(ended)) = &mut slot.state
+            && let Ended::Bytes(bytes) = ended
+        {
+            let (peer, bytes) = (slot.peer, std::mem::take(bytes));
+            *ended = Ended::Done;
+            drop(slots);
+            self.order(peer, Ask::Return(bytes), Waiter::Held(task));
+            return None;
         }
+        let slot = slots.remove(task)?;
+        drop(slots);
+        self.go_on_behind(slot.peer, slot.is_followed);
+        Some(slot.state)
     }
 
     /// What was asked has ended: whoever waits is told in the same turn.
