@@ -278,6 +278,10 @@ impl Handle for Engine {
         received.map_err(|errno| Error::system(OpKind::Receive, errno))
     }
 
+    fn sends_at_once_max(&self) -> usize {
+        self.backend.sends_at_once_max()
+    }
+
     fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize {
         if self.ledger.is_sending(socket) {
             return 0;

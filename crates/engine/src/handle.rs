@@ -56,9 +56,15 @@ pub trait Handle {
         bytes_max: usize,
     ) -> Result<usize, Error>;
 
-    /// Sends at once what fits of pieces that are long, while they lie in the processor's cache, and
-    /// gives how many bytes that were: an [`Op::Send`] takes the rest. None while a send is in flight
-    /// (law 5), and on an error, which the next send tells.
+    /// How many sends of one turn are made with [`send_now`](Self::send_now) for less than as
+    /// operations: with more, the system may take them all together for less still. The same as long
+    /// as the engine lives.
+    fn sends_at_once_max(&self) -> usize;
+
+    /// Sends at once what fits of pieces, and gives how many bytes that were: an [`Op::Send`] takes
+    /// the rest. So go long ones, while they lie in the processor's cache, and the few of a turn with
+    /// little to do. None while a send is in flight (law 5), and on an error, which the next send
+    /// tells.
     fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize;
 
     /// Sends at once, without a copy, what fits of a part of a file that is in the system's memory

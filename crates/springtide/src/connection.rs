@@ -7,12 +7,13 @@ mod freeze;
 mod obey;
 mod patience;
 mod seen;
+mod sending;
 mod times;
 
 pub(crate) use freeze::FrozenConnection;
 pub(crate) use patience::Patience;
 
-use springtide_engine::{Chunk, Completion, Descriptor, Key, Memory, Op, Outcome, Piece};
+use springtide_engine::{Chunk, Completion, Descriptor, Key, Memory, Op, Outcome};
 
 use crate::limits::place_of;
 use crate::peer::PeerId;
@@ -273,81 +274,6 @@ impl Connection {
         }
     }
 
-    /// The end of the turn: everything that waits leaves in one send, or the connection ends.
-    #[inline]
-    pub(crate) fn flush(&mut self, room: &mut Room) {
-        self.is_dirty = false;
-        if matches!(self.session, Session::Other(_)) && self.prepare_flush(room) {
-            return;
-        }
-        if self.is_leaving {
-            self.try_to_leave(room);
-            if self.is_held {
-                return self.leave_at_rest(room);
-            }
-        }
-        if self.state == State::Open && self.send == Key::NONE {
-            match &mut self.traffic {
-                Some(traffic) if !traffic.outbox.is_empty() => {
-                    let mut pieces = room.pieces_of(&mut traffic.outbox);
-                    if let Some(stage) = &mut self.stage {
-                        stage.seal(&mut pieces);
-                    }
-                    if room.limits.memory_max != usize::MAX {
-                        traffic.sending_bytes =
-                            pieces.iter().map(|piece| piece.as_slice().len()).sum();
-                    }
-                    let has_more = !traffic.outbox.is_empty() || !traffic.inbox.is_empty();
-                    let is_held_up = self.is_paused || self.is_leaving;
-                    let is_awaited = has_more || is_held_up || self.session.awaits_sent(room);
-                    let op = Op::Send { socket: self.socket, pieces };
-                    self.since_ms = room.now_ms;
-                    self.send = room.send(op, self.place.raw(), is_awaited);
-                    if self.session.wants_close() {
-                        self.stop_receiving(room);
-                    }
-                }
-                _ if self.session.wants_close() => self.begin_close(room),
-                _ => {}
-            }
-        }
-        self.rest(room);
-    }
-
-    /// Gives traffic back in which nothing waits.
-    #[inline]
-    fn rest(&mut self, room: &mut Room) {
-        if let Some(traffic) = self.traffic.take_if(|traffic| traffic.is_idle()) {
-            room.put_traffic(traffic);
-        }
-    }
-
-    #[inline]
-    fn sent(&mut self, pieces: Vec<Piece>, room: &mut Room) {
-        let bytes: usize = pieces.iter().map(|piece| piece.as_slice().len()).sum();
-        room.counts.bytes_sent += bytes as u64;
-        room.put_pieces(pieces);
-        self.send = Key::NONE;
-        let waiting = self.traffic.as_mut().map_or(0, |traffic| {
-            traffic.patience = Patience::default();
-            traffic.sending_bytes = 0;
-            traffic.outbox.len()
-        });
-        if waiting == 0 && self.session.sends_file() {
-            self.pass_file(room);
-        }
-        self.session.sent(waiting, self.who(), room);
-        if self.has_more_to_handle() {
-            self.handle_inbox(room);
-        }
-        self.balance(room);
-        // Mostly nothing waits behind a reply: then there is nothing to flush, only a deadline.
-        let has_more = self.traffic.is_some() || self.session.wants_flush() || self.is_leaving;
-        if has_more || self.deadline_ms(room) < self.filed_ms {
-            self.mark_dirty(room);
-        }
-    }
-
     fn ended(&mut self, room: &mut Room) {
         self.receive = Key::NONE;
         self.is_ended = true;
@@ -402,7 +328,7 @@ impl Connection {
             }
             _ => {
                 self.is_ended = true;
-                if self.state == State::Open && self.session.broken_by(error) {
+                if self.session.broken_by(error) && self.state == State::Open {
                     return self.handle_inbox(room);
                 }
                 self.give_up(room);

@@ -54,6 +54,10 @@ pub(crate) struct Room {
     pub(crate) ready: Vec<Place>,
     /// Connections whose descriptor is closed.
     pub(crate) closed: Vec<Place>,
+    /// What is flushed now is sent at once, as there is little of it.
+    pub(crate) sends_at_once: bool,
+    /// How many connections that is at most; the engine's word.
+    pub(crate) sends_at_once_max: usize,
     /// Connections that another shard is to take over, with nothing in flight.
     pub(crate) leaving: Vec<Place>,
     /// Makes the stage of each connection's transport; none for plain ones.
@@ -123,9 +127,10 @@ impl Room {
         stage: Option<fn() -> Box<dyn Stage>>,
         session: Option<fn(&Room) -> Session>,
     ) -> Self {
-        let (date, now_ms) = {
+        let (date, now_ms, sends_at_once_max) = {
             let engine = requests.engine.borrow();
-            (Date::new(&**engine), engine.now().milliseconds())
+            let now_ms = engine.now().milliseconds();
+            (Date::new(&**engine), now_ms, engine.sends_at_once_max())
         };
         let executor = Executor::new(Rc::clone(&requests));
         let (roots, counts, dirty, ready, closed, leaving) = Default::default();
@@ -150,6 +155,8 @@ impl Room {
             dirty,
             ready,
             closed,
+            sends_at_once: false,
+            sends_at_once_max,
             leaving,
             stage,
             session,

@@ -381,6 +381,11 @@ impl Shard {
     #[inline]
     fn flush(&mut self) {
         let mut dirty = std::mem::take(&mut self.room.dirty);
+        self.room.sends_at_once = dirty.len() <= self.room.sends_at_once_max;
+        if self.room.sends_at_once && !dirty.is_empty() {
+            // Whoever has an answer may look at once whether it is counted.
+            self.publish();
+        }
         for place in dirty.drain(..) {
             if let Some(connection) = self.connections.get_mut(place) {
                 connection.flush(&mut self.room);

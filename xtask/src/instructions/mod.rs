@@ -18,7 +18,9 @@ const ENGINES: [&str; 2] = ["uring", "epoll"];
 /// What a turn costs is shared by the requests of the turn, and a busy machine changes how many that
 /// are: with these many in flight a row varies by 0.3 %, and by 1 % beside three busy loops on two
 /// cores.
-const WORKLOADS: [Workload; 3] = [
+const WORKLOADS: [Workload; 4] = [
+    // What comes alone has a turn of its own, as at a moderate rate.
+    Workload { name: "alone", flags: &["--connections", "1"], requests: [2_000, 12_000] },
     Workload { name: "plaintext", flags: &["--connections", "64"], requests: [4_000, 34_000] },
     Workload {
         name: "pipelined",

@@ -102,6 +102,11 @@ pub(crate) trait Backend {
         receive_now(socket, memory, bytes_max)
     }
 
+    /// How many sends of a turn cost less at once than as operations: all, where each is a call anyway.
+    fn sends_at_once_max(&self) -> usize {
+        usize::MAX
+    }
+
     /// Sends what fits of pieces; none when nothing does, or on an error, which the next send tells.
     fn send_now(&mut self, ledger: &mut Ledger, socket: Descriptor, pieces: &[Piece]) -> usize {
         send_now(ledger, socket, pieces)
@@ -217,6 +222,9 @@ fn receive_now(socket: Descriptor, memory: &mut Vec<u8>, bytes_max: usize) -> Re
 }
 
 fn send_now(ledger: &mut Ledger, socket: Descriptor, pieces: &[Piece]) -> usize {
+    if let [piece] = pieces {
+        return system::send(socket.number(), piece.as_slice()).unwrap_or(0);
+    }
     let mut work = ledger.take_work();
     work.aim(pieces, 0);
     // SAFETY: the vectors were just aimed at the pieces, which the caller lends for the call.

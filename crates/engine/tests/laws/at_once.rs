@@ -74,22 +74,30 @@ pub(crate) fn a_reset_met_at_once_is_told<S: Stage>(stage: &S) {
 /// What is sent at once stands before the send of the rest; while a send is in flight nothing is.
 pub(crate) fn what_is_sent_at_once_keeps_its_order<S: Stage>(stage: &S) {
     const ALL: usize = 4 << 20;
+    let stream = pattern(0, ALL);
+    let (first, rest) = stream.split_at(10);
+    let cut = vec![Piece::Owned(first.to_vec()), Piece::Owned(rest.to_vec())];
+    for pieces in [vec![Piece::Owned(stream.clone())], cut] {
+        pieces_sent_at_once_keep_their_order(stage, &stream, &pieces);
+    }
+}
+
+fn pieces_sent_at_once_keep_their_order<S: Stage>(stage: &S, stream: &[u8], pieces: &[Piece]) {
+    let all = stream.len();
     let mut shard = Shard::new(stage);
     let port = shard.listen();
     let (socket, mut outside) = shard.meet(stage, &port);
-    let stream = pattern(0, ALL);
-    let pieces = [Piece::Owned(stream[..10].to_vec()), Piece::Owned(stream[10..].to_vec())];
-    let mut at_once = shard.engine.send_now(socket, &pieces);
-    assert!(at_once > 0 && at_once < ALL, "{at_once} bytes fit");
+    let mut at_once = shard.engine.send_now(socket, pieces);
+    assert!(at_once > 0 && at_once < all, "{at_once} bytes fit");
     let mut send = None;
     let mut read = Vec::new();
     let patience = Patience::until("the whole stream");
-    while read.len() < ALL {
-        if send.is_none() && at_once < ALL {
+    while read.len() < all {
+        if send.is_none() && at_once < all {
             let rest = stream[at_once..].to_vec();
             send = Some(shard.send(socket, rest, 2));
-            assert_eq!(shard.engine.send_now(socket, &pieces), 0, "a send is in flight");
-            at_once = ALL;
+            assert_eq!(shard.engine.send_now(socket, pieces), 0, "a send is in flight");
+            at_once = all;
         }
         outside.read(&mut read);
         shard.turn();

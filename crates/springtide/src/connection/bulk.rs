@@ -3,9 +3,8 @@
 //! turn has gone out of the cache by then.
 //! It knows of a message only that its session lends memory for it, and of files only that there is one.
 
-use springtide_engine::{Key, Op};
+use springtide_engine::Key;
 
-use super::freeze::rest_of;
 use super::{Connection, State};
 use crate::room::Room;
 
@@ -70,19 +69,13 @@ impl Connection {
             return;
         }
         let pieces = room.pieces_of(&mut traffic.outbox);
-        let length: usize = pieces.iter().map(|piece| piece.as_slice().len()).sum();
-        let sent = room.requests.engine.borrow_mut().send_now(self.socket, &pieces);
-        if sent == length {
-            return self.sent(pieces, room);
+        match self.send_now(pieces, room) {
+            None => self.all_sent(room),
+            Some(left) => {
+                self.submit_send(left, true, room);
+                self.mark_dirty(room);
+            }
         }
-        room.counts.bytes_sent += sent as u64;
-        if room.limits.memory_max != usize::MAX {
-            traffic.sending_bytes = length - sent;
-        }
-        self.since_ms = room.now_ms;
-        let op = Op::Send { socket: self.socket, pieces: rest_of(pieces, sent) };
-        self.send = room.send(op, self.place.raw(), true);
-        self.mark_dirty(room);
     }
 
     /// Sends of a file what the system has in its memory, when nothing else waits to be sent.

@@ -328,8 +328,12 @@ impl Http1 {
     #[inline]
     pub(crate) fn awaits_sent(&self, room: &Room) -> bool {
         // Behind a reply that came later than its request the idle time begins when it has gone.
-        let is_next_deadline_open = self.next_deadline_ms(room) == Some(0);
-        self.busy.is_some() || self.machine.wants_close() || is_next_deadline_open
+        self.acts_on_sent() || self.next_deadline_ms(room) == Some(0)
+    }
+
+    #[inline]
+    pub(crate) fn acts_on_sent(&self) -> bool {
+        self.busy.is_some() || self.machine.wants_close()
     }
 
     #[inline]

@@ -234,6 +234,15 @@ impl Session {
         }
     }
 
+    /// Whether it does that itself, where otherwise only a deadline begins.
+    #[inline]
+    pub(crate) fn acts_on_sent(&self) -> bool {
+        match self {
+            Self::Http1(session) => session.acts_on_sent(),
+            Self::Other(session) => session.awaits_sent() || session.wants_close(),
+        }
+    }
+
     /// When [`Session::on_deadline`] is to be called, if nothing happens before.
     #[inline]
     pub(crate) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {

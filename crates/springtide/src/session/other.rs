@@ -252,14 +252,12 @@ impl Session {
         match self {
             Self::Other(Other::Upstream(session)) => {
                 session.broken_by(error);
-                true
+                return true;
             }
-            Self::Other(Other::Peered(session)) => {
-                session.break_for(Reason::of(error));
-                false
-            }
-            _ => false,
+            Self::Other(Other::Peered(session)) => session.break_for(Reason::of(error)),
+            _ => {}
         }
+        false
     }
 
     /// The connection ends because the peer took nothing for so long.

@@ -3,6 +3,7 @@
 
 mod later;
 mod timed;
+mod worlds;
 
 use super::{Backend, Stage, over_all_backends};
 use crate::{Bytes, Framed, Reply, Server};

@@ -108,6 +108,8 @@ fn async_handlers_answer(backend: Backend) {
         (get("/interim"), "500 ", "Internal Server Error"),
         ("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\ntide".into(), "200", "tide"),
     ] {
+        // What waits in a future is not moved.
+        stage.turn_behind_a_move();
         let mut peer = stage.connect();
         assert_eq!(peer.write(request.as_bytes()), request.len());
         let reply = read_until(&mut stage, &mut peer, body);

@@ -167,6 +167,13 @@ impl Stage {
         assert!(self.turns < TURNS_MAX, "the test goes on for ever");
     }
 
+    /// Turns until a shard that moves all the while has just done so.
+    pub(crate) fn turn_behind_a_move(&mut self) {
+        while self.is_moving() && !self.turns.is_multiple_of(MOVES_EVERY) {
+            self.turn();
+        }
+    }
+
     /// Freezes the shard and thaws it over another engine; how many turns of the old one it took.
     pub(crate) fn move_to(&mut self, backend: Backend) -> u64 {
         let engine = backend.engine(self.world.as_ref());

@@ -103,11 +103,15 @@ pub(super) struct Chance {
     state: u64,
     pub(super) faults: Faults,
     pub(super) counts: FaultCounts,
+    /// One world makes all its sends as operations, another as the ring does, a third as a selector.
+    pub(super) sends_at_once_max: usize,
 }
 
 impl Chance {
     pub(super) fn new(seed: u64) -> Self {
-        Self { state: seed, faults: Faults::default(), counts: FaultCounts::default() }
+        let sends_at_once_max = [0, 2, usize::MAX][(seed % 3) as usize];
+        let (faults, counts) = Default::default();
+        Self { state: seed, faults, counts, sends_at_once_max }
     }
 
     /// The next number (splitmix64).

@@ -364,6 +364,10 @@ impl Backend for Simulated {
         self.take_now(socket, memory, bytes_max)
     }
 
+    fn sends_at_once_max(&self) -> usize {
+        self.world.state.borrow().chance.sends_at_once_max
+    }
+
     fn send_now(&mut self, _: &mut Ledger, socket: Descriptor, pieces: &[Piece]) -> usize {
         self.counts.sends_direct += 1;
         self.give_now(socket, pieces)

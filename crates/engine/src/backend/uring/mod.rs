@@ -324,6 +324,11 @@ impl Backend for Uring {
         stats.rearmed += self.counts.rearmed;
     }
 
+    /// More leave through the ring together.
+    fn sends_at_once_max(&self) -> usize {
+        DIRECT_SENDS_MAX
+    }
+
     /// The ring knows operations only.
     fn release(&mut self, _: Descriptor) {}
 

@@ -1,6 +1,7 @@
 //! Replies that are given later, from a future, another request or another thread; and what becomes of
 //! those that wait when their peer, the server or its engine goes.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -144,11 +145,15 @@ fn replies_come_from_other_threads(backend: Backend) {
     (0..10).for_each(|_| stage.turn());
 }
 
+thread_local! {
+    /// The reply to the request before, on the shard's thread.
+    static BEFORE: RefCell<Option<Reply>> = const { RefCell::new(None) };
+}
+
 /// Two connections: each request answers the one before, of whichever connection that was.
 fn a_handler_answers_others(backend: Backend) {
-    let before = Arc::new(Mutex::new(None::<RemoteReply>));
-    let server = Server::new().framed(Framed::lines(), move |request: Bytes, reply: Reply| {
-        let other = before.lock().unwrap().replace(reply.detach());
+    let server = Server::new().framed(Framed::lines(), |request: Bytes, reply: Reply| {
+        let other = BEFORE.with_borrow_mut(|before| before.replace(reply));
         if let Some(other) = other {
             other.send(request);
         }
@@ -163,6 +168,9 @@ fn a_handler_answers_others(backend: Backend) {
     stage.talk(&mut two, b"b\n", 0);
     assert_eq!(stage.talk(&mut one, b"c\n", 2), b"b\n");
     assert_eq!(stage.talk(&mut two, b"", 2), b"c\n");
+    // Dropped at no time of the server's.
+    drop(BEFORE.take());
+    assert_eq!(stage.talk_to_end(&mut one, b""), "");
 }
 
 /// The turns that a modest peer waits beside one who floods are few, and each has its share.

@@ -58,6 +58,10 @@ impl Handle for Refused {
         self.engine.receive_now(receive, memory, bytes_max)
     }
 
+    fn sends_at_once_max(&self) -> usize {
+        self.engine.sends_at_once_max()
+    }
+
     fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize {
         self.engine.send_now(socket, pieces)
     }

@@ -1,0 +1,131 @@
+//! What leaves a connection: everything of a turn in one send, at once or as an operation.
+//! It closes nothing, and never sends while a send is in flight (law 5).
+
+use springtide_engine::{Key, Op, Piece};
+
+use super::freeze::rest_of;
+use super::{Connection, Patience, State};
+use crate::room::Room;
+use crate::session::Session;
+
+impl Connection {
+    /// The end of the turn: everything that waits leaves in one send, or the connection ends.
+    #[inline]
+    pub(crate) fn flush(&mut self, room: &mut Room) {
+        self.is_dirty = false;
+        if matches!(self.session, Session::Other(_)) && self.prepare_flush(room) {
+            return;
+        }
+        if self.is_leaving {
+            self.try_to_leave(room);
+            if self.is_held {
+                return self.leave_at_rest(room);
+            }
+        }
+        if self.state == State::Open && self.send == Key::NONE {
+            match &mut self.traffic {
+                Some(traffic) if !traffic.outbox.is_empty() => {
+                    let mut pieces = room.pieces_of(&mut traffic.outbox);
+                    if let Some(stage) = &mut self.stage {
+                        stage.seal(&mut pieces);
+                    }
+                    let has_more = !traffic.outbox.is_empty() || !traffic.inbox.is_empty();
+                    let is_held_up = self.is_paused || self.is_leaving;
+                    let is_followed = has_more || is_held_up;
+                    let may_go = room.sends_at_once && !self.is_ended && !is_followed;
+                    if may_go && !self.session.acts_on_sent() {
+                        self.send_what_fits(pieces, room);
+                    } else {
+                        let is_awaited = is_followed || self.session.awaits_sent(room);
+                        self.submit_send(pieces, is_awaited, room);
+                        if self.session.wants_close() {
+                            self.stop_receiving(room);
+                        }
+                    }
+                }
+                _ if self.session.wants_close() => self.begin_close(room),
+                _ => {}
+            }
+        }
+        self.rest(room);
+    }
+
+    /// Sends at once what nobody waits for: mostly it fits, and is no operation then.
+    #[inline(never)]
+    fn send_what_fits(&mut self, pieces: Vec<Piece>, room: &mut Room) {
+        match self.send_now(pieces, room) {
+            None => self.session.sent(0, self.who(), room),
+            Some(left) => {
+                let is_awaited = self.session.awaits_sent(room);
+                self.submit_send(left, is_awaited, room);
+            }
+        }
+    }
+
+    /// Sends at once what fits, and gives what is left.
+    #[inline]
+    pub(super) fn send_now(&self, pieces: Vec<Piece>, room: &mut Room) -> Option<Vec<Piece>> {
+        let length: usize = pieces.iter().map(|piece| piece.as_slice().len()).sum();
+        let sent = room.requests.engine.borrow_mut().send_now(self.socket, &pieces);
+        room.counts.bytes_sent += sent as u64;
+        if sent < length {
+            return Some(rest_of(pieces, sent));
+        }
+        room.put_pieces(pieces);
+        None
+    }
+
+    /// Makes a send of pieces. A call of it would cost a hundredth of a request.
+    #[inline(always)]
+    pub(super) fn submit_send(&mut self, pieces: Vec<Piece>, is_awaited: bool, room: &Room) {
+        if room.limits.memory_max != usize::MAX
+            && let Some(traffic) = &mut self.traffic
+        {
+            traffic.sending_bytes = pieces.iter().map(|piece| piece.as_slice().len()).sum();
+        }
+        self.since_ms = room.now_ms;
+        let op = Op::Send { socket: self.socket, pieces };
+        self.send = room.send(op, self.place.raw(), is_awaited);
+    }
+
+    /// Gives traffic back in which nothing waits.
+    #[inline]
+    pub(super) fn rest(&mut self, room: &mut Room) {
+        if let Some(traffic) = self.traffic.take_if(|traffic| traffic.is_idle()) {
+            room.put_traffic(traffic);
+        }
+    }
+
+    /// A send has ended well. Apart, so that the way of what is received stays short.
+    #[inline(never)]
+    pub(super) fn sent(&mut self, pieces: Vec<Piece>, room: &mut Room) {
+        let bytes: usize = pieces.iter().map(|piece| piece.as_slice().len()).sum();
+        room.counts.bytes_sent += bytes as u64;
+        room.put_pieces(pieces);
+        self.send = Key::NONE;
+        self.all_sent(room);
+    }
+
+    /// What was to be sent has gone.
+    #[inline(always)]
+    pub(super) fn all_sent(&mut self, room: &mut Room) {
+        let waiting = self.traffic.as_mut().map_or(0, |traffic| {
+            traffic.patience = Patience::default();
+            traffic.sending_bytes = 0;
+            traffic.outbox.len()
+        });
+        if waiting == 0 && self.session.sends_file() {
+            self.pass_file(room);
+        }
+        self.session.sent(waiting, self.who(), room);
+        if self.has_more_to_handle() {
+            self.handle_inbox(room);
+        }
+        self.balance(room);
+        // Mostly nothing waits behind a reply: then there is nothing to flush, only a deadline.
+        let has_more = self.traffic.is_some() || self.session.wants_flush() || self.is_leaving;
+        if has_more || self.deadline_ms(room) < self.filed_ms {
+            self.mark_dirty(room);
+        }
+    }
+}
