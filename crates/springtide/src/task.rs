@@ -2,10 +2,14 @@
 //! Nothing of the application is called here: what is to be called waits for its turn.
 
 mod desk;
+mod elsewhere;
+mod hatch;
 mod operation;
 mod places;
 
 pub(crate) use desk::{Ask, Connecting, Order, Ready, Tasks, Told, Waiter};
+pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
+pub(crate) use hatch::{Hatch, OpenHatch};
 pub use operation::{Close, Connect, Ended, Operation, Pull, Push, Stands};
 
 use std::fmt;

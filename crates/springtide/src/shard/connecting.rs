@@ -130,7 +130,7 @@ impl Shard {
             let session = Session::Other(Other::Peered(Peered::outgoing(room)));
             Connection::open(place, id, socket, session, room)
         });
-        self.room.requests.tasks.places.stand(place, PeerStatus::Open);
+        self.room.requests.tasks.places.stand(Peer::new(id, place), PeerStatus::Open);
         self.file(place);
         Peer::new(id, place)
     }

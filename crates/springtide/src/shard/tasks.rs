@@ -8,7 +8,7 @@ use crate::current;
 use crate::executor::{Origin, apart};
 use crate::peer::{Peer, Reason};
 use crate::raw::Intro;
-use crate::task::{Ask, Ended, Order, Ready, Waiter};
+use crate::task::{Ended, Order, Ready};
 
 /// How often what was asked is done in a turn: what is always ready goes on in the next.
 const PASSES_MAX: usize = 32;
@@ -28,9 +28,6 @@ impl Shard {
         for _ in 0..PASSES_MAX {
             let tasks = &self.room.requests.tasks;
             let (mut orders, first) = tasks.take_orders();
-            if tasks.take_has_returns() {
-                self.take_back(&mut orders);
-            }
             for (serial, order) in (first..).zip(orders.drain(..)) {
                 self.obey(order, serial);
             }
@@ -51,15 +48,11 @@ impl Shard {
         drop(current);
     }
 
-    /// Bytes that are given back were taken before anything of the same orders was asked: what waits
-    /// behind them is served then.
-    fn take_back(&mut self, orders: &mut [Order]) {
-        for order in orders {
-            if let Ask::Return(bytes) = &mut order.ask {
-                let ask = Ask::Return(std::mem::take(bytes));
-                order.ask = Ask::GoOn;
-                self.obey(Order { peer: order.peer, ask, waiter: Waiter::Nobody }, 0);
-            }
+    /// Other threads have asked something: it becomes what the shard asks itself.
+    pub(super) fn take_asked(&self) {
+        let shared = &self.room.requests;
+        for asked in shared.hatch.take() {
+            shared.tasks.take_in(asked);
         }
     }
 

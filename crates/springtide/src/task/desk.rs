@@ -2,15 +2,19 @@
 //! holds, and what the application is to be told.
 //! It calls and drops nothing of the application while anything of it is borrowed.
 
+mod away;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use springtide_engine::{Callback, Key};
 
 use super::Status;
+use super::hatch::{Due, Errand};
 use super::operation::{Ended, Stands};
 use super::places::Places;
 use crate::peer::{Peer, PeerStatus, Reason};
@@ -43,8 +47,6 @@ struct Orders {
     waiting: Vec<Order>,
     /// The serial number of the first of them.
     first: u64,
-    /// Bytes are given back among them, which were taken before anything else of these was asked.
-    has_returns: bool,
 }
 
 /// One task that somebody holds.
@@ -61,6 +63,9 @@ enum State {
     Pending(Listener),
     /// Nobody has taken what came of it.
     Ended(Ended),
+    /// Another thread has what came of it and has not taken it; or it will say that it does not want
+    /// it, and here it is.
+    Away(Arc<Errand>, Option<Ended>),
 }
 
 /// Who is told of a task's end.
@@ -73,6 +78,8 @@ pub(crate) enum Listener {
         takes_end: bool,
     },
     Waker(Waker),
+    /// Another thread.
+    Elsewhere(Due),
     /// Nobody ever.
     Detached,
 }
@@ -148,7 +155,7 @@ const SPARE_MAX: usize = 256;
 
 impl Tasks {
     pub(crate) fn new() -> Self {
-        let orders = RefCell::new(Orders { waiting: Vec::new(), first: 1, has_returns: false });
+        let orders = RefCell::new(Orders { waiting: Vec::new(), first: 1 });
         let (unheard, ready, woken, has_work, places, farewells, spare) = Default::default();
         let (slots, connecting) = (RefCell::new(Table::new()), RefCell::new(Table::new()));
         Self {
@@ -182,7 +189,6 @@ impl Tasks {
     pub(super) fn order(&self, peer: Peer, ask: Ask, waiter: Waiter) -> u64 {
         let mut orders = self.orders.borrow_mut();
         let serial = orders.first + orders.waiting.len() as u64;
-        orders.has_returns |= matches!(ask, Ask::Return(_));
         orders.waiting.push(Order { peer, ask, waiter });
         self.has_work.set(true);
         serial
@@ -204,7 +210,9 @@ impl Tasks {
         };
         order.waiter = match listener {
             Listener::Callback { callback, takes_end } => Waiter::Callback { callback, takes_end },
-            Listener::None | Listener::Waker(_) | Listener::Detached => Waiter::Nobody,
+            Listener::None | Listener::Waker(_) | Listener::Elsewhere(_) | Listener::Detached => {
+                Waiter::Nobody
+            }
         };
         None
     }
@@ -243,6 +251,12 @@ impl Tasks {
     #[inline]
     pub(crate) fn settle(&self, order: &mut Order, serial: u64) {
         let has_task = !matches!(order.ask, Ask::Cancel(_) | Ask::GoOn | Ask::Return(_));
+        if let (Ask::Return(_), Waiter::Held(task)) = (&order.ask, &order.waiter) {
+            let task = *task;
+            order.waiter = Waiter::Nobody;
+            let slot = self.slots.borrow_mut().remove(task);
+            drop(slot);
+        }
         if has_task && matches!(order.waiter, Waiter::Unheard) {
             let place = self.insert(order, serial);
             self.unheard.borrow_mut().insert(serial, place);
@@ -278,9 +292,17 @@ impl Tasks {
                 let peer = whom(slot.peer, &ended);
                 self.tell(Ready::Call(callback, peer, ended));
             }
-            Listener::Detached | Listener::None | Listener::Waker(_) => self.leave_alone(ended),
+            Listener::Detached | Listener::None | Listener::Waker(_) | Listener::Elsewhere(_) => {
+                self.leave_alone(ended);
+            }
         }
         None
+    }
+
+    /// Wakes somebody when what was asked is done next: it may be code of the application.
+    fn wake(&self, waker: Waker) {
+        self.woken.borrow_mut().push(waker);
+        self.has_work.set(true);
     }
 
     fn go_on_behind(&self, peer: Peer, is_followed: bool) {
@@ -312,24 +334,31 @@ impl Tasks {
         }
     }
 
-    /// Nobody wants a task any more; gives what is to be dropped.
+    /// Nobody wants a task any more; gives what is to be dropped. A pull that was given bytes stands here
+    /// until they are back: who asked meanwhile must not be served before.
     pub(super) fn give_up(&self, task: Place) -> Option<impl Sized> {
-        let slot = self.slots.borrow_mut().remove(task)?;
-        let Slot { peer, serial: _, is_pull, is_followed, state } = slot;
-        match state {
-            State::Ended(Ended::Bytes(bytes)) if is_pull => {
-                self.order(peer, Ask::Return(bytes), Waiter::Nobody);
-                None
-            }
-            State::Ended(Ended::Connected(Stands(id, place))) => {
-                self.order(Peer::new(id, place), Ask::Close, Waiter::Nobody);
-                None
-            }
-            state => {
-                self.go_on_behind(peer, is_followed);
-                Some(state)
-            }
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get_mut(task)?;
+        if slot.is_pull
+            && let State::Ended(ended) | State::Away(_, Some(ended)) = &mut slot.state
+            && let Ended::Bytes(bytes) = ended
+        {
+            let (peer, bytes) = (slot.peer, std::mem::take(bytes));
+            *ended = Ended::Done;
+            drop(slots);
+            self.order(peer, Ask::Return(bytes), Waiter::Held(task));
+            return None;
         }
+        if let State::Ended(Ended::Connected(Stands(id, place))) = slot.state {
+            slots.remove(task);
+            drop(slots);
+            self.order(Peer::new(id, place), Ask::Close, Waiter::Nobody);
+            return None;
+        }
+        let slot = slots.remove(task)?;
+        drop(slots);
+        self.go_on_behind(slot.peer, slot.is_followed);
+        Some(slot.state)
     }
 
     /// What was asked has ended: whoever waits is told in the same turn.
@@ -368,11 +397,14 @@ impl Tasks {
                 drop(slots);
                 self.leave_alone(ended);
             }
+            Listener::Elsewhere(due) => match self.give_away(&due, slot, ended) {
+                Some(state) => slot.state = state,
+                None => _ = slots.remove(task),
+            },
             listener => {
                 slot.state = State::Ended(ended);
                 if let Listener::Waker(waker) = listener {
-                    self.woken.borrow_mut().push(waker);
-                    self.has_work.set(true);
+                    self.wake(waker);
                 }
             }
         }
@@ -390,20 +422,30 @@ impl Tasks {
 
     /// Whether somebody still holds or listens to a task.
     pub(crate) fn is_held(&self, task: Place) -> bool {
-        self.slots.borrow_mut().get_mut(task).is_some()
+        match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
+            Some(State::Pending(Listener::Elsewhere(due))) => due.errand().is_wanted(),
+            Some(_) => true,
+            None => false,
+        }
     }
 
     /// Whether a task that is held is listened to by who wants values only.
     pub(crate) fn wants_values_only(&self, task: Place) -> bool {
         let mut slots = self.slots.borrow_mut();
-        let state = slots.get_mut(task).map(|slot| &slot.state);
-        matches!(state, Some(State::Pending(Listener::Callback { takes_end: false, .. })))
+        match slots.get_mut(task).map(|slot| &slot.state) {
+            Some(State::Pending(Listener::Callback { takes_end, .. })) => !takes_end,
+            Some(State::Pending(Listener::Elsewhere(due))) => due.errand().wants_values_only(),
+            _ => false,
+        }
     }
 
     /// Whether a task that is held has not ended.
     pub(crate) fn is_pending(&self, task: Place) -> bool {
-        let mut slots = self.slots.borrow_mut();
-        matches!(slots.get_mut(task), Some(Slot { state: State::Pending(_), .. }))
+        match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
+            Some(State::Pending(Listener::Elsewhere(due))) => due.errand().is_wanted(),
+            Some(State::Pending(_)) => true,
+            _ => false,
+        }
     }
 
     /// A pull stands behind another one.
@@ -417,7 +459,7 @@ impl Tasks {
         match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
             Some(State::Pending(_)) => Status::Pending,
             Some(State::Ended(Ended::Failed(_))) | None => Status::Failed,
-            Some(State::Ended(_)) => Status::Succeeded,
+            Some(State::Ended(_) | State::Away(..)) => Status::Succeeded,
         }
     }
 
@@ -441,11 +483,6 @@ impl Tasks {
         let first = orders.first;
         orders.first += orders.waiting.len() as u64;
         (std::mem::take(&mut orders.waiting), first)
-    }
-
-    /// Whether bytes are given back by what was taken out last: they come before all else.
-    pub(crate) fn take_has_returns(&self) -> bool {
-        std::mem::take(&mut self.orders.borrow_mut().has_returns)
     }
 
     pub(crate) fn take_ready(&self) -> Vec<Ready> {

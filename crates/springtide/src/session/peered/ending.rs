@@ -15,7 +15,7 @@ impl Peered {
     pub(crate) fn end_of_stream(&mut self, unread: usize, who: Who, room: &Room) {
         self.is_at_end = true;
         let tasks = &room.requests.tasks;
-        tasks.places.stand(who.place, self.status());
+        tasks.places.stand(who.peer(), self.status());
         while self.is_pulled(tasks) {
             let values_only = self.wants_values_only(tasks);
             self.end_first(who, room, Ended::EndOfStream);
@@ -44,7 +44,7 @@ impl Peered {
     /// How the connection stands is told where it is about to end.
     pub(crate) fn tell_status(&self, who: Who, room: &Room) {
         if self.end != End::Open {
-            room.requests.tasks.places.stand(who.place, self.status());
+            room.requests.tasks.places.stand(who.peer(), self.status());
         }
     }
 

@@ -123,7 +123,7 @@ impl Peered {
         for waiter in std::mem::take(&mut busy.shutting) {
             tasks.end(who.peer(), waiter, Ended::Done);
         }
-        tasks.places.stand(who.place, PeerStatus::HalfClosed);
+        tasks.places.stand(who.peer(), PeerStatus::HalfClosed);
         self.rest(tasks);
         if self.is_at_end && unread == 0 {
             // Neither side has anything to say any more.
