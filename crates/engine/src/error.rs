@@ -128,6 +128,12 @@ impl Error {
         self.errno().is_some_and(crate::system::is_peer_gone)
     }
 
+    /// Whether nobody listens where a connection was to lead.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.errno() == Some(crate::system::ECONNREFUSED)
+    }
+
     /// Whether descriptors or memory are exhausted: pause and try again later, this is not the
     /// end of a listener.
     #[must_use]

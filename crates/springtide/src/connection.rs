@@ -97,7 +97,7 @@ impl Connection {
         own.receive = room.submit(Op::Receive { socket }, place.raw());
         own.since_ms = room.now_ms;
         own.born_ms = room.now_ms;
-        own.stage = room.stage.filter(|_| !own.session.is_client()).map(|make| Box::new(make()));
+        own.stage = room.stage.filter(|_| !own.session.is_outgoing()).map(|make| Box::new(make()));
         own
     }
 

@@ -91,6 +91,6 @@ pub use springtide_proto::framed::Framed;
 pub use springtide_proto::http1::Limits as Http1Limits;
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
 pub use task::{
-    Canceller, Close, Elsewhere, Ended, Here, MayBlock, Operation, Pull, Push, RemoteCanceller,
-    Status, Task, Wait,
+    Canceller, Close, Connect, Elsewhere, Ended, Here, MayBlock, Operation, Pull, Push,
+    RemoteCanceller, Stands, Status, Task, Wait,
 };

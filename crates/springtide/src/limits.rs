@@ -53,6 +53,8 @@ pub struct Limits {
     /// tcp(7)), in whole seconds; one that does not answer for as long again has gone. A connection
     /// that receives nothing, because its peer has ended its side, is looked at four times in it.
     keepalive_ms: u64 = 60_000, Milliseconds, 1;
+    /// How long a raw connection to somebody else may take to be made.
+    connect_timeout_ms: u64 = 10_000, Milliseconds, 1;
     /// How long a raw connection may go on without a byte in either direction before it is closed.
     raw_idle_timeout_ms: u64 = 3_600_000, Milliseconds, 1;
     /// Bytes that a pull of so many, or up to a delimiter, may wait for on a raw connection; one that

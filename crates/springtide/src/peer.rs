@@ -10,6 +10,7 @@ pub use remote::RemotePeer;
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use bytes::Bytes;
 use crate::current;
 use crate::session::peered::Want;
 use crate::table::Place;
-use crate::task::{Ask, Close, Pull, Push, Task};
+use crate::task::{Ask, Close, Connect, Pull, Push, Task};
 
 /// Names one connection for its whole life, also when it moves to another shard. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -118,8 +119,42 @@ impl Peer {
         Self { id, place, stays: PhantomData }
     }
 
+    /// Whom a task is for that has no connection yet.
+    pub(crate) const fn nobody() -> Self {
+        Self::new(PeerId(u64::MAX), Place::NONE)
+    }
+
+    pub(crate) const fn is_nobody(self) -> bool {
+        self.id.0 == u64::MAX
+    }
+
     pub(crate) const fn place(self) -> Place {
         self.place
+    }
+
+    /// Makes a connection to somebody else (connect(2)), on the shard where this runs, as callbacks,
+    /// futures and async handlers do. What comes of it is a peer like any other. It takes at most
+    /// [`Limits::connect_timeout_ms`](crate::Limits::connect_timeout_ms). The callback of
+    /// [`then`](Task::then) gets the new peer twice.
+    ///
+    /// ```
+    /// use springtide::{Peer, Server};
+    ///
+    /// let server = Server::new().raw_async(async |peer: Peer| {
+    ///     let reason = Peer::connect(([127, 0, 0, 1], 7000).into()).await.expect_err("nobody is there");
+    ///     peer.push(reason.to_string()).await?;
+    ///     Ok(())
+    /// });
+    /// # let mut world = springtide::test::World::new(1);
+    /// # world.serve(server);
+    /// # let mut peer = world.connect();
+    /// # world.settle();
+    /// # let mut received = Vec::new();
+    /// # peer.read(usize::MAX, &mut received);
+    /// # assert_eq!(received, b"nobody listens at the address");
+    /// ```
+    pub fn connect(address: SocketAddr) -> Task<Connect> {
+        Task::ask(Self::nobody(), Ask::Connect(address))
     }
 
     /// Its name for ever, which is nobody else's and may go to any thread.

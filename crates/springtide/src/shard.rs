@@ -3,6 +3,7 @@
 
 mod accepting;
 mod client;
+mod connecting;
 mod freeze;
 mod futures;
 mod memory;
@@ -22,6 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Outcome, Wheel};
 
 pub(crate) use client::CLIENT_TOKEN;
+use connecting::{CONNECT_LATE_TOKEN, CONNECT_TOKEN};
 
 use crate::access::{ShardLog, Sink};
 use crate::caps::{Caps, ShardCaps};
@@ -280,6 +282,10 @@ impl Shard {
             LISTENER_TOKEN => return self.accepted(completion),
             FILES_TOKEN => self.file_completed(completion),
             CLIENT_TOKEN => self.connected(completion),
+            CONNECT_TOKEN => self.raw_connected(completion),
+            CONNECT_LATE_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
+                self.connect_is_late(completion.token);
+            }
             RESUME_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
                 self.listeners.resume(!self.is_full() && !self.is_short, &self.room);
             }
@@ -418,7 +424,7 @@ impl Shard {
         if let Some(connection) = connection {
             self.room.dismiss(connection.id());
             self.wheel.remove(place.index());
-            match connection.is_client() {
+            match connection.is_outgoing() {
                 true => self.room.requests.desk.end_one(),
                 false => _ = self.standing.open.fetch_sub(1, Ordering::Relaxed),
             }

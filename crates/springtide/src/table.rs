@@ -17,6 +17,9 @@ const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
 const ENTRIES_MAX: usize = 1 << INDEX_BITS;
 
 impl Place {
+    /// The place of nothing.
+    pub(crate) const NONE: Self = Self { index: u32::MAX, generation: u32::MAX };
+
     #[inline]
     pub(crate) const fn raw(self) -> u64 {
         ((self.generation as u64) << INDEX_BITS) | self.index as u64

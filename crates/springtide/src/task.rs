@@ -7,10 +7,10 @@ mod hatch;
 mod operation;
 mod places;
 
-pub(crate) use desk::{Ask, Order, Ready, Tasks, Told, Waiter};
+pub(crate) use desk::{Ask, Connecting, Order, Ready, Tasks, Told, Waiter};
 pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
 pub(crate) use hatch::{Hatch, OpenHatch};
-pub use operation::{Close, Ended, Operation, Pull, Push};
+pub use operation::{Close, Connect, Ended, Operation, Pull, Push, Stands};
 
 use std::fmt;
 use std::marker::PhantomData;

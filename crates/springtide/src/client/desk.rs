@@ -75,7 +75,8 @@ impl Desk {
         self.standing.set(count);
     }
 
-    fn enter(&self) {
+    /// One begins to be made.
+    pub(crate) fn enter(&self) {
         self.open.set(self.open.get() + 1);
     }
 

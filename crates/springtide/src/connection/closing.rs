@@ -20,9 +20,14 @@ impl Connection {
         self.mark_dirty(room);
     }
 
-    /// Whether it leads to another server.
+    /// Whether it leads to another server by HTTP.
     pub(crate) const fn is_client(&self) -> bool {
         self.session.is_client()
+    }
+
+    /// Whether it was made from here.
+    pub(crate) const fn is_outgoing(&self) -> bool {
+        self.session.is_outgoing()
     }
 
     /// The last reply leaves. When the peer has said that its last request was the last one, and

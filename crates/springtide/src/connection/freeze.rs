@@ -273,7 +273,7 @@ impl Connection {
         let session = Session::thaw(session, who, &mut traffic.outbox, room);
         let mut own = Self::at_rest(place, id, socket, session);
         own.traffic = Some(traffic);
-        own.stage = room.stage.filter(|_| !own.is_client()).map(|make| Box::new(make()));
+        own.stage = room.stage.filter(|_| !own.is_outgoing()).map(|make| Box::new(make()));
         if let (Some(stage), Some(frozen)) = (&mut own.stage, &stage) {
             stage.thaw(frozen);
         }
@@ -320,6 +320,10 @@ impl Connection {
         // One that was paused goes on as any other, and its session with it.
         self.is_paused |= waiting > limits.inbox_bytes_max || unsent > limits.outbox_bytes_max;
         self.receive_again(room);
+        if self.session.peered().is_some_and(|session| session.is_shut()) {
+            // It may have been cancelled; a second shutdown changes nothing.
+            room.submit(Op::Shutdown { socket: self.socket }, self.place.raw());
+        }
         if self.send == Key::NONE || self.session.peered().is_none() {
             self.session.sent(unsent, self.who(), room);
         }

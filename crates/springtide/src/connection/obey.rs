@@ -42,6 +42,7 @@ impl Connection {
             }
             Ask::Push(bytes) => session.push(Pushing { serial, waiter, bytes }, peer, room),
             Ask::Close => session.close(waiter, peer, room),
+            Ask::Connect(_) => room.requests.tasks.end(peer, waiter, Ended::Failed(Reason::Stale)),
             Ask::ShutdownWrite => session.shut(waiter, peer, room),
             Ask::Cancel(serial) => {
                 session.cancel(serial, who, room);
@@ -91,9 +92,6 @@ impl Connection {
         let is_unsent = self.traffic.as_ref().is_some_and(|own| !own.outbox.is_empty());
         if !is_unsent && session.take_shut(who, room) {
             room.submit(Op::Shutdown { socket: self.socket }, self.place.raw());
-            if self.is_ended {
-                session.both_ended();
-            }
         }
         false
     }

@@ -49,6 +49,7 @@ impl Reason {
         match error {
             EngineError::Cancelled => Self::Cancelled,
             EngineError::Limit(name) => Self::Limit(name),
+            error if error.is_refused() => Self::Refused,
             error if error.is_peer_gone() => Self::Reset,
             error => Self::System(error),
         }

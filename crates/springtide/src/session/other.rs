@@ -220,6 +220,14 @@ impl Session {
         matches!(self, Self::Other(Other::Upstream(_) | Other::Left))
     }
 
+    /// Whether the connection was made from here.
+    pub(crate) const fn is_outgoing(&self) -> bool {
+        match self {
+            Self::Other(Other::Peered(session)) => session.is_outgoing(),
+            session => session.is_client(),
+        }
+    }
+
     /// Whether it stays on its shard whatever it comes to.
     pub(crate) const fn is_bound(&self) -> bool {
         self.is_client() || matches!(self, Self::Other(Other::Tunnel(_) | Other::Peered(_)))

@@ -37,11 +37,20 @@ pub(crate) struct Peered {
     takes_end: bool,
     /// The peer has ended its stream, or the server stops.
     is_at_end: bool,
-    /// The stream to the peer has ended.
-    is_shut: bool,
+    /// What became of the stream to the peer, and who made the connection.
+    outward: Outward,
 }
 
 const _: () = assert!(size_of::<Peered>() <= 104, "an idle connection holds one of these");
+
+/// Whether the stream to the peer has ended, in a connection that was accepted or made: one byte.
+#[derive(Clone, Copy)]
+enum Outward {
+    Accepted,
+    Shut,
+    Made,
+    MadeAndShut,
+}
 
 /// What only busy sessions have.
 #[derive(Default)]
@@ -103,8 +112,29 @@ impl Peered {
             end: End::Open,
             takes_end: false,
             is_at_end: false,
-            is_shut: false,
+            outward: Outward::Accepted,
         }
+    }
+
+    /// The session of a connection that was made from here.
+    pub(crate) fn outgoing(room: &Room) -> Self {
+        Self { outward: Outward::Made, ..Self::new(room) }
+    }
+
+    pub(crate) const fn is_outgoing(&self) -> bool {
+        matches!(self.outward, Outward::Made | Outward::MadeAndShut)
+    }
+
+    /// Whether the stream to the peer has ended.
+    pub(crate) const fn is_shut(&self) -> bool {
+        matches!(self.outward, Outward::Shut | Outward::MadeAndShut)
+    }
+
+    /// It ends; false when it had.
+    fn set_shut(&mut self) -> bool {
+        let before = self.is_shut();
+        self.outward = if self.is_outgoing() { Outward::MadeAndShut } else { Outward::Shut };
+        !before
     }
 
     pub(super) fn receive(&mut self, source: &Source<'_>, who: Who, room: &Room) -> (usize, Step) {

@@ -4,6 +4,7 @@
 
 use springtide_engine::{Completion, Descriptor, Error, Handle};
 
+use super::connecting::CONNECT_TOKEN;
 use super::{
     CLIENT_TOKEN, CLOSED_TOKEN, FILES_TOKEN, Kept, LISTENER_TOKEN, Message, PLACE_BITS, Place,
     Shard, Standing,
@@ -86,6 +87,7 @@ impl Shard {
             LISTENER_TOKEN => accepted.extend(Listeners::absorb(completion)),
             FILES_TOKEN => self.room.files.absorb(completion),
             CLIENT_TOKEN => connected.extend(self.absorb_connected(completion)),
+            CONNECT_TOKEN => connected.extend(Self::absorb_raw_connected(completion)),
             _ => {}
         }
     }
@@ -122,8 +124,9 @@ impl Shard {
             // Its deadline may be now, and the wheel knows only what is ahead.
             shard.due.push(place.index());
         }
-        let clients = shard.connections.iter().filter(|own| own.is_client()).count();
+        let clients = shard.connections.iter().filter(|own| own.is_outgoing()).count();
         shard.room.requests.desk.carry(clients);
+        shard.connect_again();
         shard.end_thaw();
         if shard.standing.stopping.is_none() {
             shard.listeners = Listeners::thaw(listeners, &shard.room);

@@ -54,6 +54,7 @@ impl Shard {
     /// Connections go to a shard that goes on, or finish what has begun where there is none.
     pub(super) fn finish_connections(&mut self) {
         self.room.requests.desk.drain();
+        self.cut_connects();
         let begin = if self.heir().is_some() { Connection::leave } else { Connection::drain };
         for place in self.connections.places() {
             self.with(place, begin);

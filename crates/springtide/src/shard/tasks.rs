@@ -59,6 +59,9 @@ impl Shard {
     fn obey(&mut self, mut order: Order, serial: u64) {
         let tasks = &self.room.requests.tasks;
         tasks.settle(&mut order, serial);
+        if order.peer.is_nobody() {
+            return self.obey_nobody(order, serial);
+        }
         let peer = tasks.places.find(order.peer);
         let connection = self.connections.get_mut(peer.place());
         match connection.filter(|connection| connection.is(peer.id())) {

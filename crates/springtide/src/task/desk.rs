@@ -6,11 +6,12 @@ mod away;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use springtide_engine::Callback;
+use springtide_engine::{Callback, Key};
 
 use super::Status;
 use super::hatch::{Due, Errand};
@@ -33,6 +34,8 @@ pub(crate) struct Tasks {
     /// There are orders, news or wakers.
     has_work: Cell<bool>,
     pub(crate) places: Places,
+    /// Connections that are being made.
+    pub(crate) connecting: RefCell<Table<Connecting>>,
     /// What busy sessions used, for the next.
     #[expect(clippy::vec_box, reason = "boxes move between here and sessions without a copy")]
     spare: RefCell<Vec<Box<Busy>>>,
@@ -105,12 +108,26 @@ pub(crate) enum Waiter {
     Dropped,
 }
 
+/// A connection that is being made.
+pub(crate) struct Connecting {
+    pub(crate) address: SocketAddr,
+    pub(crate) serial: u64,
+    pub(crate) waiter: Waiter,
+    pub(crate) connect: Key,
+    /// What ends it when it takes too long.
+    pub(crate) timeout: Key,
+    /// Why it was told to end, if it was.
+    pub(crate) cut: Option<Reason>,
+}
+
 /// What is asked.
 pub(crate) enum Ask {
     Pull(Want),
     Push(Bytes),
     Close,
     ShutdownWrite,
+    /// A connection to this address, of nobody yet.
+    Connect(SocketAddr),
     /// The task of this serial number is to end.
     Cancel(u64),
     /// The first pull has been taken: the next may be served.
@@ -138,8 +155,8 @@ impl Tasks {
     pub(crate) fn new() -> Self {
         let orders = RefCell::new(Orders { waiting: Vec::new(), first: 1 });
         let (unheard, ready, woken, has_work, places, spare) = Default::default();
-        let slots = RefCell::new(Table::new());
-        Self { orders, slots, unheard, ready, woken, has_work, places, spare }
+        let (slots, connecting) = (RefCell::new(Table::new()), RefCell::new(Table::new()));
+        Self { orders, slots, unheard, ready, woken, has_work, places, connecting, spare }
     }
 
     /// Whether nothing is to be done.
@@ -151,8 +168,8 @@ impl Tasks {
     /// A task begins with an order, whose serial number is its name; none when its peer is gone.
     #[inline]
     pub(super) fn begin(&self, peer: Peer, ask: Ask) -> Option<u64> {
-        (self.places.status(peer) != PeerStatus::Closed)
-            .then(|| self.order(peer, ask, Waiter::Unheard))
+        let is_possible = peer.is_nobody() || self.places.status(peer) != PeerStatus::Closed;
+        is_possible.then(|| self.order(peer, ask, Waiter::Unheard))
     }
 
     /// Asks for something that no task is for.
@@ -454,6 +471,13 @@ impl Tasks {
         keep(news, ready);
         let is_empty = own.is_empty() && news.is_empty() && self.woken.borrow().is_empty();
         self.has_work.set(!is_empty);
+    }
+
+    /// Whether the application holds anything that a frozen shard must not lose.
+    pub(crate) fn has_kept(&self) -> bool {
+        let is_held = self.slots.borrow().len() > 0 || self.connecting.borrow().len() > 0;
+        // What is not told yet stands here too, as the end of the last connection.
+        is_held || self.has_work.get() || self.places.has_frozen()
     }
 
     /// What a session needs that becomes busy.

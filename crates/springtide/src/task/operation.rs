@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 
-use crate::peer::Reason;
+use crate::peer::{Peer, PeerId, Reason};
+use crate::table::Place;
 
 /// What a task is for, and what it gives. It is sealed: tasks come from peers.
 pub trait Operation: sealed::Sealed + 'static {
@@ -30,8 +31,15 @@ pub enum Ended {
     Bytes(Bytes),
     EndOfStream,
     Done,
+    /// A connection stands; it is plain data, so that it can be told anywhere.
+    Connected(Stands),
     Failed(Reason),
 }
+
+/// Where a connection stands.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Stands(pub(crate) PeerId, pub(crate) Place);
 
 /// Bytes from the peer: some, or none at the end of its stream.
 #[derive(Debug)]
@@ -45,9 +53,14 @@ pub struct Push;
 #[derive(Debug)]
 pub struct Close;
 
+/// A connection to somebody else.
+#[derive(Debug)]
+pub struct Connect;
+
 impl sealed::Sealed for Pull {}
 impl sealed::Sealed for Push {}
 impl sealed::Sealed for Close {}
+impl sealed::Sealed for Connect {}
 
 impl Operation for Pull {
     type Output = Option<Bytes>;
@@ -57,8 +70,8 @@ impl Operation for Pull {
     fn output(ended: Ended) -> Result<Option<Bytes>, Reason> {
         match ended {
             Ended::Bytes(bytes) => Ok(Some(bytes)),
-            Ended::EndOfStream | Ended::Done => Ok(None),
             Ended::Failed(reason) => Err(reason),
+            _ => Ok(None),
         }
     }
 
@@ -76,8 +89,8 @@ impl Operation for Push {
     fn output(ended: Ended) -> Result<Bytes, Reason> {
         match ended {
             Ended::Bytes(bytes) => Ok(bytes),
-            Ended::EndOfStream | Ended::Done => Ok(Bytes::new()),
             Ended::Failed(reason) => Err(reason),
+            _ => Ok(Bytes::new()),
         }
     }
 
@@ -97,5 +110,22 @@ impl Operation for Close {
 
     fn value((): ()) -> Option<()> {
         Some(())
+    }
+}
+
+impl Operation for Connect {
+    type Output = Peer;
+    type Value = Peer;
+
+    fn output(ended: Ended) -> Result<Peer, Reason> {
+        match ended {
+            Ended::Connected(Stands(id, place)) => Ok(Peer::new(id, place)),
+            Ended::Failed(reason) => Err(reason),
+            _ => Err(Reason::Stale),
+        }
+    }
+
+    fn value(output: Peer) -> Option<Peer> {
+        Some(output)
     }
 }

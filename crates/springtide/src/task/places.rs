@@ -78,8 +78,8 @@ impl Places {
         Some(*session)
     }
 
-    /// Whether the application holds anything that a frozen shard must not lose.
-    pub(crate) fn has_kept(&self) -> bool {
+    /// Whether there are sessions of a shard that is frozen.
+    pub(crate) fn has_frozen(&self) -> bool {
         !self.frozen.borrow().is_empty()
     }
 

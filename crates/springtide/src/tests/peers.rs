@@ -397,7 +397,74 @@ fn who_is_not_admitted_is_closed(backend: Backend) {
     assert_eq!(stage.counts().connections_refused, 1);
 }
 
+/// Sends on to one what comes from the other, as fast as that takes it.
+fn pump(from: Peer, to: Peer) {
+    from.pull().then_result(move |_, bytes| match bytes {
+        Ok(Some(bytes)) => to.push(bytes).then_result(move |_, result| match result {
+            Ok(_) => pump(from, to),
+            Err(_) => from.close().detach(),
+        }),
+        Ok(None) => to.shutdown_write().detach(),
+        Err(_) => to.close().detach(),
+    });
+}
+
+/// Connections that are made from a callback are peers like others; what goes through two of them comes
+/// out whole, and so do the ends of both streams.
+fn what_is_forwarded_comes_whole(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let intro = move |peer: Peer| {
+        let log = own.clone();
+        peer.pull_until("\n", 64).then(move |peer, line| {
+            let line = text(&line);
+            let Some(address) = line.trim().strip_prefix("to ") else { return echo_to_end(peer) };
+            Peer::connect(address.parse().unwrap()).then_result(move |_, other| match other {
+                Ok(other) => {
+                    other.push("echo\n").detach();
+                    pump(peer, other);
+                    pump(other, peer);
+                }
+                Err(reason) => {
+                    log.add(format!("{reason:?}"));
+                    peer.close().detach();
+                }
+            });
+        });
+    };
+    let mut stage = Stage::new(backend, log.server(intro));
+    let address = stage.origin().replace("http://", "");
+    let sent: Vec<u8> = (0..300_000).map(|index| (index % 251) as u8).collect();
+    let mut peer = stage.connect();
+    let hello = format!("to {address}\n");
+    let first = [hello.as_bytes(), &sent].concat();
+    assert!(stage.talk(&mut peer, &first, sent.len()) == sent);
+    peer.shutdown();
+    assert_eq!(stage.talk_to_end(&mut peer, b""), "");
+    let begun = stage.turns;
+    stage.until(|stage| {
+        let lines = log.lines();
+        assert!(stage.turns < begun + 20_000, "{lines:?}");
+        (lines.len() >= 3).then_some(())
+    });
+    let mut lines = log.lines();
+    lines.sort();
+    assert_eq!(lines, ["closed: Closed", "closed: PeerClosed", "closed: PeerClosed"]);
+    let mut peer = stage.connect();
+    assert_eq!(stage.talk_to_end(&mut peer, b"to 127.0.0.1:1\n"), "");
+    assert!(log.lines().contains(&"Refused".to_owned()), "{:?}", log.lines());
+    assert_eq!(stage.at_desk()[0], 0, "no connection that was made is counted any more");
+}
+
+fn echo_to_end(peer: Peer) {
+    peer.pull().then_result(|peer, bytes| match bytes {
+        Ok(Some(bytes)) => peer.push(bytes).then(|peer, _| echo_to_end(peer)),
+        _ => peer.close().detach(),
+    });
+}
+
 over_all_backends!(
+    what_is_forwarded_comes_whole,
     what_is_pushed_back_comes_whole,
     pulls_are_served_in_order,
     a_dropped_pull_loses_nothing,

@@ -22,6 +22,9 @@ impl Peered {
                 self.close_for(Reason::PeerClosed);
             }
         }
+        if self.is_shut() {
+            self.close_for(Reason::PeerClosed);
+        }
     }
 
     /// Whether the first pull is waited for by who wants values only.
@@ -79,7 +82,7 @@ impl Peered {
         match self.end {
             End::Over => PeerStatus::Closed,
             End::Closing | End::Broken => PeerStatus::Closing,
-            End::Open if self.is_at_end || self.is_shut => PeerStatus::HalfClosed,
+            End::Open if self.is_at_end || self.is_shut() => PeerStatus::HalfClosed,
             End::Open => PeerStatus::Open,
         }
     }
@@ -123,11 +126,6 @@ impl Peered {
                 .busy
                 .as_ref()
                 .is_some_and(|busy| busy.pushes.len() > busy.poured || !busy.shutting.is_empty())
-    }
-
-    /// Neither side has anything to say any more.
-    pub(crate) fn both_ended(&mut self) {
-        self.close_for(Reason::PeerClosed);
     }
 
     pub(in crate::session) fn is_broken(&self) -> bool {

@@ -33,7 +33,7 @@ impl Peered {
             return self.refusal();
         }
         let busy = self.busy.as_ref();
-        if self.is_shut || busy.is_some_and(|busy| !busy.shutting.is_empty()) {
+        if self.is_shut() || busy.is_some_and(|busy| !busy.shutting.is_empty()) {
             return Some(Reason::Closed);
         }
         if busy.is_some_and(|busy| busy.waiting_bytes > room.limits.outbox_bytes_max) {
@@ -95,7 +95,7 @@ impl Peered {
         }
         if let Some(reason) = self.refusal() {
             tasks.end(peer, waiter, Ended::Failed(reason));
-        } else if self.is_shut {
+        } else if self.is_shut() {
             tasks.end(peer, waiter, Ended::Done);
         } else {
             self.busy(tasks).shutting.push(waiter);
@@ -114,6 +114,10 @@ impl Peered {
         }
         tasks.places.stand(who.peer(), PeerStatus::HalfClosed);
         self.rest(tasks);
-        !std::mem::replace(&mut self.is_shut, true)
+        if self.is_at_end {
+            // Neither side has anything to say any more.
+            self.close_for(Reason::PeerClosed);
+        }
+        self.set_shut()
     }
 }
