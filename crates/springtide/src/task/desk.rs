@@ -3,6 +3,7 @@
 //! It calls and drops nothing of the application while anything of it is borrowed.
 
 mod away;
+mod looks;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -410,51 +411,6 @@ impl Tasks {
         }
     }
 
-    /// Whether somebody still wants what waits for him.
-    #[inline]
-    pub(crate) fn is_wanted(&self, waiter: &Waiter) -> bool {
-        match waiter {
-            Waiter::Held(task) => self.is_held(*task),
-            Waiter::Callback { .. } | Waiter::Nobody => true,
-            Waiter::Unheard | Waiter::Dropped => false,
-        }
-    }
-
-    /// Whether somebody still holds or listens to a task.
-    pub(crate) fn is_held(&self, task: Place) -> bool {
-        match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
-            Some(State::Pending(Listener::Elsewhere(due))) => due.errand().is_wanted(),
-            Some(_) => true,
-            None => false,
-        }
-    }
-
-    /// Whether a task that is held is listened to by who wants values only.
-    pub(crate) fn wants_values_only(&self, task: Place) -> bool {
-        let mut slots = self.slots.borrow_mut();
-        match slots.get_mut(task).map(|slot| &slot.state) {
-            Some(State::Pending(Listener::Callback { takes_end, .. })) => !takes_end,
-            Some(State::Pending(Listener::Elsewhere(due))) => due.errand().wants_values_only(),
-            _ => false,
-        }
-    }
-
-    /// Whether a task that is held has not ended.
-    pub(crate) fn is_pending(&self, task: Place) -> bool {
-        match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
-            Some(State::Pending(Listener::Elsewhere(due))) => due.errand().is_wanted(),
-            Some(State::Pending(_)) => true,
-            _ => false,
-        }
-    }
-
-    /// A pull stands behind another one.
-    pub(crate) fn follow(&self, task: Place) {
-        if let Some(slot) = self.slots.borrow_mut().get_mut(task) {
-            slot.is_followed = true;
-        }
-    }
-
     pub(super) fn status_of(&self, task: Place) -> Status {
         match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
             Some(State::Pending(_)) => Status::Pending,
@@ -500,30 +456,6 @@ impl Tasks {
         keep(news, ready);
         let is_empty = own.is_empty() && news.is_empty() && self.woken.borrow().is_empty();
         self.has_work.set(!is_empty);
-    }
-
-    /// The end of a connection is told when the future that has it has ended.
-    pub(crate) fn tell_behind(&self, future: Place, peer: Peer, reason: Reason) {
-        self.farewells.borrow_mut().insert(future, (peer, reason));
-    }
-
-    /// A future has ended: what waited for that is told.
-    #[inline]
-    pub(crate) fn future_ended(&self, future: Place) {
-        let mut farewells = self.farewells.borrow_mut();
-        if farewells.is_empty() {
-            return;
-        }
-        if let Some((peer, reason)) = farewells.remove(&future) {
-            self.tell(Ready::Closed(peer, reason));
-        }
-    }
-
-    /// No future that has lost its connection is left.
-    pub(crate) fn tell_farewells(&self) {
-        for (peer, reason) in self.farewells.take().into_values() {
-            self.tell(Ready::Closed(peer, reason));
-        }
     }
 
     /// Whether the application holds anything that a frozen shard must not lose.
