@@ -6,6 +6,7 @@ mod elsewhere;
 mod hatch;
 mod operation;
 mod places;
+mod polled;
 
 pub(crate) use desk::{Ask, Connecting, Order, Ready, Tasks, Told, Waiter};
 pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
@@ -175,11 +176,17 @@ impl<O: Operation> Future for Task<O> {
     type Output = Result<O::Output, Reason>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Held::Fresh(shared, _, serial) = &self.side.held {
-            let Some(task) = shared.tasks.hold(*serial) else {
-                return Poll::Ready(Err(Reason::Stale));
+        if let Held::Fresh(_, peer, serial) = self.side.held
+            && let Held::Fresh(shared, ..) = std::mem::replace(&mut self.side.held, Held::Nothing)
+        {
+            self.side.held = match shared.tasks.hold(serial, context) {
+                Some((task, true)) => {
+                    self.side.held = Held::Slot(shared, task);
+                    return Poll::Pending;
+                }
+                Some((task, false)) => Held::Slot(shared, task),
+                None => Held::Lost(peer, Reason::Stale),
             };
-            self.side.held = Held::Slot(Rc::clone(shared), task);
         }
         match &self.side.held {
             Held::Fresh(..) => Poll::Pending,

@@ -7,7 +7,6 @@ use super::{Connection, State};
 use crate::peer::{PeerId, Reason};
 use crate::room::Room;
 use crate::session::Session;
-use crate::session::peered::{Pulling, Pushing};
 use crate::table::Place;
 use crate::task::{Ask, Ended, Order};
 
@@ -18,16 +17,18 @@ impl Connection {
     }
 
     /// Does what was asked, or begins it.
-    pub(crate) fn obey(&mut self, order: Order, serial: u64, room: &mut Room) {
+    pub(crate) fn obey(&mut self, order: &mut Order, serial: u64, room: &mut Room) {
         let who = self.who();
         let Order { peer, ask, waiter } = order;
+        let peer = *peer;
         let is_open = self.state == State::Open;
         let Some(session) = self.session.peered().filter(|_| is_open) else {
-            return room.requests.tasks.end(peer, waiter, Ended::Failed(Reason::Closed));
+            let failed = Ended::Failed(Reason::Closed);
+            return room.requests.tasks.end(peer, waiter.take(), failed);
         };
-        match ask {
+        match std::mem::replace(ask, Ask::GoOn) {
             Ask::Pull(want) => {
-                session.pull(Pulling { serial, waiter, want }, peer, room);
+                session.pull(serial, want, waiter, peer, room);
                 return self.serve(room);
             }
             Ask::GoOn => {
@@ -41,10 +42,12 @@ impl Connection {
                 traffic.inbox.put_back(&bytes);
                 return self.serve(room);
             }
-            Ask::Push(bytes) => session.push(Pushing { serial, waiter, bytes }, peer, room),
-            Ask::Close => session.close(waiter, peer, room),
-            Ask::Connect(_) => room.requests.tasks.end(peer, waiter, Ended::Failed(Reason::Stale)),
-            Ask::ShutdownWrite => session.shut(waiter, peer, room),
+            Ask::Push(bytes) => session.push(serial, bytes, waiter, peer, room),
+            Ask::Close => session.close(waiter.take(), peer, room),
+            Ask::Connect(_) => {
+                room.requests.tasks.end(peer, waiter.take(), Ended::Failed(Reason::Stale));
+            }
+            Ask::ShutdownWrite => session.shut(waiter.take(), peer, room),
             Ask::Cancel(serial) => {
                 session.cancel(serial, who, room);
                 return self.serve(room);

@@ -216,8 +216,7 @@ impl Peered {
             tasks.tell(Ready::Call(callback, who.peer(), ended));
         } else if let Some(first) = self.busy.as_mut().and_then(|busy| busy.first.take()) {
             if let Waiter::Held(task) = first.waiter {
-                tasks.end_held(task, ended);
-                if tasks.is_held(task) {
+                if tasks.end_held(task, ended) {
                     self.busy(tasks).first = Some(first);
                     return;
                 }
@@ -268,18 +267,34 @@ impl Peered {
     }
 
     /// Somebody wants bytes.
-    pub(crate) fn pull(&mut self, pull: Pulling, peer: Peer, room: &Room) {
+    #[inline]
+    pub(crate) fn pull(
+        &mut self,
+        serial: u64,
+        want: Want,
+        waiter: &mut Waiter,
+        peer: Peer,
+        room: &Room,
+    ) {
         let (tasks, limits) = (&room.requests.tasks, &room.limits);
-        if !tasks.is_wanted(&pull.waiter) {
+        if !tasks.is_wanted(waiter) {
             return;
         }
-        if let Some(reason) = self.refusal().or_else(|| pull.want.refusal(limits.pull_bytes_max)) {
-            return tasks.end(peer, pull.waiter, Ended::Failed(reason));
+        if let Some(reason) = self.refusal().or_else(|| want.refusal(limits.pull_bytes_max)) {
+            return tasks.end(peer, waiter.take(), Ended::Failed(reason));
         }
         self.go_on(tasks);
-        if self.first == 0 {
-            return self.place_first(pull, tasks);
+        let pull = Pulling { serial, waiter: waiter.take(), want };
+        match self.first {
+            0 => self.place_first(pull, tasks),
+            _ => self.follow(pull, peer, room),
         }
+    }
+
+    /// A pull waits behind the first.
+    #[inline(never)]
+    fn follow(&mut self, pull: Pulling, peer: Peer, room: &Room) {
+        let (tasks, limits) = (&room.requests.tasks, &room.limits);
         let busy = self.busy(tasks);
         if busy.pulls.len() >= limits.pulls_waiting_max {
             room.met.count(const { place_of("pulls_waiting_max") });

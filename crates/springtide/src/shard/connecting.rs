@@ -21,10 +21,10 @@ pub(super) const CONNECT_LATE_TOKEN: u64 = 9 << PLACE_BITS;
 
 impl Shard {
     /// What was asked of no connection.
-    pub(super) fn obey_nobody(&self, order: Order, serial: u64) {
-        let Order { peer, ask, waiter } = order;
+    pub(super) fn obey_nobody(&self, order: &mut Order, serial: u64) {
+        let (peer, waiter) = (order.peer, order.waiter.take());
         let tasks = &self.room.requests.tasks;
-        match ask {
+        match order.ask {
             Ask::Connect(address) if self.standing.stopping.is_none() => {
                 self.connect(address, serial, waiter);
             }

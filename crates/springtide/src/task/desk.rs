@@ -18,6 +18,7 @@ use super::Status;
 use super::hatch::{Due, Errand};
 use super::operation::{Ended, Stands};
 use super::places::Places;
+use super::polled::Polled;
 use crate::peer::{Peer, PeerStatus, Reason};
 use crate::session::peered::{Busy, Want};
 use crate::table::{Place, Table};
@@ -32,6 +33,10 @@ pub(crate) struct Tasks {
     ready: RefCell<Vec<Ready>>,
     /// Who is to be woken.
     woken: RefCell<Vec<Waker>>,
+    /// The futures that are to be polled: most tasks are waited for by one of the shard's.
+    futures: RefCell<Vec<Place>>,
+    /// The future that is being polled.
+    pub(crate) polled: Polled,
     /// There are orders, news or wakers.
     has_work: Cell<bool>,
     pub(crate) places: Places,
@@ -81,6 +86,8 @@ pub(crate) enum Listener {
     Waker(Waker),
     /// Another thread.
     Elsewhere(Due),
+    /// A future of the shard, which needs no waker of its own to be woken.
+    Future(Place),
     /// Nobody ever.
     Detached,
 }
@@ -157,7 +164,8 @@ const SPARE_MAX: usize = 256;
 impl Tasks {
     pub(crate) fn new() -> Self {
         let orders = RefCell::new(Orders { waiting: Vec::new(), first: 1 });
-        let (unheard, ready, woken, has_work, places, farewells, spare) = Default::default();
+        let (unheard, ready, woken, futures, polled) = Default::default();
+        let (has_work, places, farewells, spare) = Default::default();
         let (slots, connecting) = (RefCell::new(Table::new()), RefCell::new(Table::new()));
         Self {
             orders,
@@ -165,6 +173,8 @@ impl Tasks {
             unheard,
             ready,
             woken,
+            futures,
+            polled,
             has_work,
             places,
             farewells,
@@ -187,6 +197,7 @@ impl Tasks {
     }
 
     /// Asks for something that no task is for.
+    #[inline]
     pub(super) fn order(&self, peer: Peer, ask: Ask, waiter: Waiter) -> u64 {
         let mut orders = self.orders.borrow_mut();
         let serial = orders.first + orders.waiting.len() as u64;
@@ -211,9 +222,11 @@ impl Tasks {
         };
         order.waiter = match listener {
             Listener::Callback { callback, takes_end } => Waiter::Callback { callback, takes_end },
-            Listener::None | Listener::Waker(_) | Listener::Elsewhere(_) | Listener::Detached => {
-                Waiter::Nobody
-            }
+            Listener::None
+            | Listener::Waker(_)
+            | Listener::Future(_)
+            | Listener::Elsewhere(_)
+            | Listener::Detached => Waiter::Nobody,
         };
         None
     }
@@ -227,24 +240,43 @@ impl Tasks {
         }
     }
 
-    /// The place of a task that is held from here on; none when it is gone.
-    pub(super) fn hold(&self, serial: u64) -> Option<Place> {
+    /// The place of a task that is held from here on, and whether it is surely not at its end and its
+    /// context is waited with; none when it is gone.
+    pub(super) fn hold(&self, serial: u64, context: &Context<'_>) -> Option<(Place, bool)> {
+        let listener = self.listener_of(context);
         let mut orders = self.orders.borrow_mut();
         let Some(order) = orders.of(serial) else {
-            return self.unheard.borrow_mut().remove(&serial);
+            drop(orders);
+            return self.unheard.borrow_mut().remove(&serial).map(|task| (task, false));
         };
-        let place = self.insert(order, serial);
+        let place = self.insert(order, serial, listener);
+        order.waiter = Waiter::Held(place);
+        Some((place, true))
+    }
+
+    /// The place of a task that another thread holds, which was asked for just now.
+    fn hold_for(&self, serial: u64, due: Due) -> Option<Place> {
+        let mut orders = self.orders.borrow_mut();
+        let order = orders.of(serial)?;
+        let place = self.insert(order, serial, Listener::Elsewhere(due));
         order.waiter = Waiter::Held(place);
         Some(place)
     }
 
-    fn insert(&self, order: &Order, serial: u64) -> Place {
+    /// Who is woken by the waker of a context.
+    #[inline]
+    fn listener_of(&self, context: &Context<'_>) -> Listener {
+        let own = self.polled.woken_by(context.waker());
+        own.map_or_else(|| Listener::Waker(context.waker().clone()), Listener::Future)
+    }
+
+    fn insert(&self, order: &Order, serial: u64, listener: Listener) -> Place {
         self.slots.borrow_mut().insert_with(|_| Slot {
             peer: order.peer,
             serial,
             is_pull: matches!(order.ask, Ask::Pull(_)),
             is_followed: false,
-            state: State::Pending(Listener::None),
+            state: State::Pending(listener),
         })
     }
 
@@ -259,7 +291,7 @@ impl Tasks {
             drop(slot);
         }
         if has_task && matches!(order.waiter, Waiter::Unheard) {
-            let place = self.insert(order, serial);
+            let place = self.insert(order, serial, Listener::None);
             self.unheard.borrow_mut().insert(serial, place);
             order.waiter = Waiter::Held(place);
         }
@@ -293,9 +325,11 @@ impl Tasks {
                 let peer = whom(slot.peer, &ended);
                 self.tell(Ready::Call(callback, peer, ended));
             }
-            Listener::Detached | Listener::None | Listener::Waker(_) | Listener::Elsewhere(_) => {
-                self.leave_alone(ended);
-            }
+            Listener::Detached
+            | Listener::None
+            | Listener::Waker(_)
+            | Listener::Future(_)
+            | Listener::Elsewhere(_) => self.leave_alone(ended),
         }
         None
     }
@@ -313,13 +347,13 @@ impl Tasks {
     }
 
     pub(super) fn poll(&self, task: Place, context: &Context<'_>) -> Poll<Ended> {
-        let waker = context.waker().clone();
+        let listener = self.listener_of(context);
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(task) else {
             return Poll::Ready(Ended::Failed(Reason::Stale));
         };
         if let State::Pending(own) = &mut slot.state {
-            let before = std::mem::replace(own, Listener::Waker(waker));
+            let before = std::mem::replace(own, listener);
             drop(slots);
             drop(before);
             return Poll::Pending;
@@ -367,7 +401,7 @@ impl Tasks {
     pub(crate) fn end(&self, peer: Peer, waiter: Waiter, ended: Ended) {
         match waiter {
             Waiter::Callback { callback, .. } => self.tell(Ready::Call(callback, peer, ended)),
-            Waiter::Held(task) => self.end_held(task, ended),
+            Waiter::Held(task) => _ = self.end_held(task, ended),
             Waiter::Unheard | Waiter::Nobody | Waiter::Dropped => self.leave_alone(ended),
         }
     }
@@ -379,34 +413,52 @@ impl Tasks {
         }
     }
 
-    /// A task that is held has ended.
-    pub(crate) fn end_held(&self, task: Place, ended: Ended) {
+    /// A task that is held has ended; whether it is held still, with what came of it.
+    pub(crate) fn end_held(&self, task: Place, ended: Ended) -> bool {
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(task) else {
             drop(slots);
-            return drop(ended);
+            self.leave_alone(ended);
+            return false;
         };
-        let State::Pending(listener) = &mut slot.state else { return };
+        let State::Pending(listener) = &mut slot.state else { return true };
         match std::mem::replace(listener, Listener::None) {
             Listener::Callback { callback, .. } => {
                 let peer = whom(slot.peer, &ended);
                 slots.remove(task);
                 self.tell(Ready::Call(callback, peer, ended));
+                false
             }
             Listener::Detached => {
                 slots.remove(task);
                 drop(slots);
                 self.leave_alone(ended);
+                false
             }
             Listener::Elsewhere(due) => match self.give_away(&due, slot, ended) {
-                Some(state) => slot.state = state,
-                None => _ = slots.remove(task),
-            },
-            listener => {
-                slot.state = State::Ended(ended);
-                if let Listener::Waker(waker) = listener {
-                    self.wake(waker);
+                Some(state) => {
+                    slot.state = state;
+                    true
                 }
+                None => {
+                    slots.remove(task);
+                    false
+                }
+            },
+            Listener::None => {
+                slot.state = State::Ended(ended);
+                true
+            }
+            Listener::Waker(waker) => {
+                slot.state = State::Ended(ended);
+                self.wake(waker);
+                true
+            }
+            Listener::Future(future) => {
+                slot.state = State::Ended(ended);
+                self.futures.borrow_mut().push(future);
+                self.has_work.set(true);
+                true
             }
         }
     }
@@ -441,20 +493,20 @@ impl Tasks {
         (std::mem::take(&mut orders.waiting), first)
     }
 
-    pub(crate) fn take_ready(&self) -> Vec<Ready> {
-        self.ready.take()
-    }
-
-    pub(crate) fn take_woken(&self) -> Vec<Waker> {
-        self.woken.take()
+    /// Takes out who is to be told what, and which wakers and futures are to be woken.
+    pub(crate) fn take_news(&self) -> (Vec<Ready>, Vec<Waker>, Vec<Place>) {
+        (self.ready.take(), self.woken.take(), self.futures.take())
     }
 
     /// Gives memory back in which orders and news stood, and notes whether there are others by now.
-    pub(crate) fn put_back(&self, orders: Vec<Order>, ready: Vec<Ready>) {
+    pub(crate) fn put_back(&self, orders: Vec<Order>, ready: Vec<Ready>, futures: Vec<Place>) {
         let (own, news) = (&mut self.orders.borrow_mut().waiting, &mut self.ready.borrow_mut());
+        let due = &mut self.futures.borrow_mut();
         keep(own, orders);
         keep(news, ready);
-        let is_empty = own.is_empty() && news.is_empty() && self.woken.borrow().is_empty();
+        keep(due, futures);
+        let is_empty =
+            own.is_empty() && news.is_empty() && due.is_empty() && self.woken.borrow().is_empty();
         self.has_work.set(!is_empty);
     }
 
@@ -479,6 +531,14 @@ impl Tasks {
         if spare.len() < SPARE_MAX {
             spare.push(busy);
         }
+    }
+}
+
+impl Waiter {
+    /// Takes out who waits.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Dropped)
     }
 }
 

@@ -22,15 +22,24 @@ impl Pushing {
 
 impl Peered {
     /// Bytes are to be sent.
-    pub(crate) fn push(&mut self, push: Pushing, peer: Peer, room: &Room) {
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        serial: u64,
+        bytes: Bytes,
+        waiter: &mut Waiter,
+        peer: Peer,
+        room: &Room,
+    ) {
         let tasks = &room.requests.tasks;
-        if !tasks.is_wanted(&push.waiter) {
+        if !tasks.is_wanted(waiter) {
             return;
         }
         if let Some(reason) = self.push_refusal(room) {
-            return tasks.end(peer, push.waiter, Ended::Failed(reason));
+            return tasks.end(peer, waiter.take(), Ended::Failed(reason));
         }
         let busy = self.busy(tasks);
+        let push = Pushing { serial, waiter: waiter.take(), bytes };
         busy.waiting_bytes += push.cost();
         busy.pushes.push_back(push);
     }

@@ -19,10 +19,8 @@ impl Tasks {
             Asked::Begin(due, what) => {
                 let errand = Arc::clone(due.errand());
                 let serial = self.begin(errand.peer(), what);
-                if let Some(task) = serial.and_then(|serial| self.hold(serial)) {
+                if let Some(task) = serial.and_then(|serial| self.hold_for(serial, due)) {
                     errand.stand_at(task);
-                    let before = self.listen(task, Listener::Elsewhere(due));
-                    drop(before);
                 }
             }
             Asked::Cancel(errand) => {
