@@ -5,13 +5,15 @@ mod desk;
 mod elsewhere;
 mod hatch;
 mod operation;
+mod order;
 mod places;
 mod polled;
 
-pub(crate) use desk::{Ask, Connecting, Order, Ready, Tasks, Told, Waiter};
+pub(crate) use desk::{Ready, Tasks, Told};
 pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
 pub(crate) use hatch::{Hatch, OpenHatch};
 pub use operation::{Close, Connect, Ended, Operation, Pull, Push, Stands};
+pub(crate) use order::{Ask, Connecting, Order, Waiter};
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -7,20 +7,19 @@ mod looks;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
-use springtide_engine::{Callback, Key};
+use springtide_engine::Callback;
 
 use super::Status;
 use super::hatch::{Due, Errand};
 use super::operation::{Ended, Stands};
+use super::order::{Ask, Connecting, Order, Waiter};
 use super::places::Places;
 use super::polled::Polled;
 use crate::peer::{Peer, PeerStatus, Reason};
-use crate::session::peered::{Busy, Want};
+use crate::session::peered::Busy;
 use crate::table::{Place, Table};
 
 /// The desk.
@@ -94,57 +93,6 @@ pub(crate) enum Listener {
 
 /// What is called with how a task has ended.
 pub(crate) type Told = Callback<(Peer, Ended)>;
-
-/// Something asked of a connection, and for whom.
-pub(crate) struct Order {
-    pub(crate) peer: Peer,
-    pub(crate) ask: Ask,
-    pub(crate) waiter: Waiter,
-}
-
-/// Who waits for what was asked.
-pub(crate) enum Waiter {
-    /// Whoever asked has not said yet.
-    Unheard,
-    Callback {
-        callback: Told,
-        takes_end: bool,
-    },
-    /// A task that is held.
-    Held(Place),
-    /// It goes on with nobody who is told.
-    Nobody,
-    /// Nobody wants it any more.
-    Dropped,
-}
-
-/// A connection that is being made.
-pub(crate) struct Connecting {
-    pub(crate) address: SocketAddr,
-    pub(crate) serial: u64,
-    pub(crate) waiter: Waiter,
-    pub(crate) connect: Key,
-    /// What ends it when it takes too long.
-    pub(crate) timeout: Key,
-    /// Why it was told to end, if it was.
-    pub(crate) cut: Option<Reason>,
-}
-
-/// What is asked.
-pub(crate) enum Ask {
-    Pull(Want),
-    Push(Bytes),
-    Close,
-    ShutdownWrite,
-    /// A connection to this address, of nobody yet.
-    Connect(SocketAddr),
-    /// The task of this serial number is to end.
-    Cancel(u64),
-    /// The first pull has been taken: the next may be served.
-    GoOn,
-    /// What came for a pull that nobody wants: it is the first of what waits.
-    Return(Bytes),
-}
 
 /// Something that the application is to be told.
 pub(crate) enum Ready {
@@ -463,28 +411,6 @@ impl Tasks {
         }
     }
 
-    pub(super) fn status_of(&self, task: Place) -> Status {
-        match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
-            Some(State::Pending(_)) => Status::Pending,
-            Some(State::Ended(Ended::Failed(_))) | None => Status::Failed,
-            Some(State::Ended(_) | State::Away(..)) => Status::Succeeded,
-        }
-    }
-
-    /// The same of one that is held by its serial number only.
-    pub(super) fn status_of_first(&self, serial: u64) -> Status {
-        if self.orders.borrow_mut().of(serial).is_some() {
-            return Status::Pending;
-        }
-        let place = self.unheard.borrow().get(&serial).copied();
-        place.map_or(Status::Failed, |place| self.status_of(place))
-    }
-
-    /// What names a task for who may cancel it.
-    pub(super) fn name_of(&self, task: Place) -> Option<(Peer, u64)> {
-        self.slots.borrow_mut().get_mut(task).map(|slot| (slot.peer, slot.serial))
-    }
-
     /// Takes out what was asked, with the serial number of the first.
     pub(crate) fn take_orders(&self) -> (Vec<Order>, u64) {
         let mut orders = self.orders.borrow_mut();
@@ -531,14 +457,6 @@ impl Tasks {
         if spare.len() < SPARE_MAX {
             spare.push(busy);
         }
-    }
-}
-
-impl Waiter {
-    /// Takes out who waits.
-    #[inline]
-    pub(crate) fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::Dropped)
     }
 }
 

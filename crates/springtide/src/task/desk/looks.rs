@@ -4,7 +4,7 @@
 use super::{Listener, State, Tasks, Waiter};
 use crate::peer::{Peer, Reason};
 use crate::table::Place;
-use crate::task::Ready;
+use crate::task::{Ended, Ready, Status};
 
 impl Tasks {
     /// The end of a connection is told when the future that has it has ended.
@@ -74,5 +74,27 @@ impl Tasks {
         if let Some(slot) = self.slots.borrow_mut().get_mut(task) {
             slot.is_followed = true;
         }
+    }
+
+    pub(in crate::task) fn status_of(&self, task: Place) -> Status {
+        match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
+            Some(State::Pending(_)) => Status::Pending,
+            Some(State::Ended(Ended::Failed(_))) | None => Status::Failed,
+            Some(State::Ended(_) | State::Away(..)) => Status::Succeeded,
+        }
+    }
+
+    /// The same of one that is held by its serial number only.
+    pub(in crate::task) fn status_of_first(&self, serial: u64) -> Status {
+        if self.orders.borrow_mut().of(serial).is_some() {
+            return Status::Pending;
+        }
+        let place = self.unheard.borrow().get(&serial).copied();
+        place.map_or(Status::Failed, |place| self.status_of(place))
+    }
+
+    /// What names a task for who may cancel it.
+    pub(in crate::task) fn name_of(&self, task: Place) -> Option<(Peer, u64)> {
+        self.slots.borrow_mut().get_mut(task).map(|slot| (slot.peer, slot.serial))
     }
 }
