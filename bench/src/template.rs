@@ -72,11 +72,11 @@ impl Template {
         Ok(Some(Template { total, fixed: [status, body] }))
     }
 
-    /// A raw echo: what comes back must be what was sent, all of it.
-    pub fn echo(payload: &[u8]) -> Template {
-        let nothing = Fixed { start: payload.len(), bytes: Vec::new() };
-        let whole = Fixed { start: 0, bytes: payload.to_vec() };
-        Template { total: payload.len(), fixed: [whole, nothing] }
+    /// Where the whole response is known: a raw echo, a fixed reply.
+    pub fn exactly(bytes: &[u8]) -> Template {
+        let nothing = Fixed { start: bytes.len(), bytes: Vec::new() };
+        let whole = Fixed { start: 0, bytes: bytes.to_vec() };
+        Template { total: bytes.len(), fixed: [whole, nothing] }
     }
 
     /// Bytes of one whole response.
@@ -210,8 +210,8 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_is_compared_whole() {
-        let template = Template::echo(b"abcdef");
+    fn what_is_known_is_compared_whole() {
+        let template = Template::exactly(b"abcdef");
         let mut offset = 0;
         assert_eq!(template.consume(&mut offset, b"abcdefabc"), Ok(1));
         assert_eq!(template.consume(&mut offset, b"def"), Ok(1));

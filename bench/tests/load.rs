@@ -104,6 +104,8 @@ fn raw_echo() {
     check(&["--echo-bytes", "64"], &["--response", "echo"], None);
     let large = ["--echo-bytes", "300000", "--requests", "100", "--connections", "4"];
     check(&large, &["--response", "echo"], Some(100));
+    let fits = ["--echo-bytes", "16384", "--buffer-bytes", "16384"];
+    check(&fits, &["--response", "echo", "--buffer-bytes", "16384"], None);
 }
 
 /// A server that sends `responses` in turn, one for each read, and closes after the last.
@@ -152,6 +154,39 @@ fn what_is_wrong_is_an_error() {
         assert!(report.errors > 0, "{word}");
         assert!(report.error_samples[0].contains(word), "{word}: {:?}", report.error_samples);
     }
+}
+
+/// Replies are what the protocol says, whatever the server's first one was.
+#[test]
+fn commands() {
+    if start("uring", &[], &[]).is_none() {
+        return;
+    }
+    let ask = |command, replies: &[&str]| {
+        let replies = replies.iter().map(|reply| reply.as_bytes().to_vec());
+        let target = misbehaving(replies.collect()).to_string();
+        let flags = ["load", &target, "--connections", "1", "--warmup", "0", "--requests", "1000"];
+        load::run(&Options::parse_from(flags.iter().chain(&[
+            "--seconds",
+            "0.2",
+            "--resp",
+            command,
+        ])))
+    };
+    let refused = |result: std::io::Result<Report>, word| {
+        let error = result.expect_err(word).to_string();
+        assert!(error.contains(word), "{word}: {error}");
+    };
+    for (command, reply) in [("ping", "+PONG\r\n"), ("set", "+OK\r\n")] {
+        let report = ask(command, &[reply; 2000]).expect("good replies");
+        assert!(report.requests > 0 && report.errors == 0, "{:?}", report.error_samples);
+        let report = ask(command, &[reply, reply, "-ERR\r\n"]).expect("two good replies");
+        assert!(report.error_samples[0].contains("at byte 0"), "{:?}", report.error_samples);
+        refused(ask(command, &["-ERR\r\n"]), "at byte 0");
+    }
+    // The key is set before, and its value is what must come back.
+    refused(ask("get", &["-ERR\r\n"]), "not set");
+    refused(ask("get", &["+OK\r\n"]), "at byte 0");
 }
 
 /// A server that answers each request on its one connection when `bytes` of a body have come.

@@ -2,16 +2,15 @@
 //! nothing itself.
 
 use crate::error::Error;
-use crate::tools::{self, NGINX};
+use crate::tools::{self, NGINX, REDIS_SERVER, Tool};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode, Error> {
-    if !NGINX.is_here() {
-        eprintln!(
-            "nginx is not here to compare with; install with: {}",
-            tools::install_line(&[&NGINX])
-        );
+    let peers: [&Tool; 2] = [&NGINX, &REDIS_SERVER];
+    for peer in peers.into_iter().filter(|peer| !peer.is_here()) {
+        let (name, line) = (peer.program, tools::install_line(&[peer]));
+        eprintln!("{name} is not here to compare with; install with: {line}");
     }
     let mut cargo = Command::new("cargo");
     cargo.args(["run", "--release", "-p", "bench", "--bin", "bench", "--"]).args(arguments);

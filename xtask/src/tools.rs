@@ -70,6 +70,12 @@ pub(crate) const NGINX: Tool = Tool {
     variable: None,
     needed_by: NeededBy::Bench,
 };
+pub(crate) const REDIS_SERVER: Tool = Tool {
+    program: "redis-server",
+    origin: Origin::Debian("redis-server"),
+    variable: None,
+    needed_by: NeededBy::Bench,
+};
 
 const SLOWHTTPTEST: Tool = Tool {
     program: "slowhttptest",
@@ -103,7 +109,7 @@ pub(crate) const NETWORK_NAMESPACE: Tool = Tool {
 };
 
 /// All of them, in the order in which they are named.
-const TOOLS: [&Tool; 11] = [
+const TOOLS: [&Tool; 12] = [
     &CHROMIUM,
     &CURL,
     &STRACE,
@@ -115,6 +121,7 @@ const TOOLS: [&Tool; 11] = [
     &VALGRIND,
     &CARGO_DENY,
     &NGINX,
+    &REDIS_SERVER,
 ];
 
 impl Tool {

@@ -19,10 +19,13 @@ pub const SERVER: &str = "peer";
 pub const ECHO_BYTES_MAX: usize = 2 << 20;
 /// What a streamed body is made of.
 pub static PIECE: [u8; 64 << 10] = [b'x'; 64 << 10];
+/// What a raw echo reads at most at once: the longest message that the bench sends.
+pub const ECHO_READ_BYTES: usize = 16 << 10;
 /// Connections that wait for accept.
 pub const BACKLOG: u16 = 4096;
 
-/// One server on one worker thread: /plaintext, /json, POST /echo, /file/NAME where it can.
+/// One server on one worker thread: /plaintext, /json, POST /echo, /file/NAME where it can; those
+/// that know no HTTP send back whatever comes.
 #[derive(Debug, Parser)]
 pub struct Options {
     /// The address to listen on.

@@ -8,11 +8,12 @@ use super::servers::Places;
 
 const BENCH: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Builds the bench's programs, the engine's echo and the peers, optimized.
+/// Builds the bench's programs, the examples that are measured and the peers, optimized.
 pub(super) fn all(places: &Places) {
     let target = places.release.parent().unwrap_or(&places.release);
     cargo(target, &["-p", "bench", "--bins"]);
     cargo(target, &["-p", "springtide-engine", "--example", "engine_echo"]);
+    cargo(target, &["-p", "springtide", "--example", "keyvalue"]);
     let manifest = Path::new(BENCH).join("peers").join("Cargo.toml");
     let manifest = manifest.display().to_string();
     cargo(&target.join("peers"), &["--manifest-path", &manifest, "--locked"]);

@@ -4,14 +4,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-
-/// Debian's place, or wherever else it usually is.
-pub(super) fn program() -> PathBuf {
-    let places = ["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx"];
-    let found = places.iter().map(Path::new).find(|path| path.exists());
-    found.map_or_else(|| PathBuf::from(places[0]), Path::to_owned)
-}
+use std::path::Path;
 
 /// Writes the configuration and returns the arguments that name it.
 pub(super) fn arguments(

@@ -32,7 +32,8 @@ pub(super) struct Mark {
 }
 
 use Server::{Actix, Axum, EngineEpoll, EngineUring, FloorEpoll, FloorUring};
-use Server::{May, Nginx, Ntex, OursEpoll, OursLogged, OursUring};
+use Server::{KeyValueEpoll, KeyValueUring, Redis, Ringline, Tokio};
+use Server::{May, Nginx, Ntex, OursAwait, OursEpoll, OursLogged, OursUring};
 
 const ALL: &[Server] =
     &[FloorUring, FloorEpoll, OursUring, OursEpoll, Ntex, May, Actix, Axum, Nginx];
@@ -50,6 +51,9 @@ const DOWN: &[Server] = &[OursUring, OursEpoll, Actix, Axum, Nginx];
 const STREAMS: &[Server] = &[OursUring, OursEpoll, Axum];
 const ECHO: &[Server] = &[FloorUring, FloorEpoll, EngineUring, EngineEpoll];
 
+const RAW: &[Server] = &[FloorUring, FloorEpoll, OursUring, OursEpoll, OursAwait, Tokio, Ringline];
+const KEY_VALUE: &[Server] = &[KeyValueUring, KeyValueEpoll, Redis];
+
 const fn mark(server: Server, to: Server, ratio_max: f64) -> Mark {
     Mark { server, to, ratio_max }
 }
@@ -60,10 +64,41 @@ const GIGABYTE: &str = "1073741824";
 const OPEN: &[Mark] = &[mark(OursUring, FloorEpoll, 1.05)];
 const MANY: &[Mark] = &[mark(OursUring, FloorUring, 1.10)];
 
+const RAW_SMALL: &[Mark] = &[
+    mark(OursUring, FloorUring, 1.08),
+    mark(OursUring, Tokio, 0.92),
+    mark(OursUring, Ringline, 0.92),
+    mark(OursAwait, OursUring, 1.08),
+];
+const RAW_LARGE: &[Mark] = &[
+    mark(OursUring, FloorUring, 1.06),
+    mark(OursUring, Tokio, 0.97),
+    mark(OursUring, Ringline, 0.97),
+    mark(OursAwait, OursUring, 1.08),
+];
+
+const COMMANDS: &[Mark] = &[mark(KeyValueUring, Redis, 0.95)];
+
 const fn plain(name: &'static str, title: &'static str, load: &'static [&'static str]) -> Row {
     let canned = Some(Canned::Plaintext);
     let (floor, ours): (&[&str], &[&str]) = (&[], &[]);
     Row { name, title, load, floor, ours, canned, servers: ALL, marks: &[], memory: false }
+}
+
+/// A raw echo: ours by callbacks, but where the server is the one that awaits.
+const fn raw(
+    name: &'static str,
+    title: &'static str,
+    load: &'static [&'static str],
+    marks: &'static [Mark],
+) -> Row {
+    let (floor, ours): (&[&str], &[&str]) = (&["--response", "echo"], &["--raw", "then"]);
+    Row { floor, ours, marks, servers: RAW, ..plain(name, title, load) }
+}
+
+/// Commands of Redis as its own benchmark asks them, 16 at once over 50 connections.
+const fn key_value(name: &'static str, title: &'static str, load: &'static [&'static str]) -> Row {
+    Row { canned: None, marks: COMMANDS, servers: KEY_VALUE, ..plain(name, title, load) }
 }
 
 /// Every row, in the order of bench/RESULTS.md.
@@ -213,6 +248,37 @@ pub(super) const ROWS: &[Row] = &[
         marks: &[mark(EngineUring, FloorUring, 1.08)],
         ..plain("echo64", "Raw echo of 64 B on the engine, 64 connections", &["--echo-bytes", "64"])
     },
+    raw("raw64", "Raw echo of 64 B, 64 connections", &["--echo-bytes", "64"], RAW_SMALL),
+    Row {
+        floor: &["--response", "echo", "--buffer-bytes", "16384"],
+        ..raw(
+            "raw16k",
+            "Raw echo of 16 KB, 64 connections",
+            &["--echo-bytes", "16384", "--buffer-bytes", "16384"],
+            RAW_LARGE,
+        )
+    },
+    raw(
+        "raw1000",
+        "Raw echo of 64 B, 1,000 connections",
+        &["--echo-bytes", "64", "--connections", "1000"],
+        RAW_SMALL,
+    ),
+    key_value(
+        "keyping",
+        "PING, pipelined ×16, 50 connections",
+        &["--resp", "ping", "--depth", "16", "--connections", "50"],
+    ),
+    key_value(
+        "keyset",
+        "SET of one key, pipelined ×16, 50 connections",
+        &["--resp", "set", "--depth", "16", "--connections", "50"],
+    ),
+    key_value(
+        "keyget",
+        "GET of one key, pipelined ×16, 50 connections",
+        &["--resp", "get", "--depth", "16", "--connections", "50"],
+    ),
     Row {
         memory: true,
         ..plain(
@@ -226,7 +292,7 @@ pub(super) const ROWS: &[Row] = &[
 impl Row {
     /// Whether the row speaks HTTP (and floors may send a captured response).
     pub(super) fn http(&self) -> bool {
-        !self.load.contains(&"--echo-bytes")
+        !self.load.iter().any(|flag| matches!(*flag, "--echo-bytes" | "--resp"))
     }
 
     /// Whether its requests are long bodies, one at a time, and its figures those of a GB.

@@ -21,6 +21,12 @@ const POLL: Duration = Duration::from_millis(10);
 const GIGABYTE_FILE: &str = "1g.bin";
 const GIGABYTE: u64 = 1 << 30;
 
+/// Flags of `bench-server` for raw connections by futures.
+const AWAIT: [&str; 2] = ["--raw", "await"];
+/// Redis on one thread, with no file of its own.
+const IN_MEMORY: [&str; 8] =
+    ["--save", "", "--appendonly", "no", "--io-threads", "1", "--tcp-backlog", "4096"];
+
 /// Every server that a row may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Server {
@@ -30,13 +36,21 @@ pub(super) enum Server {
     OursEpoll,
     /// With an access log and metrics.
     OursLogged,
+    /// Raw connections, awaited instead of called back.
+    OursAwait,
     EngineUring,
     EngineEpoll,
+    /// The example `keyvalue`.
+    KeyValueUring,
+    KeyValueEpoll,
     Ntex,
     May,
     Actix,
     Axum,
     Nginx,
+    Tokio,
+    Ringline,
+    Redis,
 }
 
 /// Whose server it is.
@@ -56,13 +70,19 @@ impl Server {
             Server::OursUring => "springtide-uring",
             Server::OursEpoll => "springtide-epoll",
             Server::OursLogged => "springtide-logged",
+            Server::OursAwait => "springtide-await",
             Server::EngineUring => "engine-uring",
             Server::EngineEpoll => "engine-epoll",
+            Server::KeyValueUring => "keyvalue-uring",
+            Server::KeyValueEpoll => "keyvalue-epoll",
             Server::Ntex => "ntex-uring",
             Server::May => "may_minihttp",
             Server::Actix => "actix-web",
             Server::Axum => "axum",
             Server::Nginx => "nginx",
+            Server::Tokio => "tokio",
+            Server::Ringline => "ringline",
+            Server::Redis => "redis",
         }
     }
 
@@ -70,7 +90,8 @@ impl Server {
         match self {
             Server::FloorUring | Server::FloorEpoll => Class::Floor,
             Server::OursUring | Server::OursEpoll | Server::OursLogged => Class::Ours,
-            Server::EngineUring | Server::EngineEpoll => Class::Ours,
+            Server::OursAwait | Server::EngineUring | Server::EngineEpoll => Class::Ours,
+            Server::KeyValueUring | Server::KeyValueEpoll => Class::Ours,
             _ => Class::Peer,
         }
     }
@@ -78,7 +99,7 @@ impl Server {
     /// The floor that a server is compared with: its own system interface for ours.
     pub(super) fn floor(self) -> Server {
         match self {
-            Server::OursEpoll | Server::EngineEpoll => Server::FloorEpoll,
+            Server::OursEpoll | Server::EngineEpoll | Server::KeyValueEpoll => Server::FloorEpoll,
             _ => Server::FloorUring,
         }
     }
@@ -115,17 +136,23 @@ impl Places {
     pub(super) fn program(&self, server: Server) -> PathBuf {
         match server {
             Server::FloorUring | Server::FloorEpoll => self.release.join("floor"),
-            Server::OursUring | Server::OursEpoll | Server::OursLogged => {
+            Server::OursUring | Server::OursEpoll | Server::OursLogged | Server::OursAwait => {
                 self.release.join("bench-server")
             }
             Server::EngineUring | Server::EngineEpoll => {
                 self.release.join("examples").join("engine_echo")
             }
+            Server::KeyValueUring | Server::KeyValueEpoll => {
+                self.release.join("examples").join("keyvalue")
+            }
             Server::Ntex => self.peers.join("peer-ntex"),
             Server::May => self.peers.join("peer-may"),
             Server::Actix => self.peers.join("peer-actix"),
             Server::Axum => self.peers.join("peer-axum"),
-            Server::Nginx => nginx::program(),
+            Server::Tokio => self.peers.join("peer-tokio"),
+            Server::Ringline => self.peers.join("peer-ringline"),
+            Server::Nginx => installed("nginx"),
+            Server::Redis => installed("redis-server"),
         }
     }
 
@@ -202,6 +229,13 @@ pub(super) fn start(
     Ok(running)
 }
 
+/// A program of the system: Debian's place, or wherever else it usually is.
+fn installed(name: &str) -> PathBuf {
+    let places = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
+    let places = places.map(|place| Path::new(place).join(name));
+    places.iter().find(|path| path.exists()).unwrap_or(&places[0]).clone()
+}
+
 fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
@@ -215,10 +249,11 @@ fn command(server: Server, row: &Row, places: &Places, address: SocketAddr) -> i
             command.args(["--kind", kind, "--listen", &address_text]).args(row.floor);
             floor_flags(&mut command, row, places)?;
         }
-        Server::OursUring | Server::OursEpoll | Server::OursLogged => {
+        Server::OursUring | Server::OursEpoll | Server::OursLogged | Server::OursAwait => {
             let engine = if server == Server::OursEpoll { "epoll" } else { "uring" };
+            let flags = if server == Server::OursAwait { &AWAIT } else { row.ours };
             command.args(["--listen", &address_text, "--workers", "1", "--engine", engine]);
-            command.arg("--files").arg(&places.files).args(row.ours);
+            command.arg("--files").arg(&places.files).args(flags);
             if server == Server::OursLogged {
                 command.arg("--access-log").arg(places.scratch.join("access.log"));
                 command.args(["--admin", &free_address()?.to_string()]);
@@ -228,10 +263,23 @@ fn command(server: Server, row: &Row, places: &Places, address: SocketAddr) -> i
             let engine = if server == Server::EngineUring { "uring" } else { "epoll" };
             command.args(["--listen", &address_text, "--engine", engine]);
         }
+        Server::KeyValueUring | Server::KeyValueEpoll => {
+            let engine = if server == Server::KeyValueUring { "uring" } else { "epoll" };
+            command.args(["--listen", &address_text, "--workers", "1", "--engine", engine]);
+        }
+        Server::Redis => {
+            let (ip, port) = (address.ip().to_string(), address.port().to_string());
+            command.args(["--bind", &ip, "--port", &port]).args(IN_MEMORY);
+        }
         Server::Nginx => {
             command.args(nginx::arguments(&places.scratch, &places.files, address)?);
         }
-        Server::Ntex | Server::May | Server::Actix | Server::Axum => {
+        Server::Ntex
+        | Server::May
+        | Server::Actix
+        | Server::Axum
+        | Server::Tokio
+        | Server::Ringline => {
             command.args(["--listen", &address_text]).arg("--files").arg(&places.files);
         }
     }

@@ -30,6 +30,10 @@ pub struct Options {
     /// with nothing unread (on the ring as a linked operation).
     #[arg(long)]
     pub close: bool,
+    /// Bytes of one receive buffer on the ring. An echo sends buffer by buffer, so that messages
+    /// cost the fewest calls when each fits in one.
+    #[arg(long, default_value_t = 4096)]
+    pub buffer_bytes: u32,
     /// Turns with at most this many sends do them at once instead of through the ring.
     #[arg(long, default_value_t = 2)]
     pub direct_sends_max: usize,

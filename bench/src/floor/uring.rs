@@ -14,7 +14,8 @@ use crate::ring::{Completion, Receive, Ring, Sizes};
 use crate::system;
 
 const RING: Sizes = Sizes { submissions: 1024, completions: 32768 };
-const BUFFERS: Shape = Shape { count: 1024, bytes: 4096 };
+/// All receive buffers together, 1,024 of 4 KB.
+const BUFFER_MEMORY: u32 = 4 << 20;
 /// Below this many offered buffers a receive waits for data before it looks for one.
 const BUFFERS_LOW: u16 = 64;
 
@@ -68,7 +69,9 @@ pub(super) fn serve(
     response: Response,
 ) -> io::Result<()> {
     let mut ring = Ring::new(RING)?;
-    let buffers = BufferRing::new(BUFFERS, 0)?;
+    let count = (BUFFER_MEMORY / options.buffer_bytes).clamp(1, 1 << 14).ilog2();
+    let shape = Shape { count: 1 << count, bytes: options.buffer_bytes };
+    let buffers = BufferRing::new(shape, 0)?;
     ring.register(&buffers)?;
     let listener = listener.as_raw_fd();
     ring.accept(listener, ACCEPT)?;

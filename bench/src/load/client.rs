@@ -142,6 +142,9 @@ impl<'options> Client<'options> {
         }
         while self.primed < self.connections.len() {
             self.turn(deadline)?;
+            if let Some(why) = self.tally.first_error() {
+                return Err(io::Error::other(why.to_owned()));
+            }
             if self.now >= deadline {
                 return Err(io::Error::other("not every connection answered in time"));
             }

@@ -8,6 +8,7 @@ mod connect;
 mod memory;
 pub mod options;
 mod plan;
+mod resp;
 mod slow;
 mod tally;
 

@@ -3,9 +3,9 @@
 
 use std::net::SocketAddr;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
-/// A client for HTTP/1.1 and raw echo servers that costs little and checks every response.
+/// A client for HTTP/1.1, raw echo and Redis servers that costs little and checks every response.
 ///
 /// Closed loop by default: each active connection sends its next request when the last response
 /// has come. Exits with 1 when any response was wrong. One line of JSON goes to stdout.
@@ -29,6 +29,11 @@ pub struct Options {
     /// Raw echo instead of HTTP: send this many bytes and expect the same back.
     #[arg(long, conflicts_with_all = ["body_bytes", "churn"])]
     pub echo_bytes: Option<usize>,
+    /// A command of Redis instead of HTTP, with the reply that its protocol has for it.
+    #[arg(long, value_enum, conflicts_with_all = [
+        "body_bytes", "churn", "named", "echo_bytes", "down_bytes", "up_bytes",
+    ])]
+    pub resp: Option<Command>,
     /// Open connections.
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
@@ -82,6 +87,16 @@ pub struct Options {
     /// Never sleep: a shorter wait for the client, and no wake-up for the server to pay.
     #[arg(long)]
     pub spin: bool,
+}
+
+/// The commands of `--resp`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Command {
+    Ping,
+    /// One key, again and again.
+    Set,
+    /// The key of `set`, which is set before.
+    Get,
 }
 
 impl Options {

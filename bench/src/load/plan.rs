@@ -7,9 +7,10 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use super::options::Options;
+use super::resp;
 use crate::template::Template;
 
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Named requests after which the names begin anew.
 const NAMES: usize = 251;
@@ -30,13 +31,14 @@ pub(super) struct Plan {
 impl Plan {
     /// Builds the request and asks the server for one response to learn from.
     pub(super) fn prepare(options: &Options) -> io::Result<Plan> {
-        let (request, template) = match options.echo_bytes {
-            Some(bytes) => {
+        let (request, template) = match (options.echo_bytes, options.resp) {
+            (Some(bytes), _) => {
                 let payload = pattern(bytes);
-                let template = Template::echo(&payload);
+                let template = Template::exactly(&payload);
                 (payload, template)
             }
-            None => {
+            (None, Some(command)) => resp::prepare(options, command)?,
+            (None, None) => {
                 let request = http_request(options);
                 let (template, _) = probe(options, &request)?;
                 (request, template)

@@ -67,6 +67,11 @@ impl Tally {
         }
     }
 
+    /// The first error in words, if there was one.
+    pub(super) fn first_error(&self) -> Option<&str> {
+        self.samples.first().map(String::as_str)
+    }
+
     /// The figures of the window. `requests` are those that ended within it.
     pub(super) fn report(self, options: &Options, mode: &str, requests: u64) -> Report {
         let seconds = (self.end.at - self.start.at).as_secs_f64();

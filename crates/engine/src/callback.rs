@@ -16,7 +16,7 @@ pub const CALLBACK_BYTES_MAX: usize = 48;
 /// ```
 /// use springtide_engine::Callback;
 /// let name = String::from("tide");
-/// let callback = Callback::new(move |rise: u32| assert_eq!(format!("{name} {rise}"), "tide 3"));
+/// let mut callback = Callback::new(move |rise: u32| assert_eq!(format!("{name} {rise}"), "tide 3"));
 /// callback.call(3);
 /// ```
 pub struct Callback<A>(SmallBox<dyn Call<A>, Space>);
@@ -45,9 +45,9 @@ impl<A: 'static> Callback<A> {
         Self(smallbox!(Once(Some(function))))
     }
 
-    /// Calls it.
+    /// Calls it where it lies, and does nothing when it was called before.
     #[inline]
-    pub fn call(mut self, argument: A) {
+    pub fn call(&mut self, argument: A) {
         self.0.call(argument);
     }
 
@@ -84,15 +84,17 @@ mod tests {
         for is_called in [true, false] {
             let (count, calls) = (Rc::new(()), Rc::new(Cell::new(0)));
             let (held, told) = (Rc::clone(&count), Rc::clone(&calls));
-            let callback = Callback::new(move |by: u32| {
+            let mut callback = Callback::new(move |by: u32| {
                 told.set(told.get() + by);
                 drop(held);
             });
             assert_eq!(Rc::strong_count(&count), 2);
-            match is_called {
-                true => callback.call(3),
-                false => drop(callback),
+            if is_called {
+                callback.call(3);
+                assert_eq!(Rc::strong_count(&count), 1);
+                callback.call(3);
             }
+            drop(callback);
             assert_eq!((Rc::strong_count(&count), calls.get()), (1, u32::from(is_called) * 3));
         }
     }

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A moment in nanoseconds of the monotonic clock (clock_gettime(2)), or of virtual time.
 ///
@@ -97,4 +97,12 @@ impl Clock {
 #[must_use]
 pub fn system_now() -> Moment {
     Moment(crate::system::monotonic_ns())
+}
+
+/// How long it is until an instant of std, by the system's clock: for threads that wait, which no
+/// virtual time has.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the only reader of the clock")]
+pub fn time_until(instant: Instant) -> Duration {
+    instant.saturating_duration_since(Instant::now())
 }

@@ -198,7 +198,7 @@ impl Connection {
             self.is_ready = true;
             room.ready.push(self.place);
         } else if self.is_ended && step == Step::NeedBytes {
-            self.session.end_of_stream(self.who(), room);
+            self.end_stream(room);
         }
         self.balance(room);
         self.mark_dirty(room);
@@ -343,8 +343,10 @@ impl Connection {
             return;
         }
         let is_at_its_turn = self.is_ready || !self.needs_bytes;
+        // What nobody pulls is nothing that is due.
+        let is_read = self.session.peered().is_none_or(|session| session.wants_bytes(room));
         match &mut self.traffic {
-            Some(traffic) if is_at_its_turn && !traffic.inbox.is_empty() => {
+            Some(traffic) if is_at_its_turn && !traffic.inbox.is_empty() && is_read => {
                 traffic.due_bytes = traffic.inbox.len();
             }
             _ => self.session.drain(self.who(), room),
@@ -363,7 +365,7 @@ impl Connection {
         }
         let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         what(&mut self.session, &mut traffic.outbox, room);
-        if !self.is_held {
+        if !self.is_held && (self.send == Key::NONE || self.session.peered().is_none()) {
             self.session.sent(traffic.outbox.len(), self.who(), room);
         }
         if self.has_more_to_handle() || self.session.is_switched() {

@@ -28,6 +28,8 @@ pub enum Error {
     },
     /// An open socket cannot be listened on: it is none, or no listening one of TCP or Unix streams.
     Socket(std::io::Error),
+    /// Connections were to begin in two ways: raw, with frames, or behind the header of a proxy.
+    TwoProtocols,
     /// Nothing to listen on was given.
     NoAddress,
     /// No such engine.
@@ -79,6 +81,9 @@ impl std::fmt::Display for Error {
                 write!(f, "cannot listen on {address:?}: {reason}")
             }
             Self::Socket(error) => write!(f, "cannot listen on an open socket: {error}"),
+            Self::TwoProtocols => f.write_str(
+                "connections of a server begin in one way: raw, with frames, or behind a proxy's header",
+            ),
             Self::NoAddress => f.write_str("no address to listen on was given"),
             Self::UnknownEngine(name) => {
                 write!(f, "there is no engine {name:?}: it is auto, uring, epoll or poll")

@@ -161,6 +161,15 @@ impl Executor {
         self.waiting.get_mut(place)
     }
 
+    /// A future is to be polled, without its waker.
+    pub(crate) fn wake(&mut self, place: Place) {
+        if let Some(Waiting { work: Work::Future { alarm, .. }, .. }) = self.waiting.get_mut(place)
+            && alarm.rouse()
+        {
+            self.shared.wake(place);
+        }
+    }
+
     /// Takes an exchange out; dropping what comes is running code of the application.
     pub(crate) fn remove(&mut self, place: Place) -> Option<Waiting> {
         let waiting = self.waiting.remove(place)?;

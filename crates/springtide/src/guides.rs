@@ -11,6 +11,7 @@ pages! {
     Readme: "README.md",
     QuickStart: "docs/quick-start.md",
     Concepts: "docs/concepts.md",
+    Raw: "docs/raw.md",
     Testing: "docs/testing.md",
     LoggingAndMetrics: "docs/logging-and-metrics.md",
     AskingOthers: "docs/asking-others.md",

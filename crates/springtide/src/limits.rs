@@ -62,6 +62,9 @@ pub struct Limits {
     pull_bytes_max: usize = 1 << 20, Bytes, 1;
     /// Pulls that may wait behind the first one of a raw connection; a further one fails at once.
     pulls_waiting_max: usize = 1024, Count, 0;
+    /// Tasks that other threads may have on one shard, whether they have ended or not, until they are
+    /// taken or dropped; a further one fails at once.
+    remote_tasks_max: usize = 65_536, Count, 1;
     /// How old a connection becomes: the first request behind that is its last one, whose reply
     /// says `Connection: close` (RFC 9112 §9.6).
     connection_age_max_ms: u64 = 3_600_000, Milliseconds, 1;

@@ -22,6 +22,8 @@ pub(crate) enum Message {
     Share { target: u16, count: usize },
     /// Tell how the connections stand.
     Look(mpsc::Sender<Vec<OpenConnection>>),
+    /// Other threads have asked something of raw connections, and it stands in the hatch.
+    Asked,
     /// Say that the shard makes turns.
     Answer(mpsc::Sender<()>),
     /// A listener of a shard that stops.
@@ -40,6 +42,7 @@ impl Message {
             Self::Adopt(descriptor) | Self::TakeListener(descriptor) => vec![*descriptor],
             Self::Move(connection) => connection.descriptors().collect(),
             Self::Peers(_)
+            | Self::Asked
             | Self::Look(_)
             | Self::Answer(_)
             | Self::Share { .. }
@@ -50,7 +53,8 @@ impl Message {
 }
 
 /// Where a shard's messages wait. Bounded by what sends them: one message per accepted
-/// connection, which the limit on connections counts, and a few per shard in its life.
+/// connection, which the limit on connections counts, one for all that is asked of raw connections,
+/// and a few per shard in its life.
 pub(crate) struct Mailbox {
     queue: SegQueue<Message>,
     /// That of the shard's engine, which may be replaced while the shard lives.
@@ -84,6 +88,14 @@ impl Mailbox {
         // Asking an empty queue to pop costs a fence, which waits for every store before it.
         if self.queue.is_empty() { None } else { self.queue.pop() }
     }
+
+    /// Takes back what was sent to a shard that had ended, or what somebody else has sent: something
+    /// that is to have an owner. Questions are thrown away, as nobody answers them.
+    pub(crate) fn take_back(&self) -> Option<Message> {
+        std::iter::from_fn(|| self.next()).find(|message| {
+            matches!(message, Message::Adopt(_) | Message::Move(_) | Message::TakeListener(_))
+        })
+    }
 }
 
 /// Another shard, as one that deals or hands over sees it.
@@ -104,6 +116,7 @@ pub(crate) fn stop_all(neighbours: &[Neighbour]) {
 mod tests {
     use super::*;
     use crate::tests::Backend;
+    use springtide_engine::{Address, ListenOptions};
     use std::time::Duration;
 
     /// Whoever has sent woke the engine that the shard had then: the new one must not wait.
@@ -119,5 +132,20 @@ mod tests {
             assert!(engine.now() < late, "{backend:?} has waited");
             assert!(matches!(mailbox.next(), Some(Message::Drain { .. })));
         }
+    }
+
+    /// Whoever asks a shard that has just ended must not hide what another shard gives it.
+    #[test]
+    fn questions_hide_nothing_in_the_mailbox_of_a_shard_that_has_ended() {
+        let mut engine = Backend::Epoll.engine(None);
+        let address = Address::Internet(([127, 0, 0, 1], 0).into());
+        let (address, backlog) = (&address, 1);
+        let options = ListenOptions { address, backlog, joining: false, keepalive: None };
+        let listener = engine.listen(&options).unwrap();
+        let mailbox = Mailbox::new(engine.waker());
+        mailbox.send(Message::Asked);
+        mailbox.send(Message::TakeListener(listener));
+        assert!(matches!(mailbox.take_back(), Some(Message::TakeListener(_))));
+        assert!(mailbox.take_back().is_none());
     }
 }

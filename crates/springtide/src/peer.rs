@@ -2,8 +2,11 @@
 //! A handle leads nowhere by itself: what is asked through it is done by its shard, in a turn.
 
 mod reason;
+mod remote;
 
 pub use reason::Reason;
+pub(crate) use remote::Link;
+pub use remote::RemotePeer;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -96,6 +99,7 @@ impl std::panic::RefUnwindSafe for Peer {}
 
 /// How a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 #[non_exhaustive]
 pub enum PeerStatus {
     /// It is being made.
@@ -164,6 +168,12 @@ impl Peer {
     pub fn status(self) -> PeerStatus {
         let shared = current::shard();
         shared.map_or(PeerStatus::Closed, |shared| shared.tasks.places.status(self))
+    }
+
+    /// The same connection for other threads: its tasks can be waited for there.
+    #[must_use]
+    pub fn remote(self) -> RemotePeer {
+        RemotePeer::of(self)
     }
 
     /// Asks for the next bytes, at least one and as many as have come. At most one pull is served at a

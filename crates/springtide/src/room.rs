@@ -177,6 +177,7 @@ impl Room {
             let spare = Executor::new(Rc::clone(&shared));
             let mut executor = std::mem::replace(&mut self.executor, spare);
             executor.drop_all_but(&shared.tasks.places.kept_futures());
+            shared.tasks.tell_farewells();
             (shared, executor)
         })
     }

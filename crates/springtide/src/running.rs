@@ -30,6 +30,7 @@ use crate::peer::PeerIds;
 use crate::route::Routes;
 use crate::server::{Accepting, Server, Settings};
 use crate::shard::{FILES_TOKEN, Shard, Standing};
+use crate::task::Hatch;
 pub use bound::Bound;
 use bound::Gate;
 use thread::{Context, PANICKED, ShardThread, Start};
@@ -393,6 +394,9 @@ pub(crate) fn set_up(
     counts: Arc<ShardCounts>,
 ) -> Result<(Shard, Arc<Mailbox>, Vec<Address>), Error> {
     let mailbox = Arc::new(Mailbox::new(engine.waker()));
+    let is_simulated = engine.name() == "simulated";
+    let tasks_max = plan.settings.limits.remote_tasks_max;
+    let hatch = Hatch::open(mailbox.clone(), counts.clone(), tasks_max, is_simulated);
     let mut files = FileService::new(FILES_TOKEN);
     let mut roots = Vec::new();
     for directory in plan.router.directories() {
@@ -410,6 +414,7 @@ pub(crate) fn set_up(
         number: plan.number,
         is_dealing: plan.is_dealing,
         mailbox: mailbox.clone(),
+        hatch,
         counts,
         open: plan.open,
         router: plan.router,

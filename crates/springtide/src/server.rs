@@ -434,6 +434,11 @@ impl Server {
         if self.requires_proxy && !self.routes.proxies.is_any() {
             return Err(Error::NoProxy);
         }
+        let routes = &self.routes;
+        let ways = [routes.raw.intro.is_some(), routes.framed.is_some(), self.requires_proxy];
+        if ways.iter().filter(|is_wanted| **is_wanted).count() > 1 {
+            return Err(Error::TwoProtocols);
+        }
         if let Some(network) = self.no_network.take() {
             return Err(Error::Network(network));
         }

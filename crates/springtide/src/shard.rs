@@ -44,6 +44,7 @@ use crate::server::Settings;
 use crate::session::Session;
 use crate::state::ShardStates;
 use crate::table::{PLACE_BITS, Place, Table};
+use crate::task::OpenHatch;
 
 /// Tokens of the file service's operations.
 pub(crate) const FILES_TOKEN: u64 = 3 << 60;
@@ -81,6 +82,7 @@ pub(crate) struct Standing {
     /// This shard deals what it accepts to all shards.
     pub(crate) is_dealing: bool,
     pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) hatch: OpenHatch,
     pub(crate) counts: Arc<ShardCounts>,
     /// Open connections of the whole server.
     pub(crate) open: Arc<AtomicUsize>,
@@ -126,7 +128,8 @@ impl Shard {
         let bell = Arc::new(Bell::new(standing.mailbox.clone()));
         let engine = Rc::new(RefCell::new(engine));
         let (number, router) = (standing.number, standing.router.clone());
-        let shared = Shared::new(engine, router, bell, number, states);
+        let hatch = standing.hatch.share();
+        let shared = Shared::new(engine, router, bell, hatch, number, states);
         Self::of(standing, shared, Table::new(), files, roots)
     }
 

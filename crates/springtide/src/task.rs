@@ -2,11 +2,18 @@
 //! Nothing of the application is called here: what is to be called waits for its turn.
 
 mod desk;
+mod elsewhere;
+mod hatch;
 mod operation;
+mod order;
 mod places;
+mod polled;
 
-pub(crate) use desk::{Ask, Connecting, Order, Ready, Tasks, Told, Waiter};
+pub(crate) use desk::{Ready, Tasks, Told};
+pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
+pub(crate) use hatch::{Hatch, OpenHatch};
 pub use operation::{Close, Connect, Ended, Operation, Pull, Push, Stands};
+pub(crate) use order::{Ask, Connecting, Order, Waiter};
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -171,11 +178,17 @@ impl<O: Operation> Future for Task<O> {
     type Output = Result<O::Output, Reason>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Held::Fresh(shared, _, serial) = &self.side.held {
-            let Some(task) = shared.tasks.hold(*serial) else {
-                return Poll::Ready(Err(Reason::Stale));
+        if let Held::Fresh(_, peer, serial) = self.side.held
+            && let Held::Fresh(shared, ..) = std::mem::replace(&mut self.side.held, Held::Nothing)
+        {
+            self.side.held = match shared.tasks.hold(serial, context) {
+                Some((task, true)) => {
+                    self.side.held = Held::Slot(shared, task);
+                    return Poll::Pending;
+                }
+                Some((task, false)) => Held::Slot(shared, task),
+                None => Held::Lost(peer, Reason::Stale),
             };
-            self.side.held = Held::Slot(Rc::clone(shared), task);
         }
         match &self.side.held {
             Held::Fresh(..) => Poll::Pending,

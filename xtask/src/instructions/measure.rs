@@ -4,10 +4,10 @@
 
 use crate::cargo::target_folder;
 use crate::child::{Killed, lines_of, run_within};
-use crate::client::Client;
 use crate::error::Error;
 use crate::tools::VALGRIND;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -25,6 +25,8 @@ const DUMP_TIMEOUT: Duration = Duration::from_secs(20);
 /// What is asked of the server, as flags of the load generator.
 pub(super) struct Workload {
     pub(super) name: &'static str,
+    /// Further flags of the server.
+    pub(super) server: &'static [&'static str],
     pub(super) flags: &'static [&'static str],
     /// Requests of the load that is taken off, and of the one that it is taken from.
     pub(super) requests: [u64; 2],
@@ -58,7 +60,7 @@ pub(super) fn measure(root: &Path, engine: &str, workload: &Workload) -> Result<
 
 /// The middle of some rounds, in instructions a request.
 fn cost(release: &Path, engine: &str, workload: &Workload) -> Result<u64, Error> {
-    let mut server = Server::start(release, engine)?;
+    let mut server = Server::start(release, engine, workload.server)?;
     let load = release.join("load");
     let [short, long] = workload.requests;
     // The first load fills the server's memory and is not counted.
@@ -119,7 +121,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(release: &Path, engine: &str) -> Result<Self, Error> {
+    fn start(release: &Path, engine: &str, flags: &[&str]) -> Result<Self, Error> {
         let wrap = |source| Error::Network { doing: "looking for a free port", source };
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(wrap)?;
         let address = listener.local_addr().map_err(wrap)?;
@@ -131,6 +133,7 @@ impl Server {
         command.arg(format!("--callgrind-out-file={}", scratch.0.join("count").display()));
         command.arg(vgdb_prefix(&scratch)).arg(release.join("bench-server"));
         command.args(["--listen", &address.to_string(), "--workers", "1", "--engine", engine]);
+        command.args(flags);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let wrap = |source| Error::Spawn { program: "setpriv".to_owned(), source };
         let mut child = Killed(command.spawn().map_err(wrap)?);
@@ -179,7 +182,7 @@ fn wait_for_start(lines: &Receiver<String>, address: SocketAddr) -> Result<(), E
     let deadline = Instant::now() + START_TIMEOUT;
     let mut said = String::new();
     while Instant::now() < deadline {
-        if Client::connect(address, 1).is_ok() {
+        if answers(address).is_ok_and(|count| count > 0) {
             return Ok(());
         }
         match lines.recv_timeout(START_INTERVAL) {
@@ -189,6 +192,14 @@ fn wait_for_start(lines: &Receiver<String>, address: SocketAddr) -> Result<(), E
         }
     }
     Err(Error::Refused { program: "valgrind bench-server".to_owned(), said })
+}
+
+/// Asks for a page, of which a server that echoes gives the request back; how much came first.
+fn answers(address: SocketAddr) -> std::io::Result<usize> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(START_TIMEOUT))?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")?;
+    stream.read(&mut [0; 64])
 }
 
 /// Reads `requests` from the load generator's line of JSON.

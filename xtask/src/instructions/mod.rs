@@ -18,21 +18,34 @@ const ENGINES: [&str; 2] = ["uring", "epoll"];
 /// What a turn costs is shared by the requests of the turn, and a busy machine changes how many that
 /// are: with these many in flight a row varies by 0.3 %, and by 1 % beside three busy loops on two
 /// cores.
-const WORKLOADS: [Workload; 4] = [
+const WORKLOADS: [Workload; 6] = [
     // What comes alone has a turn of its own, as at a moderate rate.
-    Workload { name: "alone", flags: &["--connections", "1"], requests: [2_000, 12_000] },
-    Workload { name: "plaintext", flags: &["--connections", "64"], requests: [4_000, 34_000] },
+    Workload { name: "alone", flags: &["--connections", "1"], requests: [2_000, 12_000], ..PLAIN },
+    PLAIN,
     Workload {
         name: "pipelined",
         flags: &["--connections", "64", "--depth", "16"],
         requests: [16_000, 64_000],
+        ..PLAIN
     },
     Workload {
         name: "churn",
         flags: &["--connections", "256", "--churn"],
         requests: [2_000, 12_000],
+        ..PLAIN
     },
+    // A message of a raw connection, answered from callbacks or from a future.
+    Workload { name: "raw", server: &["--raw", "then"], flags: ECHO, ..PLAIN },
+    Workload { name: "rawawait", server: &["--raw", "await"], flags: ECHO, ..PLAIN },
 ];
+
+const PLAIN: Workload = Workload {
+    name: "plaintext",
+    server: &[],
+    flags: &["--connections", "64"],
+    requests: [4_000, 34_000],
+};
+const ECHO: &[&str] = &["--connections", "64", "--echo-bytes", "64"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {

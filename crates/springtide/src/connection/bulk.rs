@@ -3,9 +3,10 @@
 //! turn has gone out of the cache by then.
 //! It knows of a message only that its session lends memory for it, and of files only that there is one.
 
-use springtide_engine::Key;
+use springtide_engine::{Error, Key};
 
 use super::{Connection, State};
+use crate::peer::Reason;
 use crate::room::Room;
 
 /// From this much on, what waits to be sent is sent at once behind a long message.
@@ -34,17 +35,9 @@ impl Connection {
                 let mut engine = room.requests.engine.borrow_mut();
                 engine.receive_now(self.receive, &mut memory, bytes_max)
             };
-            let Ok(count) = received else {
-                self.session.receive_bulk(
-                    memory,
-                    before,
-                    self.who(),
-                    &mut springtide_proto::Outbox::new(),
-                    room,
-                );
-                self.session.end_bulk(self.who(), room);
-                self.is_ended = true;
-                return self.give_up(room);
+            let count = match received {
+                Ok(count) => count,
+                Err(error) => return self.bulk_failed(memory, before, error, room),
             };
             is_done = count < space.min(bytes_max);
             room.counts.bytes_received += count as u64;
@@ -57,6 +50,18 @@ impl Connection {
         self.session.end_bulk(self.who(), room);
         self.handle_inbox(room);
         self.send_at_once(room);
+    }
+
+    /// The peer is gone: what came before that is still who pulls it.
+    fn bulk_failed(&mut self, memory: Vec<u8>, before: usize, error: Error, room: &mut Room) {
+        let who = self.who();
+        if let Some(session) = self.session.peered() {
+            session.receive_bulk(memory, before);
+            session.end_bulk(who, room);
+            session.break_for(Reason::of(error));
+        }
+        self.is_ended = true;
+        self.give_up(room);
     }
 
     /// Sends what is long and was just written.

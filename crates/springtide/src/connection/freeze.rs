@@ -8,7 +8,7 @@ use springtide_engine::{Completion, Descriptor, Key, Memory, Op, Outcome, Piece}
 
 use super::{Connection, NEVER, Patience, State};
 use crate::files::FrozenAsk;
-use crate::peer::PeerId;
+use crate::peer::{PeerId, Reason};
 use crate::room::{Room, Traffic};
 use crate::session::{FrozenSession, Session, Who};
 
@@ -74,6 +74,9 @@ impl Connection {
                 }
                 if !is_interruption(error) && self.state != State::Closing {
                     self.state = State::Broken;
+                    if let Some(session) = self.session.peered() {
+                        session.break_for(Reason::of(error));
+                    }
                 }
             }
             _ => {}

@@ -7,7 +7,6 @@ use super::{Connection, State};
 use crate::peer::{PeerId, Reason};
 use crate::room::Room;
 use crate::session::Session;
-use crate::session::peered::{Pulling, Pushing};
 use crate::table::Place;
 use crate::task::{Ask, Ended, Order};
 
@@ -18,16 +17,18 @@ impl Connection {
     }
 
     /// Does what was asked, or begins it.
-    pub(crate) fn obey(&mut self, order: Order, serial: u64, room: &mut Room) {
+    pub(crate) fn obey(&mut self, order: &mut Order, serial: u64, room: &mut Room) {
         let who = self.who();
         let Order { peer, ask, waiter } = order;
+        let peer = *peer;
         let is_open = self.state == State::Open;
         let Some(session) = self.session.peered().filter(|_| is_open) else {
-            return room.requests.tasks.end(peer, waiter, Ended::Failed(Reason::Closed));
+            let failed = Ended::Failed(Reason::Closed);
+            return room.requests.tasks.end(peer, waiter.take(), failed);
         };
-        match ask {
+        match std::mem::replace(ask, Ask::GoOn) {
             Ask::Pull(want) => {
-                session.pull(Pulling { serial, waiter, want }, peer, room);
+                session.pull(serial, want, waiter, peer, room);
                 return self.serve(room);
             }
             Ask::GoOn => {
@@ -36,14 +37,17 @@ impl Connection {
             }
             Ask::Return(bytes) => {
                 session.go_on(&room.requests.tasks);
+                session.look_again();
                 let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
                 traffic.inbox.put_back(&bytes);
                 return self.serve(room);
             }
-            Ask::Push(bytes) => session.push(Pushing { serial, waiter, bytes }, peer, room),
-            Ask::Close => session.close(waiter, peer, room),
-            Ask::Connect(_) => room.requests.tasks.end(peer, waiter, Ended::Failed(Reason::Stale)),
-            Ask::ShutdownWrite => session.shut(waiter, peer, room),
+            Ask::Push(bytes) => session.push(serial, bytes, waiter, peer, room),
+            Ask::Close => session.close(waiter.take(), peer, room),
+            Ask::Connect(_) => {
+                room.requests.tasks.end(peer, waiter.take(), Ended::Failed(Reason::Stale));
+            }
+            Ask::ShutdownWrite => session.shut(waiter.take(), peer, room),
             Ask::Cancel(serial) => {
                 session.cancel(serial, who, room);
                 return self.serve(room);
@@ -55,9 +59,16 @@ impl Connection {
     /// Gives pulls what waits for them, if anything does.
     fn serve(&mut self, room: &mut Room) {
         if self.has_more_to_handle() {
-            self.handle_inbox(room);
-        } else {
-            self.needs_bytes = true;
+            return self.handle_inbox(room);
+        }
+        self.needs_bytes = true;
+        let who = self.who();
+        if let Some(session) = self.session.peered()
+            && session.is_at_end()
+        {
+            // The server stops: nothing more comes.
+            session.end_of_stream(0, who, room);
+            self.mark_dirty(room);
         }
     }
 
@@ -65,6 +76,17 @@ impl Connection {
     pub(crate) fn begin_future(&mut self, future: Place) {
         if let Some(session) = self.session.peered() {
             session.begin_future(future);
+        }
+    }
+
+    /// The peer has ended its stream, and the session has had of it what it wants by now.
+    pub(super) fn end_stream(&mut self, room: &mut Room) {
+        let unread = self.traffic.as_ref().map_or(0, |own| own.inbox.len());
+        self.session.end_of_stream(unread, self.who(), room);
+        let is_read = self.session.peered().is_some_and(|session| session.wants_bytes(room));
+        if unread > 0 && is_read && !self.is_ready {
+            self.is_ready = true;
+            room.ready.push(self.place);
         }
     }
 
@@ -88,9 +110,15 @@ impl Connection {
         if session.has_waiting() {
             let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
             session.pour(&mut traffic.outbox, room);
+            if traffic.outbox.is_empty() {
+                // What was poured is nothing: it has been sent.
+                session.sent(0, who, room);
+            }
         }
+        session.tell_status(who, room);
         let is_unsent = self.traffic.as_ref().is_some_and(|own| !own.outbox.is_empty());
-        if !is_unsent && session.take_shut(who, room) {
+        let unread = self.traffic.as_ref().map_or(0, |own| own.inbox.len());
+        if !is_unsent && session.take_shut(unread, who, room) {
             room.submit(Op::Shutdown { socket: self.socket }, self.place.raw());
         }
         false

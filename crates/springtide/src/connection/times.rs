@@ -63,7 +63,7 @@ impl Connection {
     /// behind, the peer is not to blame.
     #[inline]
     fn session_ms(&self, room: &Room) -> u64 {
-        if (self.is_paused || !self.needs_bytes) && self.is_behind() {
+        if (self.is_paused || !self.needs_bytes) && self.is_behind() && !self.session.is_peered() {
             return NEVER;
         }
         self.session.next_deadline_ms(room).unwrap_or(NEVER)
@@ -78,7 +78,7 @@ impl Connection {
     /// out.
     #[inline]
     fn look_ms(&self, room: &Room) -> u64 {
-        if self.receive != Key::NONE || self.is_client() {
+        if self.receive != Key::NONE || self.is_client() || self.session.is_half_shut() {
             return NEVER;
         }
         let interval_ms = (room.limits.keepalive_ms / LOOKS).max(LOOK_MS_MIN);
@@ -158,6 +158,7 @@ impl Connection {
             let place = const { place_of("drain_timeout_ms") };
             room.tell_limit(place, self.socket, format_args!("cut, because the server stops"));
         }
+        self.break_for(crate::peer::Reason::Stopped, room);
         self.give_up(room);
     }
 }

@@ -89,6 +89,11 @@ impl Alarm {
         self.is_woken.swap(false, Ordering::AcqRel);
     }
 
+    /// It is to be polled; false when it was already.
+    pub(super) fn rouse(&self) -> bool {
+        !self.is_woken.swap(true, Ordering::AcqRel)
+    }
+
     /// Whether it is to be polled.
     pub(crate) fn is_woken(&self) -> bool {
         self.is_woken.load(Ordering::Acquire)
@@ -144,7 +149,7 @@ impl Wake for Alarm {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.is_woken.swap(true, Ordering::AcqRel) {
+        if !self.rouse() {
             return;
         }
         match current::shard() {

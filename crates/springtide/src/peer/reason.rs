@@ -36,6 +36,9 @@ pub enum Reason {
     Failed,
     /// The server has stopped.
     Stopped,
+    /// A wait on a thread that turns a shard, or for a simulated world, which goes on by what its test
+    /// does: it would never end. Say `.then` or `.await` there.
+    Deadlock,
     /// The system failed: operation and errno (see the man page of the operation).
     System(EngineError),
 }
@@ -67,6 +70,7 @@ impl fmt::Display for Reason {
             Self::Panicked => "code of the application panicked",
             Self::Failed => "the future of the connection has failed",
             Self::Stopped => "the server has stopped",
+            Self::Deadlock => "to wait here would be a deadlock: a shard goes on by this thread",
             Self::System(error) => return error.fmt(f),
         };
         f.write_str(words)

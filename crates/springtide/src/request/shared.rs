@@ -21,7 +21,7 @@ use crate::raw::AwaitedIntro;
 use crate::route::Routes;
 use crate::state::ShardStates;
 use crate::table::Place;
-use crate::task::Tasks;
+use crate::task::{Hatch, Tasks};
 
 /// What all requests of a shard share.
 pub(crate) struct Shared {
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) raw_intro: AwaitedIntro,
     /// Where other threads tell of futures and offloaded work.
     pub(crate) bell: Arc<Bell>,
+    /// Where they ask something of raw connections.
+    pub(crate) hatch: Arc<Hatch>,
     pub(super) names: Names,
     /// What the application has made for this shard.
     pub(super) states: ShardStates,
@@ -78,6 +80,7 @@ impl Shared {
         engine: SharedEngine,
         router: Arc<Routes>,
         bell: Arc<Bell>,
+        hatch: Arc<Hatch>,
         shard: usize,
         states: ShardStates,
     ) -> Rc<Self> {
@@ -95,6 +98,7 @@ impl Shared {
             awaited,
             raw_intro,
             bell,
+            hatch,
             names,
             states,
             form_of_panic,
@@ -228,6 +232,7 @@ impl Shared {
         self.pooled_max.set(0);
         drop(self.spare.take());
         self.desk.end();
+        self.tasks.end_all();
         let waiting = self.pool.take();
         drop(waiting);
     }

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use springtide_engine::{Engine, EngineOptions, Error, Handle, Mechanism, spawn_thread};
 
 use super::{Failure, Plan, Ready, set_up};
+use crate::current;
 use crate::freeze::Handoff;
 use crate::mailbox::{Neighbour, stop_all};
 use crate::metrics::ShardCounts;
@@ -79,6 +80,7 @@ impl Context {
 
     /// The first thread: makes the shard and runs it.
     fn begin(self, mechanism: Mechanism, plan: Plan, start: &Start) -> Option<ShardThread> {
+        let _turning = current::turn();
         let is_free = plan.settings.mechanism.is_none();
         let made = self.first_engine(mechanism, is_free).map_err(crate::Error::Engine);
         match made.and_then(|engine| set_up(engine, plan, self.counts.clone())) {
@@ -126,6 +128,7 @@ impl Context {
         let (name, next) = (self.name(), self.clone());
         let spawned = spawn_thread(&name, move || {
             // It fails only when this thread could not be had, and then this does not run.
+            let _turning = current::turn();
             receiver.recv().ok().and_then(|refused| next.go_on(refused, None))
         });
         let Ok(thread) = spawned else {

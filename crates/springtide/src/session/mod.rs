@@ -195,10 +195,10 @@ impl Session {
     }
 
     /// The peer has ended its stream, which is not its going: what it has asked for is answered.
-    pub(crate) fn end_of_stream(&mut self, who: Who, room: &Room) {
+    pub(crate) fn end_of_stream(&mut self, unread: usize, who: Who, room: &Room) {
         match self {
             Self::Http1(session) => session.end_of_stream(),
-            Self::Other(session) => session.end_of_stream(who, room),
+            Self::Other(session) => session.end_of_stream(unread, who, room),
         }
     }
 

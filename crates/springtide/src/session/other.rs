@@ -34,10 +34,10 @@ pub(crate) enum Other {
 }
 
 impl Other {
-    pub(super) fn end_of_stream(&mut self, who: Who, room: &Room) {
+    pub(super) fn end_of_stream(&mut self, unread: usize, who: Who, room: &Room) {
         match self {
             Self::Raw(session) => session.end_of_stream(),
-            Self::Peered(session) => session.end_of_stream(who, room),
+            Self::Peered(session) => session.end_of_stream(unread, who, room),
             Self::Framed(session) => session.end_of_stream(),
             Self::Proxied(session) => session.end(),
             Self::Tunnel(session) => session.end_of_input(),
@@ -220,6 +220,17 @@ impl Session {
         matches!(self, Self::Other(Other::Upstream(_) | Other::Left))
     }
 
+    #[inline]
+    pub(crate) const fn is_peered(&self) -> bool {
+        matches!(self, Self::Other(Other::Peered(_)))
+    }
+
+    /// Whether a raw connection has ended its stream to its peer: when that ends its own, the system says
+    /// that it is gone, though what it has said may be unread.
+    pub(crate) const fn is_half_shut(&self) -> bool {
+        matches!(self, Self::Other(Other::Peered(session)) if session.is_shut())
+    }
+
     /// Whether the connection was made from here.
     pub(crate) const fn is_outgoing(&self) -> bool {
         match self {
@@ -342,6 +353,7 @@ impl Session {
             }
             Self::Other(Other::Peered(session)) => {
                 let status = response.map(|response| response.status_code());
+                room.counts.panics_total += u64::from(status.is_none());
                 session.future_ended(crate::raw::reason_of(status));
             }
             Self::Other(Other::Framed(session)) => {

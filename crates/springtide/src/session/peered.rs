@@ -61,8 +61,9 @@ pub(crate) struct Busy {
     pulls: VecDeque<Pulling>,
     /// What was pushed and has not been sent.
     pushes: VecDeque<Pushing>,
-    /// How many of them are being sent.
+    /// How many of them are being sent, and their bytes.
     poured: usize,
+    poured_bytes: usize,
     /// Bytes of those that are not.
     waiting_bytes: usize,
     /// A long message, as far as it has come.
@@ -215,8 +216,7 @@ impl Peered {
             tasks.tell(Ready::Call(callback, who.peer(), ended));
         } else if let Some(first) = self.busy.as_mut().and_then(|busy| busy.first.take()) {
             if let Waiter::Held(task) = first.waiter {
-                tasks.end_held(task, ended);
-                if tasks.is_held(task) {
+                if tasks.end_held(task, ended) {
                     self.busy(tasks).first = Some(first);
                     return;
                 }
@@ -232,7 +232,14 @@ impl Peered {
         self.first = 0;
         let Some(busy) = &mut self.busy else { return };
         busy.first = None;
-        let Some(next) = busy.pulls.pop_front() else { return self.rest(tasks) };
+        let next = loop {
+            match busy.pulls.pop_front() {
+                // Dropped while it waited behind others.
+                Some(next) if !tasks.is_wanted(&next.waiter) => {}
+                Some(next) => break next,
+                None => return self.rest(tasks),
+            }
+        };
         let followed = (!busy.pulls.is_empty()).then_some(&next.waiter);
         if let Some(Waiter::Held(task)) = followed {
             tasks.follow(*task);
@@ -260,18 +267,34 @@ impl Peered {
     }
 
     /// Somebody wants bytes.
-    pub(crate) fn pull(&mut self, pull: Pulling, peer: Peer, room: &Room) {
+    #[inline]
+    pub(crate) fn pull(
+        &mut self,
+        serial: u64,
+        want: Want,
+        waiter: &mut Waiter,
+        peer: Peer,
+        room: &Room,
+    ) {
         let (tasks, limits) = (&room.requests.tasks, &room.limits);
-        if !tasks.is_wanted(&pull.waiter) {
+        if !tasks.is_wanted(waiter) {
             return;
         }
-        if let Some(reason) = self.refusal().or_else(|| pull.want.refusal(limits.pull_bytes_max)) {
-            return tasks.end(peer, pull.waiter, Ended::Failed(reason));
+        if let Some(reason) = self.refusal().or_else(|| want.refusal(limits.pull_bytes_max)) {
+            return tasks.end(peer, waiter.take(), Ended::Failed(reason));
         }
         self.go_on(tasks);
-        if self.first == 0 {
-            return self.place_first(pull, tasks);
+        let pull = Pulling { serial, waiter: waiter.take(), want };
+        match self.first {
+            0 => self.place_first(pull, tasks),
+            _ => self.follow(pull, peer, room),
         }
+    }
+
+    /// A pull waits behind the first.
+    #[inline(never)]
+    fn follow(&mut self, pull: Pulling, peer: Peer, room: &Room) {
+        let (tasks, limits) = (&room.requests.tasks, &room.limits);
         let busy = self.busy(tasks);
         if busy.pulls.len() >= limits.pulls_waiting_max {
             room.met.count(const { place_of("pulls_waiting_max") });
@@ -311,6 +334,13 @@ impl Peered {
         first.is_none_or(|first| !tasks.is_wanted(&first.waiter))
     }
 
+    /// Other bytes stand in front than those that the first pull has searched.
+    pub(crate) fn look_again(&mut self) {
+        if let Some(first) = self.busy.as_mut().and_then(|busy| busy.first.as_mut()) {
+            first.want.look_again();
+        }
+    }
+
     /// Gives memory back where nothing is in it.
     #[inline]
     fn rest(&mut self, tasks: &Tasks) {
@@ -337,7 +367,7 @@ impl Peered {
         }
         let waiting = busy.pushes.iter().skip(busy.poured).position(|own| own.serial == serial);
         if let Some(push) = waiting.and_then(|index| busy.pushes.remove(busy.poured + index)) {
-            busy.waiting_bytes -= push.bytes.len();
+            busy.waiting_bytes -= push.cost();
             tasks.end(who.peer(), push.waiter, cancelled);
         }
     }
@@ -371,5 +401,5 @@ impl Busy {
 
 #[expect(clippy::cast_possible_truncation, reason = "136 years")]
 const fn seconds(ms: u64) -> u32 {
-    (ms / 1000) as u32
+    ms.div_ceil(1000) as u32
 }

@@ -112,9 +112,9 @@ impl Shard {
             Connection::open(place, id, socket, session, room)
         });
         if is_raw {
-            let tasks = &self.room.requests.tasks;
-            tasks.places.stand(place, PeerStatus::Open);
-            tasks.tell(Ready::Intro(Peer::new(id, place)));
+            let (tasks, peer) = (&self.room.requests.tasks, Peer::new(id, place));
+            tasks.places.stand(peer, PeerStatus::Open);
+            tasks.tell(Ready::Intro(peer));
         }
         self.file(place);
         self.pause_when_full();

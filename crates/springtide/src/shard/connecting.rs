@@ -21,18 +21,21 @@ pub(super) const CONNECT_LATE_TOKEN: u64 = 9 << PLACE_BITS;
 
 impl Shard {
     /// What was asked of no connection.
-    pub(super) fn obey_nobody(&self, order: Order, serial: u64) {
-        let Order { peer, ask, waiter } = order;
+    pub(super) fn obey_nobody(&self, order: &mut Order, serial: u64) {
+        let (peer, waiter) = (order.peer, order.waiter.take());
         let tasks = &self.room.requests.tasks;
-        match ask {
+        match order.ask {
             Ask::Connect(address) if self.standing.stopping.is_none() => {
                 self.connect(address, serial, waiter);
             }
             Ask::Connect(_) => tasks.end(peer, waiter, Ended::Failed(Reason::Stopped)),
             Ask::Cancel(serial) => {
-                let connecting = tasks.connecting.borrow();
-                if let Some(begun) = connecting.iter().find(|own| own.serial == serial) {
-                    self.room.requests.engine.borrow_mut().cancel(begun.connect);
+                let mut connecting = tasks.connecting.borrow_mut();
+                for place in connecting.places() {
+                    let begun = connecting.get_mut(place).filter(|own| own.serial == serial);
+                    if let Some(begun) = begun {
+                        self.cut_connect(begun, Reason::Cancelled);
+                    }
                 }
             }
             _ => tasks.end(peer, waiter, Ended::Failed(Reason::Stale)),
@@ -59,9 +62,15 @@ impl Shard {
 
     /// What was being made when the shard was frozen is made anew.
     pub(super) fn connect_again(&self) {
-        let mut connecting = self.room.requests.tasks.connecting.borrow_mut();
+        let tasks = &self.room.requests.tasks;
+        let mut connecting = tasks.connecting.borrow_mut();
         for place in connecting.places() {
-            if let Some(begun) = connecting.get_mut(place) {
+            let cut = connecting.get_mut(place).and_then(|begun| begun.cut);
+            if let Some(reason) = cut {
+                if let Some(begun) = connecting.remove(place) {
+                    tasks.end(Peer::nobody(), begun.waiter, Ended::Failed(reason));
+                }
+            } else if let Some(begun) = connecting.get_mut(place) {
                 (begun.connect, begun.timeout) = self.begin_connect(begun.address, place);
             }
         }
@@ -121,7 +130,7 @@ impl Shard {
             let session = Session::Other(Other::Peered(Peered::outgoing(room)));
             Connection::open(place, id, socket, session, room)
         });
-        self.room.requests.tasks.places.stand(place, PeerStatus::Open);
+        self.room.requests.tasks.places.stand(Peer::new(id, place), PeerStatus::Open);
         self.file(place);
         Peer::new(id, place)
     }

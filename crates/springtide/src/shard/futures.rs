@@ -86,9 +86,11 @@ impl Shard {
         let Some(mut own) = future.take() else { return };
         alarm.silence();
         let waker = Waker::from(Arc::clone(alarm));
+        self.room.requests.tasks.polled.begin(place, &waker);
         let mut context = Context::from_waker(&waker);
         let route = waiting.origin.route as usize;
         let polled = self.room.watched(route, |_| apart(|| own.as_mut().poll(&mut context)));
+        self.room.requests.tasks.polled.end();
         drop(waker);
         match polled {
             Some(Poll::Pending) => self.suspend(place, own),
@@ -169,6 +171,7 @@ impl Shard {
         let Waiting { origin, exchange, work, .. } = self.room.executor.remove(place)?;
         if let Work::Future { alarm, .. } = work {
             self.room.executor.put_alarm(alarm);
+            self.room.requests.tasks.future_ended(place);
         }
         Some((origin, exchange))
     }

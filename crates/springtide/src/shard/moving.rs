@@ -63,7 +63,7 @@ impl Shard {
         target.mailbox.send(message);
         // It may have ended just before it got the message: then the connection stays.
         if target.counts.has_ended()
-            && let Some(message) = target.mailbox.next()
+            && let Some(message) = target.mailbox.take_back()
         {
             self.handle(message);
         }
@@ -104,7 +104,7 @@ impl Shard {
             if !heir.counts.has_ended() {
                 return None;
             }
-            message = heir.mailbox.next()?;
+            message = heir.mailbox.take_back()?;
         }
         Some(message)
     }

@@ -32,6 +32,7 @@ impl Shard {
                 // Who asked may have given up.
                 let _ = sender.send(seen);
             }
+            Message::Asked => self.take_asked(),
             Message::Answer(sender) => {
                 // Who asked may have given up.
                 let _ = sender.send(());

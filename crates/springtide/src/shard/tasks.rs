@@ -28,19 +28,25 @@ impl Shard {
         for _ in 0..PASSES_MAX {
             let tasks = &self.room.requests.tasks;
             let (mut orders, first) = tasks.take_orders();
-            for (serial, order) in (first..).zip(orders.drain(..)) {
+            for (serial, order) in (first..).zip(&mut orders) {
                 self.obey(order, serial);
             }
             let tasks = &self.room.requests.tasks;
-            let (mut ready, woken) = (tasks.take_ready(), tasks.take_woken());
+            let (mut ready, woken, mut futures) = tasks.take_news();
+            for future in futures.drain(..) {
+                self.room.executor.wake(future);
+            }
             let is_done = ready.is_empty() && woken.is_empty();
             for waker in woken {
                 apart(|| waker.wake());
             }
-            for ready in ready.drain(..) {
+            for ready in &mut ready {
                 self.tell_ready(ready);
             }
-            self.room.requests.tasks.put_back(orders, ready);
+            // What callbacks had captured is gone with their calls.
+            orders.clear();
+            ready.clear();
+            self.room.requests.tasks.put_back(orders, ready, futures);
             if is_done {
                 break;
             }
@@ -48,9 +54,17 @@ impl Shard {
         drop(current);
     }
 
-    fn obey(&mut self, mut order: Order, serial: u64) {
+    /// Other threads have asked something: it becomes what the shard asks itself.
+    pub(super) fn take_asked(&self) {
+        let shared = &self.room.requests;
+        for asked in shared.hatch.take() {
+            shared.tasks.take_in(asked);
+        }
+    }
+
+    fn obey(&mut self, order: &mut Order, serial: u64) {
         let tasks = &self.room.requests.tasks;
-        tasks.settle(&mut order, serial);
+        tasks.settle(order, serial);
         if order.peer.is_nobody() {
             return self.obey_nobody(order, serial);
         }
@@ -58,17 +72,19 @@ impl Shard {
         let connection = self.connections.get_mut(peer.place());
         match connection.filter(|connection| connection.is(peer.id())) {
             Some(connection) => connection.obey(order, serial, &mut self.room),
-            None => tasks.end(peer, order.waiter, Ended::Failed(Reason::Stale)),
+            None => tasks.end(peer, order.waiter.take(), Ended::Failed(Reason::Stale)),
         }
     }
 
-    fn tell_ready(&mut self, ready: Ready) {
+    fn tell_ready(&mut self, ready: &mut Ready) {
         let (peer, is_well) = match ready {
             Ready::Call(callback, peer, ended) => {
+                let (peer, ended) = (*peer, std::mem::replace(ended, Ended::Done));
                 (peer, apart(|| callback.call((peer, ended))).is_some())
             }
-            Ready::Intro(peer) => (peer, self.introduce(peer)),
+            Ready::Intro(peer) => (*peer, self.introduce(*peer)),
             Ready::Closed(peer, reason) => {
+                let (peer, reason) = (*peer, *reason);
                 let router = &self.room.requests.router;
                 let closed = router.raw.closed.as_ref();
                 (peer, apart(|| closed.map(|closed| closed(peer, reason))).is_some())

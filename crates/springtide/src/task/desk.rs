@@ -2,19 +2,24 @@
 //! holds, and what the application is to be told.
 //! It calls and drops nothing of the application while anything of it is borrowed.
 
+mod away;
+mod looks;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
-use springtide_engine::{Callback, Key};
+use springtide_engine::Callback;
 
 use super::Status;
-use super::operation::Ended;
+use super::hatch::{Due, Errand};
+use super::operation::{Ended, Stands};
+use super::order::{Ask, Connecting, Order, Waiter};
 use super::places::Places;
+use super::polled::Polled;
 use crate::peer::{Peer, PeerStatus, Reason};
-use crate::session::peered::{Busy, Want};
+use crate::session::peered::Busy;
 use crate::table::{Place, Table};
 
 /// The desk.
@@ -27,9 +32,15 @@ pub(crate) struct Tasks {
     ready: RefCell<Vec<Ready>>,
     /// Who is to be woken.
     woken: RefCell<Vec<Waker>>,
+    /// The futures that are to be polled: most tasks are waited for by one of the shard's.
+    futures: RefCell<Vec<Place>>,
+    /// The future that is being polled.
+    pub(crate) polled: Polled,
     /// There are orders, news or wakers.
     has_work: Cell<bool>,
     pub(crate) places: Places,
+    /// The ends of connections that are told when the futures that had them have ended.
+    farewells: RefCell<HashMap<Place, (Peer, Reason)>>,
     /// Connections that are being made.
     pub(crate) connecting: RefCell<Table<Connecting>>,
     /// What busy sessions used, for the next.
@@ -57,6 +68,9 @@ enum State {
     Pending(Listener),
     /// Nobody has taken what came of it.
     Ended(Ended),
+    /// Another thread has what came of it and has not taken it; or it will say that it does not want
+    /// it, and here it is.
+    Away(Arc<Errand>, Option<Ended>),
 }
 
 /// Who is told of a task's end.
@@ -69,63 +83,16 @@ pub(crate) enum Listener {
         takes_end: bool,
     },
     Waker(Waker),
+    /// Another thread.
+    Elsewhere(Due),
+    /// A future of the shard, which needs no waker of its own to be woken.
+    Future(Place),
     /// Nobody ever.
     Detached,
 }
 
 /// What is called with how a task has ended.
 pub(crate) type Told = Callback<(Peer, Ended)>;
-
-/// Something asked of a connection, and for whom.
-pub(crate) struct Order {
-    pub(crate) peer: Peer,
-    pub(crate) ask: Ask,
-    pub(crate) waiter: Waiter,
-}
-
-/// Who waits for what was asked.
-pub(crate) enum Waiter {
-    /// Whoever asked has not said yet.
-    Unheard,
-    Callback {
-        callback: Told,
-        takes_end: bool,
-    },
-    /// A task that is held.
-    Held(Place),
-    /// It goes on with nobody who is told.
-    Nobody,
-    /// Nobody wants it any more.
-    Dropped,
-}
-
-/// A connection that is being made.
-pub(crate) struct Connecting {
-    pub(crate) address: SocketAddr,
-    pub(crate) serial: u64,
-    pub(crate) waiter: Waiter,
-    pub(crate) connect: Key,
-    /// What ends it when it takes too long.
-    pub(crate) timeout: Key,
-    /// Why it was told to end, if it was.
-    pub(crate) cut: Option<Reason>,
-}
-
-/// What is asked.
-pub(crate) enum Ask {
-    Pull(Want),
-    Push(Bytes),
-    Close,
-    ShutdownWrite,
-    /// A connection to this address, of nobody yet.
-    Connect(SocketAddr),
-    /// The task of this serial number is to end.
-    Cancel(u64),
-    /// The first pull has been taken: the next may be served.
-    GoOn,
-    /// What came for a pull that nobody wants: it is the first of what waits.
-    Return(Bytes),
-}
 
 /// Something that the application is to be told.
 pub(crate) enum Ready {
@@ -145,9 +112,23 @@ const SPARE_MAX: usize = 256;
 impl Tasks {
     pub(crate) fn new() -> Self {
         let orders = RefCell::new(Orders { waiting: Vec::new(), first: 1 });
-        let (unheard, ready, woken, has_work, places, spare) = Default::default();
+        let (unheard, ready, woken, futures, polled) = Default::default();
+        let (has_work, places, farewells, spare) = Default::default();
         let (slots, connecting) = (RefCell::new(Table::new()), RefCell::new(Table::new()));
-        Self { orders, slots, unheard, ready, woken, has_work, places, connecting, spare }
+        Self {
+            orders,
+            slots,
+            unheard,
+            ready,
+            woken,
+            futures,
+            polled,
+            has_work,
+            places,
+            farewells,
+            connecting,
+            spare,
+        }
     }
 
     /// Whether nothing is to be done.
@@ -164,6 +145,7 @@ impl Tasks {
     }
 
     /// Asks for something that no task is for.
+    #[inline]
     pub(super) fn order(&self, peer: Peer, ask: Ask, waiter: Waiter) -> u64 {
         let mut orders = self.orders.borrow_mut();
         let serial = orders.first + orders.waiting.len() as u64;
@@ -188,7 +170,11 @@ impl Tasks {
         };
         order.waiter = match listener {
             Listener::Callback { callback, takes_end } => Waiter::Callback { callback, takes_end },
-            Listener::None | Listener::Waker(_) | Listener::Detached => Waiter::Nobody,
+            Listener::None
+            | Listener::Waker(_)
+            | Listener::Future(_)
+            | Listener::Elsewhere(_)
+            | Listener::Detached => Waiter::Nobody,
         };
         None
     }
@@ -202,24 +188,43 @@ impl Tasks {
         }
     }
 
-    /// The place of a task that is held from here on; none when it is gone.
-    pub(super) fn hold(&self, serial: u64) -> Option<Place> {
+    /// The place of a task that is held from here on, and whether it is surely not at its end and its
+    /// context is waited with; none when it is gone.
+    pub(super) fn hold(&self, serial: u64, context: &Context<'_>) -> Option<(Place, bool)> {
+        let listener = self.listener_of(context);
         let mut orders = self.orders.borrow_mut();
         let Some(order) = orders.of(serial) else {
-            return self.unheard.borrow_mut().remove(&serial);
+            drop(orders);
+            return self.unheard.borrow_mut().remove(&serial).map(|task| (task, false));
         };
-        let place = self.insert(order, serial);
+        let place = self.insert(order, serial, listener);
+        order.waiter = Waiter::Held(place);
+        Some((place, true))
+    }
+
+    /// The place of a task that another thread holds, which was asked for just now.
+    fn hold_for(&self, serial: u64, due: Due) -> Option<Place> {
+        let mut orders = self.orders.borrow_mut();
+        let order = orders.of(serial)?;
+        let place = self.insert(order, serial, Listener::Elsewhere(due));
         order.waiter = Waiter::Held(place);
         Some(place)
     }
 
-    fn insert(&self, order: &Order, serial: u64) -> Place {
+    /// Who is woken by the waker of a context.
+    #[inline]
+    fn listener_of(&self, context: &Context<'_>) -> Listener {
+        let own = self.polled.woken_by(context.waker());
+        own.map_or_else(|| Listener::Waker(context.waker().clone()), Listener::Future)
+    }
+
+    fn insert(&self, order: &Order, serial: u64, listener: Listener) -> Place {
         self.slots.borrow_mut().insert_with(|_| Slot {
             peer: order.peer,
             serial,
             is_pull: matches!(order.ask, Ask::Pull(_)),
             is_followed: false,
-            state: State::Pending(Listener::None),
+            state: State::Pending(listener),
         })
     }
 
@@ -227,8 +232,14 @@ impl Tasks {
     #[inline]
     pub(crate) fn settle(&self, order: &mut Order, serial: u64) {
         let has_task = !matches!(order.ask, Ask::Cancel(_) | Ask::GoOn | Ask::Return(_));
+        if let (Ask::Return(_), Waiter::Held(task)) = (&order.ask, &order.waiter) {
+            let task = *task;
+            order.waiter = Waiter::Nobody;
+            let slot = self.slots.borrow_mut().remove(task);
+            drop(slot);
+        }
         if has_task && matches!(order.waiter, Waiter::Unheard) {
-            let place = self.insert(order, serial);
+            let place = self.insert(order, serial, Listener::None);
             self.unheard.borrow_mut().insert(serial, place);
             order.waiter = Waiter::Held(place);
         }
@@ -259,11 +270,22 @@ impl Tasks {
         self.go_on_behind(slot.peer, slot.is_followed);
         match listener {
             Listener::Callback { callback, .. } => {
-                self.tell(Ready::Call(callback, slot.peer, ended));
+                let peer = whom(slot.peer, &ended);
+                self.tell(Ready::Call(callback, peer, ended));
             }
-            Listener::Detached | Listener::None | Listener::Waker(_) => {}
+            Listener::Detached
+            | Listener::None
+            | Listener::Waker(_)
+            | Listener::Future(_)
+            | Listener::Elsewhere(_) => self.leave_alone(ended),
         }
         None
+    }
+
+    /// Wakes somebody when what was asked is done next: it may be code of the application.
+    fn wake(&self, waker: Waker) {
+        self.woken.borrow_mut().push(waker);
+        self.has_work.set(true);
     }
 
     fn go_on_behind(&self, peer: Peer, is_followed: bool) {
@@ -273,13 +295,13 @@ impl Tasks {
     }
 
     pub(super) fn poll(&self, task: Place, context: &Context<'_>) -> Poll<Ended> {
-        let waker = context.waker().clone();
+        let listener = self.listener_of(context);
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(task) else {
             return Poll::Ready(Ended::Failed(Reason::Stale));
         };
         if let State::Pending(own) = &mut slot.state {
-            let before = std::mem::replace(own, Listener::Waker(waker));
+            let before = std::mem::replace(own, listener);
             drop(slots);
             drop(before);
             return Poll::Pending;
@@ -295,20 +317,31 @@ impl Tasks {
         }
     }
 
-    /// Nobody wants a task any more; gives what is to be dropped.
+    /// Nobody wants a task any more; gives what is to be dropped. A pull that was given bytes stands here
+    /// until they are back: who asked meanwhile must not be served before.
     pub(super) fn give_up(&self, task: Place) -> Option<impl Sized> {
-        let slot = self.slots.borrow_mut().remove(task)?;
-        let Slot { peer, serial: _, is_pull, is_followed, state } = slot;
-        match state {
-            State::Ended(Ended::Bytes(bytes)) if is_pull => {
-                self.order(peer, Ask::Return(bytes), Waiter::Nobody);
-                None
-            }
-            state => {
-                self.go_on_behind(peer, is_followed);
-                Some(state)
-            }
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get_mut(task)?;
+        if slot.is_pull
+            && let State::Ended(ended) | State::Away(_, Some(ended)) = &mut slot.state
+            && let Ended::Bytes(bytes) = ended
+        {
+            let (peer, bytes) = (slot.peer, std::mem::take(bytes));
+            *ended = Ended::Done;
+            drop(slots);
+            self.order(peer, Ask::Return(bytes), Waiter::Held(task));
+            return None;
         }
+        if let State::Ended(Ended::Connected(Stands(id, place))) = slot.state {
+            slots.remove(task);
+            drop(slots);
+            self.order(Peer::new(id, place), Ask::Close, Waiter::Nobody);
+            return None;
+        }
+        let slot = slots.remove(task)?;
+        drop(slots);
+        self.go_on_behind(slot.peer, slot.is_followed);
+        Some(slot.state)
     }
 
     /// What was asked has ended: whoever waits is told in the same turn.
@@ -316,98 +349,69 @@ impl Tasks {
     pub(crate) fn end(&self, peer: Peer, waiter: Waiter, ended: Ended) {
         match waiter {
             Waiter::Callback { callback, .. } => self.tell(Ready::Call(callback, peer, ended)),
-            Waiter::Held(task) => self.end_held(task, ended),
-            Waiter::Unheard | Waiter::Nobody | Waiter::Dropped => drop(ended),
+            Waiter::Held(task) => _ = self.end_held(task, ended),
+            Waiter::Unheard | Waiter::Nobody | Waiter::Dropped => self.leave_alone(ended),
         }
     }
 
-    /// A task that is held has ended.
-    pub(crate) fn end_held(&self, task: Place, ended: Ended) {
+    /// Nobody takes what came of a task: a connection that was made for nobody is closed.
+    fn leave_alone(&self, ended: Ended) {
+        if let Ended::Connected(Stands(id, place)) = ended {
+            self.order(Peer::new(id, place), Ask::Close, Waiter::Nobody);
+        }
+    }
+
+    /// A task that is held has ended; whether it is held still, with what came of it.
+    pub(crate) fn end_held(&self, task: Place, ended: Ended) -> bool {
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(task) else {
             drop(slots);
-            return drop(ended);
+            self.leave_alone(ended);
+            return false;
         };
-        let State::Pending(listener) = &mut slot.state else { return };
+        let State::Pending(listener) = &mut slot.state else { return true };
         match std::mem::replace(listener, Listener::None) {
             Listener::Callback { callback, .. } => {
-                let peer = slot.peer;
+                let peer = whom(slot.peer, &ended);
                 slots.remove(task);
                 self.tell(Ready::Call(callback, peer, ended));
+                false
             }
             Listener::Detached => {
                 slots.remove(task);
                 drop(slots);
-                drop(ended);
+                self.leave_alone(ended);
+                false
             }
-            listener => {
-                slot.state = State::Ended(ended);
-                if let Listener::Waker(waker) = listener {
-                    self.woken.borrow_mut().push(waker);
-                    self.has_work.set(true);
+            Listener::Elsewhere(due) => match self.give_away(&due, slot, ended) {
+                Some(state) => {
+                    slot.state = state;
+                    true
                 }
+                None => {
+                    slots.remove(task);
+                    false
+                }
+            },
+            Listener::None => {
+                slot.state = State::Ended(ended);
+                true
+            }
+            Listener::Waker(waker) => {
+                slot.state = State::Ended(ended);
+                self.wake(waker);
+                true
+            }
+            Listener::Future(future) => {
+                slot.state = State::Ended(ended);
+                self.futures.borrow_mut().push(future);
+                self.has_work.set(true);
+                true
             }
         }
     }
 
-    /// Whether somebody still wants what waits for him.
-    #[inline]
-    pub(crate) fn is_wanted(&self, waiter: &Waiter) -> bool {
-        match waiter {
-            Waiter::Held(task) => self.is_held(*task),
-            Waiter::Callback { .. } | Waiter::Nobody => true,
-            Waiter::Unheard | Waiter::Dropped => false,
-        }
-    }
-
-    /// Whether somebody still holds or listens to a task.
-    pub(crate) fn is_held(&self, task: Place) -> bool {
-        self.slots.borrow_mut().get_mut(task).is_some()
-    }
-
-    /// Whether a task that is held is listened to by who wants values only.
-    pub(crate) fn wants_values_only(&self, task: Place) -> bool {
-        let mut slots = self.slots.borrow_mut();
-        let state = slots.get_mut(task).map(|slot| &slot.state);
-        matches!(state, Some(State::Pending(Listener::Callback { takes_end: false, .. })))
-    }
-
-    /// Whether a task that is held has not ended.
-    pub(crate) fn is_pending(&self, task: Place) -> bool {
-        let mut slots = self.slots.borrow_mut();
-        matches!(slots.get_mut(task), Some(Slot { state: State::Pending(_), .. }))
-    }
-
-    /// A pull stands behind another one.
-    pub(crate) fn follow(&self, task: Place) {
-        if let Some(slot) = self.slots.borrow_mut().get_mut(task) {
-            slot.is_followed = true;
-        }
-    }
-
-    pub(super) fn status_of(&self, task: Place) -> Status {
-        match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
-            Some(State::Pending(_)) => Status::Pending,
-            Some(State::Ended(Ended::Failed(_))) | None => Status::Failed,
-            Some(State::Ended(_)) => Status::Succeeded,
-        }
-    }
-
-    /// The same of one that is held by its serial number only.
-    pub(super) fn status_of_first(&self, serial: u64) -> Status {
-        if self.orders.borrow_mut().of(serial).is_some() {
-            return Status::Pending;
-        }
-        let place = self.unheard.borrow().get(&serial).copied();
-        place.map_or(Status::Failed, |place| self.status_of(place))
-    }
-
-    /// What names a task for who may cancel it.
-    pub(super) fn name_of(&self, task: Place) -> Option<(Peer, u64)> {
-        self.slots.borrow_mut().get_mut(task).map(|slot| (slot.peer, slot.serial))
-    }
-
-    /// Takes out what was asked, and the serial number of the first.
+    /// Takes out what was asked, with the serial number of the first.
     pub(crate) fn take_orders(&self) -> (Vec<Order>, u64) {
         let mut orders = self.orders.borrow_mut();
         let first = orders.first;
@@ -415,20 +419,20 @@ impl Tasks {
         (std::mem::take(&mut orders.waiting), first)
     }
 
-    pub(crate) fn take_ready(&self) -> Vec<Ready> {
-        self.ready.take()
-    }
-
-    pub(crate) fn take_woken(&self) -> Vec<Waker> {
-        self.woken.take()
+    /// Takes out who is to be told what, and which wakers and futures are to be woken.
+    pub(crate) fn take_news(&self) -> (Vec<Ready>, Vec<Waker>, Vec<Place>) {
+        (self.ready.take(), self.woken.take(), self.futures.take())
     }
 
     /// Gives memory back in which orders and news stood, and notes whether there are others by now.
-    pub(crate) fn put_back(&self, orders: Vec<Order>, ready: Vec<Ready>) {
+    pub(crate) fn put_back(&self, orders: Vec<Order>, ready: Vec<Ready>, futures: Vec<Place>) {
         let (own, news) = (&mut self.orders.borrow_mut().waiting, &mut self.ready.borrow_mut());
+        let due = &mut self.futures.borrow_mut();
         keep(own, orders);
         keep(news, ready);
-        let is_empty = own.is_empty() && news.is_empty() && self.woken.borrow().is_empty();
+        keep(due, futures);
+        let is_empty =
+            own.is_empty() && news.is_empty() && due.is_empty() && self.woken.borrow().is_empty();
         self.has_work.set(!is_empty);
     }
 
@@ -436,7 +440,8 @@ impl Tasks {
     pub(crate) fn has_kept(&self) -> bool {
         let is_held = self.slots.borrow().len() > 0 || self.connecting.borrow().len() > 0;
         // What is not told yet stands here too, as the end of the last connection.
-        is_held || self.has_work.get() || self.places.has_frozen()
+        let is_owed = self.has_work.get() || !self.farewells.borrow().is_empty();
+        is_held || is_owed || self.places.has_frozen()
     }
 
     /// What a session needs that becomes busy.
@@ -460,6 +465,14 @@ impl Orders {
     fn of(&mut self, serial: u64) -> Option<&mut Order> {
         let index = serial.checked_sub(self.first)?;
         self.waiting.get_mut(usize::try_from(index).ok()?)
+    }
+}
+
+/// Whom a callback is told of: a connection that was made, or the one that was asked.
+const fn whom(asked: Peer, ended: &Ended) -> Peer {
+    match ended {
+        Ended::Connected(Stands(id, place)) => Peer::new(*id, *place),
+        _ => asked,
     }
 }
 

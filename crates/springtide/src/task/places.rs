@@ -3,10 +3,12 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use crate::peer::{Peer, PeerId, PeerStatus};
+use crate::peer::{Link, Peer, PeerId, PeerStatus};
 use crate::session::peered::Peered;
 use crate::table::Place;
+use crate::task::Hatch;
 
 /// The places.
 #[derive(Default)]
@@ -17,6 +19,8 @@ pub(crate) struct Places {
     moved: RefCell<HashMap<PeerId, Place>>,
     /// Sessions of a shard that is frozen.
     frozen: RefCell<HashMap<PeerId, Box<Peered>>>,
+    /// Connections that other threads know of.
+    links: RefCell<HashMap<PeerId, Arc<Link>>>,
 }
 
 impl Places {
@@ -49,12 +53,13 @@ impl Places {
     /// A connection stands elsewhere from here on.
     fn move_to(&self, id: PeerId, place: Place, status: PeerStatus) {
         self.moved.borrow_mut().insert(id, place);
-        self.stand(place, status);
+        self.stand(Peer::new(id, place), status);
     }
 
     /// A connection has ended.
     pub(crate) fn fall(&self, peer: Peer) {
-        self.stand(peer.place(), PeerStatus::Closed);
+        self.stand(peer, PeerStatus::Closed);
+        self.links.borrow_mut().remove(&peer.id());
         let mut moved = self.moved.borrow_mut();
         if !moved.is_empty() {
             moved.remove(&peer.id());
@@ -69,7 +74,10 @@ impl Places {
     /// The session that was frozen, where the application still holds what it held.
     pub(crate) fn thaw(&self, id: PeerId, place: Place) -> Option<Peered> {
         let session = self.frozen.borrow_mut().remove(&id)?;
-        self.move_to(id, place, session.status());
+        match session.status() {
+            PeerStatus::Closed => self.stand(Peer::new(id, place), PeerStatus::Closed),
+            status => self.move_to(id, place, status),
+        }
         Some(*session)
     }
 
@@ -84,11 +92,36 @@ impl Places {
     }
 
     /// A connection stands so from here on.
-    pub(crate) fn stand(&self, place: Place, status: PeerStatus) {
+    pub(crate) fn stand(&self, peer: Peer, status: PeerStatus) {
+        let links = self.links.borrow();
+        if !links.is_empty()
+            && let Some(link) = links.get(&peer.id())
+        {
+            link.stand(status);
+        }
+        let place = peer.place();
         let (mut standing, index) = (self.standing.borrow_mut(), place.index() as usize);
         if standing.len() <= index {
             standing.resize(index + 1, (u32::MAX, PeerStatus::Closed));
         }
         standing[index] = (place.generation(), status);
+    }
+    /// What other threads share of a connection.
+    pub(crate) fn link(&self, peer: Peer, hatch: &Arc<Hatch>) -> Arc<Link> {
+        let (status, mut links) = (self.status(peer), self.links.borrow_mut());
+        let make = || Arc::new(Link::new(peer, Arc::clone(hatch), status));
+        match status {
+            PeerStatus::Closed => make(),
+            _ => Arc::clone(links.entry(peer.id()).or_insert_with(make)),
+        }
+    }
+
+    /// The shard has ended.
+    pub(super) fn end(&self) {
+        self.standing.take();
+        self.moved.take();
+        for (_, link) in self.links.take() {
+            link.stand(PeerStatus::Closed);
+        }
     }
 }

@@ -9,6 +9,7 @@ use springtide_engine::simulated::{self, FaultCounts, Faults};
 use springtide_engine::{Address, Engine, EngineOptions, Error, Moment, Stats};
 
 use super::{Peer, View};
+use crate::current;
 use crate::limits::Limits;
 use crate::mailbox::{Message, Neighbour};
 use crate::metrics::{Counts, Metrics};
@@ -196,6 +197,7 @@ impl World {
     /// A turn of one shard, unless it has ended. One whose engine is refused goes on over another.
     #[doc(hidden)]
     pub fn turn_shard(&mut self, number: usize) {
+        let _turning = current::turn();
         let seat = &mut self.shards[number];
         let Some(shard) = &mut seat.shard else { return };
         match shard.turn() {

@@ -24,6 +24,7 @@ mod offload;
 mod on_tokio;
 mod peers;
 mod proxied;
+mod remote;
 mod stage;
 mod state;
 mod streams;

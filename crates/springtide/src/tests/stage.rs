@@ -154,6 +154,7 @@ impl Stage {
 
     /// One turn; it never sleeps.
     pub(crate) fn turn(&mut self) {
+        let _turning = crate::current::turn();
         self.waker.wake();
         self.shard().turn().unwrap();
         self.turns += 1;

@@ -33,7 +33,7 @@ impl Peered {
     }
 
     /// Takes back what came of a long message.
-    pub(in crate::session) fn receive_bulk(&mut self, memory: Vec<u8>, before: usize) -> Vec<u8> {
+    pub(crate) fn receive_bulk(&mut self, memory: Vec<u8>, before: usize) -> Vec<u8> {
         self.share.add_bytes(memory.len() - before);
         if let Some(busy) = &mut self.busy {
             busy.bulk = memory;
@@ -42,7 +42,7 @@ impl Peered {
     }
 
     /// Gives what came of a long message, as nothing more of it is there.
-    pub(in crate::session) fn end_bulk(&mut self, who: Who, room: &Room) {
+    pub(crate) fn end_bulk(&mut self, who: Who, room: &Room) {
         let Some(busy) = &mut self.busy else { return };
         let bulk = std::mem::take(&mut busy.bulk);
         if !bulk.is_empty() {

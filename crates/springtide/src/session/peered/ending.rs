@@ -10,20 +10,41 @@ use crate::table::Place;
 use crate::task::{Ended, Ready, Tasks, Waiter};
 
 impl Peered {
-    /// The peer has ended its stream, or the server stops: who waits for bytes hears of it.
-    pub(in crate::session) fn end_of_stream(&mut self, who: Who, room: &Room) {
+    /// The peer has ended its stream, or the server stops: who waits for bytes hears of it. With bytes
+    /// that are unread that is the first pull only, which wants more of them; they are the next one's.
+    pub(crate) fn end_of_stream(&mut self, unread: usize, who: Who, room: &Room) {
         self.is_at_end = true;
-        room.requests.tasks.places.stand(who.place, PeerStatus::HalfClosed);
-        while self.is_pulled(&room.requests.tasks) {
-            let values_only = self.wants_values_only(&room.requests.tasks);
+        let tasks = &room.requests.tasks;
+        tasks.places.stand(who.peer(), self.status());
+        while self.is_pulled(tasks) {
+            let values_only = self.wants_values_only(tasks);
             self.end_first(who, room, Ended::EndOfStream);
             if values_only {
                 // Nobody is called for it: the connection ends behind what was pushed.
                 self.close_for(Reason::PeerClosed);
             }
+            if unread > 0 {
+                return;
+            }
         }
-        if self.is_shut() {
+        if self.is_shut() && unread == 0 {
             self.close_for(Reason::PeerClosed);
+        }
+    }
+
+    pub(crate) const fn is_at_end(&self) -> bool {
+        self.is_at_end
+    }
+
+    /// Whether what has come is waited for.
+    pub(crate) fn wants_bytes(&self, room: &Room) -> bool {
+        self.is_pulled(&room.requests.tasks)
+    }
+
+    /// How the connection stands is told where it is about to end.
+    pub(crate) fn tell_status(&self, who: Who, room: &Room) {
+        if self.end != End::Open {
+            room.requests.tasks.places.stand(who.peer(), self.status());
         }
     }
 
@@ -42,11 +63,11 @@ impl Peered {
 
     /// The server stops: bytes come no more, and what was pushed is sent.
     pub(in crate::session) fn drain(&mut self, who: Who, room: &Room) {
-        self.end_of_stream(who, room);
         let is_held = self.busy.as_ref().is_some_and(|busy| busy.future.is_some());
         if !is_held {
             self.close_for(Reason::Stopped);
         }
+        self.end_of_stream(0, who, room);
     }
 
     pub(super) fn close_for(&mut self, reason: Reason) {
@@ -60,7 +81,7 @@ impl Peered {
     pub(crate) fn break_for(&mut self, reason: Reason) {
         if matches!(self.end, End::Open | End::Closing) {
             self.end = End::Broken;
-            self.busy.get_or_insert_default().reason.get_or_insert(reason);
+            self.busy.get_or_insert_default().reason = Some(reason);
         }
     }
 
@@ -110,6 +131,8 @@ impl Peered {
             busy.future = None;
         }
         match reason {
+            // Who had said all before is who ended it.
+            Reason::Closed if self.is_at_end => self.close_for(Reason::PeerClosed),
             Reason::Closed => self.close_for(reason),
             reason => self.break_for(reason),
         }
@@ -154,7 +177,11 @@ impl Peered {
                 let ended = if is_closed { Ended::Done } else { Ended::Failed(reason) };
                 tasks.end(peer, waiter, ended);
             }
-            room.executor.gone.extend(busy.future);
+            if let Some(future) = busy.future {
+                room.executor.gone.push(future);
+                tasks.places.fall(peer);
+                return tasks.tell_behind(future, peer, reason);
+            }
         }
         tasks.places.fall(peer);
         tasks.tell(Ready::Closed(peer, reason));

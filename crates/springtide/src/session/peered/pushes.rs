@@ -11,18 +11,36 @@ use crate::room::Room;
 use crate::session::Who;
 use crate::task::{Ended, Waiter};
 
+/// What a push costs beside its bytes, as the limit on what waits counts it.
+const PUSH_BYTES: usize = 128;
+
+impl Pushing {
+    pub(super) fn cost(&self) -> usize {
+        self.bytes.len() + PUSH_BYTES
+    }
+}
+
 impl Peered {
     /// Bytes are to be sent.
-    pub(crate) fn push(&mut self, push: Pushing, peer: Peer, room: &Room) {
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        serial: u64,
+        bytes: Bytes,
+        waiter: &mut Waiter,
+        peer: Peer,
+        room: &Room,
+    ) {
         let tasks = &room.requests.tasks;
-        if !tasks.is_wanted(&push.waiter) {
+        if !tasks.is_wanted(waiter) {
             return;
         }
         if let Some(reason) = self.push_refusal(room) {
-            return tasks.end(peer, push.waiter, Ended::Failed(reason));
+            return tasks.end(peer, waiter.take(), Ended::Failed(reason));
         }
         let busy = self.busy(tasks);
-        busy.waiting_bytes += push.bytes.len();
+        let push = Pushing { serial, waiter: waiter.take(), bytes };
+        busy.waiting_bytes += push.cost();
         busy.pushes.push_back(push);
     }
 
@@ -50,7 +68,7 @@ impl Peered {
         while busy.poured < busy.pushes.len() && outbox.len() < SEND_BYTES_MAX {
             let push = &mut busy.pushes[busy.poured];
             busy.poured += 1;
-            busy.waiting_bytes -= push.bytes.len();
+            busy.waiting_bytes -= push.cost();
             if !tasks.is_wanted(&push.waiter) {
                 push.bytes = Bytes::new();
             } else if push.bytes.len() <= COPY_BYTES_MAX {
@@ -58,20 +76,22 @@ impl Peered {
             } else {
                 outbox.push(Piece::Shared(push.bytes.clone()));
             }
+            busy.poured_bytes += push.bytes.len();
         }
     }
 
-    /// Everything that was poured has been sent.
-    pub(in crate::session) fn sent(&mut self, waiting_bytes: usize, who: Who, room: &Room) {
-        if waiting_bytes > 0 {
-            return;
-        }
+    /// What was poured has been sent, but for so many bytes that wait still.
+    pub(crate) fn sent(&mut self, waiting_bytes: usize, who: Who, room: &Room) {
         self.seen_s = seconds(room.now_ms);
         let tasks = &room.requests.tasks;
         let Some(busy) = &mut self.busy else { return };
-        while busy.poured > 0 {
+        while busy.poured > 0
+            && let Some(first) = busy.pushes.front()
+            && busy.poured_bytes - first.bytes.len() >= waiting_bytes
+            && let Some(push) = busy.pushes.pop_front()
+        {
             busy.poured -= 1;
-            let Some(push) = busy.pushes.pop_front() else { break };
+            busy.poured_bytes -= push.bytes.len();
             tasks.end(who.peer(), push.waiter, Ended::Bytes(push.bytes));
         }
         self.rest(tasks);
@@ -103,7 +123,7 @@ impl Peered {
     }
 
     /// Whether the stream to the peer is to end now, as nothing waits to be sent.
-    pub(crate) fn take_shut(&mut self, who: Who, room: &Room) -> bool {
+    pub(crate) fn take_shut(&mut self, unread: usize, who: Who, room: &Room) -> bool {
         let tasks = &room.requests.tasks;
         let Some(busy) = &mut self.busy else { return false };
         if busy.shutting.is_empty() || !busy.pushes.is_empty() {
@@ -112,9 +132,9 @@ impl Peered {
         for waiter in std::mem::take(&mut busy.shutting) {
             tasks.end(who.peer(), waiter, Ended::Done);
         }
-        tasks.places.stand(who.place, PeerStatus::HalfClosed);
+        tasks.places.stand(who.peer(), PeerStatus::HalfClosed);
         self.rest(tasks);
-        if self.is_at_end {
+        if self.is_at_end && unread == 0 {
             // Neither side has anything to say any more.
             self.close_for(Reason::PeerClosed);
         }

@@ -39,6 +39,13 @@ impl Want {
         (!is_possible).then_some(Reason::Limit("pull_bytes_max"))
     }
 
+    /// What was searched stands elsewhere.
+    pub(super) const fn look_again(&mut self) {
+        if let Self::Until { searched, .. } = self {
+            *searched = 0;
+        }
+    }
+
     /// Looks at everything that waits; what was searched before is not searched again.
     pub(super) fn look(&mut self, bytes: &[u8]) -> Look {
         match self {

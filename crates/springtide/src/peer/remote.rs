@@ -1,0 +1,173 @@
+//! Peers for other threads: the same verbs, asked through the hatch of the connection's shard.
+//! Nothing is done here: the shard does it, in a turn.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use bytes::Bytes;
+
+use super::{Peer, PeerId, PeerStatus};
+use crate::current;
+use crate::session::peered::Want;
+use crate::table::Place;
+use crate::task::{Ask, Close, Elsewhere, Hatch, Pull, Push, Task};
+
+/// A raw connection, as any thread holds it; see [`Peer::remote`].
+///
+/// What is asked through it starts as soon as its shard turns, in the order in which it was asked, and
+/// gives a [`Task`] that may be waited for: in any thread but those of shards, or in a future of any
+/// executor. Clones are the same connection. When that is gone, what is asked fails with
+/// [`Reason::Stale`](crate::Reason::Stale), and nothing that was asked before waits for ever.
+///
+/// At most [`Limits::remote_tasks_max`](crate::Limits::remote_tasks_max) of these tasks are there at a
+/// time on each shard; one more fails at once.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::sync::mpsc;
+/// use springtide::{Address, Server};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (sender, arrivals) = mpsc::channel();
+/// let server = Server::new().raw(move |peer| sender.send(peer.remote()).expect("it is received"));
+/// let running = server.workers(1).listen("127.0.0.1:0")?.start()?;
+/// # let Address::Internet(address) = running.addresses()[0] else { unreachable!() };
+/// let mut ship = std::net::TcpStream::connect(address)?;
+/// ship.write_all(b"high tide")?;
+///
+/// // On this thread, which is none of the server's.
+/// let peer = arrivals.recv()?;
+/// assert_eq!(peer.pull_exact(4).wait()?.as_deref(), Some(&b"high"[..]));
+/// peer.push("noted").wait()?;
+/// peer.close().wait()?;
+/// # let mut answer = String::new();
+/// # ship.read_to_string(&mut answer)?;
+/// # assert_eq!(answer, "noted");
+/// # running.drain();
+/// # drop(ship);
+/// # Ok(running.join()?)
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RemotePeer {
+    id: PeerId,
+    /// None where no shard ran when it was made.
+    link: Option<Arc<Link>>,
+}
+
+/// What all handles and tasks of one connection on other threads share.
+pub(crate) struct Link {
+    pub(crate) id: PeerId,
+    pub(crate) place: Place,
+    pub(crate) hatch: Arc<Hatch>,
+    status: AtomicU8,
+}
+
+/// By their numbers.
+const STATUSES: [PeerStatus; 5] = [
+    PeerStatus::Connecting,
+    PeerStatus::Open,
+    PeerStatus::HalfClosed,
+    PeerStatus::Closing,
+    PeerStatus::Closed,
+];
+
+impl Link {
+    pub(crate) const fn new(peer: Peer, hatch: Arc<Hatch>, status: PeerStatus) -> Self {
+        Self { id: peer.id, place: peer.place, hatch, status: AtomicU8::new(status as u8) }
+    }
+
+    /// The connection stands so from here on.
+    pub(crate) fn stand(&self, status: PeerStatus) {
+        self.status.store(status as u8, Ordering::Release);
+    }
+
+    fn status(&self) -> PeerStatus {
+        let number = usize::from(self.status.load(Ordering::Acquire));
+        STATUSES.get(number).copied().unwrap_or(PeerStatus::Closed)
+    }
+}
+
+impl RemotePeer {
+    pub(super) fn of(peer: Peer) -> Self {
+        let shared = current::shard();
+        let link = shared.map(|shared| shared.tasks.places.link(peer, &shared.hatch));
+        Self { id: peer.id, link }
+    }
+
+    fn ask<O: crate::Operation>(&self, ask: Ask) -> Task<O, Elsewhere> {
+        Task::ask_elsewhere(self.link.as_ref(), ask)
+    }
+
+    /// Its name for ever, which is nobody else's.
+    #[must_use]
+    pub const fn id(&self) -> PeerId {
+        self.id
+    }
+
+    /// How its connection stood a moment ago.
+    #[must_use]
+    pub fn status(&self) -> PeerStatus {
+        self.link.as_ref().map_or(PeerStatus::Closed, |link| link.status())
+    }
+
+    /// As [`Peer::pull`].
+    pub fn pull(&self) -> Task<Pull, Elsewhere> {
+        self.ask(Ask::Pull(Want::Some))
+    }
+
+    /// As [`Peer::pull_exact`].
+    pub fn pull_exact(&self, count: usize) -> Task<Pull, Elsewhere> {
+        self.ask(Ask::Pull(Want::Exact(count)))
+    }
+
+    /// As [`Peer::pull_until`].
+    pub fn pull_until(
+        &self,
+        delimiter: impl Into<Bytes>,
+        bytes_max: usize,
+    ) -> Task<Pull, Elsewhere> {
+        let want = Want::Until { delimiter: delimiter.into(), bytes_max, searched: 0 };
+        self.ask(Ask::Pull(want))
+    }
+
+    /// As [`Peer::push`]: a task that is dropped is withdrawn while it waits.
+    pub fn push(&self, bytes: impl Into<Bytes>) -> Task<Push, Elsewhere> {
+        self.ask(Ask::Push(bytes.into()))
+    }
+
+    /// As [`Peer::close`].
+    pub fn close(&self) -> Task<Close, Elsewhere> {
+        self.ask(Ask::Close)
+    }
+
+    /// As [`Peer::shutdown_write`].
+    pub fn shutdown_write(&self) -> Task<Close, Elsewhere> {
+        self.ask(Ask::ShutdownWrite)
+    }
+}
+
+impl fmt::Debug for RemotePeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RemotePeer({})", self.id)
+    }
+}
+
+const _: () = {
+    const fn goes_anywhere<T: Send + Sync>() {}
+    goes_anywhere::<RemotePeer>();
+    goes_anywhere::<Task<Pull, Elsewhere>>();
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_its_number() {
+        for (number, status) in STATUSES.into_iter().enumerate() {
+            assert_eq!(number, status as usize);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Tasks of other threads at the desk: how they begin, are told of, and go.
+//! What came of a pull stands before the next one until the other thread has taken it.
+
+use std::sync::Arc;
+
+use springtide_engine::Callback;
+
+use super::{Listener, Ready, Slot, State, Tasks, Waiter};
+use crate::executor::apart;
+use crate::peer::Peer;
+use crate::table::{Place, Table};
+use crate::task::hatch::{Asked, Called, Due, Ear, Errand};
+use crate::task::{Ask, Ended};
+
+impl Tasks {
+    /// Something that another thread says.
+    pub(crate) fn take_in(&self, asked: Asked) {
+        match asked {
+            Asked::Begin(due, what) => {
+                let errand = Arc::clone(due.errand());
+                let serial = self.begin(errand.peer(), what);
+                if let Some(task) = serial.and_then(|serial| self.hold_for(serial, due)) {
+                    errand.stand_at(task);
+                }
+            }
+            Asked::Cancel(errand) => {
+                let name = self.task_of(&errand).and_then(|task| self.name_of(task));
+                if let Some((peer, serial)) = name {
+                    self.order(peer, Ask::Cancel(serial), Waiter::Nobody);
+                }
+            }
+            Asked::Call(errand, callback, ended) => {
+                self.tell(called(callback, errand.peer(), ended));
+                self.leave(&errand, None);
+            }
+            Asked::Leave(errand, ended) => self.leave(&errand, ended),
+        }
+    }
+
+    /// The task of an errand, unless that has gone.
+    fn task_of(&self, errand: &Arc<Errand>) -> Option<Place> {
+        let task = errand.slot()?;
+        let mut slots = self.slots.borrow_mut();
+        let own = match &slots.get_mut(task)?.state {
+            State::Pending(Listener::Elsewhere(due)) => due.errand(),
+            State::Away(own, _) => own,
+            _ => return None,
+        };
+        Arc::ptr_eq(own, errand).then_some(task)
+    }
+
+    /// Nobody wants an errand any more; what came of it and was not taken is given back.
+    fn leave(&self, errand: &Arc<Errand>, left: Option<Ended>) {
+        let Some(task) = self.task_of(errand) else { return };
+        if left.is_some()
+            && let Some(Slot { state: State::Away(_, own), .. }) =
+                self.slots.borrow_mut().get_mut(task)
+        {
+            *own = left;
+        }
+        let left = self.give_up(task);
+        apart(|| drop(left));
+    }
+
+    /// A task of another thread has ended, which is told of it: what stands in its place from here on.
+    pub(super) fn give_away(&self, due: &Due, slot: &Slot, ended: Ended) -> Option<State> {
+        let (errand, mut left, mut is_given) = (due.errand(), Some(ended), false);
+        errand.promise.end(|ear| {
+            let ended = left.take()?;
+            match ear {
+                Some(Ear::Callback { callback, .. }) => {
+                    self.tell(called(callback, slot.peer, ended));
+                    return None;
+                }
+                Some(Ear::Waker(waker)) => self.wake(waker),
+                None => {}
+            }
+            is_given = true;
+            Some(ended)
+        });
+        match left {
+            // Its holder has gone, and says so: until then nobody gets what was meant for it.
+            Some(_) => Some(State::Away(Arc::clone(errand), left)),
+            None if is_given && slot.is_pull => Some(State::Away(Arc::clone(errand), None)),
+            None => None,
+        }
+    }
+
+    /// The shard has ended: every task of another thread ends here, and what is kept for the application
+    /// is dropped, one by one.
+    pub(crate) fn end_all(&self) {
+        self.places.end();
+        let mut slots = self.slots.replace(Table::new());
+        for place in slots.places() {
+            let slot = slots.remove(place);
+            apart(|| drop(slot));
+        }
+        for ready in self.ready.take() {
+            apart(|| drop(ready));
+        }
+        // Some wait elsewhere for what has just ended.
+        for waker in self.woken.take() {
+            apart(|| waker.wake());
+        }
+    }
+}
+
+/// A callback of another thread, to be called on the shard.
+fn called(callback: Called, peer: Peer, ended: Ended) -> Ready {
+    let callback = Callback::new(move |(peer, ended)| callback(peer, ended));
+    Ready::Call(callback, peer, ended)
+}

@@ -1,0 +1,237 @@
+//! The hatch of a shard: what other threads ask of its raw connections, and how they are told.
+//! What was handed in ends, whatever becomes of the shard: nobody waits for ever.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+
+use springtide_engine::{Intake, Phase, Promise};
+
+use super::{Ask, Ended};
+use crate::executor::apart;
+use crate::limits::place_of;
+use crate::mailbox::{Mailbox, Message};
+use crate::metrics::ShardCounts;
+use crate::peer::{Link, Peer, Reason};
+use crate::table::Place;
+
+/// The hatch. It is the shard's for its whole life, whatever engine and thread that has.
+pub(crate) struct Hatch {
+    asked: Intake<Asked>,
+    mailbox: Arc<Mailbox>,
+    counts: Arc<ShardCounts>,
+    /// Errands that somebody holds or that are under way.
+    outstanding: AtomicUsize,
+    outstanding_max: usize,
+    /// Nobody turns the shard but a test: who waits for it waits for ever.
+    is_simulated: bool,
+}
+
+/// A hatch as its shard has it: closed when that ends.
+pub(crate) struct OpenHatch(Arc<Hatch>);
+
+/// What another thread says. Each errand stands here four times at most: when it begins, is
+/// cancelled, is told of again, and is left.
+pub(crate) enum Asked {
+    Begin(Due, Ask),
+    Cancel(Arc<Errand>),
+    /// It had ended: this is to be called with it.
+    Call(Arc<Errand>, Called, Ended),
+    /// Nobody wants it any more; what came of it and was not taken.
+    Leave(Arc<Errand>, Option<Ended>),
+}
+
+/// A task of another thread: what it shares with the shard.
+pub(crate) struct Errand {
+    pub(super) promise: Promise<Ended, Ear>,
+    link: Arc<Link>,
+    is_pull: bool,
+    /// Where its task stands on the shard, which alone knows.
+    slot: OnceLock<Place>,
+    is_cancelled: AtomicBool,
+}
+
+/// Who is told of an errand's end.
+pub(crate) enum Ear {
+    Waker(Waker),
+    /// Called on the shard; `takes_end`: also where it does not end with a value.
+    Callback {
+        callback: Called,
+        takes_end: bool,
+    },
+}
+
+/// What is called on the shard with how an errand has ended.
+pub(crate) type Called = Box<dyn FnOnce(Peer, Ended) + Send>;
+
+/// The duty to end an errand: one that is dropped has ended, as its connection is gone.
+pub(crate) struct Due(Arc<Errand>);
+
+impl Hatch {
+    pub(crate) fn open(
+        mailbox: Arc<Mailbox>,
+        counts: Arc<ShardCounts>,
+        outstanding_max: usize,
+        is_simulated: bool,
+    ) -> OpenHatch {
+        let (asked, outstanding) = (Intake::new(), AtomicUsize::new(0));
+        OpenHatch(Arc::new(Self {
+            asked,
+            mailbox,
+            counts,
+            outstanding,
+            outstanding_max,
+            is_simulated,
+        }))
+    }
+
+    /// Whether waiting for the shard is of no use.
+    pub(super) const fn is_simulated(&self) -> bool {
+        self.is_simulated
+    }
+
+    /// Tells the shard. Where that has ended, what it would end has ended as well.
+    pub(super) fn hand_in(&self, asked: Asked) {
+        match self.asked.push(asked) {
+            Ok(true) => self.mailbox.send(Message::Asked),
+            Ok(false) => {}
+            Err(asked) => drop(asked),
+        }
+    }
+
+    /// What was handed in.
+    pub(crate) fn take(&self) -> Vec<Asked> {
+        self.asked.take()
+    }
+
+    fn enter(&self) -> Result<(), Reason> {
+        let before = self.outstanding.fetch_add(1, Ordering::Relaxed);
+        if before < self.outstanding_max {
+            return Ok(());
+        }
+        self.leave();
+        self.counts.meet(const { place_of("remote_tasks_max") });
+        Err(Reason::Limit("remote_tasks_max"))
+    }
+
+    fn leave(&self) {
+        self.outstanding.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl OpenHatch {
+    pub(crate) fn share(&self) -> Arc<Hatch> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for OpenHatch {
+    /// What is asked from here on fails; what was asked and not looked at ends here.
+    fn drop(&mut self) {
+        for asked in self.0.asked.close() {
+            apart(|| drop(asked));
+        }
+    }
+}
+
+impl Errand {
+    /// Sends one off.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub(super) fn begin(link: &Arc<Link>, what: Ask) -> Result<Arc<Self>, Reason> {
+        link.hatch.enter()?;
+        let errand = Arc::new(Self {
+            promise: Promise::new(),
+            link: Arc::clone(link),
+            is_pull: matches!(what, Ask::Pull(_)),
+            slot: OnceLock::new(),
+            is_cancelled: AtomicBool::new(false),
+        });
+        link.hatch.hand_in(Asked::Begin(Due(Arc::clone(&errand)), what));
+        Ok(errand)
+    }
+
+    pub(super) fn hatch(&self) -> &Hatch {
+        &self.link.hatch
+    }
+
+    pub(super) fn peer(&self) -> Peer {
+        Peer::new(self.link.id, self.link.place)
+    }
+
+    pub(super) fn cancel(self: &Arc<Self>) {
+        if !self.is_cancelled.swap(true, Ordering::Relaxed) {
+            self.hatch().hand_in(Asked::Cancel(Arc::clone(self)));
+        }
+    }
+
+    /// What came of it was taken: the pull behind it may be served.
+    pub(super) fn taken(self: &Arc<Self>) {
+        if self.is_pull {
+            self.hatch().hand_in(Asked::Leave(Arc::clone(self), None));
+        }
+    }
+
+    /// Its holder has lost interest. A pull gives its bytes back, and a push is withdrawn while it
+    /// waits; one that has ended is no more at the desk.
+    pub(super) fn leave(own: &Arc<Self>) {
+        let left = match own.promise.leave() {
+            Phase::Pending(ear) => {
+                drop(ear);
+                None
+            }
+            Phase::Ended(ended) if own.is_pull => Some(ended),
+            Phase::Ended(_) | Phase::Over => return,
+        };
+        own.hatch().hand_in(Asked::Leave(Arc::clone(own), left));
+    }
+
+    /// Whether somebody holds it or listens to it.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.promise.look(|phase| !matches!(phase, Phase::Over))
+    }
+
+    /// Whether what listens to it is called with values only.
+    pub(super) fn wants_values_only(&self) -> bool {
+        let is_so = |phase: &Phase<Ended, Ear>| {
+            matches!(phase, Phase::Pending(Some(Ear::Callback { takes_end: false, .. })))
+        };
+        self.promise.look(is_so)
+    }
+
+    pub(super) fn slot(&self) -> Option<Place> {
+        self.slot.get().copied()
+    }
+
+    pub(super) fn stand_at(&self, slot: Place) {
+        // An errand begins once.
+        let _ = self.slot.set(slot);
+    }
+}
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        self.link.hatch.leave();
+    }
+}
+
+impl Due {
+    pub(super) const fn errand(&self) -> &Arc<Errand> {
+        &self.0
+    }
+}
+
+impl Drop for Due {
+    fn drop(&mut self) {
+        let mut told = None;
+        self.0.promise.end(|ear| {
+            told = ear;
+            Some(Ended::Failed(Reason::Stale))
+        });
+        match told {
+            Some(Ear::Waker(waker)) => _ = apart(|| waker.wake()),
+            callback => _ = apart(|| drop(callback)),
+        }
+    }
+}

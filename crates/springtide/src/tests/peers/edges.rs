@@ -1,0 +1,231 @@
+//! What raw connections come to at their edges: bytes given back late, pushes that are nothing, pulls
+//! dropped in a queue, streams that end with bytes unread, and servers that stop meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::{Log, next_turn, text};
+use crate::mailbox::Message;
+use crate::tests::{Backend, Stage, over_all_backends};
+use crate::{Bytes, Limits, Peer, Reason, Server, Status};
+
+/// Bytes that are given back come before all else, also before pulls that were asked earlier in the same
+/// breath.
+fn what_is_given_back_comes_first(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let server = Server::new().raw_async(async move |peer: Peer| {
+        let first = peer.pull();
+        while first.status() == Status::Pending {
+            next_turn().await;
+        }
+        own.add("first has come");
+        for _ in 0..20 {
+            next_turn().await;
+        }
+        let second = peer.pull_exact(4);
+        drop(first);
+        own.add(text(&second.await?.unwrap()));
+        Ok(())
+    });
+    let mut stage = Stage::new(backend, server);
+    let mut peer = stage.connect();
+    assert_eq!(peer.write(b"ab"), 2);
+    stage.until(|_| (log.lines().len() == 1).then_some(()));
+    assert_eq!(peer.write(b"cd"), 2);
+    stage.until(|_| (log.lines().len() == 2).then_some(()));
+    assert_eq!(log.lines()[1], "abcd");
+}
+
+/// A push of nothing ends, and one that was withdrawn holds up no end.
+fn pushes_of_nothing_end(backend: Backend) {
+    let server = Server::new().raw(|peer| {
+        peer.push("").then(|peer, bytes| {
+            assert!(bytes.is_empty());
+            peer.push(vec![b'x'; 3 << 20]).detach();
+            let withdrawn = peer.push("never");
+            peer.shutdown_write().detach();
+            peer.push("").then_result(move |_, result| {
+                assert_eq!(result, Err(Reason::Closed));
+                drop(withdrawn);
+            });
+        });
+    });
+    let mut stage = Stage::new(backend, server);
+    let mut peer = stage.connect();
+    assert_eq!(stage.talk_to_end(&mut peer, b"").len(), 3 << 20);
+}
+
+/// Who drops a pull that waits behind others starves nobody.
+fn a_pull_dropped_in_the_queue_is_passed_over(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let server = Server::new().raw(move |peer| {
+        let log = own.clone();
+        peer.pull_exact(1).then(|_, _| {});
+        let dropped = peer.pull_exact(1);
+        let told = log.clone();
+        peer.pull_exact(1).then(move |_, bytes| told.add(text(&bytes)));
+        // It stands in the queue by now.
+        peer.push("go").then(move |_, _| {
+            drop(dropped);
+            log.add("dropped");
+        });
+    });
+    let mut stage = Stage::new(backend, server);
+    let mut peer = stage.connect();
+    assert_eq!(stage.talk(&mut peer, b"", 2), b"go");
+    stage.until(|_| (log.lines().len() == 1).then_some(()));
+    assert_eq!(peer.write(b"ab"), 2);
+    stage.until(|_| (log.lines().len() == 2).then_some(()));
+    assert_eq!(log.lines(), ["dropped", "b"]);
+}
+
+/// Bytes that are too few for the pull that waits at the end of the stream are the next one's, also when
+/// this side has ended its own.
+fn bytes_before_the_end_are_the_next_pulls(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let intro = move |peer: Peer| {
+        let told = |name: &'static str| {
+            let log = own.clone();
+            move |_: Peer, result| log.add(format!("{name} {result:?}"))
+        };
+        peer.shutdown_write().detach();
+        peer.pull_exact(10).then_result(told("ten"));
+        peer.pull().then_result(told("rest"));
+        peer.pull().then_result(told("end"));
+    };
+    let mut stage = Stage::new(backend, log.server(intro));
+    let mut peer = stage.connect();
+    assert_eq!(peer.write(b"abc"), 3);
+    peer.shutdown();
+    stage.until(|_| (log.lines().len() == 4).then_some(()));
+    let expected =
+        ["ten Ok(None)", "rest Ok(Some(b\"abc\"))", "end Ok(None)", "closed: PeerClosed"];
+    assert_eq!(log.lines(), expected);
+}
+
+/// Of what goes out without an end, what has gone is told and let go of.
+fn what_has_gone_is_told_while_more_is_sent(backend: Backend) {
+    const PUSHES: usize = 2_000;
+    let told = Arc::new(AtomicUsize::new(0));
+    let own = told.clone();
+    let limits = Limits { outbox_bytes_max: 64 << 20, ..Limits::default() };
+    let intro = move |peer: Peer| {
+        for _ in 0..PUSHES {
+            let told = own.clone();
+            let count = move |_: Peer, _: Bytes| _ = told.fetch_add(1, Ordering::Relaxed);
+            peer.push(vec![b'x'; 10_007]).then(count);
+        }
+        peer.close().detach();
+    };
+    let mut stage = Stage::new(backend, Server::new().raw(intro).limits(limits));
+    let mut peer = stage.connect();
+    let mut received = Vec::new();
+    stage.until(|_| {
+        peer.read(&mut received);
+        // A send takes 1 MiB at most, so much later there was another one.
+        let gone = received.len() / 10_007;
+        assert!(told.load(Ordering::Relaxed) + 900 >= gone, "{told:?} are told, {gone} have come");
+        peer.is_ended().then_some(())
+    });
+    assert_eq!((received.len(), told.load(Ordering::Relaxed)), (PUSHES * 10_007, PUSHES));
+}
+
+/// A future that pulls only after the server was told to stop hears of the end, and nothing is cut.
+fn a_stop_waits_for_what_was_pushed_only(backend: Backend) {
+    let log = Log::default();
+    let (own, gone) = (log.clone(), log.clone());
+    let server = Server::new()
+        .raw_async(async move |peer: Peer| {
+            peer.push(vec![b'x'; 3 << 20]).await?;
+            own.add(format!("{:?}", peer.pull().await));
+            peer.push("bye").await?;
+            Ok(())
+        })
+        .closed(move |_, reason| gone.add(format!("closed: {reason:?}")));
+    let mut stage = Stage::new(backend, server);
+    let mut peer = stage.connect();
+    for _ in 0..20 {
+        stage.turn();
+    }
+    stage.send(Message::Drain { within_ms: 1_000_000_000 });
+    let mut received = Vec::new();
+    while !peer.is_ended() {
+        peer.read(&mut received);
+        if stage.is_over() {
+            break;
+        }
+    }
+    assert_eq!((received.len(), &received[received.len() - 3..]), ((3 << 20) + 3, &b"bye"[..]));
+    assert_eq!(log.lines(), ["Ok(None)", "closed: PeerClosed"]);
+}
+
+/// Idle is who says nothing, also with bytes unread that nobody pulls.
+#[test]
+fn silence_behind_unread_bytes_has_an_end() {
+    let log = Log::default();
+    let limits = Limits { raw_idle_timeout_ms: 5_000, ..Limits::default() };
+    let intro = |peer: Peer| peer.pull_exact(1).then(|_, _| {});
+    let mut stage = Stage::new(Backend::Simulated, log.server(intro).limits(limits));
+    let mut peer = stage.connect();
+    assert_eq!(peer.write(b"ab"), 2);
+    for _ in 0..8 {
+        stage.turn();
+    }
+    stage.advance(Duration::from_millis(4_000));
+    assert_eq!(log.lines(), [""; 0]);
+    stage.advance(Duration::from_millis(2_100));
+    assert_eq!(log.lines(), ["closed: TimedOut(\"raw_idle_timeout\")"]);
+}
+
+/// Who closes is not told that it is done when the peer has gone before what was pushed had.
+fn a_close_tells_of_a_reset(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let intro = move |peer: Peer| {
+        let log = own.clone();
+        peer.push(vec![b'x'; 8 << 20]).detach();
+        peer.close().then_result(move |_, result| log.add(format!("{result:?}")));
+    };
+    let mut stage = Stage::new(backend, log.server(intro));
+    let peer = stage.connect();
+    for _ in 0..20 {
+        stage.turn();
+    }
+    peer.reset();
+    stage.until(|_| (log.lines().len() == 2).then_some(()));
+    assert_eq!(log.lines(), ["Err(Reset)", "closed: Reset"]);
+}
+
+/// A connection that was made for nobody is closed.
+fn a_connection_for_nobody_is_closed(backend: Backend) {
+    let log = Log::default();
+    let intro = |peer: Peer| {
+        peer.pull_until("\n", 64).then(|_, line| {
+            Peer::connect(text(&line).trim().parse().unwrap()).detach();
+        });
+    };
+    let mut stage = Stage::new(backend, log.server(intro));
+    let address = stage.origin().replace("http://", "");
+    let mut peer = stage.connect();
+    let line = format!("{address}\n");
+    assert_eq!(peer.write(line.as_bytes()), line.len());
+    stage.until(|_| (log.lines().len() == 2).then_some(()));
+    let mut lines = log.lines();
+    lines.sort();
+    assert_eq!(lines, ["closed: Closed", "closed: PeerClosed"]);
+}
+
+over_all_backends!(
+    what_is_given_back_comes_first,
+    pushes_of_nothing_end,
+    a_pull_dropped_in_the_queue_is_passed_over,
+    bytes_before_the_end_are_the_next_pulls,
+    what_has_gone_is_told_while_more_is_sent,
+    a_stop_waits_for_what_was_pushed_only,
+    a_close_tells_of_a_reset,
+    a_connection_for_nobody_is_closed,
+);
