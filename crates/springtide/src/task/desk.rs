@@ -12,7 +12,6 @@ use std::task::{Context, Poll, Waker};
 
 use springtide_engine::Callback;
 
-use super::Status;
 use super::hatch::{Due, Errand};
 use super::operation::{Ended, Stands};
 use super::order::{Ask, Connecting, Order, Waiter};
