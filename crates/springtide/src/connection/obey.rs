@@ -38,7 +38,9 @@ impl Connection {
             Ask::Return(bytes) => {
                 session.go_on(&room.requests.tasks);
                 session.look_again();
+                let ahead = session.take_ahead().unwrap_or_default();
                 let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+                traffic.inbox.put_back(&ahead);
                 traffic.inbox.put_back(&bytes);
                 return self.serve(room);
             }
@@ -58,11 +60,17 @@ impl Connection {
 
     /// Gives pulls what waits for them, if anything does.
     fn serve(&mut self, room: &mut Room) {
+        let who = self.who();
+        if let Some(session) = self.session.peered()
+            && let Some(ahead) = session.serve_ahead(who, room)
+        {
+            let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+            traffic.inbox.put_back(&ahead);
+        }
         if self.has_more_to_handle() {
             return self.handle_inbox(room);
         }
         self.needs_bytes = true;
-        let who = self.who();
         if let Some(session) = self.session.peered()
             && session.is_at_end()
         {
@@ -81,7 +89,8 @@ impl Connection {
 
     /// The peer has ended its stream, and the session has had of it what it wants by now.
     pub(super) fn end_stream(&mut self, room: &mut Room) {
-        let unread = self.traffic.as_ref().map_or(0, |own| own.inbox.len());
+        let ahead = self.session.peered().map_or(0, |session| session.ahead());
+        let unread = self.traffic.as_ref().map_or(0, |own| own.inbox.len()) + ahead;
         self.session.end_of_stream(unread, self.who(), room);
         let is_read = self.session.peered().is_some_and(|session| session.wants_bytes(room));
         if unread > 0 && is_read && !self.is_ready {
@@ -117,7 +126,7 @@ impl Connection {
         }
         session.tell_status(who, room);
         let is_unsent = self.traffic.as_ref().is_some_and(|own| !own.outbox.is_empty());
-        let unread = self.traffic.as_ref().map_or(0, |own| own.inbox.len());
+        let unread = self.traffic.as_ref().map_or(0, |own| own.inbox.len()) + session.ahead();
         if !is_unsent && session.take_shut(unread, who, room) {
             room.submit(Op::Shutdown { socket: self.socket }, self.place.raw());
         }

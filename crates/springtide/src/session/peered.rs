@@ -66,7 +66,7 @@ pub(crate) struct Busy {
     poured_bytes: usize,
     /// Bytes of those that are not.
     waiting_bytes: usize,
-    /// A long message, as far as it has come.
+    /// A long message, as far as it has come; without a pull it waits here for the next.
     bulk: Vec<u8>,
     /// Who waits for everything pushed to be sent, and the end of one half or both then.
     closing: Vec<Waiter>,
@@ -150,7 +150,18 @@ impl Peered {
         let mut consumed = 0;
         let step = loop {
             let rest = &bytes[consumed..];
-            if !self.is_pulled(&room.requests.tasks) {
+            let is_first = consumed == 0 && matches!(source, Source::Chunk(_));
+            let is_long = is_first && rest.len() == CHUNK_BYTES;
+            let is_pulled = self.is_pulled(&room.requests.tasks);
+            if is_long && self.takes_bulk(is_pulled) && !self.share.is_spent(0) {
+                // More lies behind it.
+                let mut bulk = Vec::with_capacity(bulk::BYTES_MIN);
+                bulk.extend_from_slice(rest);
+                self.busy(&room.requests.tasks).bulk = bulk;
+                consumed += rest.len();
+                break Step::NeedBytes;
+            }
+            if !is_pulled {
                 break Step::Paused;
             }
             if rest.is_empty() {
@@ -158,15 +169,6 @@ impl Peered {
             }
             if self.share.is_spent(consumed) {
                 break Step::More;
-            }
-            let is_chunk = consumed == 0 && matches!(source, Source::Chunk(_));
-            if is_chunk && rest.len() == CHUNK_BYTES && self.takes_bulk() {
-                // More lies behind it.
-                let mut bulk = Vec::with_capacity(bulk::BYTES_MIN);
-                bulk.extend_from_slice(rest);
-                self.busy(&room.requests.tasks).bulk = bulk;
-                consumed += rest.len();
-                break Step::NeedBytes;
             }
             match self.serve(rest, who, room) {
                 Some(taken) => consumed += taken,
@@ -183,10 +185,12 @@ impl Peered {
         self.callback.is_some() || self.busy.as_ref().is_some_and(|busy| busy.is_pulled(tasks))
     }
 
-    /// Whether the first pull takes whatever comes.
-    fn takes_bulk(&self) -> bool {
-        let first = self.busy.as_ref().and_then(|busy| busy.first.as_ref());
-        self.callback.is_some() || first.is_some_and(|first| matches!(first.want, Want::Some))
+    /// Whether a long message is taken as it is: by a first pull that takes whatever comes, or for the
+    /// next one, which mostly follows the end of a push.
+    fn takes_bulk(&self, is_pulled: bool) -> bool {
+        let Some(busy) = &self.busy else { return true };
+        let wants_any = busy.first.as_ref().is_none_or(|first| matches!(first.want, Want::Some));
+        busy.bulk.is_empty() && (self.callback.is_some() || !is_pulled || wants_any)
     }
 
     /// Gives the first pull what it wants; how many bytes that were, or none when it needs more.

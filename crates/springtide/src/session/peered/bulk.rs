@@ -1,9 +1,9 @@
 //! Long messages, which are received into memory of their own and given to a pull as they are.
-//! What came is given in the turn in which it came.
+//! What came is given in the turn in which it came, or to the next pull.
 
 use bytes::Bytes;
 
-use super::Peered;
+use super::{Peered, Want};
 use crate::room::Room;
 use crate::session::Who;
 use crate::task::Ended;
@@ -41,13 +41,46 @@ impl Peered {
         Vec::new()
     }
 
-    /// Gives what came of a long message, as nothing more of it is there.
+    /// Gives what came of a long message, as nothing more of it is there. Without a pull it waits.
     pub(crate) fn end_bulk(&mut self, who: Who, room: &Room) {
+        if !self.is_pulled(&room.requests.tasks) {
+            return;
+        }
         let Some(busy) = &mut self.busy else { return };
         let bulk = std::mem::take(&mut busy.bulk);
         if !bulk.is_empty() {
             self.share.add_exchange();
             self.end_first(who, room, Ended::Bytes(Bytes::from(bulk)));
         }
+    }
+
+    /// Somebody may pull by now: gives him a long message that waits, or gives it back where he wants
+    /// less or more than that.
+    pub(crate) fn serve_ahead(&mut self, who: Who, room: &Room) -> Option<Vec<u8>> {
+        if self.ahead() == 0 || !self.is_pulled(&room.requests.tasks) {
+            return None;
+        }
+        if !self.wants_any() {
+            return self.take_ahead();
+        }
+        self.end_bulk(who, room);
+        None
+    }
+
+    /// What came before anything that waits elsewhere.
+    pub(crate) fn take_ahead(&mut self) -> Option<Vec<u8>> {
+        let busy = self.busy.as_mut().filter(|busy| !busy.bulk.is_empty())?;
+        Some(std::mem::take(&mut busy.bulk))
+    }
+
+    /// How many bytes that are.
+    pub(crate) fn ahead(&self) -> usize {
+        self.busy.as_ref().map_or(0, |busy| busy.bulk.len())
+    }
+
+    /// Whether the first pull takes whatever comes.
+    fn wants_any(&self) -> bool {
+        let first = self.busy.as_ref().and_then(|busy| busy.first.as_ref());
+        self.callback.is_some() || first.is_some_and(|first| matches!(first.want, Want::Some))
     }
 }

@@ -38,6 +38,36 @@ fn what_is_given_back_comes_first(backend: Backend) {
     assert_eq!(log.lines()[1], "abcd");
 }
 
+/// What came before anybody pulled is given whatever is wanted of it, and in order.
+fn what_came_early_is_cut_as_it_is_wanted(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let server = Server::new().raw_async(async move |peer: Peer| {
+        for _ in 0..40 {
+            next_turn().await;
+        }
+        let mut all = Vec::new();
+        all.extend(peer.pull_exact(5_000).await?.unwrap());
+        all.extend(peer.pull_until("!", 10_000).await?.unwrap());
+        let dropped = peer.pull();
+        while dropped.status() == Status::Pending {
+            next_turn().await;
+        }
+        drop(dropped);
+        while all.len() < 60_000 {
+            all.extend(peer.pull().await?.unwrap());
+        }
+        own.add(text(&Bytes::from(all)));
+        Ok(())
+    });
+    let mut sent: Vec<u8> = (0..60_000).map(|index| b'a' + (index % 26) as u8).collect();
+    sent[7_777] = b'!';
+    let mut stage = Stage::new(backend, server);
+    let mut peer = stage.connect();
+    stage.talk_to_end(&mut peer, &sent);
+    assert!(log.lines() == [String::from_utf8(sent).unwrap()]);
+}
+
 /// A push of nothing ends, and one that was withdrawn holds up no end.
 fn pushes_of_nothing_end(backend: Backend) {
     let server = Server::new().raw(|peer| {
@@ -220,6 +250,7 @@ fn a_connection_for_nobody_is_closed(backend: Backend) {
 }
 
 over_all_backends!(
+    what_came_early_is_cut_as_it_is_wanted,
     what_is_given_back_comes_first,
     pushes_of_nothing_end,
     a_pull_dropped_in_the_queue_is_passed_over,
