@@ -36,19 +36,32 @@ impl Machine {
         codec: &C,
         outbox: &mut Outbox,
     ) -> Result<(), PayloadError> {
-        if self.is_cut {
-            return Ok(());
-        }
-        let id = codec.tag().map(|tag| (tag, exchange.tag));
-        if id.is_some() || exchange.number == self.owed {
-            write(payload, id, codec, outbox)?;
+        if !self.is_cut && self.write_reply(exchange, payload, false, codec, outbox)? {
             self.answered(exchange, now_ms, outbox);
+        }
+        Ok(())
+    }
+
+    /// Writes a reply, or holds it until its turn; whether its turn has come.
+    #[inline]
+    fn write_reply<C: Codec + ?Sized>(
+        &mut self,
+        exchange: Exchange,
+        payload: Piece,
+        is_last: bool,
+        codec: &C,
+        outbox: &mut Outbox,
+    ) -> Result<bool, PayloadError> {
+        let id = codec.tag().map(|tag| (tag, exchange.tag));
+        let is_due = id.is_some() || exchange.number == self.owed;
+        if is_due {
+            write(payload, id, codec, outbox)?;
         } else {
             let mut held = Outbox::new();
             write(payload, None, codec, &mut held)?;
-            self.hold(exchange, Held { outbox: held, is_last: false });
+            self.hold(exchange, Held { outbox: held, is_last });
         }
-        Ok(())
+        Ok(is_due)
     }
 
     /// The same, and the connection ends behind it; no further frame is read.
@@ -68,14 +81,9 @@ impl Machine {
         if self.is_cut {
             return Ok(());
         }
-        let id = codec.tag().map(|tag| (tag, exchange.tag));
-        if id.is_some() || exchange.number == self.owed {
-            write(payload, id, codec, outbox)?;
+        if self.write_reply(exchange, payload, true, codec, outbox)? {
             self.cut();
         } else {
-            let mut held = Outbox::new();
-            write(payload, None, codec, &mut held)?;
-            self.hold(exchange, Held { outbox: held, is_last: true });
             self.reading = Reading::Closed;
         }
         Ok(())
