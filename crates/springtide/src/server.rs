@@ -421,14 +421,6 @@ impl Server {
         self
     }
 
-    /// Sends back what it receives, instead of HTTP.
-    #[cfg(test)]
-    pub(crate) fn raw_echo(mut self) -> Self {
-        self.settings.session =
-            Some(|_| Session::Other(Other::Raw(crate::session::raw::Raw::default())));
-        self
-    }
-
     /// Mounts what was added; whether everything fits.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
         if self.requires_proxy && !self.routes.proxies.is_any() {

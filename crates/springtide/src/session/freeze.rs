@@ -5,7 +5,6 @@ use springtide_proto::{Outbox, framed};
 
 use super::http1::{FrozenHttp1, Http1};
 use super::peered::Peered;
-use super::raw::{FrozenRaw, Raw};
 use super::{Framed, Other, Proxied, Session, Tunnel, Who};
 use crate::files::{FrozenAsk, FrozenStream};
 use crate::peer::PeerId;
@@ -16,7 +15,6 @@ use crate::table::Place;
 #[derive(Debug)]
 pub(crate) enum FrozenSession {
     Http1(Box<FrozenHttp1>),
-    Raw(FrozenRaw),
     /// What the application holds of it stays at the desk of its shard.
     Peered,
     Framed(Box<framed::Frozen>),
@@ -32,12 +30,7 @@ impl FrozenSession {
     pub(crate) fn streams(&self) -> impl Iterator<Item = &FrozenStream> {
         let http1 = match self {
             Self::Http1(session) => Some(session.streams()),
-            Self::Raw(_)
-            | Self::Peered
-            | Self::Framed(_)
-            | Self::Proxied(_)
-            | Self::Cut
-            | Self::Upstream => None,
+            Self::Peered | Self::Framed(_) | Self::Proxied(_) | Self::Cut | Self::Upstream => None,
         };
         http1.into_iter().flatten()
     }
@@ -76,7 +69,6 @@ impl Session {
     pub(crate) fn freeze(self, id: PeerId, asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenSession {
         match self {
             Self::Http1(session) => FrozenSession::Http1(Box::new(session.freeze(asks, room))),
-            Self::Other(Other::Raw(session)) => FrozenSession::Raw(session.freeze()),
             Self::Other(Other::Framed(session)) => FrozenSession::Framed(session.freeze()),
             Self::Other(Other::Proxied(session)) => FrozenSession::Proxied(session),
             Self::Other(Other::Peered(session)) => {
@@ -113,7 +105,6 @@ impl Session {
     ) -> Self {
         match frozen {
             FrozenSession::Http1(frozen) => Self::Http1(Http1::thaw(*frozen, who, outbox, room)),
-            FrozenSession::Raw(frozen) => Self::Other(Other::Raw(Raw::thaw(frozen))),
             FrozenSession::Peered => Self::Other(Other::Peered(Self::thaw_peered(who, room))),
             FrozenSession::Framed(frozen) => {
                 Self::Other(Other::Framed(Box::new(Framed::thaw(*frozen, outbox, room))))

@@ -7,7 +7,6 @@ pub(crate) mod http1;
 mod other;
 pub(crate) mod peered;
 mod proxied;
-pub(crate) mod raw;
 mod tunnel;
 mod upstream;
 
@@ -340,7 +339,7 @@ impl Session {
     pub(crate) const fn protocol(&self) -> &'static str {
         match self {
             Self::Http1(_) => "http/1.1",
-            Self::Other(Other::Raw(_) | Other::Peered(_)) => "raw",
+            Self::Other(Other::Peered(_)) => "raw",
             Self::Other(Other::Framed(_)) => "framed",
             Self::Other(Other::Proxied(_)) => "proxy",
             Self::Other(Other::Tunnel(_)) => "upgraded",

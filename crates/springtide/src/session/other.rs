@@ -7,7 +7,6 @@ use springtide_proto::http1::Exchange;
 use super::framed::Framed;
 use super::peered::Peered;
 use super::proxied::Proxied;
-use super::raw::Raw;
 use super::tunnel::Tunnel;
 use super::upstream::Upstream;
 use super::{Session, Source, Step, Who};
@@ -19,7 +18,6 @@ use crate::session::http1::Http1;
 
 /// A session of another kind.
 pub(crate) enum Other {
-    Raw(Raw),
     /// Pulls and pushes of the application.
     Peered(Peered),
     Framed(Box<Framed>),
@@ -36,7 +34,6 @@ pub(crate) enum Other {
 impl Other {
     pub(super) fn end_of_stream(&mut self, unread: usize, who: Who, room: &Room) {
         match self {
-            Self::Raw(session) => session.end_of_stream(),
             Self::Peered(session) => session.end_of_stream(unread, who, room),
             Self::Framed(session) => session.end_of_stream(),
             Self::Proxied(session) => session.end(),
@@ -48,7 +45,6 @@ impl Other {
 
     pub(super) fn drain(&mut self, who: Who, room: &Room) {
         match self {
-            Self::Raw(session) => session.drain(),
             Self::Peered(session) => session.drain(who, room),
             Self::Framed(session) => session.drain(),
             Self::Proxied(session) => session.end(),
@@ -60,7 +56,6 @@ impl Other {
 
     pub(super) fn wants_close(&self) -> bool {
         match self {
-            Self::Raw(session) => session.wants_close(),
             Self::Peered(session) => session.wants_close(),
             Self::Framed(session) => session.wants_close(),
             Self::Proxied(session) => session.wants_close(),
@@ -72,7 +67,7 @@ impl Other {
 
     pub(super) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
         match self {
-            Self::Raw(_) | Self::Left => None,
+            Self::Left => None,
             Self::Peered(session) => session.next_deadline_ms(room),
             Self::Framed(session) => session.next_deadline_ms(room),
             Self::Proxied(session) => session.next_deadline_ms(room),
@@ -83,7 +78,7 @@ impl Other {
 
     pub(super) fn on_deadline(&mut self, who: Who, outbox: &mut Outbox, room: &mut Room) {
         match self {
-            Self::Raw(_) | Self::Left => {}
+            Self::Left => {}
             Self::Peered(session) => session.on_deadline(room),
             Self::Framed(session) => session.on_deadline(room),
             Self::Proxied(session) => session.on_deadline(room),
@@ -106,7 +101,7 @@ impl Other {
         match self {
             Self::Framed(session) => session.resume(now_ms),
             Self::Upstream(session) => session.resume(now_ms),
-            Self::Raw(_) | Self::Peered(_) | Self::Proxied(_) | Self::Tunnel(_) | Self::Left => {}
+            Self::Peered(_) | Self::Proxied(_) | Self::Tunnel(_) | Self::Left => {}
         }
     }
 
@@ -116,7 +111,7 @@ impl Other {
             Self::Framed(session) => session.abandon(room),
             Self::Tunnel(session) => session.abandon(room),
             Self::Upstream(session) => session.abandon(),
-            Self::Raw(_) | Self::Proxied(_) | Self::Left => {}
+            Self::Proxied(_) | Self::Left => {}
         }
     }
 
@@ -125,7 +120,7 @@ impl Other {
             Self::Peered(session) => session.sent(waiting_bytes, who, room),
             Self::Tunnel(session) => session.sent(waiting_bytes, room),
             Self::Upstream(session) => session.sent(waiting_bytes, room),
-            Self::Raw(_) | Self::Framed(_) | Self::Proxied(_) | Self::Left => {}
+            Self::Framed(_) | Self::Proxied(_) | Self::Left => {}
         }
     }
 
@@ -143,7 +138,7 @@ impl Other {
             Self::Peered(session) => session.is_broken(),
             Self::Tunnel(session) => session.wants_reset(),
             Self::Upstream(session) => session.wants_reset(),
-            Self::Raw(_) | Self::Framed(_) | Self::Proxied(_) | Self::Left => false,
+            Self::Framed(_) | Self::Proxied(_) | Self::Left => false,
         }
     }
 
@@ -174,7 +169,7 @@ impl Other {
             Self::Framed(session) => session.bytes_held(),
             Self::Tunnel(session) => session.bytes_held(),
             Self::Upstream(session) => session.bytes_held(),
-            Self::Raw(_) | Self::Proxied(_) | Self::Left => 0,
+            Self::Proxied(_) | Self::Left => 0,
         }
     }
 }
@@ -191,7 +186,6 @@ impl Session {
     ) -> (usize, Step) {
         let received = match self {
             Self::Http1(session) => return session.receive(source, who, outbox, room),
-            Self::Other(Other::Raw(session)) => return session.receive(source, outbox, room),
             Self::Other(Other::Peered(session)) => return session.receive(source, who, room),
             Self::Other(Other::Framed(session)) => {
                 return session.receive(source, who, outbox, room);

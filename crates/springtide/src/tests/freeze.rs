@@ -86,7 +86,10 @@ fn patient() -> Limits {
 
 fn echo_server() -> Server {
     let limits = Limits { outbox_bytes_max: 100_000, ..patient() };
-    Server::new().raw_echo().limits(limits)
+    fn echo(peer: crate::Peer) {
+        peer.pull().then(|peer, bytes| peer.push(bytes).then(|peer, _| echo(peer)));
+    }
+    Server::new().raw(echo).limits(limits)
 }
 
 #[test]

@@ -10,34 +10,6 @@ use crate::mailbox::Message;
 use crate::tests::{Backend, Stage, over_all_backends};
 use crate::{Bytes, Limits, Peer, Reason, Server, Status};
 
-/// Bytes that are given back come before all else, also before pulls that were asked earlier in the same
-/// breath.
-fn what_is_given_back_comes_first(backend: Backend) {
-    let log = Log::default();
-    let own = log.clone();
-    let server = Server::new().raw_async(async move |peer: Peer| {
-        let first = peer.pull();
-        while first.status() == Status::Pending {
-            next_turn().await;
-        }
-        own.add("first has come");
-        for _ in 0..20 {
-            next_turn().await;
-        }
-        let second = peer.pull_exact(4);
-        drop(first);
-        own.add(text(&second.await?.unwrap()));
-        Ok(())
-    });
-    let mut stage = Stage::new(backend, server);
-    let mut peer = stage.connect();
-    assert_eq!(peer.write(b"ab"), 2);
-    stage.until(|_| (log.lines().len() == 1).then_some(()));
-    assert_eq!(peer.write(b"cd"), 2);
-    stage.until(|_| (log.lines().len() == 2).then_some(()));
-    assert_eq!(log.lines()[1], "abcd");
-}
-
 /// What came before anybody pulled is given whatever is wanted of it, and in order.
 fn what_came_early_is_cut_as_it_is_wanted(backend: Backend) {
     let log = Log::default();
@@ -251,7 +223,6 @@ fn a_connection_for_nobody_is_closed(backend: Backend) {
 
 over_all_backends!(
     what_came_early_is_cut_as_it_is_wanted,
-    what_is_given_back_comes_first,
     pushes_of_nothing_end,
     a_pull_dropped_in_the_queue_is_passed_over,
     bytes_before_the_end_are_the_next_pulls,
