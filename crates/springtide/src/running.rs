@@ -27,6 +27,7 @@ use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::{Metrics, ShardCounts};
 use crate::offload::Pool;
 use crate::peer::PeerIds;
+use crate::report;
 use crate::route::Routes;
 use crate::server::{Accepting, Server, Settings};
 use crate::shard::{FILES_TOKEN, Shard, Standing};
@@ -104,6 +105,9 @@ impl Plan {
         let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
         let sink = server.access_log.take().map(Sink::without_thread).map(Arc::new);
         let caps = Caps::of(&server.settings.limits).map(Arc::new);
+        if server.routes.is_empty() {
+            report::error(format_args!("nothing is served: every connection is closed at once"));
+        }
         Ok(Self {
             sink,
             caps,

@@ -97,7 +97,8 @@ pub enum ProxyProtocol {
 const SPIN_US: u32 = 50;
 
 impl Server {
-    /// A server without routes.
+    /// A server that serves nothing yet: one that is started so says it on standard error, and closes
+    /// each connection at once.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
