@@ -10,10 +10,10 @@ pub use remote::RemotePeer;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use springtide_engine::Address;
 
 use crate::current;
 use crate::session::peered::Want;
@@ -133,7 +133,8 @@ impl Peer {
     }
 
     /// Makes a connection to somebody else (connect(2)), on the shard where this runs, as callbacks,
-    /// futures and async handlers do. What comes of it is a peer like any other. It takes at most
+    /// futures and async handlers do: over TCP, or to a Unix socket ([`Address::unix`]). One where too
+    /// many wait to be accepted fails it at once (EAGAIN). What comes of it is a peer like any other. It takes at most
     /// [`Limits::connect_timeout_ms`](crate::Limits::connect_timeout_ms). The callback of
     /// [`then`](Task::then) gets the new peer twice.
     ///
@@ -141,7 +142,7 @@ impl Peer {
     /// use springtide::{Peer, Server};
     ///
     /// let server = Server::new().raw_async(async |peer: Peer| {
-    ///     let reason = Peer::connect(([127, 0, 0, 1], 7000).into()).await.expect_err("nobody is there");
+    ///     let reason = Peer::connect(([127, 0, 0, 1], 7000)).await.expect_err("nobody is there");
     ///     peer.push(reason.to_string()).await?;
     ///     Ok(())
     /// });
@@ -153,8 +154,8 @@ impl Peer {
     /// # peer.read(usize::MAX, &mut received);
     /// # assert_eq!(received, b"nobody listens at the address");
     /// ```
-    pub fn connect(address: SocketAddr) -> Task<Connect> {
-        Task::ask(Self::nobody(), Ask::Connect(address))
+    pub fn connect(address: impl Into<Address>) -> Task<Connect> {
+        Task::ask(Self::nobody(), Ask::Connect(address.into()))
     }
 
     /// Its name for ever, which is nobody else's and may go to any thread.

@@ -56,7 +56,4 @@ fn connections_end_at_once_where_nothing_is_served(backend: Backend) {
     assert_eq!(counts.connections_open, 0);
 }
 
-over_all_backends!(
-    a_shard_leaves_nothing_behind,
-    connections_end_at_once_where_nothing_is_served,
-);
+over_all_backends!(a_shard_leaves_nothing_behind, connections_end_at_once_where_nothing_is_served,);
