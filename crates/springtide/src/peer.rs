@@ -1,9 +1,11 @@
 //! Peers: connections as applications hold them, and their names that last.
 //! A handle leads nowhere by itself: what is asked through it is done by its shard, in a turn.
 
+mod pieces;
 mod reason;
 mod remote;
 
+pub use pieces::{Pieces, Pushed};
 pub use reason::Reason;
 pub(crate) use remote::Link;
 pub use remote::RemotePeer;
@@ -18,7 +20,7 @@ use springtide_engine::Address;
 use crate::current;
 use crate::session::peered::Want;
 use crate::table::Place;
-use crate::task::{Ask, Close, Connect, Pull, Push, Task};
+use crate::task::{Ask, Close, Connect, Pull, Task};
 
 /// Names one connection for its whole life, also when it moves to another shard. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -206,16 +208,16 @@ impl Peer {
         Task::ask(self, Ask::Pull(want))
     }
 
-    /// Sends bytes behind everything that was pushed before. The task ends when the system has taken
-    /// them, and gives them back.
+    /// Sends bytes behind everything that was pushed before: one piece, or several that leave together
+    /// ([`Pieces`]). The task ends when the system has taken them, and gives them back.
     ///
     /// Dropping the task withdraws what is not being sent yet: `let _ = peer.push(bytes)` sends
     /// nothing. Say [`detach`](Task::detach) to send it without waiting.
     ///
     /// While more than [`Limits::outbox_bytes_max`](crate::Limits::outbox_bytes_max) wait to be sent,
     /// it fails with [`Reason::Limit`] and nothing of it is sent.
-    pub fn push(self, bytes: impl Into<Bytes>) -> Task<Push> {
-        Task::ask(self, Ask::Push(bytes.into()))
+    pub fn push<P: Pieces>(self, pieces: P) -> Task<P::Operation> {
+        Task::ask(self, Ask::Push(pieces.into_pushed()))
     }
 
     /// Closes the connection when everything pushed before has been sent; pulls that wait end with

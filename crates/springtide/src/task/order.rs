@@ -5,7 +5,7 @@ use bytes::Bytes;
 use springtide_engine::{Address, Key};
 
 use super::desk::Told;
-use crate::peer::{Peer, Reason};
+use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
 use crate::table::Place;
 
@@ -47,7 +47,7 @@ pub(crate) struct Connecting {
 /// What is asked.
 pub(crate) enum Ask {
     Pull(Want),
-    Push(Bytes),
+    Push(Pushed),
     Close,
     ShutdownWrite,
     /// A connection to this address, of nobody yet.

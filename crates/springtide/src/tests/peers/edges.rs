@@ -260,7 +260,38 @@ fn who_is_not_admitted_is_closed(backend: Backend) {
     assert_eq!(stage.counts().connections_refused, 1);
 }
 
+/// Several pieces leave as one, short and long ones, and come back as they were; those that wait are
+/// withdrawn together.
+fn pieces_are_pushed_together(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let intro = move |peer: Peer| {
+        let log = own.clone();
+        let long = Bytes::from(vec![b'x'; 300_000]);
+        peer.push([Bytes::from("head "), long, Bytes::new(), "tail ".into()]).then(
+            move |peer, pieces| {
+                let lengths: Vec<usize> = pieces.iter().map(Bytes::len).collect();
+                log.add(format!("{lengths:?}"));
+                drop(peer.push(["never", "sent"]));
+                peer.push([b"a".to_vec(), b"b".to_vec()]).detach();
+                peer.push(Vec::<Bytes>::new()).then(|peer, none| {
+                    assert!(none.is_empty());
+                    peer.close().detach();
+                });
+            },
+        );
+    };
+    let mut stage = Stage::new(backend, log.server(intro));
+    let mut peer = stage.connect();
+    let received = stage.talk_to_end(&mut peer, b"");
+    let middle = received.strip_prefix("head ").and_then(|rest| rest.strip_suffix("tail ab"));
+    assert_eq!(middle.map(str::len), Some(300_000));
+    stage.until(|_| (log.lines().len() == 2).then_some(()));
+    assert_eq!(log.lines(), ["[5, 300000, 0, 5]", "closed: Closed"]);
+}
+
 over_all_backends!(
+    pieces_are_pushed_together,
     who_is_not_admitted_is_closed,
     unix_sockets_are_connected_to,
     what_came_early_is_cut_as_it_is_wanted,
