@@ -9,6 +9,7 @@ mod caps;
 mod client;
 mod connection;
 mod current;
+mod datagram;
 mod date;
 mod error;
 mod executor;
@@ -56,6 +57,7 @@ pub use bytes::Bytes;
 pub use client::{
     ClientBody, ClientError, ClientLimits, ClientRequest, ClientResponse, HttpClient,
 };
+pub use datagram::{Datagram, DatagramSocket};
 pub use error::Error;
 pub use executor::{Closed, Interval, Sleep, Timer, interval, sleep};
 pub use files::Files;
@@ -92,5 +94,5 @@ pub use springtide_proto::http1::Limits as Http1Limits;
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
 pub use task::{
     Canceller, Close, Connect, Elsewhere, Ended, Here, MayBlock, Operation, Pull, Push, PushAll,
-    RemoteCanceller, Stands, Status, Task, Timeout, Wait, timeout,
+    ReceiveFrom, RemoteCanceller, SendTo, Stands, Status, Task, Timeout, Wait, timeout,
 };

@@ -13,6 +13,7 @@ use springtide_engine::{Address, Descriptor, Handle, Key};
 
 use super::{HeadBytes, Home, Names, RequestData};
 use crate::client::Desk;
+use crate::datagram::Post;
 use crate::executor::{Bell, Timers, apart};
 use crate::framed::Desk as Answers;
 use crate::handler::AwaitedHandler;
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) desk: Desk,
     /// What is asked of raw connections.
     pub(crate) tasks: Tasks,
+    /// Sockets for datagrams.
+    pub(crate) post: Post,
     /// What requests of frames are answered.
     pub(crate) answers: Rc<Answers>,
     /// Something stands in one of the next two.
@@ -107,6 +110,7 @@ impl Shared {
             timers,
             desk: Desk::new(),
             tasks: Tasks::new(),
+            post: Post::new(),
             answers,
             has_news,
             told,

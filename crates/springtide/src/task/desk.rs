@@ -18,6 +18,7 @@ use super::operation::{Ended, Stands};
 use super::order::{Ask, Connecting, Order, Waiter};
 use super::places::Places;
 use super::polled::Polled;
+use crate::datagram::Datagram;
 use crate::peer::{Peer, PeerStatus, Reason};
 use crate::session::peered::Busy;
 use crate::table::{Place, Table};
@@ -102,6 +103,8 @@ pub(crate) enum Ready {
     Call(Told, Peer, Ended),
     /// A connection that was told of has ended.
     Closed(Peer, Reason),
+    /// A datagram has come to a socket of a service.
+    Datagram(Place, usize, Option<Box<Datagram>>),
 }
 
 /// Room for so many is kept for the next turn.
