@@ -258,8 +258,8 @@ impl Uring {
     }
 
     fn take_batch(&mut self, ledger: &mut Ledger) {
-        let mut batch = std::mem::take(&mut self.batch);
-        for answer in batch.drain(..) {
+        for at in 0..self.batch.len() {
+            let answer = self.batch[at];
             match answer.number {
                 WAKE => self.wake_armed = false,
                 CANCEL => {}
@@ -268,7 +268,7 @@ impl Uring {
                 raw => self.completed(ledger, Key::from_raw(raw), answer),
             }
         }
-        self.batch = batch;
+        self.batch.clear();
     }
 }
 
