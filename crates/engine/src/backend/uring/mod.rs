@@ -168,6 +168,10 @@ impl Uring {
         let directly = sends.len() <= DIRECT_SENDS_MAX;
         let mut room = if directly { 0 } else { self.room() };
         for key in sends.drain(..) {
+            if ledger.waits_for_room(key) {
+                self.await_room(ledger, key);
+                continue;
+            }
             if room > 0 {
                 room -= 1;
                 self.arm_send(ledger, key);
