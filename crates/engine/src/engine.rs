@@ -22,7 +22,7 @@ use crate::options::{Address, EngineOptions, ListenOptions, Mechanism};
 use crate::sheet::Sheet;
 use crate::slots::{Key, receiving};
 use crate::stats::Stats;
-use crate::system;
+use crate::system::{self, SocketFile};
 use crate::wake::Waker;
 use crate::wheel::Wheel;
 
@@ -358,6 +358,10 @@ impl Handle for Engine {
 
     fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
         self.backend.local_address(socket)
+    }
+
+    fn socket_file(&self, listener: Descriptor) -> Option<SocketFile> {
+        self.backend.socket_file(listener)
     }
 
     fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {

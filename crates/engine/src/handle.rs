@@ -11,6 +11,7 @@ use crate::op::{Descriptor, FilePart, Op, Piece};
 use crate::options::{Address, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
+use crate::system::SocketFile;
 use crate::wake::Waker;
 
 /// The one door through which an engine is used: later the engine can be another library.
@@ -118,6 +119,10 @@ pub trait Handle {
     /// # Errors
     /// The socket is not open.
     fn local_address(&self, socket: Descriptor) -> Result<Address, Error>;
+
+    /// The file of a listening Unix socket that [`listen`](Self::listen) has just made, to be removed
+    /// by dropping it; none where it has none.
+    fn socket_file(&self, listener: Descriptor) -> Option<SocketFile>;
 
     /// The address of the other end.
     ///

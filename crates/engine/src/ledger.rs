@@ -6,6 +6,7 @@ use crate::completion::{Completion, Memory, Outcome};
 use crate::descriptors::Descriptors;
 use crate::error::{Error, OpKind};
 use crate::op::{Descriptor, Op, PIECES_MAX, SEND_BYTES_MAX};
+use crate::options::Address;
 use crate::slots::{Key, Slot, Slots};
 use crate::system;
 
@@ -201,6 +202,9 @@ fn misuse_of(op: &Op) -> Option<&'static str> {
             1..=SEND_BYTES_MAX => None,
             _ => Some("a send has at most SEND_BYTES_MAX bytes"),
         },
+        Op::Connect { address: Address::Unix(None) } => {
+            Some("a Unix socket is connected to by its name")
+        }
         Op::ReceiveInto { memory, .. } | Op::Read { memory, .. }
             if memory.capacity() == memory.len() =>
         {

@@ -171,7 +171,8 @@ impl Room {
     /// Takes out what the application holds and cannot leave its thread, if there is anything; other
     /// futures are dropped.
     pub(crate) fn keep(&mut self) -> Option<(Rc<Shared>, Executor)> {
-        self.requests.tasks.has_kept().then(|| {
+        let has_timers = self.requests.timers.borrow().has_callbacks();
+        (has_timers || self.requests.tasks.has_kept()).then(|| {
             self.is_kept = true;
             let shared = Rc::clone(&self.requests);
             let spare = Executor::new(Rc::clone(&shared));

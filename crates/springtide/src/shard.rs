@@ -40,6 +40,7 @@ use crate::peer::PeerIds;
 use crate::request::Shared;
 use crate::room::Room;
 use crate::route::Routes;
+use crate::running::SocketFiles;
 use crate::server::Settings;
 use crate::session::Session;
 use crate::state::ShardStates;
@@ -86,6 +87,8 @@ pub(crate) struct Standing {
     pub(crate) counts: Arc<ShardCounts>,
     /// Open connections of the whole server.
     pub(crate) open: Arc<AtomicUsize>,
+    /// Held until the shard has ended.
+    pub(crate) _files: Arc<SocketFiles>,
     pub(crate) router: Arc<Routes>,
     pub(crate) pool: Option<Arc<Pool>>,
     /// Where the lines of the access log go, if there is one.

@@ -24,6 +24,7 @@ mod shard;
 mod stage;
 mod streams;
 mod time;
+mod unix;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -140,6 +141,10 @@ laws! {
             what_is_cold_is_not_passed
             names_in_a_directory_are_told
             a_cancelled_read_keeps_its_memory;
+        unix:
+            unix_streams_have_paths_and_names
+            unix_connects_never_wait
+            only_dead_sockets_are_replaced;
         time:
             timeouts_come_in_order
             a_waker_ends_a_wait

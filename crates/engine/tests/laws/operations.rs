@@ -141,8 +141,13 @@ pub(crate) fn limits_have_names<S: Stage>(stage: &S) {
     let options = EngineOptions { operations_max: 100, ..EngineOptions::default() };
     let mut shard = Shard::with(stage, &options);
     let address = Address::Internet(([127, 0, 0, 1], 0).into());
-    let listening =
-        ListenOptions { address: &address, backlog: 1, joining: false, keepalive: None };
+    let listening = ListenOptions {
+        address: &address,
+        backlog: 1,
+        joining: false,
+        keepalive: None,
+        mode: None,
+    };
     let socket = shard.engine.listen(&listening).unwrap();
     let at = shard.engine.now() + Duration::from_secs(3600);
     let keys: Vec<Key> = (0..100).map(|_| shard.submit(Op::Timeout { at }, 1)).collect();
@@ -278,8 +283,8 @@ pub(crate) fn quiesce_ends_everything<S: Stage>(stage: &S) {
 pub(crate) fn connects_end_either_way<S: Stage>(stage: &S) {
     let mut shard = Shard::new(stage);
     let port = shard.listen();
-    let Address::Internet(address) = port.address.clone() else { panic!() };
-    let connect = shard.submit(Op::Connect { address }, 1);
+    let address = port.address.clone();
+    let connect = shard.submit(Op::Connect { address: address.clone() }, 1);
     let Outcome::Connected(socket) = shard.last(connect) else { panic!("nobody accepted") };
     assert_eq!(shard.engine.peer_address(socket).unwrap(), port.address);
     shard.cancel(port.accept);

@@ -15,7 +15,7 @@ use springtide_engine::CHUNK_BYTES;
 
 use super::{Share, Source, Step, Who};
 use crate::limits::place_of;
-use crate::peer::{Peer, Reason};
+use crate::peer::{Peer, Pushed, Reason};
 use crate::room::Room;
 use crate::table::Place;
 use crate::task::{Ended, Ready, Tasks, Told, Waiter};
@@ -87,7 +87,7 @@ pub(crate) struct Pulling {
 pub(crate) struct Pushing {
     pub(crate) serial: u64,
     pub(crate) waiter: Waiter,
-    pub(crate) bytes: Bytes,
+    pub(crate) pieces: Pushed,
 }
 
 /// How far it is from its end.

@@ -19,7 +19,7 @@ use crate::op::{Descriptor, FilePart, Op, Piece};
 use crate::options::{Address, EngineOptions, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
-use crate::system;
+use crate::system::{self, SocketFile};
 use crate::wake::Waker;
 
 /// The most milliseconds by which a completion is late.
@@ -216,7 +216,7 @@ impl Simulated {
             Op::Send { socket, .. } => {
                 table.socket(*socket).map_or(Ready::Now, |end| network.ready_to_send(end))
             }
-            Op::Connect { address } => network.ready_to_connect(&Address::Internet(*address)),
+            Op::Connect { address } => network.ready_to_connect(address),
             _ => Ready::Now,
         }
     }
@@ -325,6 +325,10 @@ impl Backend for Simulated {
             Entry::Socket(end) => Ok(state.network.addresses(*end).0),
             Entry::File(_) | Entry::Directory(_) => Err(error(system::ENOTSOCK)),
         }
+    }
+
+    fn socket_file(&self, _: Descriptor) -> Option<SocketFile> {
+        None
     }
 
     fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {
