@@ -221,7 +221,29 @@ fn a_connection_for_nobody_is_closed(backend: Backend) {
     assert_eq!(lines, ["closed: Closed", "closed: PeerClosed"]);
 }
 
+/// The end is told behind what callbacks ask of a connection that has gone before they know.
+fn the_end_is_told_last(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let intro = move |peer: Peer| {
+        let log = own.clone();
+        peer.pull().then_result(move |peer, result| {
+            log.add(format!("pull {result:?}"));
+            peer.push("more?").then_result(move |_, result| log.add(format!("push {result:?}")));
+        });
+    };
+    let mut stage = Stage::new(backend, log.server(intro));
+    let peer = stage.connect();
+    for _ in 0..4 {
+        stage.turn();
+    }
+    peer.reset();
+    stage.until(|_| (log.lines().len() == 3).then_some(()));
+    assert_eq!(log.lines(), ["pull Err(Reset)", "push Err(Stale)", "closed: Reset"]);
+}
+
 over_all_backends!(
+    the_end_is_told_last,
     what_came_early_is_cut_as_it_is_wanted,
     pushes_of_nothing_end,
     a_pull_dropped_in_the_queue_is_passed_over,
