@@ -3,6 +3,7 @@
 
 mod chance;
 mod edges;
+mod many;
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
