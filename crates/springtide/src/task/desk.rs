@@ -100,7 +100,9 @@ pub(crate) enum Ready {
     Intro(Peer),
     /// A task has ended.
     Call(Told, Peer, Ended),
-    /// A connection that was told of has ended.
+    /// A connection that was told of has ended: what its callbacks still ask is told first.
+    Gone(Peer, Reason),
+    /// The same, and the application is told now.
     Closed(Peer, Reason),
 }
 
