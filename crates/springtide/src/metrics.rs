@@ -46,10 +46,16 @@ pub struct Counts {
     /// Callbacks that held up their shard for 50 ms or more. They are timed on a shard that sleeps now
     /// and then, or was late lately: of a busy shard's the first may be missing.
     pub callbacks_slow: u64,
+    /// Messages of WebSockets that came.
+    pub messages_received: u64,
+    /// Messages of WebSockets that were sent.
+    pub messages_sent: u64,
+    /// Messages of WebSockets that were not sent: a queue was full, or its connection ended before.
+    pub messages_dropped: u64,
 }
 
 impl Counts {
-    const FIELDS: usize = 15;
+    const FIELDS: usize = 18;
 
     const fn to_array(self) -> [u64; Self::FIELDS] {
         [
@@ -68,6 +74,9 @@ impl Counts {
             self.futures_dropped,
             self.offloads_refused,
             self.callbacks_slow,
+            self.messages_received,
+            self.messages_sent,
+            self.messages_dropped,
         ]
     }
 
@@ -88,6 +97,9 @@ impl Counts {
             futures_dropped,
             offloads_refused,
             callbacks_slow,
+            messages_received,
+            messages_sent,
+            messages_dropped,
         ] = values;
         Self {
             connections_open,
@@ -105,6 +117,9 @@ impl Counts {
             futures_dropped,
             offloads_refused,
             callbacks_slow,
+            messages_received,
+            messages_sent,
+            messages_dropped,
         }
     }
 }

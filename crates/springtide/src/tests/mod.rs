@@ -32,6 +32,7 @@ mod time;
 mod transport;
 mod upgrade;
 mod watch;
+mod websocket;
 
 pub(crate) use stage::{Backend, Peer, Stage};
 
