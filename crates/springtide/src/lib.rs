@@ -49,6 +49,7 @@ pub mod test;
 mod tests;
 mod transport;
 mod watch;
+mod websocket;
 
 pub use access::{AccessLog, LogFormat};
 pub use admin::{ConnectionStatus, OpenConnection};
@@ -93,4 +94,8 @@ pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
 pub use task::{
     Canceller, Close, Connect, Elsewhere, Ended, Here, MayBlock, Operation, Pull, Push, PushAll,
     RemoteCanceller, Stands, Status, Task, Timeout, Wait, timeout,
+};
+pub use websocket::{
+    CloseFrame, CloseFrameError, CloseReason, ClosedBy, Limits as WebSocketLimits, Message,
+    Overflow, Socket, Text, WebSocket, WebSockets, code as close_code,
 };

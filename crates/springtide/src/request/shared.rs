@@ -22,6 +22,7 @@ use crate::route::Routes;
 use crate::state::ShardStates;
 use crate::table::Place;
 use crate::task::{Hatch, Tasks};
+use crate::websocket::Desk as Sockets;
 
 /// What all requests of a shard share.
 pub(crate) struct Shared {
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) desk: Desk,
     /// What is asked of raw connections.
     pub(crate) tasks: Tasks,
+    /// What handlers of WebSockets say to their own connections.
+    pub(crate) sockets: Sockets,
     /// What requests of frames are answered.
     pub(crate) answers: Rc<Answers>,
     /// Something stands in one of the next two.
@@ -107,6 +110,7 @@ impl Shared {
             timers,
             desk: Desk::new(),
             tasks: Tasks::new(),
+            sockets: Sockets::default(),
             answers,
             has_news,
             told,

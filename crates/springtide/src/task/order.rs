@@ -8,6 +8,7 @@ use super::desk::Told;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
 use crate::table::Place;
+use crate::websocket::Said;
 
 /// Something asked of a connection, and for whom.
 pub(crate) struct Order {
@@ -58,6 +59,8 @@ pub(crate) enum Ask {
     GoOn,
     /// What came for a pull that nobody wants: it is the first of what waits.
     Return(Bytes),
+    /// To a WebSocket.
+    Say(Said),
 }
 
 impl Waiter {

@@ -33,6 +33,7 @@ mod timers;
 mod transport;
 mod upgrade;
 mod watch;
+mod websocket;
 
 pub(crate) use stage::{Backend, Peer, Stage};
 
