@@ -197,11 +197,12 @@ impl Engine {
 
     fn until(&self, deadline: Option<Moment>) -> Until {
         let timer = self.wheel.next_ms().map(Moment::from_milliseconds);
-        match deadline.into_iter().chain(timer).min() {
-            None => Until::Forever,
-            Some(moment) if moment <= self.now => Until::Now,
-            Some(moment) => Until::Moment(moment),
-        }
+        let first = match (deadline, timer) {
+            (Some(deadline), Some(timer)) => deadline.min(timer),
+            (Some(moment), None) | (None, Some(moment)) => moment,
+            (None, None) => return Until::Forever,
+        };
+        if first <= self.now { Until::Now } else { Until::Moment(first) }
     }
 }
 
@@ -288,6 +289,14 @@ impl Handle for Engine {
             return 0;
         }
         self.backend.send_now(&mut self.ledger, socket, pieces)
+    }
+
+    #[inline]
+    fn send_bytes_now(&mut self, socket: Descriptor, bytes: &[u8]) -> usize {
+        if self.ledger.is_sending(socket) {
+            return 0;
+        }
+        self.backend.send_bytes_now(socket, bytes)
     }
 
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {

@@ -69,6 +69,9 @@ pub trait Handle {
     /// tells.
     fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize;
 
+    /// As [`send_now`](Self::send_now), of bytes in one place.
+    fn send_bytes_now(&mut self, socket: Descriptor, bytes: &[u8]) -> usize;
+
     /// Sends at once, without a copy, what fits of a part of a file that is in the system's memory
     /// (sendfile(2), cachestat(2)), and gives how many bytes that were. None where the part is not
     /// all there, or the system does not tell (before Linux 6.5; since 6.14 it tells only who owns

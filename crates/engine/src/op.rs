@@ -112,7 +112,9 @@ pub enum Op {
         memory: Vec<u8>,
     },
     /// Sends all pieces in order, as one vectored send (sendmsg(2)). At most one is in flight per
-    /// socket (law 5); a second one fails as misuse.
+    /// socket (law 5); a second one fails as misuse. One without pieces sends nothing: it completes
+    /// when the socket has room, for whoever sends by [`Handle::send_now`](crate::Handle::send_now) or
+    /// [`Handle::send_file_now`](crate::Handle::send_file_now).
     Send {
         /// Where to.
         socket: Descriptor,

@@ -50,6 +50,7 @@ pub mod test;
 mod tests;
 mod transport;
 mod watch;
+mod websocket;
 
 pub use access::{AccessLog, LogFormat};
 pub use admin::{ConnectionStatus, OpenConnection};
@@ -95,4 +96,8 @@ pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
 pub use task::{
     Canceller, Close, Connect, Elsewhere, Ended, Here, MayBlock, Operation, Pull, Push, PushAll,
     ReceiveFrom, RemoteCanceller, SendTo, Stands, Status, Task, Timeout, Wait, timeout,
+};
+pub use websocket::{
+    CloseFrame, CloseFrameError, CloseReason, ClosedBy, Limits as WebSocketLimits, Message,
+    Overflow, Socket, Text, WebSocket, WebSockets, code as close_code,
 };

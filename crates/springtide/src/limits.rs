@@ -7,7 +7,7 @@ mod text;
 
 use std::time::Duration;
 
-use springtide_proto::{framed, http1};
+use springtide_proto::{framed, http1, websocket};
 
 pub(crate) use met::Met;
 pub(crate) use table::{LIMITS_COUNT, place_of};
@@ -33,6 +33,9 @@ pub struct Limits {
     /// Limits of frames ([`Server::framed`](crate::Server::framed)): exchanges in flight, deadlines.
     /// They are the application's, and stand in no table.
     framed: framed::Limits;
+    part
+    /// Limits of WebSockets: messages, pings, closes.
+    websocket: websocket::Limits;
 
     /// Bytes that wait to be sent on one connection, above which nothing more is received and no
     /// further request is handled; it goes on at half of it. One reply may exceed it; what is being
@@ -70,6 +73,9 @@ pub struct Limits {
     /// Datagrams that may wait to be taken from a socket, or to be sent on it, and tasks that may wait
     /// for one; beyond it nothing is received until half of them are taken, and what is asked for fails.
     datagrams_waiting_max: usize = 256, Count, 1;
+    /// Bytes of messages that may wait for the peer of a WebSocket; what becomes of further ones says
+    /// its policy (1013 by default). At half of it nothing more is received from that peer.
+    socket_queue_bytes_max: usize = 1 << 20, Bytes, 1;
     /// How old a connection becomes: the first request behind that is its last one, whose reply
     /// says `Connection: close` (RFC 9112 §9.6).
     connection_age_max_ms: u64 = 3_600_000, Milliseconds, 1;

@@ -131,6 +131,11 @@ pub(crate) trait Backend {
         send_now(ledger, socket, pieces)
     }
 
+    /// As [`Backend::send_now`], of bytes in one place.
+    fn send_bytes_now(&mut self, socket: Descriptor, bytes: &[u8]) -> usize {
+        system::send(socket.number(), bytes).unwrap_or(0)
+    }
+
     /// Sends what fits of a part of a file that is in memory; none when nothing does, when it is not
     /// there, or on an error.
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {

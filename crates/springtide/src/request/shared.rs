@@ -23,6 +23,7 @@ use crate::route::Routes;
 use crate::state::ShardStates;
 use crate::table::Place;
 use crate::task::{Hatch, Tasks};
+use crate::websocket::Desk as Sockets;
 
 /// What all requests of a shard share.
 pub(crate) struct Shared {
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) tasks: Tasks,
     /// Sockets for datagrams.
     pub(crate) post: Post,
+    /// What handlers of WebSockets say to their own connections.
+    pub(crate) sockets: Sockets,
     /// What requests of frames are answered.
     pub(crate) answers: Rc<Answers>,
     /// Something stands in one of the next two.
@@ -111,6 +114,7 @@ impl Shared {
             desk: Desk::new(),
             tasks: Tasks::new(),
             post: Post::new(),
+            sockets: Sockets::default(),
             answers,
             has_news,
             told,

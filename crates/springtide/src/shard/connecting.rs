@@ -96,9 +96,12 @@ impl Shard {
         }
     }
 
+    /// Its task ends now; the operation may take turns, and what comes of it is closed.
     fn cut_connect(&self, begun: &mut Connecting, reason: Reason) {
         begun.cut.get_or_insert(reason);
         self.room.requests.engine.borrow_mut().cancel(begun.connect);
+        let tasks = &self.room.requests.tasks;
+        tasks.end(Peer::nobody(), begun.waiter.take(), Ended::Failed(reason));
     }
 
     /// A connection stands, or cannot be made.

@@ -40,6 +40,12 @@ impl Shard {
         }
     }
 
+    /// Whether the application holds a task, or is to be told of one.
+    #[cfg(test)]
+    pub(crate) fn keeps_tasks(&self) -> bool {
+        self.room.requests.tasks.has_kept()
+    }
+
     /// What was told of limits that were met.
     #[cfg(test)]
     pub(crate) fn told(&self) -> &[String] {

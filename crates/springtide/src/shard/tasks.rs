@@ -90,6 +90,10 @@ impl Shard {
                 let called = apart(|| datagram.map(|datagram| handler(socket, *datagram)));
                 (Peer::nobody(), called.is_some())
             }
+            Ready::Gone(peer, reason) => {
+                let closed = Ready::Closed(*peer, *reason);
+                return self.room.requests.tasks.tell(closed);
+            }
             Ready::Closed(peer, reason) => {
                 let (peer, reason) = (*peer, *reason);
                 let router = &self.room.requests.router;

@@ -101,7 +101,9 @@ pub(crate) enum Ready {
     Intro(Peer),
     /// A task has ended.
     Call(Told, Peer, Ended),
-    /// A connection that was told of has ended.
+    /// A connection that was told of has ended: what its callbacks still ask is told first.
+    Gone(Peer, Reason),
+    /// The same, and the application is told now.
     Closed(Peer, Reason),
     /// A datagram has come to a socket of a service.
     Datagram(Place, usize, Option<Box<Datagram>>),
@@ -155,6 +157,19 @@ impl Tasks {
         orders.waiting.push(Order { peer, ask, waiter });
         self.has_work.set(true);
         serial
+    }
+
+    /// Whether something was asked and is not done.
+    #[inline]
+    pub(crate) fn has_orders(&self) -> bool {
+        !self.orders.borrow().waiting.is_empty()
+    }
+
+    /// Something is said to a WebSocket, unless that is gone.
+    pub(crate) fn say(&self, peer: Peer, ask: Ask) {
+        if self.places.status(peer) != PeerStatus::Closed {
+            self.order(peer, ask, Waiter::Nobody);
+        }
     }
 
     #[inline]
@@ -442,14 +457,6 @@ impl Tasks {
         let is_empty =
             own.is_empty() && news.is_empty() && due.is_empty() && self.woken.borrow().is_empty();
         self.has_work.set(!is_empty);
-    }
-
-    /// Whether the application holds anything that a frozen shard must not lose.
-    pub(crate) fn has_kept(&self) -> bool {
-        let is_held = self.slots.borrow().len() > 0 || self.connecting.borrow().len() > 0;
-        // What is not told yet stands here too, as the end of the last connection.
-        let is_owed = self.has_work.get() || !self.farewells.borrow().is_empty();
-        is_held || is_owed || self.places.has_frozen()
     }
 
     /// What a session needs that becomes busy.

@@ -9,6 +9,7 @@ use crate::datagram::PostAsk;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
 use crate::table::Place;
+use crate::websocket::Said;
 
 /// Something asked of a connection, and for whom.
 pub(crate) struct Order {
@@ -61,6 +62,8 @@ pub(crate) enum Ask {
     GoOn,
     /// What came for a pull that nobody wants: it is the first of what waits.
     Return(Bytes),
+    /// To a WebSocket.
+    Say(Said),
 }
 
 impl Waiter {

@@ -34,6 +34,7 @@ mod timers;
 mod transport;
 mod upgrade;
 mod watch;
+mod websocket;
 
 pub(crate) use stage::{Backend, Correspondent, Peer, Stage};
 

@@ -1,7 +1,9 @@
 //! Raw connections over every backend: what pulls are given and pushes send, and how tasks end when
 //! they are dropped, cancelled, or left behind by their connection.
 
+mod chance;
 mod edges;
+mod many;
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};

@@ -21,9 +21,19 @@ impl Readiness {
     pub(super) fn flush(&mut self, ledger: &mut Ledger) {
         let mut sends = std::mem::take(&mut self.sends);
         for key in sends.drain(..) {
-            self.send(ledger, key);
+            if ledger.waits_for_room(key) {
+                self.await_room(ledger, key);
+            } else {
+                self.send(ledger, key);
+            }
         }
         self.sends = sends;
+    }
+
+    fn await_room(&mut self, ledger: &mut Ledger, key: Key) {
+        let Some(slot) = ledger.slots.get(key) else { return };
+        let Op::Send { socket, .. } = slot.op else { return };
+        self.wait_writable(ledger, socket, key);
     }
 
     pub(super) fn send(&mut self, ledger: &mut Ledger, key: Key) {

@@ -406,6 +406,11 @@ impl Backend for Simulated {
         self.give_now(socket, pieces)
     }
 
+    fn send_bytes_now(&mut self, socket: Descriptor, bytes: &[u8]) -> usize {
+        self.counts.sends_direct += 1;
+        self.give_now(socket, &[Piece::Owned(bytes.to_vec())])
+    }
+
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {
         self.give_file_now(socket, part).unwrap_or(0)
     }

@@ -7,7 +7,7 @@ use io_uring::{opcode, squeue, types};
 use socket2::SockAddr;
 
 use super::{Uring, buffers};
-use crate::backend::{connect_unix, datagrams};
+use crate::backend::{connect_unix, datagrams, sent};
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
@@ -100,6 +100,9 @@ impl Uring {
         let Ledger { slots, spare_work, .. } = ledger;
         let Some(slot) = slots.get(key) else { return };
         let Op::Send { socket, pieces } = &slot.op else { return };
+        if pieces.is_empty() {
+            return ledger.end(key, sent);
+        }
         let entry = if let [piece] = pieces.as_slice() {
             let rest = &piece.as_slice()[slot.sent()..];
             opcode::Send::new(fd(*socket), rest.as_ptr(), length(rest.len()))

@@ -67,6 +67,10 @@ impl Handle for Refused {
         self.engine.send_now(socket, pieces)
     }
 
+    fn send_bytes_now(&mut self, socket: Descriptor, bytes: &[u8]) -> usize {
+        self.engine.send_bytes_now(socket, bytes)
+    }
+
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {
         self.engine.send_file_now(socket, part)
     }

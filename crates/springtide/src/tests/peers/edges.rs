@@ -221,6 +221,27 @@ fn a_connection_for_nobody_is_closed(backend: Backend) {
     assert_eq!(lines, ["closed: Closed", "closed: PeerClosed"]);
 }
 
+/// The end is told behind what callbacks ask of a connection that has gone before they know.
+fn the_end_is_told_last(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let intro = move |peer: Peer| {
+        let log = own.clone();
+        peer.pull().then_result(move |peer, result| {
+            log.add(format!("pull {result:?}"));
+            peer.push("more?").then_result(move |_, result| log.add(format!("push {result:?}")));
+        });
+    };
+    let mut stage = Stage::new(backend, log.server(intro));
+    let peer = stage.connect();
+    for _ in 0..4 {
+        stage.turn();
+    }
+    peer.reset();
+    stage.until(|_| (log.lines().len() == 3).then_some(()));
+    assert_eq!(log.lines(), ["pull Err(Reset)", "push Err(Stale)", "closed: Reset"]);
+}
+
 /// A Unix socket is connected to as any other address is.
 fn unix_sockets_are_connected_to(backend: Backend) {
     let server = Server::new().raw_async(async |peer: Peer| {
@@ -291,6 +312,7 @@ fn pieces_are_pushed_together(backend: Backend) {
 }
 
 over_all_backends!(
+    the_end_is_told_last,
     pieces_are_pushed_together,
     who_is_not_admitted_is_closed,
     unix_sockets_are_connected_to,
