@@ -58,7 +58,7 @@ pub use client::{
     ClientBody, ClientError, ClientLimits, ClientRequest, ClientResponse, HttpClient,
 };
 pub use error::Error;
-pub use executor::{Closed, Sleep, sleep};
+pub use executor::{Closed, Interval, Sleep, Timer, interval, sleep};
 pub use files::Files;
 pub use framed::{RemoteReply, Reply};
 pub use handler::{
@@ -74,7 +74,7 @@ pub use middleware::{
 pub use offload::{Offload, OnPool, Priority, offload};
 #[cfg(feature = "tokio")]
 pub use on_tokio::on_tokio;
-pub use peer::{Peer, PeerId, PeerStatus, Reason, RemotePeer};
+pub use peer::{Peer, PeerId, PeerStatus, Pieces, Pushed, Reason, RemotePeer};
 pub use problem::ServerError;
 pub use proxies::ProxyFields;
 pub use request::{Body, BodyError, Multipart, Part, Request};
@@ -92,8 +92,8 @@ pub use springtide_proto::framed::Framed;
 pub use springtide_proto::http1::Limits as Http1Limits;
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
 pub use task::{
-    Canceller, Close, Connect, Elsewhere, Ended, Here, MayBlock, Operation, Pull, Push,
-    RemoteCanceller, Stands, Status, Task, Wait,
+    Canceller, Close, Connect, Elsewhere, Ended, Here, MayBlock, Operation, Pull, Push, PushAll,
+    RemoteCanceller, Stands, Status, Task, Timeout, Wait, timeout,
 };
 pub use websocket::{
     CloseFrame, CloseFrameError, CloseReason, ClosedBy, Compression, Limits as WebSocketLimits,

@@ -56,6 +56,11 @@ pub struct Counts {
 
 impl Counts {
     const FIELDS: usize = 18;
+    /// Places in the array.
+    const CONNECTIONS_OPEN: usize = 0;
+    const BYTES_SENT: usize = 10;
+    const MESSAGES_SENT: usize = 16;
+    const MESSAGES_DROPPED: usize = 17;
 
     const fn to_array(self) -> [u64; Self::FIELDS] {
         [
@@ -156,6 +161,19 @@ impl ShardCounts {
         for (value, own) in self.values.iter().zip(counts.to_array()) {
             value.store(own, Ordering::Relaxed);
         }
+    }
+
+    /// Publishes what a flush changes of what was published before it: nothing else has changed.
+    #[inline]
+    pub(crate) fn publish_sent(&self, counts: &Counts) {
+        self.values[Counts::CONNECTIONS_OPEN].store(counts.connections_open, Ordering::Relaxed);
+        self.values[Counts::BYTES_SENT].store(counts.bytes_sent, Ordering::Relaxed);
+        self.values[Counts::MESSAGES_SENT].store(counts.messages_sent, Ordering::Relaxed);
+        self.values[Counts::MESSAGES_DROPPED].store(counts.messages_dropped, Ordering::Relaxed);
+        debug_assert!(
+            self.values.iter().map(|value| value.load(Ordering::Relaxed)).eq(counts.to_array()),
+            "a flush counts what it sends, and nothing else"
+        );
     }
 
     /// A limit was met, by its place in the table.

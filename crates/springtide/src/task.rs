@@ -8,12 +8,14 @@ mod operation;
 mod order;
 mod places;
 mod polled;
+mod timeout;
 
 pub(crate) use desk::{Ready, Tasks, Told};
 pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
 pub(crate) use hatch::{Hatch, OpenHatch};
-pub use operation::{Close, Connect, Ended, Operation, Pull, Push, Stands};
+pub use operation::{Close, Connect, Ended, Operation, Pull, Push, PushAll, Stands};
 pub(crate) use order::{Ask, Connecting, Order, Waiter};
+pub use timeout::{Timeout, timeout};
 
 use std::fmt;
 use std::marker::PhantomData;

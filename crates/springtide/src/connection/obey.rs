@@ -49,7 +49,7 @@ impl Connection {
                 traffic.inbox.put_back(&bytes);
                 return self.serve(room);
             }
-            Ask::Push(bytes) => session.push(serial, bytes, waiter, peer, room),
+            Ask::Push(pieces) => session.push(serial, pieces, waiter, peer, room),
             Ask::Close => session.close(waiter.take(), peer, room),
             Ask::Connect(_) => {
                 room.requests.tasks.end(peer, waiter.take(), Ended::Failed(Reason::Stale));

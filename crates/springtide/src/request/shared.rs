@@ -13,7 +13,7 @@ use springtide_engine::{Address, Descriptor, Handle, Key};
 
 use super::{HeadBytes, Home, Names, RequestData};
 use crate::client::Desk;
-use crate::executor::{Bell, Timers};
+use crate::executor::{Bell, Timers, apart};
 use crate::framed::Desk as Answers;
 use crate::handler::AwaitedHandler;
 use crate::problem::Form;
@@ -237,6 +237,10 @@ impl Shared {
         drop(self.spare.take());
         self.desk.end();
         self.tasks.end_all();
+        let timers = self.timers.borrow_mut().end();
+        for whom in timers {
+            apart(|| drop(whom));
+        }
         let waiting = self.pool.take();
         drop(waiting);
     }

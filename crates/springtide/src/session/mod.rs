@@ -226,6 +226,13 @@ impl Session {
         }
     }
 
+    /// Nothing more is passed: what is left of the file is read.
+    pub(crate) fn stop_passing(&self, room: &mut Room) {
+        if let Self::Http1(session) = self {
+            session.stop_passing(room);
+        }
+    }
+
     /// Whether something is to be done as soon as what was written has been sent.
     #[inline]
     pub(crate) fn awaits_sent(&self, room: &Room) -> bool {

@@ -1,10 +1,9 @@
 //! Raw connections that are made from here: begun, ended when they take too long, and told.
 //! Nobody's connection is kept: one that nobody waits for is closed.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use springtide_engine::{Completion, Descriptor, Error, Key, Op, Outcome};
+use springtide_engine::{Address, Completion, Descriptor, Error, Key, Op, Outcome};
 
 use super::{CLOSE_TOKEN, Shard};
 use crate::connection::Connection;
@@ -24,12 +23,12 @@ impl Shard {
     pub(super) fn obey_nobody(&self, order: &mut Order, serial: u64) {
         let (peer, waiter) = (order.peer, order.waiter.take());
         let tasks = &self.room.requests.tasks;
-        match order.ask {
+        match &order.ask {
             Ask::Connect(address) if self.standing.stopping.is_none() => {
-                self.connect(address, serial, waiter);
+                self.connect(address.clone(), serial, waiter);
             }
             Ask::Connect(_) => tasks.end(peer, waiter, Ended::Failed(Reason::Stopped)),
-            Ask::Cancel(serial) => {
+            &Ask::Cancel(serial) => {
                 let mut connecting = tasks.connecting.borrow_mut();
                 for place in connecting.places() {
                     let begun = connecting.get_mut(place).filter(|own| own.serial == serial);
@@ -42,21 +41,22 @@ impl Shard {
         }
     }
 
-    fn connect(&self, address: SocketAddr, serial: u64, waiter: Waiter) {
+    fn connect(&self, address: Address, serial: u64, waiter: Waiter) {
         let mut connecting = self.room.requests.tasks.connecting.borrow_mut();
         connecting.insert_with(|place| {
-            let (connect, timeout) = self.begin_connect(address, place);
+            let (connect, timeout) = self.begin_connect(&address, place);
             Connecting { address, serial, waiter, connect, timeout, cut: None }
         });
     }
 
     /// Begins to make a connection, which has its time from now on.
-    fn begin_connect(&self, address: SocketAddr, place: Place) -> (Key, Key) {
+    fn begin_connect(&self, address: &Address, place: Place) -> (Key, Key) {
         let room = &self.room;
         room.requests.desk.enter();
         let limit = Duration::from_millis(room.limits.connect_timeout_ms);
         let at = room.requests.engine.borrow().now() + limit;
         let timeout = room.submit(Op::Timeout { at }, CONNECT_LATE_TOKEN | place.raw());
+        let address = address.clone();
         (room.submit(Op::Connect { address }, CONNECT_TOKEN | place.raw()), timeout)
     }
 
@@ -71,7 +71,7 @@ impl Shard {
                     tasks.end(Peer::nobody(), begun.waiter, Ended::Failed(reason));
                 }
             } else if let Some(begun) = connecting.get_mut(place) {
-                (begun.connect, begun.timeout) = self.begin_connect(begun.address, place);
+                (begun.connect, begun.timeout) = self.begin_connect(&begun.address, place);
             }
         }
     }
@@ -94,9 +94,12 @@ impl Shard {
         }
     }
 
+    /// Its task ends now; the operation may take turns, and what comes of it is closed.
     fn cut_connect(&self, begun: &mut Connecting, reason: Reason) {
         begun.cut.get_or_insert(reason);
         self.room.requests.engine.borrow_mut().cancel(begun.connect);
+        let tasks = &self.room.requests.tasks;
+        tasks.end(Peer::nobody(), begun.waiter.take(), Ended::Failed(reason));
     }
 
     /// A connection stands, or cannot be made.

@@ -3,6 +3,7 @@
 //! It calls and drops nothing of the application while anything of it is borrowed.
 
 mod away;
+mod late;
 mod looks;
 
 use std::cell::{Cell, RefCell};
@@ -99,7 +100,9 @@ pub(crate) enum Ready {
     Intro(Peer),
     /// A task has ended.
     Call(Told, Peer, Ended),
-    /// A connection that was told of has ended.
+    /// A connection that was told of has ended: what its callbacks still ask is told first.
+    Gone(Peer, Reason),
+    /// The same, and the application is told now.
     Closed(Peer, Reason),
 }
 
@@ -381,7 +384,12 @@ impl Tasks {
             self.leave_alone(ended);
             return false;
         };
-        let State::Pending(listener) = &mut slot.state else { return true };
+        let State::Pending(listener) = &mut slot.state else {
+            // Its time was over before.
+            drop(slots);
+            self.leave_alone(ended);
+            return true;
+        };
         match std::mem::replace(listener, Listener::None) {
             Listener::Callback { callback, .. } => {
                 let peer = whom(slot.peer, &ended);

@@ -29,6 +29,7 @@ mod sealed {
 #[derive(Debug)]
 pub enum Ended {
     Bytes(Bytes),
+    Pieces(Vec<Bytes>),
     EndOfStream,
     Done,
     /// A connection stands; it is plain data, so that it can be told anywhere.
@@ -49,6 +50,10 @@ pub struct Pull;
 #[derive(Debug)]
 pub struct Push;
 
+/// Bytes in several pieces to the peer, which come back.
+#[derive(Debug)]
+pub struct PushAll;
+
 /// The end of a connection, or of the stream to its peer.
 #[derive(Debug)]
 pub struct Close;
@@ -59,6 +64,7 @@ pub struct Connect;
 
 impl sealed::Sealed for Pull {}
 impl sealed::Sealed for Push {}
+impl sealed::Sealed for PushAll {}
 impl sealed::Sealed for Close {}
 impl sealed::Sealed for Connect {}
 
@@ -96,6 +102,23 @@ impl Operation for Push {
 
     #[inline]
     fn value(output: Bytes) -> Option<Bytes> {
+        Some(output)
+    }
+}
+
+impl Operation for PushAll {
+    type Output = Vec<Bytes>;
+    type Value = Vec<Bytes>;
+
+    fn output(ended: Ended) -> Result<Vec<Bytes>, Reason> {
+        match ended {
+            Ended::Pieces(pieces) => Ok(pieces),
+            Ended::Failed(reason) => Err(reason),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn value(output: Vec<Bytes>) -> Option<Vec<Bytes>> {
         Some(output)
     }
 }

@@ -1,13 +1,11 @@
 //! Orders: what was asked of a connection and is not done yet, and who waits for it.
 //! They are data; the shard does what they say.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
-use springtide_engine::Key;
+use springtide_engine::{Address, Key};
 
 use super::desk::Told;
-use crate::peer::{Peer, Reason};
+use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
 use crate::table::Place;
 use crate::websocket::Said;
@@ -37,7 +35,7 @@ pub(crate) enum Waiter {
 
 /// A connection that is being made.
 pub(crate) struct Connecting {
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Address,
     pub(crate) serial: u64,
     pub(crate) waiter: Waiter,
     pub(crate) connect: Key,
@@ -50,11 +48,11 @@ pub(crate) struct Connecting {
 /// What is asked.
 pub(crate) enum Ask {
     Pull(Want),
-    Push(Bytes),
+    Push(Pushed),
     Close,
     ShutdownWrite,
     /// A connection to this address, of nobody yet.
-    Connect(SocketAddr),
+    Connect(Address),
     /// The task of this serial number is to end.
     Cancel(u64),
     /// The first pull has been taken: the next may be served.

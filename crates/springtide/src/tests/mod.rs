@@ -29,6 +29,7 @@ mod stage;
 mod state;
 mod streams;
 mod time;
+mod timers;
 mod transport;
 mod upgrade;
 mod watch;

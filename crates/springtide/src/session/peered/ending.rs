@@ -184,7 +184,7 @@ impl Peered {
             }
         }
         tasks.places.fall(peer);
-        tasks.tell(Ready::Closed(peer, reason));
+        tasks.tell(Ready::Gone(peer, reason));
     }
 
     pub(in crate::session) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {

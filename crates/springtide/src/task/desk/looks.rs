@@ -20,14 +20,14 @@ impl Tasks {
             return;
         }
         if let Some((peer, reason)) = farewells.remove(&future) {
-            self.tell(Ready::Closed(peer, reason));
+            self.tell(Ready::Gone(peer, reason));
         }
     }
 
     /// No future that has lost its connection is left.
     pub(crate) fn tell_farewells(&self) {
         for (peer, reason) in self.farewells.take().into_values() {
-            self.tell(Ready::Closed(peer, reason));
+            self.tell(Ready::Gone(peer, reason));
         }
     }
 
