@@ -71,6 +71,9 @@ pub struct Limits {
     /// Bytes of messages that may wait for the peer of a WebSocket; what becomes of further ones says
     /// its policy (1013 by default). At half of it nothing more is received from that peer.
     socket_queue_bytes_max: usize = 1 << 20, Bytes, 1;
+    /// Bytes that the compressors of single WebSockets may take on one shard; where one more does not fit,
+    /// messages are sent as they are.
+    socket_compress_bytes_max: usize = 32 << 20, Bytes, 0;
     /// How old a connection becomes: the first request behind that is its last one, whose reply
     /// says `Connection: close` (RFC 9112 §9.6).
     connection_age_max_ms: u64 = 3_600_000, Milliseconds, 1;
