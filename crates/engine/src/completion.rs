@@ -3,7 +3,7 @@
 
 use crate::chunk::Chunk;
 use crate::error::Error;
-use crate::op::{Descriptor, Op, Piece};
+use crate::op::{Datagram, Descriptor, Op, Piece};
 use crate::slots::Key;
 
 /// One completion of one operation.
@@ -34,6 +34,10 @@ pub enum Outcome {
     Filled(Vec<u8>),
     /// All pieces were sent; they come back.
     Sent(Vec<Piece>),
+    /// A datagram has come. `more` is true.
+    Datagram(Box<Datagram>),
+    /// A datagram was sent; it comes back.
+    SentTo(Box<Datagram>),
     /// The file is open.
     Opened(Descriptor, Metadata),
     /// The names in the directory.
@@ -73,6 +77,8 @@ pub enum Memory {
     None,
     /// The memory of a receive or a read.
     Buffer(Vec<u8>),
+    /// A datagram that was not sent.
+    Datagram(Box<Datagram>),
     /// The pieces of a send, of which the first `sent` bytes had been taken by the system.
     Pieces {
         /// All of them, unchanged.
@@ -88,6 +94,7 @@ impl Memory {
         match op {
             Op::ReceiveInto { memory, .. } | Op::Read { memory, .. } => Self::Buffer(memory),
             Op::Send { pieces, .. } => Self::Pieces { pieces, sent },
+            Op::SendTo { datagram, .. } => Self::Datagram(datagram),
             _ => Self::None,
         }
     }

@@ -78,14 +78,18 @@ impl Descriptors {
         }
         let mut waits = false;
         match kind {
-            OpKind::Send if state.sending => {
+            OpKind::Send | OpKind::SendTo if state.sending => {
                 return Err("one send is in flight per socket (law 5)");
             }
-            OpKind::Send => state.sending = true,
-            OpKind::Receive | OpKind::ReceiveInto | OpKind::Accept if state.receiving => {
+            OpKind::Send | OpKind::SendTo => state.sending = true,
+            OpKind::Receive | OpKind::ReceiveInto | OpKind::ReceiveFrom | OpKind::Accept
+                if state.receiving =>
+            {
                 return Err("one receive or accept is in flight per socket");
             }
-            OpKind::Receive | OpKind::ReceiveInto | OpKind::Accept => state.receiving = true,
+            OpKind::Receive | OpKind::ReceiveInto | OpKind::ReceiveFrom | OpKind::Accept => {
+                state.receiving = true
+            }
             OpKind::Shutdown => waits = state.sending,
             OpKind::Close => {
                 waits = state.in_flight > 0;
@@ -135,8 +139,10 @@ impl Descriptors {
                 }
                 return;
             }
-            OpKind::Send => state.sending = false,
-            OpKind::Receive | OpKind::ReceiveInto | OpKind::Accept => state.receiving = false,
+            OpKind::Send | OpKind::SendTo => state.sending = false,
+            OpKind::Receive | OpKind::ReceiveInto | OpKind::ReceiveFrom | OpKind::Accept => {
+                state.receiving = false
+            }
             _ => {}
         }
         state.in_flight -= 1;

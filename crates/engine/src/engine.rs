@@ -1,6 +1,7 @@
 //! The engine of one shard: operations in, completions out, turn by turn.
 //! It knows no protocol and runs no code of the application: what ended is listed, not called.
 
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -358,6 +359,28 @@ impl Handle for Engine {
 
     fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
         self.backend.local_address(socket)
+    }
+
+    fn bind(&mut self, address: SocketAddr, joining: bool) -> Result<Descriptor, Error> {
+        let opened = self.backend.bind(address, joining)?;
+        self.ledger.arrive(opened);
+        Ok(opened)
+    }
+
+    fn send_to_now(
+        &mut self,
+        socket: Descriptor,
+        bytes: &[u8],
+        to: SocketAddr,
+    ) -> Result<bool, Error> {
+        if self.ledger.is_sending(socket) {
+            return Ok(false);
+        }
+        match self.backend.send_to_now(socket, bytes, to) {
+            Ok(()) => Ok(true),
+            Err(system::EAGAIN) => Ok(false),
+            Err(errno) => Err(Error::system(OpKind::SendTo, errno)),
+        }
     }
 
     fn socket_file(&self, listener: Descriptor) -> Option<SocketFile> {

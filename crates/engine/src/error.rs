@@ -18,6 +18,10 @@ pub enum OpKind {
     ReceiveInto,
     /// Send pieces.
     Send,
+    /// Receive datagrams.
+    ReceiveFrom,
+    /// Send a datagram.
+    SendTo,
     /// End the write half of a connection.
     Shutdown,
     /// Close a descriptor.
@@ -43,8 +47,8 @@ impl OpKind {
         match self {
             Self::Accept => "accept",
             Self::Connect => "connect",
-            Self::Receive | Self::ReceiveInto => "receive",
-            Self::Send => "send",
+            Self::Receive | Self::ReceiveInto | Self::ReceiveFrom => "receive",
+            Self::Send | Self::SendTo => "send",
             Self::Shutdown => "shutdown",
             Self::Close => "close",
             Self::Open => "open",

@@ -1,6 +1,7 @@
 //! The one door through which an engine is used.
 //! It says what an engine promises, and nothing of how it is kept.
 
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -119,6 +120,25 @@ pub trait Handle {
     /// # Errors
     /// The socket is not open.
     fn local_address(&self, socket: Descriptor) -> Result<Address, Error>;
+
+    /// A socket for datagrams (UDP) at an address, for [`Op::ReceiveFrom`] and [`Op::SendTo`]; port 0
+    /// takes a free one. `joining` shares the port of another one of this process.
+    ///
+    /// # Errors
+    /// The address is busy or not ours.
+    fn bind(&mut self, address: SocketAddr, joining: bool) -> Result<Descriptor, Error>;
+
+    /// Sends a datagram at once; false where there is no room for it, or an [`Op::SendTo`] is in flight.
+    ///
+    /// # Errors
+    /// The system refuses it, as one that is too long (EMSGSIZE), or that leads nowhere. The socket
+    /// goes on.
+    fn send_to_now(
+        &mut self,
+        socket: Descriptor,
+        bytes: &[u8],
+        to: SocketAddr,
+    ) -> Result<bool, Error>;
 
     /// The file of a listening Unix socket that [`listen`](Self::listen) has just made, to be removed
     /// by dropping it; none where it has none.

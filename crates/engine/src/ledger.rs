@@ -205,6 +205,7 @@ fn misuse_of(op: &Op) -> Option<&'static str> {
         Op::Connect { address: Address::Unix(None) } => {
             Some("a Unix socket is connected to by its name")
         }
+        Op::ReceiveFrom { bytes_max: 0, .. } => Some("a datagram is received with room for it"),
         Op::ReceiveInto { memory, .. } | Op::Read { memory, .. }
             if memory.capacity() == memory.len() =>
         {

@@ -59,7 +59,9 @@ pub use engine::Engine;
 pub use error::{Error, OpKind};
 pub use handle::Handle;
 pub use intake::Intake;
-pub use op::{Descriptor, FilePart, Op, PIECES_MAX, Piece, SEND_BYTES_MAX};
+pub use op::{
+    DATAGRAM_BYTES_MAX, Datagram, Descriptor, FilePart, Op, PIECES_MAX, Piece, SEND_BYTES_MAX,
+};
 pub use options::{Address, Choice, EngineOptions, ListenOptions, Mechanism};
 pub use pages::Pages;
 pub use promise::{Phase, Promise};

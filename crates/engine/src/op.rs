@@ -2,6 +2,7 @@
 //! An operation lends nothing: its memory belongs to the engine until its last completion (law 3).
 
 use std::ffi::CString;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 
@@ -60,6 +61,27 @@ impl std::fmt::Debug for Piece {
     }
 }
 
+/// A datagram that has come, or is to go.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Datagram {
+    /// Where it comes from, or is to go.
+    pub address: SocketAddr,
+    /// What is in it, as far as it was received.
+    pub bytes: Vec<u8>,
+    /// How many bytes were sent: more than there are here, when it was longer than was received. Of
+    /// one that is to go it means nothing.
+    pub length: usize,
+}
+
+impl std::fmt::Debug for Datagram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Datagram({}, {} of {} bytes)", self.address, self.bytes.len(), self.length)
+    }
+}
+
+/// The most bytes of a datagram: what UDP's length field can say.
+pub const DATAGRAM_BYTES_MAX: usize = 65_535;
+
 /// One thing asked of the system.
 #[derive(Debug)]
 pub enum Op {
@@ -98,6 +120,21 @@ pub enum Op {
         socket: Descriptor,
         /// At most [`PIECES_MAX`] pieces, and [`SEND_BYTES_MAX`] bytes.
         pieces: Vec<Piece>,
+    },
+    /// Receives datagrams (recvfrom(2)); streaming. What another datagram has met on its way (ICMP)
+    /// ends nothing.
+    ReceiveFrom {
+        /// A descriptor from [`Handle::bind`](crate::Handle::bind).
+        socket: Descriptor,
+        /// So many bytes of each at most, one at least; [`Datagram::length`] tells of longer ones.
+        bytes_max: usize,
+    },
+    /// Sends a datagram (sendto(2)), as soon as there is room for it. One is in flight per socket.
+    SendTo {
+        /// A descriptor from [`Handle::bind`](crate::Handle::bind).
+        socket: Descriptor,
+        /// It comes back with the completion.
+        datagram: Box<Datagram>,
     },
     /// Ends the write half: the peer reads an end of stream behind all bytes sent (shutdown(2)).
     /// It waits for the send in flight on the socket, if there is one.
@@ -159,6 +196,8 @@ impl Op {
             Self::Receive { .. } => OpKind::Receive,
             Self::ReceiveInto { .. } => OpKind::ReceiveInto,
             Self::Send { .. } => OpKind::Send,
+            Self::ReceiveFrom { .. } => OpKind::ReceiveFrom,
+            Self::SendTo { .. } => OpKind::SendTo,
             Self::Shutdown { .. } => OpKind::Shutdown,
             Self::Close { .. } => OpKind::Close,
             Self::Open { .. } => OpKind::Open,
@@ -177,6 +216,8 @@ impl Op {
             Self::Receive { socket }
             | Self::ReceiveInto { socket, .. }
             | Self::Send { socket, .. }
+            | Self::ReceiveFrom { socket, .. }
+            | Self::SendTo { socket, .. }
             | Self::Shutdown { socket } => Some(*socket),
             Self::Read { file, .. } => Some(*file),
             Self::Open { root, .. } => Some(*root),

@@ -9,6 +9,7 @@ mod caps;
 mod client;
 mod connection;
 mod current;
+mod datagram;
 mod date;
 mod error;
 mod executor;
@@ -57,6 +58,7 @@ pub use bytes::Bytes;
 pub use client::{
     ClientBody, ClientError, ClientLimits, ClientRequest, ClientResponse, HttpClient,
 };
+pub use datagram::{Datagram, DatagramSocket};
 pub use error::Error;
 pub use executor::{Closed, Interval, Sleep, Timer, interval, sleep};
 pub use files::Files;
@@ -93,7 +95,7 @@ pub use springtide_proto::http1::Limits as Http1Limits;
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
 pub use task::{
     Canceller, Close, Connect, Elsewhere, Ended, Here, MayBlock, Operation, Pull, Push, PushAll,
-    RemoteCanceller, Stands, Status, Task, Timeout, Wait, timeout,
+    ReceiveFrom, RemoteCanceller, SendTo, Stands, Status, Task, Timeout, Wait, timeout,
 };
 pub use websocket::{
     CloseFrame, CloseFrameError, CloseReason, ClosedBy, Compression, Limits as WebSocketLimits,

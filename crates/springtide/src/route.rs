@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Method};
 
+use crate::datagram::DatagramService;
 use crate::files::Files;
 use crate::framed::Service;
 use crate::handler::{MakeAwaited, PlainHandler};
@@ -91,6 +92,8 @@ pub(crate) struct Routes {
     pub(crate) raw: RawService,
     /// What is done where frames are spoken in place of HTTP.
     pub(crate) framed: Option<Service>,
+    /// What is done with datagrams.
+    pub(crate) datagrams: Vec<DatagramService>,
 }
 
 /// What was found for a request.

@@ -8,9 +8,10 @@ mod listening;
 mod thread;
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
 
 use springtide_engine::{
@@ -35,7 +36,7 @@ use crate::task::Hatch;
 pub use bound::Bound;
 use bound::Gate;
 pub(crate) use listening::SocketFiles;
-use listening::listen_everywhere;
+use listening::{bind_datagrams, listen_everywhere};
 use thread::{Context, PANICKED, ShardThread, Start};
 
 const WORKERS_MAX: usize = springtide_engine::SHARDS_MAX as usize - 1;
@@ -44,6 +45,7 @@ const WORKERS_MAX: usize = springtide_engine::SHARDS_MAX as usize - 1;
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<Address>,
+    datagram_addresses: Vec<SocketAddr>,
     choice: Choice,
     metrics: Metrics,
     connections_max: usize,
@@ -87,6 +89,8 @@ pub(crate) struct Plan {
     /// Sockets that listen already: the first shard's.
     sockets: Vec<Arc<OwnedFd>>,
     files: Arc<SocketFiles>,
+    /// Where datagrams come, with the real ports: the first shard finds out.
+    post: Arc<OnceLock<Vec<SocketAddr>>>,
     number: usize,
     listens: bool,
     is_dealing: bool,
@@ -104,7 +108,7 @@ impl Plan {
         let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
         let sink = server.access_log.take().map(Sink::without_thread).map(Arc::new);
         let caps = Caps::of(&server.settings.limits).map(Arc::new);
-        if server.routes.is_empty() {
+        if server.routes.is_empty() && server.routes.datagrams.is_empty() {
             report::error(format_args!("nothing is served: every connection is closed at once"));
         }
         Ok(Self {
@@ -120,6 +124,7 @@ impl Plan {
                 || server.settings.accepting == Accepting::OneShard,
             sockets: std::mem::take(&mut server.sockets),
             files: Arc::default(),
+            post: Arc::default(),
             number: 0,
             listens: true,
         })
@@ -128,6 +133,11 @@ impl Plan {
     /// The pool, where a route needs one.
     pub(crate) fn pool(&self) -> Option<Arc<Pool>> {
         self.pool.clone()
+    }
+
+    /// Where datagrams come, once the first shard is set up.
+    pub(crate) fn post(&self) -> &[SocketAddr] {
+        self.post.get().map_or(&[], Vec::as_slice)
     }
 
     /// The same for another shard.
@@ -158,6 +168,7 @@ pub(crate) fn bind(mut server: Server, choice: Choice) -> Result<Bound, Error> {
     }
     let mut running = Running {
         addresses: Vec::new(),
+        datagram_addresses: Vec::new(),
         choice,
         metrics: server.metrics(),
         connections_max,
@@ -211,6 +222,7 @@ impl Running {
         if number == 0 {
             plan.settle_addresses(&addresses);
             self.addresses = addresses;
+            self.datagram_addresses = plan.post().to_vec();
         }
         let neighbour = Neighbour { mailbox, counts };
         self.shards.push(RunningShard { neighbour, thread: Mutex::new(Some(thread)) });
@@ -240,6 +252,13 @@ impl Running {
     #[must_use]
     pub fn addresses(&self) -> &[Address] {
         &self.addresses
+    }
+
+    /// Where datagrams come, with the real ports, in the order in which they were given; see
+    /// [`Server::datagrams`].
+    #[must_use]
+    pub fn datagram_addresses(&self) -> &[SocketAddr] {
+        &self.datagram_addresses
     }
 
     /// Where it tells of itself, with the real ports; see [`Server::admin`].
@@ -414,6 +433,7 @@ pub(crate) fn set_up(
         true => listen_everywhere(&mut *engine, &plan)?,
         false => Default::default(),
     };
+    let post = bind_datagrams(&mut *engine, &plan)?;
     let standing = Standing {
         number: plan.number,
         is_dealing: plan.is_dealing,
@@ -435,5 +455,8 @@ pub(crate) fn set_up(
     let states = standing.router.states.make();
     let mut shard = Shard::new(standing, engine, files, roots, states);
     listeners.into_iter().for_each(|listener| shard.add_listener(listener));
+    for (service, socket) in post.into_iter().enumerate() {
+        shard.add_datagrams(socket, service);
+    }
     Ok((shard, mailbox, addresses))
 }

@@ -4,7 +4,7 @@
 mod addresses;
 mod mechanism;
 
-use addresses::addresses;
+pub(crate) use addresses::addresses;
 pub use mechanism::Engine;
 
 use std::os::fd::OwnedFd;
@@ -421,7 +421,8 @@ impl Server {
     /// As [`Server::start`].
     pub fn bind(mut self) -> Result<Bound, Error> {
         self.check()?;
-        if self.addresses.is_empty() && self.sockets.is_empty() {
+        let has_datagrams = !self.routes.datagrams.is_empty();
+        if self.addresses.is_empty() && self.sockets.is_empty() && !has_datagrams {
             return Err(Error::NoAddress);
         }
         let choice = Choice::probe(self.settings.mechanism).map_err(Error::Engine)?;

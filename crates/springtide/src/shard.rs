@@ -4,6 +4,7 @@
 mod accepting;
 mod client;
 mod connecting;
+mod datagrams;
 mod freeze;
 mod futures;
 mod memory;
@@ -24,6 +25,7 @@ use springtide_engine::{Completion, Descriptor, Error, Handle, Moment, Outcome, 
 
 pub(crate) use client::CLIENT_TOKEN;
 use connecting::{CONNECT_LATE_TOKEN, CONNECT_TOKEN};
+use datagrams::{RECEIVE_FROM_TOKEN, SEND_TO_TOKEN};
 
 use crate::access::{ShardLog, Sink};
 use crate::caps::{Caps, ShardCaps};
@@ -241,6 +243,10 @@ impl Shard {
             self.look_around();
         }
         if self.standing.stopping.is_some() && self.connections.len() == 0 {
+            if !self.room.requests.post.is_empty() {
+                self.close_post(false);
+                self.run_tasks();
+            }
             let mut engine = self.room.requests.engine.borrow_mut();
             self.room.files.close(&mut **engine);
         }
@@ -298,6 +304,7 @@ impl Shard {
             FILES_TOKEN => self.file_completed(completion),
             CLIENT_TOKEN => self.connected(completion),
             CONNECT_TOKEN => self.raw_connected(completion),
+            RECEIVE_FROM_TOKEN | SEND_TO_TOKEN => self.post_completed(completion),
             CONNECT_LATE_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
                 self.connect_is_late(completion.token);
             }

@@ -13,7 +13,9 @@ mod timeout;
 pub(crate) use desk::{Ready, Tasks, Told};
 pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
 pub(crate) use hatch::{Hatch, OpenHatch};
-pub use operation::{Close, Connect, Ended, Operation, Pull, Push, PushAll, Stands};
+pub use operation::{
+    Close, Connect, Ended, Operation, Pull, Push, PushAll, ReceiveFrom, SendTo, Stands,
+};
 pub(crate) use order::{Ask, Connecting, Order, Waiter};
 pub use timeout::{Timeout, timeout};
 

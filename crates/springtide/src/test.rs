@@ -118,7 +118,9 @@ mod world;
 pub use crate::report::be_silent;
 pub use peer::{Peer, Reply};
 pub use seeds::for_each_seed;
-pub use springtide_engine::simulated::{Fault, FaultCounts, Faults, ResetCause};
+pub use springtide_engine::simulated::{
+    Correspondent, Fault, FaultCounts, Faults, PostFaults, ResetCause,
+};
 #[doc(hidden)]
 pub use view::{MARKS, View};
 pub use world::World;

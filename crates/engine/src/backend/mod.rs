@@ -1,6 +1,7 @@
 //! Backends: the ways to get operations done, one folder per mechanism of the system.
 //! Chosen at run time in one place, here; nothing above knows which one it is.
 
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use crate::clock::{Clock, Moment};
@@ -16,6 +17,7 @@ use crate::system::{self, SocketFile};
 use crate::wake::Waker;
 
 mod alarm;
+pub(crate) mod datagrams;
 pub(crate) mod readiness;
 pub mod simulated;
 pub(crate) mod uring;
@@ -64,6 +66,18 @@ pub(crate) trait Backend {
     /// Makes a listening socket.
     fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
         listen(options)
+    }
+
+    /// Makes a socket for datagrams.
+    fn bind(&mut self, address: SocketAddr, joining: bool) -> Result<Descriptor, Error> {
+        let sharing = if joining { system::Sharing::Joining } else { system::Sharing::First };
+        let bound = system::bind_udp(address, sharing).map(system::into_descriptor);
+        bound.map_err(|error| Error::from_io(OpKind::Listen, &error))
+    }
+
+    /// Sends a datagram; EAGAIN where there is no room for it.
+    fn send_to_now(&mut self, socket: Descriptor, bytes: &[u8], to: SocketAddr) -> Result<(), i32> {
+        system::send_to(socket.number(), bytes, to)
     }
 
     /// The addresses of a socket.

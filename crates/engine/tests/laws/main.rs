@@ -10,6 +10,7 @@ mod at_once;
 mod checking;
 mod chunks;
 mod closing;
+mod datagrams;
 mod fairness;
 mod faults;
 mod files;
@@ -141,6 +142,10 @@ laws! {
             what_is_cold_is_not_passed
             names_in_a_directory_are_told
             a_cancelled_read_keeps_its_memory;
+        datagrams:
+            datagrams_come_as_they_were_sent
+            lost_datagrams_end_no_socket
+            datagrams_share_a_port_on_request_only;
         unix:
             unix_streams_have_paths_and_names
             unix_connects_never_wait

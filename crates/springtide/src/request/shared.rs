@@ -13,6 +13,7 @@ use springtide_engine::{Address, Descriptor, Handle, Key};
 
 use super::{HeadBytes, Home, Names, RequestData};
 use crate::client::Desk;
+use crate::datagram::Post;
 use crate::executor::{Bell, Timers, apart};
 use crate::framed::Desk as Answers;
 use crate::handler::AwaitedHandler;
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) tasks: Tasks,
     /// What handlers of WebSockets say to their own connections.
     pub(crate) sockets: Sockets,
+    /// Sockets for datagrams.
+    pub(crate) post: Post,
     /// What requests of frames are answered.
     pub(crate) answers: Rc<Answers>,
     /// Something stands in one of the next two.
@@ -111,6 +114,7 @@ impl Shared {
             desk: Desk::new(),
             tasks: Tasks::new(),
             sockets: Sockets::default(),
+            post: Post::new(),
             answers,
             has_news,
             told,

@@ -67,3 +67,26 @@ fn listen(
         }
     }
 }
+
+/// The shard's own sockets for datagrams: the first shard's refuse busy addresses, and the others join.
+pub(super) fn bind_datagrams(
+    engine: &mut dyn Handle,
+    plan: &Plan,
+) -> Result<Vec<Descriptor>, Error> {
+    let (mut sockets, mut bound) = (Vec::new(), Vec::new());
+    let known = plan.post();
+    for (number, service) in plan.router.datagrams.iter().enumerate() {
+        let address = known.get(number).copied().unwrap_or(service.address);
+        let socket = engine.bind(address, !known.is_empty());
+        let failed = |error| Error::Listen { address: address.into(), error };
+        let socket = socket.map_err(failed)?;
+        match engine.local_address(socket).map_err(failed)? {
+            Address::Internet(own) => bound.push(own),
+            Address::Unix(_) => bound.push(address),
+        }
+        sockets.push(socket);
+    }
+    // Every shard but the first finds the same.
+    let _ = plan.post.set(bound);
+    Ok(sockets)
+}

@@ -8,7 +8,7 @@ use springtide_engine::Address;
 use crate::error::Error;
 
 /// The addresses a text stands for.
-pub(super) fn addresses(address: &str) -> Result<Vec<Address>, Error> {
+pub(crate) fn addresses(address: &str) -> Result<Vec<Address>, Error> {
     match address.strip_prefix("unix:") {
         Some(name) => Ok(vec![Address::unix(name)]),
         None => Ok(resolve(address)?.map(Address::Internet).collect()),

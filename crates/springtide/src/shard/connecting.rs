@@ -23,12 +23,14 @@ impl Shard {
     pub(super) fn obey_nobody(&self, order: &mut Order, serial: u64) {
         let (peer, waiter) = (order.peer, order.waiter.take());
         let tasks = &self.room.requests.tasks;
-        match &order.ask {
+        match std::mem::replace(&mut order.ask, Ask::GoOn) {
             Ask::Connect(address) if self.standing.stopping.is_none() => {
-                self.connect(address.clone(), serial, waiter);
+                self.connect(address, serial, waiter);
             }
             Ask::Connect(_) => tasks.end(peer, waiter, Ended::Failed(Reason::Stopped)),
-            &Ask::Cancel(serial) => {
+            Ask::Post(place, ask) => self.obey_post(place, *ask, serial, waiter),
+            Ask::Cancel(serial) => {
+                self.room.requests.post.cancel(serial, tasks);
                 let mut connecting = tasks.connecting.borrow_mut();
                 for place in connecting.places() {
                     let begun = connecting.get_mut(place).filter(|own| own.serial == serial);

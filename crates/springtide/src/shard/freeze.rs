@@ -5,6 +5,7 @@
 use springtide_engine::{Completion, Descriptor, Error, Handle};
 
 use super::connecting::CONNECT_TOKEN;
+use super::datagrams::{RECEIVE_FROM_TOKEN, SEND_TO_TOKEN};
 use super::{
     CLIENT_TOKEN, CLOSED_TOKEN, FILES_TOKEN, Kept, LISTENER_TOKEN, Message, PLACE_BITS, Place,
     Shard, Standing,
@@ -68,7 +69,8 @@ impl Shard {
             connections.extend(connection.map(|connection| connection.freeze(asks, room)));
         }
         let (listeners, counts) = (listeners.freeze(room), room.counts);
-        Handoff { listeners, accepted, connections, files, counts, turns }
+        let post = room.requests.post.descriptors();
+        Handoff { listeners, accepted, connections, files, post, counts, turns }
     }
 
     /// One completion of an operation that ended because everything is being frozen.
@@ -88,6 +90,7 @@ impl Shard {
             FILES_TOKEN => self.room.files.absorb(completion),
             CLIENT_TOKEN => connected.extend(self.absorb_connected(completion)),
             CONNECT_TOKEN => connected.extend(Self::absorb_raw_connected(completion)),
+            RECEIVE_FROM_TOKEN | SEND_TO_TOKEN => self.absorb_post(completion),
             _ => {}
         }
     }
@@ -102,7 +105,8 @@ impl Shard {
         for descriptor in handoff.descriptors() {
             engine.take_over(descriptor);
         }
-        let Handoff { listeners, accepted, connections, files, counts, turns: _ } = handoff;
+        let Handoff { listeners, accepted, connections, files, post: _, counts, turns: _ } =
+            handoff;
         // Messages that have come are looked at in the first turn, which must not wait.
         standing.mailbox.wake_with(engine.waker());
         let directories = standing.router.directories();
@@ -127,6 +131,7 @@ impl Shard {
         let clients = shard.connections.iter().filter(|own| own.is_outgoing()).count();
         shard.room.requests.desk.carry(clients);
         shard.connect_again();
+        shard.post_again();
         shard.end_thaw();
         if shard.standing.stopping.is_none() {
             shard.listeners = Listeners::thaw(listeners, &shard.room);

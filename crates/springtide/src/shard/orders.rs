@@ -48,6 +48,7 @@ impl Shard {
         for listener in self.listeners.leave(&self.room) {
             self.pass_on(Message::TakeListener(listener));
         }
+        self.close_post(true);
         self.finish_connections();
     }
 

@@ -5,6 +5,7 @@
 
 use super::Shard;
 use crate::current;
+use crate::datagram::DatagramSocket;
 use crate::executor::{Origin, apart};
 use crate::peer::{Peer, Reason};
 use crate::raw::Intro;
@@ -86,6 +87,12 @@ impl Shard {
             Ready::Gone(peer, reason) => {
                 let closed = Ready::Closed(*peer, *reason);
                 return self.room.requests.tasks.tell(closed);
+            }
+            Ready::Datagram(place, service, datagram) => {
+                let handler = &self.room.requests.router.datagrams[*service].handler;
+                let (socket, datagram) = (DatagramSocket::at(*place), datagram.take());
+                let called = apart(|| datagram.map(|datagram| handler(socket, *datagram)));
+                (Peer::nobody(), called.is_some())
             }
             Ready::Closed(peer, reason) => {
                 let (peer, reason) = (*peer, *reason);

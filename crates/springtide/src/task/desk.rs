@@ -18,6 +18,7 @@ use super::operation::{Ended, Stands};
 use super::order::{Ask, Connecting, Order, Waiter};
 use super::places::Places;
 use super::polled::Polled;
+use crate::datagram::Datagram;
 use crate::peer::{Peer, PeerStatus, Reason};
 use crate::session::peered::Busy;
 use crate::table::{Place, Table};
@@ -104,6 +105,8 @@ pub(crate) enum Ready {
     Gone(Peer, Reason),
     /// The same, and the application is told now.
     Closed(Peer, Reason),
+    /// A datagram has come to a socket of a service.
+    Datagram(Place, usize, Option<Box<Datagram>>),
 }
 
 /// Room for so many is kept for the next turn.

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use crate::datagram::Datagram;
 use crate::peer::{Peer, PeerId, Reason};
 use crate::table::Place;
 
@@ -30,6 +31,7 @@ mod sealed {
 pub enum Ended {
     Bytes(Bytes),
     Pieces(Vec<Bytes>),
+    Datagram(Box<Datagram>),
     EndOfStream,
     Done,
     /// A connection stands; it is plain data, so that it can be told anywhere.
@@ -58,6 +60,14 @@ pub struct PushAll;
 #[derive(Debug)]
 pub struct Close;
 
+/// A datagram that has come.
+#[derive(Debug)]
+pub struct ReceiveFrom;
+
+/// A datagram to somebody, whose bytes come back.
+#[derive(Debug)]
+pub struct SendTo;
+
 /// A connection to somebody else.
 #[derive(Debug)]
 pub struct Connect;
@@ -67,6 +77,8 @@ impl sealed::Sealed for Push {}
 impl sealed::Sealed for PushAll {}
 impl sealed::Sealed for Close {}
 impl sealed::Sealed for Connect {}
+impl sealed::Sealed for ReceiveFrom {}
+impl sealed::Sealed for SendTo {}
 
 impl Operation for Pull {
     type Output = Option<Bytes>;
@@ -119,6 +131,36 @@ impl Operation for PushAll {
     }
 
     fn value(output: Vec<Bytes>) -> Option<Vec<Bytes>> {
+        Some(output)
+    }
+}
+
+impl Operation for ReceiveFrom {
+    type Output = Datagram;
+    type Value = Datagram;
+
+    fn output(ended: Ended) -> Result<Datagram, Reason> {
+        match ended {
+            Ended::Datagram(datagram) => Ok(*datagram),
+            Ended::Failed(reason) => Err(reason),
+            _ => Err(Reason::Stale),
+        }
+    }
+
+    fn value(output: Datagram) -> Option<Datagram> {
+        Some(output)
+    }
+}
+
+impl Operation for SendTo {
+    type Output = Bytes;
+    type Value = Bytes;
+
+    fn output(ended: Ended) -> Result<Bytes, Reason> {
+        Push::output(ended)
+    }
+
+    fn value(output: Bytes) -> Option<Bytes> {
         Some(output)
     }
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use springtide_engine::{Address, Key};
 
 use super::desk::Told;
+use crate::datagram::PostAsk;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
 use crate::table::Place;
@@ -53,6 +54,8 @@ pub(crate) enum Ask {
     ShutdownWrite,
     /// A connection to this address, of nobody yet.
     Connect(Address),
+    /// Something of a socket for datagrams.
+    Post(Place, Box<PostAsk>),
     /// The task of this serial number is to end.
     Cancel(u64),
     /// The first pull has been taken: the next may be served.

@@ -1,11 +1,12 @@
 //! Worlds: a server with its shards on one thread, virtual time, seeded chance and faults.
 //! Nothing happens in a world but in turns, and no time passes unless it is told to.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use springtide_engine::simulated::{self, FaultCounts, Faults};
+use springtide_engine::simulated::{self, Correspondent, FaultCounts, Faults, PostFaults};
 use springtide_engine::{Address, Engine, EngineOptions, Error, Moment, Stats};
 
 use super::{Peer, View};
@@ -43,6 +44,7 @@ pub struct World {
     /// The order of the present round.
     order: Vec<usize>,
     addresses: Vec<Address>,
+    post: Vec<SocketAddr>,
     options: EngineOptions,
     metrics: Metrics,
     pool: Option<Arc<Pool>>,
@@ -60,9 +62,9 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let world = simulated::World::new(seed);
         world.hold_time(true);
-        let (shards, order, addresses, metrics, pool) = Default::default();
+        let (shards, order, addresses, post, metrics, pool) = Default::default();
         let options = EngineOptions::default();
-        Self { world, seed, shards, order, addresses, options, metrics, pool }
+        Self { world, seed, shards, order, addresses, post, options, metrics, pool }
     }
 
     /// The seed it was made with.
@@ -141,6 +143,7 @@ impl World {
             if number == 0 {
                 plan.settle_addresses(&addresses);
                 self.addresses = addresses;
+                self.post = plan.post().to_vec();
             }
             let neighbour = Neighbour { mailbox, counts };
             self.shards.push(Seat { neighbour, shard: Some(shard) });
@@ -166,6 +169,26 @@ impl World {
         let address = self.addresses.first().expect("a server was started");
         let client = self.world.connect(address).expect("the server listens");
         Peer::new(client)
+    }
+
+    /// Where the server receives datagrams, in the order in which it was told.
+    #[must_use]
+    pub fn datagram_addresses(&self) -> &[SocketAddr] {
+        &self.post
+    }
+
+    /// Somebody outside who sends and receives datagrams; port 0 takes a free one.
+    ///
+    /// # Panics
+    /// When the address is busy.
+    #[must_use]
+    pub fn correspondent(&mut self, address: impl Into<SocketAddr>) -> Correspondent {
+        self.world.bind(address.into()).expect("the address is free")
+    }
+
+    /// What goes wrong with datagrams from now on, apart from all other faults; nothing by default.
+    pub fn set_post_faults(&mut self, faults: PostFaults) {
+        self.world.set_post_faults(faults);
     }
 
     /// A turn of each shard, in an order by chance, and some of the work that waits for the pool.

@@ -7,6 +7,7 @@ mod attacks;
 mod bodies;
 mod client;
 mod compress;
+mod datagrams;
 mod ends;
 mod errors;
 mod exchanges;
@@ -35,7 +36,7 @@ mod upgrade;
 mod watch;
 mod websocket;
 
-pub(crate) use stage::{Backend, Peer, Stage};
+pub(crate) use stage::{Backend, Correspondent, Peer, Stage};
 
 /// Makes one test per mechanism of the system of a function that takes a backend.
 macro_rules! over_system_backends {

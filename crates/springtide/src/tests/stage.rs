@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use springtide_engine::simulated::{Client, World};
+use springtide_engine::simulated::{self, Client, World};
 use springtide_engine::{Address, Engine, EngineOptions, Error, Handle, Mechanism, Waker};
 
 use crate::freeze::Handoff;
@@ -84,6 +84,8 @@ pub(crate) struct Stage {
     shard: Option<Shard>,
     mailbox: Arc<Mailbox>,
     address: Address,
+    /// Where its datagrams come.
+    pub(crate) post: Vec<SocketAddr>,
     world: Option<World>,
     waker: Waker,
     metrics: Metrics,
@@ -145,11 +147,13 @@ impl Stage {
         };
         let plan = plan.unwrap();
         let pool = plan.pool().filter(|_| backend.is_simulated());
+        let known = plan.clone();
         let (shard, mailbox, addresses) = set_up(engine, plan, metrics.add_shard()).unwrap();
+        let post = known.post().to_vec();
         let address = addresses[0].clone();
         let shard = Some(shard);
         let (turns, path) = (0, None);
-        Self { backend, shard, mailbox, address, world, waker, metrics, pool, turns, path }
+        Self { backend, shard, mailbox, address, post, world, waker, metrics, pool, turns, path }
     }
 
     /// One turn; it never sleeps.
@@ -290,6 +294,19 @@ impl Stage {
         }
     }
 
+    /// Somebody outside who sends and receives datagrams.
+    pub(crate) fn correspondent(&self) -> Correspondent {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        match &self.world {
+            Some(world) => Correspondent::Simulated(world.bind(any).unwrap()),
+            None => {
+                let socket = UdpSocket::bind(any).unwrap();
+                socket.set_nonblocking(true).unwrap();
+                Correspondent::Udp(socket)
+            }
+        }
+    }
+
     /// Sends everything and reads until `count` bytes are there or the stream has ended.
     pub(crate) fn talk(&mut self, peer: &mut Peer, send: &[u8], count: usize) -> Vec<u8> {
         let (mut rest, mut received) = (send, Vec::new());
@@ -371,6 +388,44 @@ impl Drop for Stage {
         if let Some(path) = &self.path {
             // A simulated one has none.
             let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Somebody who sends and receives datagrams.
+pub(crate) enum Correspondent {
+    Simulated(simulated::Correspondent),
+    Udp(UdpSocket),
+}
+
+impl Correspondent {
+    pub(crate) fn send_to(&self, bytes: &[u8], to: SocketAddr) {
+        match self {
+            Self::Simulated(own) => own.send_to(bytes, to),
+            Self::Udp(socket) => assert_eq!(socket.send_to(bytes, to).unwrap(), bytes.len()),
+        }
+    }
+
+    /// What has come, and from where.
+    pub(crate) fn receive(&self) -> Option<(Vec<u8>, SocketAddr)> {
+        match self {
+            Self::Simulated(own) => own.receive_from().map(|came| (came.bytes, came.address)),
+            Self::Udp(socket) => {
+                let mut buffer = vec![0; 65_536];
+                let (count, from) = socket.recv_from(&mut buffer).ok()?;
+                buffer.truncate(count);
+                Some((buffer, from))
+            }
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        match self {
+            Self::Udp(socket) => socket.local_addr().unwrap(),
+            Self::Simulated(own) => match own.address() {
+                Address::Internet(address) => address,
+                Address::Unix(_) => panic!("it has an address of UDP"),
+            },
         }
     }
 }

@@ -13,7 +13,7 @@ mod sockets;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Backend, Pace, Until};
+use super::{Backend, Pace, Until, datagrams};
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::{COMPLETIONS_MAX, COMPLETIONS_ROOM, Ledger};
@@ -198,6 +198,7 @@ impl Readiness {
             let kind = ledger.slots.get(writer).map(|slot| &slot.op);
             match kind.map(Op::kind) {
                 Some(OpKind::Connect) => self.connected(ledger, socket, writer),
+                Some(OpKind::SendTo) => self.send_to(ledger, socket, writer),
                 _ => self.send(ledger, writer),
             }
         }
@@ -214,6 +215,11 @@ impl Readiness {
         let token = slot.token;
         match &mut slot.op {
             Op::Accept { .. } => self.accept(ledger, socket, key),
+            Op::ReceiveFrom { .. } => {
+                if !datagrams::receive_from(ledger, key) {
+                    self.forget_reader(socket);
+                }
+            }
             Op::Receive { .. } => {
                 let is_first = slot.begins_to_receive();
                 self.receive(ledger, socket, key, token, is_first);
@@ -247,11 +253,18 @@ impl Backend for Readiness {
         match op {
             Op::Accept { listener: socket }
             | Op::Receive { socket }
+            | Op::ReceiveFrom { socket, .. }
             | Op::ReceiveInto { socket, .. } => {
                 let socket = *socket;
                 self.wait_readable(ledger, socket, key);
             }
             Op::Connect { .. } => self.connect(ledger, key),
+            Op::SendTo { socket, .. } => {
+                let socket = *socket;
+                if !datagrams::send_to(ledger, key) {
+                    self.wait_writable(ledger, socket, key);
+                }
+            }
             Op::Shutdown { socket } => match system::shutdown_write(socket.number()) {
                 Ok(()) => ledger.end(key, |_| Outcome::Done),
                 Err(errno) => ledger.fail_errno(key, OpKind::Shutdown, errno),
@@ -282,13 +295,14 @@ impl Backend for Readiness {
                 let socket = i32::try_from(slot.progress).expect("a socket's descriptor");
                 self.close(Descriptor(socket));
             }
-            Op::Send { socket, .. } => {
+            Op::Send { socket, .. } | Op::SendTo { socket, .. } => {
                 let socket = *socket;
                 ledger.fail(key, Error::Cancelled);
                 return self.stop_writing(ledger, socket, key);
             }
             Op::Accept { listener: socket }
             | Op::Receive { socket }
+            | Op::ReceiveFrom { socket, .. }
             | Op::ReceiveInto { socket, .. } => {
                 let socket = *socket;
                 self.starved.retain(|starved| *starved != key);

@@ -2,7 +2,7 @@
 //! None of them blocks, and none goes beyond its share of a turn (law 9).
 
 use super::Readiness;
-use crate::backend::{connect_unix, send_directly, sent};
+use crate::backend::{connect_unix, datagrams, send_directly, sent};
 use crate::chunk::CHUNK_BYTES;
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
@@ -53,6 +53,12 @@ impl Readiness {
                 ledger.fail_errno(key, OpKind::Send, errno);
                 self.stop_writing(ledger, socket, key);
             }
+        }
+    }
+
+    pub(super) fn send_to(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
+        if datagrams::send_to(ledger, key) {
+            self.stop_writing(ledger, socket, key);
         }
     }
 

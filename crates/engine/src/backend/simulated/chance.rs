@@ -133,13 +133,18 @@ impl Chance {
     /// Whether a fault happens now; counted.
     pub(super) fn strikes(&mut self, fault: Fault) -> bool {
         let probability = self.faults.probability(fault);
+        let strikes = self.happens(probability);
+        self.counts.0[fault as usize] += u64::from(strikes);
+        strikes
+    }
+
+    /// Whether something of this probability happens now.
+    pub(super) fn happens(&mut self, probability: f64) -> bool {
         if probability <= 0.0 {
             return false;
         }
         let drawn = f64::from(u32::try_from(self.next() >> 32).expect("32 bits are left"));
-        let strikes = drawn < probability * f64::from(u32::MAX);
-        self.counts.0[fault as usize] += u64::from(strikes);
-        strikes
+        drawn < probability * f64::from(u32::MAX)
     }
 
     /// Where the generator stands: the same after the same history.

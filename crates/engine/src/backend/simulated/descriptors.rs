@@ -19,6 +19,8 @@ const FIRST: i32 = 3;
 pub(super) enum Entry {
     Listener(usize),
     Socket(End),
+    /// For datagrams.
+    Letterbox(usize),
     File(Rc<RefCell<File>>),
     Directory(PathBuf),
 }
@@ -73,6 +75,13 @@ impl Table {
         }
     }
 
+    pub(super) fn letterbox(&self, descriptor: Descriptor) -> Result<usize, i32> {
+        match self.get(descriptor)? {
+            Entry::Letterbox(own) => Ok(*own),
+            _ => Err(system::ENOTSOCK),
+        }
+    }
+
     pub(super) fn directory(&self, descriptor: Descriptor) -> Result<&PathBuf, i32> {
         match self.get(descriptor)? {
             Entry::Directory(path) => Ok(path),
@@ -97,6 +106,7 @@ impl Table {
         match entry {
             Entry::Listener(listener) => network.unlisten(listener),
             Entry::Socket(end) => network.close(end),
+            Entry::Letterbox(own) => network.unbind(own),
             Entry::File(_) | Entry::Directory(_) => {}
         }
         let index = usize::try_from(descriptor.0 - FIRST).expect("it was just looked up");

@@ -36,6 +36,7 @@ mod network;
 mod operations;
 mod perform;
 mod planned;
+mod post;
 mod schedule;
 
 use std::cell::{Cell, RefCell};
@@ -51,6 +52,7 @@ use crate::options::{Address, EngineOptions};
 pub use chance::{Fault, FaultCounts, Faults};
 pub use client::{Client, Service};
 pub use network::ResetCause;
+pub use post::{Correspondent, PostFaults};
 
 use chance::Chance;
 use descriptors::Table;

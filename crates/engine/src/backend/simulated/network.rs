@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::chance::{Chance, Fault};
+use super::post::Post;
+use crate::op::Datagram;
 use crate::options::Address;
 use crate::system;
 
@@ -95,6 +97,7 @@ pub(super) struct Network {
     listeners: Vec<Option<Listener>>,
     connections: Vec<Option<Connection>>,
     ports: u16,
+    pub(super) post: Post,
     /// Counts every change that somebody may wait for.
     pub(super) activity: u64,
 }
@@ -133,6 +136,35 @@ impl Network {
         }
         let fresh = Listener { address, backlog, waiting: VecDeque::new() };
         Ok(insert(&mut self.listeners, fresh))
+    }
+
+    /// A socket for datagrams; `joining` shares the port of another.
+    pub(super) fn bind(&mut self, mut address: SocketAddr, joining: bool) -> Result<usize, i32> {
+        if address.port() == 0 {
+            address.set_port(self.next_port());
+        }
+        self.post.bind(address, joining)
+    }
+
+    pub(super) fn unbind(&mut self, own: usize) {
+        self.activity += 1;
+        self.post.unbind(own);
+    }
+
+    pub(super) fn send_to(
+        &mut self,
+        own: usize,
+        to: SocketAddr,
+        bytes: &[u8],
+        chance: &mut Chance,
+    ) {
+        self.activity += 1;
+        self.post.send(own, to, bytes, chance);
+    }
+
+    pub(super) fn receive_from(&mut self, own: usize, bytes_max: usize) -> Option<Datagram> {
+        self.activity += 1;
+        self.post.receive(own, bytes_max)
     }
 
     /// Ends a listener; who waited in its backlog is reset.
@@ -346,7 +378,7 @@ impl Network {
 }
 
 /// Puts a thing into the first free place.
-fn insert<T>(places: &mut Vec<Option<T>>, thing: T) -> usize {
+pub(super) fn insert<T>(places: &mut Vec<Option<T>>, thing: T) -> usize {
     if let Some(free) = places.iter().position(Option::is_none) {
         places[free] = Some(thing);
         return free;

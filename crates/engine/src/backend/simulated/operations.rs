@@ -1,6 +1,7 @@
 //! The operations of an engine in a world: what is in flight, and the turn that moves it on.
 //! Completions appear in `turn` only, as on the real backends (law 2); nothing blocks.
 
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -216,6 +217,10 @@ impl Simulated {
             Op::Send { socket, .. } => {
                 table.socket(*socket).map_or(Ready::Now, |end| network.ready_to_send(end))
             }
+            Op::ReceiveFrom { socket, .. } => match table.letterbox(*socket) {
+                Ok(own) if !network.post.has_waiting(own) => Ready::Never,
+                _ => Ready::Now,
+            },
             Op::Connect { address } => network.ready_to_connect(address),
             _ => Ready::Now,
         }
@@ -323,8 +328,32 @@ impl Backend for Simulated {
                 state.network.listener_address(*listener).ok_or_else(|| error(system::EBADF))
             }
             Entry::Socket(end) => Ok(state.network.addresses(*end).0),
+            Entry::Letterbox(own) => {
+                let address = state.network.post.address(*own).map(Address::Internet);
+                address.ok_or_else(|| error(system::EBADF))
+            }
             Entry::File(_) | Entry::Directory(_) => Err(error(system::ENOTSOCK)),
         }
+    }
+
+    fn bind(&mut self, address: SocketAddr, joining: bool) -> Result<Descriptor, Error> {
+        let state = &mut *self.world.state.borrow_mut();
+        let error = |errno| Error::system(OpKind::Listen, errno);
+        let own = state.network.bind(address, joining).map_err(error)?;
+        state.table.insert(Entry::Letterbox(own)).map_err(|errno| {
+            state.network.unbind(own);
+            error(errno)
+        })
+    }
+
+    fn send_to_now(&mut self, socket: Descriptor, bytes: &[u8], to: SocketAddr) -> Result<(), i32> {
+        let state = &mut *self.world.state.borrow_mut();
+        if state.chance.strikes(Fault::PartialSend) {
+            return Err(system::EAGAIN);
+        }
+        let own = state.table.letterbox(socket)?;
+        state.network.send_to(own, to, bytes, &mut state.chance);
+        Ok(())
     }
 
     fn socket_file(&self, _: Descriptor) -> Option<SocketFile> {

@@ -10,6 +10,7 @@ use super::descriptors::Entry;
 use super::files::{Found, directory_metadata};
 use super::network::ResetCause;
 use super::operations::{Simulated, Step};
+use crate::backend::datagrams::{DATAGRAMS_MAX, sent_to};
 use crate::backend::sent;
 use crate::chunk::CHUNK_BYTES;
 use crate::completion::{Metadata, Outcome};
@@ -50,6 +51,17 @@ impl Simulated {
                 let socket = *socket;
                 return self.send(ledger, key, socket);
             }
+            Op::ReceiveFrom { socket, bytes_max } => {
+                let (socket, bytes_max) = (*socket, *bytes_max);
+                return self.receive_from(ledger, key, socket, bytes_max);
+            }
+            Op::SendTo { socket, datagram } => {
+                let State { table, network, chance, .. } = &mut *self.world.state.borrow_mut();
+                table.letterbox(*socket).map(|own| {
+                    network.send_to(own, datagram.address, &datagram.bytes, chance);
+                    Outcome::Done
+                })
+            }
             Op::Connect { address } => self.connect(address).map(Outcome::Connected),
             Op::Shutdown { socket } => self.shutdown(*socket).map(|()| Outcome::Done),
             Op::Close { descriptor } => self.close(*descriptor).map(|()| Outcome::Done),
@@ -64,6 +76,7 @@ impl Simulated {
             Op::Timeout { .. } | Op::List { .. } => unreachable!("they are the engine's"),
         };
         match done {
+            Ok(_) if kind == OpKind::SendTo => ledger.end(key, sent_to),
             Ok(outcome) => ledger.end(key, |_| outcome),
             Err(errno) => ledger.fail_errno(key, kind, errno),
         }
@@ -89,6 +102,27 @@ impl Simulated {
                 Ok(None) => break,
                 Err(errno) => {
                     ledger.fail_errno(key, OpKind::Accept, errno);
+                    break;
+                }
+            }
+        }
+        Step::Moved
+    }
+
+    fn receive_from(
+        &self,
+        ledger: &mut Ledger,
+        key: Key,
+        socket: Descriptor,
+        bytes_max: usize,
+    ) -> Step {
+        for _ in 0..DATAGRAMS_MAX {
+            let State { table, network, .. } = &mut *self.world.state.borrow_mut();
+            match table.letterbox(socket).map(|own| network.receive_from(own, bytes_max)) {
+                Ok(Some(datagram)) => ledger.deliver(key, Outcome::Datagram(Box::new(datagram))),
+                Ok(None) => break,
+                Err(errno) => {
+                    ledger.fail_errno(key, OpKind::ReceiveFrom, errno);
                     break;
                 }
             }
@@ -358,7 +392,9 @@ impl Simulated {
         let file = match table.get(file)? {
             Entry::File(file) => file.borrow(),
             Entry::Directory(_) => return Err(system::EISDIR),
-            Entry::Listener(_) | Entry::Socket(_) => return Err(system::EINVAL),
+            Entry::Listener(_) | Entry::Socket(_) | Entry::Letterbox(_) => {
+                return Err(system::EINVAL);
+            }
         };
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let rest = file.bytes.get(offset..).unwrap_or_default();

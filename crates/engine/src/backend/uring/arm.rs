@@ -7,7 +7,7 @@ use io_uring::{opcode, squeue, types};
 use socket2::SockAddr;
 
 use super::{Uring, buffers};
-use crate::backend::{connect_unix, sent};
+use crate::backend::{connect_unix, datagrams, sent};
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
@@ -29,6 +29,12 @@ const MESSAGE_FLAGS: u32 = {
 const ROOM: u32 = {
     assert!(libc::POLLOUT >= 0, "no event used here is the sign bit");
     libc::POLLOUT as u32
+};
+
+/// The event of a socket on which something has come.
+const COME: u32 = {
+    assert!(libc::POLLIN >= 0, "no event used here is the sign bit");
+    libc::POLLIN as u32
 };
 
 /// What a poll for room may answer that a send has something to say to: room, or that the
@@ -79,6 +85,9 @@ impl Uring {
             }
             Op::Close { descriptor } => opcode::Close::new(fd(*descriptor)).build(),
             Op::Connect { .. } => return self.arm_connect(ledger, key),
+            // Datagrams of any length are received by calls, and no chunk is held for them.
+            Op::ReceiveFrom { socket, .. } => opcode::PollAdd::new(fd(*socket), COME).build(),
+            Op::SendTo { .. } => return self.send_to(ledger, key),
             // The turn's flush starts sends, and the engine timeouts and lists.
             Op::Send { .. } | Op::Timeout { .. } | Op::List { .. } => return,
         };
@@ -128,6 +137,18 @@ impl Uring {
         let Some(slot) = ledger.slots.get(key) else { return };
         let Op::Send { socket, .. } = &slot.op else { return };
         let entry = opcode::PollAdd::new(fd(*socket), ROOM).multi(goes_on).build();
+        slot.marks.asked = Asked::Room;
+        self.push(key, entry);
+    }
+
+    /// Sends a datagram, or asks to be told when there is room for it.
+    pub(super) fn send_to(&mut self, ledger: &mut Ledger, key: Key) {
+        if datagrams::send_to(ledger, key) {
+            return;
+        }
+        let Some(slot) = ledger.slots.get(key) else { return };
+        let Op::SendTo { socket, .. } = &slot.op else { return };
+        let entry = opcode::PollAdd::new(fd(*socket), ROOM).build();
         slot.marks.asked = Asked::Room;
         self.push(key, entry);
     }

@@ -6,7 +6,7 @@ use io_uring::cqueue;
 use super::Uring;
 use super::arm::ROOM_OR_GONE;
 use super::ring::Answer;
-use crate::backend::{cancelled, end_filled, end_open, sent};
+use crate::backend::{cancelled, datagrams, end_filled, end_open, sent};
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
@@ -37,6 +37,7 @@ impl Uring {
             OpKind::Send if asked == Asked::Operation => self.sent(ledger, key, result),
             OpKind::Send => self.asked_for_room(ledger, key, result, more),
             OpKind::Accept => self.accepted(ledger, key, result, more),
+            OpKind::ReceiveFrom | OpKind::SendTo => self.polled(ledger, key, kind, result),
             OpKind::ReceiveInto | OpKind::Read | OpKind::Open
                 if is_again(result) && !cancelled(ledger, key) =>
             {
@@ -122,6 +123,17 @@ impl Uring {
             result if result > 0 => self.await_room_again(ledger, key),
             result if is_again(result) => self.await_room(ledger, key),
             result => ledger.fail_errno(key, OpKind::Send, -result),
+        }
+    }
+
+    /// A socket for datagrams has some, or room for one.
+    fn polled(&mut self, ledger: &mut Ledger, key: Key, kind: OpKind, result: i32) {
+        if cancelled(ledger, key) {
+            ledger.fail(key, Error::Cancelled);
+        } else if result < 0 && !is_again(result) {
+            ledger.fail_errno(key, kind, -result);
+        } else if kind == OpKind::SendTo || datagrams::receive_from(ledger, key) {
+            self.arm(ledger, key);
         }
     }
 

@@ -2,6 +2,7 @@
 //! It keeps no state and never blocks, but for what its name says.
 
 mod beneath;
+mod datagrams;
 mod files;
 mod memory;
 mod sockets;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use crate::op::Descriptor;
 
+pub(crate) use datagrams::*;
 pub(crate) use files::*;
 pub(crate) use libc::pollfd as PollEntry;
 pub(crate) use memory::*;

@@ -1,6 +1,7 @@
 //! An engine that the system refuses while the shard runs: it goes on over another one.
 //! The stand-in refuses as the real one does: every operation ends first, then nothing goes.
 
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -107,6 +108,19 @@ impl Handle for Refused {
 
     fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
         self.engine.local_address(socket)
+    }
+
+    fn bind(&mut self, address: SocketAddr, joining: bool) -> Result<Descriptor, Error> {
+        self.engine.bind(address, joining)
+    }
+
+    fn send_to_now(
+        &mut self,
+        socket: Descriptor,
+        bytes: &[u8],
+        to: SocketAddr,
+    ) -> Result<bool, Error> {
+        self.engine.send_to_now(socket, bytes, to)
     }
 
     fn socket_file(&self, listener: Descriptor) -> Option<SocketFile> {
