@@ -83,7 +83,11 @@ impl Shard {
                 let (peer, ended) = (*peer, std::mem::replace(ended, Ended::Done));
                 (peer, apart(|| callback.call((peer, ended))).is_some())
             }
-            Ready::Intro(peer) => (*peer, self.introduce(*peer)),
+            Ready::Intro(peer) => {
+                // It may have moved with its shard before anybody was told of it.
+                let peer = self.room.requests.tasks.places.find(*peer);
+                (peer, self.introduce(peer))
+            }
             Ready::Gone(peer, reason) => {
                 let closed = Ready::Closed(*peer, *reason);
                 return self.room.requests.tasks.tell(closed);
