@@ -4,7 +4,10 @@
 //! Its limits are those that the longest cases of Autobahn's suite need (`docs/conformance.md`): a
 //! server of one's own mostly leaves them as they are.
 
-use springtide::{CloseReason, Error, Limits, Message, Response, Server, Socket, WebSocket};
+use springtide::{
+    CloseReason, Compression, Error, Limits, Message, Response, Server, Socket, WebSocket,
+    WebSockets,
+};
 
 mod common;
 
@@ -46,7 +49,9 @@ fn main() -> Result<(), Error> {
     let mut limits = Limits { socket_queue_bytes_max: 64 << 20, ..Limits::default() };
     limits.websocket.socket_message_bytes_max = 16 << 20;
     limits.websocket.socket_fragments_max = 1 << 17;
-    let server =
-        Server::new().limits(limits).get("/", || Response::html(PAGE)).websocket("/echo", Echo);
+    let server = Server::new()
+        .limits(limits)
+        .get("/", || Response::html(PAGE))
+        .websocket("/echo", WebSockets::new(Echo).compress(Compression::Dedicated));
     common::with_flags(server, "127.0.0.1:8080")?.run()
 }

@@ -1,7 +1,9 @@
-//! WebSocket (RFC 6455): the handshake, and messages in frames, for a server's side and a client's.
+//! WebSocket (RFC 6455, RFC 7692): the handshake, and messages in frames, for a server's side and a
+//! client's.
 //! Nothing here may read or write a connection, nor draw a number: see [`Machine`].
 
 mod close;
+mod deflate;
 mod frame;
 pub mod handshake;
 mod limits;
@@ -13,6 +15,7 @@ mod send;
 mod utf8;
 
 pub use close::{CloseFrame, CloseFrameError, code};
+pub use deflate::{Deflater, Inflater, Window};
 pub use limits::Limits;
 pub use machine::{Due, Machine, Received};
 pub use mask::{MaskKey, apply_mask};

@@ -8,6 +8,7 @@ use springtide_proto::http1::{Reading, Writing};
 
 use crate::model::{Kind, Maker};
 use crate::peer::Actor;
+use crate::raw;
 use crate::script::End;
 
 /// All states of the reading side.
@@ -81,6 +82,7 @@ pub struct Coverage {
     marks: [u64; MARKS.len()],
     ends: [u64; ENDS.len()],
     themes: [u64; THEMES.len()],
+    raw: [u64; raw::MARKS.len()],
     stopped: u64,
     due: u64,
     frozen: u64,
@@ -147,6 +149,13 @@ impl Coverage {
         }
     }
 
+    /// What applications of raw connections and of frames did and came to.
+    pub(crate) fn see_raw(&mut self, marks: &[u64; raw::MARKS.len()]) {
+        for (sum, count) in self.raw.iter_mut().zip(marks) {
+            *sum += count;
+        }
+    }
+
     /// How often limits were met that only some histories have.
     pub(crate) const fn see_met(&mut self, address: u64, memory: u64) {
         self.themes[8] += address;
@@ -207,6 +216,7 @@ impl Coverage {
     fn counters_mut(&mut self) -> Vec<&mut u64> {
         let parts = self.faults.iter_mut().chain(&mut self.reading).chain(&mut self.writing);
         let parts = parts.chain(&mut self.marks).chain(&mut self.ends).chain(&mut self.themes);
+        let parts = parts.chain(&mut self.raw);
         let shards = [&mut self.stopped, &mut self.due, &mut self.frozen];
         parts.chain(shards).chain([&mut self.moved, &mut self.refused]).collect()
     }
@@ -228,6 +238,7 @@ impl Coverage {
         all.extend(named("connection", MARKS, &self.marks));
         all.extend(named("end", ENDS, &self.ends));
         all.extend(named("reply", THEMES, &self.themes));
+        all.extend(named("raw", raw::MARKS, &self.raw));
         all.push(("shard", "stopped".to_owned(), self.stopped));
         all.push(("request", "due at a stop".to_owned(), self.due));
         all.push(("shard", "frozen".to_owned(), self.frozen));

@@ -148,7 +148,7 @@ impl History {
     }
 }
 
-fn draw_events(chance: &mut Chance, count: usize, peers: usize) -> Vec<Event> {
+pub(crate) fn draw_events(chance: &mut Chance, count: usize, peers: usize) -> Vec<Event> {
     let mut passed_ms = 0;
     let mut events = Vec::with_capacity(count);
     // Most events concern a few peers at a time, as bursts do.
@@ -193,7 +193,7 @@ fn amount(chance: &mut Chance) -> usize {
 }
 
 impl Settings {
-    fn draw(chance: &mut Chance, peers: usize) -> Self {
+    pub(crate) fn draw(chance: &mut Chance, peers: usize) -> Self {
         let shards = chance.pick(&[1, 1, 1, 1, 2, 2, SHARDS_MAX]);
         let is_dealt = chance.percent(40);
         let accepting = if is_dealt { Accepting::OneShard } else { Accepting::EveryShard };

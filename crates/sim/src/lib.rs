@@ -4,7 +4,8 @@
 //! A [`History`] is plain data that follows from a seed: a server's limits and faults, what each
 //! peer says and how it ends, and the events by which peers, time, files and shards move on.
 //! [`play`] plays one and compares everything that peers see with what a model says.
-//! [`machine::play`] does the same for replies that no history has, on the machine alone.
+//! [`machine::play`] does the same for replies that no history has, on the machine alone, and
+//! [`raw::play`] for raw connections, their tasks, and frames.
 //! [`shrink`] makes a history that fails small. The same history is played the same to the bit.
 #![forbid(unsafe_code)]
 
@@ -16,8 +17,10 @@ pub mod machine;
 mod malformed;
 mod model;
 mod oracle;
+mod pace;
 mod peer;
 mod play;
+pub mod raw;
 mod reader;
 mod script;
 mod shrink;

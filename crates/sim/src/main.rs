@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use springtide_engine::system_now;
-use springtide_sim::{Coverage, Failure, History, machine, play, shrink};
+use springtide_sim::{Coverage, Failure, History, machine, play, raw, shrink};
 
 /// Plays histories of the server in simulated worlds, each from its seed
 #[derive(Parser)]
@@ -71,6 +71,10 @@ fn play_seed(seed: u64, is_compared: bool) -> Result<Coverage, Failure> {
         return Err(Failure { what: "the same history came out otherwise".to_owned() });
     }
     machine::play(seed, &mut played.coverage)?;
+    let fingerprint = raw::play(seed, &mut played.coverage)?;
+    if is_compared && raw::play(seed, &mut Coverage::default())? != fingerprint {
+        return Err(Failure { what: "the same raw history came out otherwise".to_owned() });
+    }
     Ok(played.coverage)
 }
 

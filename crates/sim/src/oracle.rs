@@ -6,13 +6,14 @@ use std::time::Duration;
 use springtide_proto::http1::Reading;
 
 use crate::history::{EVENTS_MAX, EVENTS_MIN};
+use crate::pace::{Outcome, Pace};
 use crate::peer::Actor;
-use crate::play::{Outcome, PATIENCE, Play};
+use crate::play::{PATIENCE, Play};
 use crate::site::Call;
 use crate::theme::Theme;
 
 /// The longest that a connection lingers behind its last reply, and what faults add to it.
-const LINGER: Duration = Duration::from_secs(5);
+pub(crate) const LINGER: Duration = Duration::from_secs(5);
 /// The most exchanges of a connection in a turn (law 9).
 const EXCHANGES_PER_TURN_MAX: u32 = 32;
 /// The most that may come on top of a limit on received bytes before a pause takes effect, and on

@@ -10,6 +10,7 @@ use springtide::test::{Fault, World};
 
 use crate::coverage::Coverage;
 use crate::history::{EVENTS_MAX, EVENTS_MIN, Event, History};
+use crate::pace::{Outcome, Pace};
 use crate::peer::{Actor, Allowed};
 use crate::reader::Terms;
 use crate::script::Script;
@@ -45,8 +46,6 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Rounds of turns at one moment after which the server is taken to spin.
-const ROUNDS_MAX: u64 = 20_000;
 /// The most events of a peer in a round: it writes and ends its stream, reads, and sees the end.
 const ACTS_MAX: u64 = 5;
 /// Virtual time after which a history must have ended.
@@ -54,7 +53,7 @@ const TIME_MAX: Duration = Duration::from_secs(3600);
 /// How long a shard or server that stops waits for its connections.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1800);
 /// The step by which time moves on while something may be late on its way to a peer.
-const LATE: Duration = Duration::from_millis(500);
+pub(crate) const LATE: Duration = Duration::from_millis(500);
 /// For how long a file may be sent from memory before it is looked at again.
 const REVALIDATE_MS: u64 = 1000;
 
@@ -106,7 +105,23 @@ pub(crate) struct Play<'a> {
     sum: u64,
 }
 
-pub(crate) type Outcome<T = ()> = Result<T, String>;
+impl Pace for Play<'_> {
+    fn world(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    fn shards(&self) -> usize {
+        self.history.settings.shards
+    }
+
+    fn turn(&mut self, number: usize) -> Outcome {
+        self.coverage.turns += 1;
+        self.move_by_chance(number);
+        self.world.turn_shard(number);
+        self.check_calls()?;
+        self.check_limits(number)
+    }
+}
 
 impl<'a> Play<'a> {
     fn new(history: &'a History) -> Self {
@@ -332,48 +347,6 @@ impl<'a> Play<'a> {
             let (target, count) = (self.world.below(shards), 1 + self.world.below(4));
             self.share(number, target, count);
         }
-    }
-
-    /// A turn of each shard, in an order by chance.
-    fn round(&mut self) -> Outcome {
-        let shards = self.history.settings.shards;
-        if shards == 1 {
-            return self.turn(0);
-        }
-        // Any first one and either direction: of up to three, every order.
-        let first = self.world.below(shards);
-        let step = if self.world.below(2) == 0 { 1 } else { shards - 1 };
-        (0..shards).try_for_each(|offset| self.turn((first + offset * step) % shards))
-    }
-
-    fn turn(&mut self, number: usize) -> Outcome {
-        self.coverage.turns += 1;
-        self.move_by_chance(number);
-        self.world.turn_shard(number);
-        self.check_calls()?;
-        self.check_limits(number)
-    }
-
-    fn settle(&mut self) -> Outcome {
-        for _ in 0..ROUNDS_MAX {
-            self.round()?;
-            if self.world.simulated().is_quiet() {
-                return Ok(());
-            }
-        }
-        Err("the server has something to do for ever".to_owned())
-    }
-
-    pub(crate) fn pass(&mut self, duration: Duration) -> Outcome {
-        self.settle()?;
-        let end = self.world.simulated().now() + duration;
-        while self.world.simulated().now() < end {
-            let world = self.world.simulated();
-            let next = world.next_moment().unwrap_or(end).min(end);
-            world.advance(next.since(world.now()));
-            self.settle()?;
-        }
-        Ok(())
     }
 
     /// Everybody does all that can be done, and time moves on from deadline to deadline.

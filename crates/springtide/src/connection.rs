@@ -144,10 +144,12 @@ impl Connection {
             let mut plain = Vec::new();
             stage.open(chunk.as_slice(), &mut plain);
             traffic.inbox.append(&plain);
+            self.session.heard(room);
             return self.handle_inbox(room);
         }
         if self.is_ready || !traffic.inbox.is_empty() {
             traffic.inbox.append(chunk.as_slice());
+            self.session.heard(room);
             return self.handle_inbox(room);
         }
         let source = Source::Chunk(chunk);

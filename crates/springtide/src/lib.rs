@@ -98,6 +98,6 @@ pub use task::{
     ReceiveFrom, RemoteCanceller, SendTo, Stands, Status, Task, Timeout, Wait, timeout,
 };
 pub use websocket::{
-    CloseFrame, CloseFrameError, CloseReason, ClosedBy, Limits as WebSocketLimits, Message,
-    Overflow, Socket, Text, WebSocket, WebSockets, code as close_code,
+    CloseFrame, CloseFrameError, CloseReason, ClosedBy, Compression, Limits as WebSocketLimits,
+    Message, Overflow, Socket, Text, WebSocket, WebSockets, code as close_code,
 };

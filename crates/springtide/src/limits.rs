@@ -68,14 +68,17 @@ pub struct Limits {
     /// Tasks that other threads may have on one shard, whether they have ended or not, until they are
     /// taken or dropped; a further one fails at once.
     remote_tasks_max: usize = 65_536, Count, 1;
+    /// Bytes of messages that may wait for the peer of a WebSocket; what becomes of further ones says
+    /// its policy (1013 by default). At half of it nothing more is received from that peer.
+    socket_queue_bytes_max: usize = 1 << 20, Bytes, 1;
+    /// Bytes that the compressors of single WebSockets may take on one shard; where one more does not fit,
+    /// messages are sent as they are.
+    socket_compress_bytes_max: usize = 32 << 20, Bytes, 0;
     /// Bytes of a datagram that are received; of a longer one the rest is gone, and it says so.
     datagram_bytes_max: usize = 65_535, Bytes, 1;
     /// Datagrams that may wait to be taken from a socket, or to be sent on it, and tasks that may wait
     /// for one; beyond it nothing is received until half of them are taken, and what is asked for fails.
     datagrams_waiting_max: usize = 256, Count, 1;
-    /// Bytes of messages that may wait for the peer of a WebSocket; what becomes of further ones says
-    /// its policy (1013 by default). At half of it nothing more is received from that peer.
-    socket_queue_bytes_max: usize = 1 << 20, Bytes, 1;
     /// How old a connection becomes: the first request behind that is its last one, whose reply
     /// says `Connection: close` (RFC 9112 §9.6).
     connection_age_max_ms: u64 = 3_600_000, Milliseconds, 1;

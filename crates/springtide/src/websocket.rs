@@ -2,6 +2,7 @@
 //! Nothing here touches a connection: what is said to a socket is done by its session.
 
 mod close;
+mod coders;
 mod desk;
 mod handshake;
 mod message;
@@ -9,10 +10,11 @@ mod options;
 mod socket;
 
 pub use close::{CloseReason, ClosedBy};
+pub(crate) use coders::Compressing;
 pub(crate) use desk::{Desk, Said};
 pub use message::{Message, Text};
 pub(crate) use options::Options;
-pub use options::{Overflow, WebSockets};
+pub use options::{Compression, Overflow, WebSockets};
 pub use socket::Socket;
 pub use springtide_proto::websocket::{CloseFrame, CloseFrameError, Limits, code};
 

@@ -2,9 +2,11 @@
 //! Nothing here draws a key or sends anything: a client's sixteen bytes are given.
 
 mod client;
+mod extension;
 mod server;
 
-pub use client::{Asked, Disagreement};
+pub use client::{Answered, Asked, Disagreement};
+pub use extension::{Agreed, agree};
 pub use server::{HandshakeError, Offer};
 
 use base64::Engine;

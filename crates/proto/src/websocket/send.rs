@@ -120,6 +120,24 @@ impl Machine {
         self.send(Opening::whole(kind.into(), payload.len(), key), payload, outbox)
     }
 
+    /// Sends a whole message that was deflated (RFC 7692 §7.2.1).
+    ///
+    /// # Errors
+    /// When the connection closes, or a message in parts has not ended.
+    pub fn send_compressed(
+        &self,
+        kind: Kind,
+        payload: Piece,
+        key: Option<MaskKey>,
+        outbox: &mut Outbox,
+    ) -> Result<(), SendError> {
+        if self.is_sending {
+            return Err(SendError::WithinMessage);
+        }
+        let whole = Opening::whole(kind.into(), payload.len(), key);
+        self.send(Opening { is_compressed: true, ..whole }, payload, outbox)
+    }
+
     /// Sends a part of a message, which may be empty. Until the last has been sent, only control frames
     /// stand between them (RFC 6455 §5.4), and what the first said that the message is holds.
     ///

@@ -2,7 +2,9 @@
 //! must say. Each case changes one field of a request or an answer that is right.
 
 use http::StatusCode;
-use springtide_proto::websocket::handshake::{Asked, Disagreement, HandshakeError, Offer};
+use springtide_proto::websocket::handshake::{
+    Answered, Asked, Disagreement, HandshakeError, Offer,
+};
 
 type Fields<'a> = Vec<(&'a str, &'a [u8])>;
 
@@ -120,10 +122,11 @@ fn section_4_1_what_is_asked_is_taken() {
         ]
     };
     let status = StatusCode::SWITCHING_PROTOCOLS;
-    assert_eq!(asked().check(status, answer(b"log")), Ok(Some("log")));
+    let log = Answered { protocol: Some("log"), deflate: None };
+    assert_eq!(asked().check(status, answer(b"log")), Ok(log));
     assert_eq!(asked().check(status, answer(b"other")), Err(Disagreement::Protocol));
     let without = answer(b"").into_iter().take(3);
-    assert_eq!(asked().check(status, without), Ok(None));
+    assert_eq!(asked().check(status, without), Ok(Answered::default()));
 }
 
 #[test]
@@ -134,7 +137,7 @@ fn section_4_1_answers_that_open_nothing() {
         ("Sec-WebSocket-Accept", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
     ];
     let (status, asked) = (StatusCode::SWITCHING_PROTOCOLS, asked());
-    assert_eq!(asked.check(status, answer.clone()), Ok(None));
+    assert_eq!(asked.check(status, answer.clone()), Ok(Answered::default()));
     for (name, value, expected) in [
         ("Upgrade", None, Disagreement::NoUpgrade),
         ("Upgrade", Some("h2c"), Disagreement::NoUpgrade),

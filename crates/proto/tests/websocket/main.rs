@@ -2,6 +2,7 @@
 //! server and as a client. Nothing here may depend on how the bytes were cut.
 
 mod costs;
+mod deflate;
 mod driver;
 mod handshake;
 mod properties;

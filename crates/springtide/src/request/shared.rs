@@ -52,10 +52,10 @@ pub(crate) struct Shared {
     pub(crate) desk: Desk,
     /// What is asked of raw connections.
     pub(crate) tasks: Tasks,
-    /// Sockets for datagrams.
-    pub(crate) post: Post,
     /// What handlers of WebSockets say to their own connections.
     pub(crate) sockets: Sockets,
+    /// Sockets for datagrams.
+    pub(crate) post: Post,
     /// What requests of frames are answered.
     pub(crate) answers: Rc<Answers>,
     /// Something stands in one of the next two.
@@ -113,8 +113,8 @@ impl Shared {
             timers,
             desk: Desk::new(),
             tasks: Tasks::new(),
-            post: Post::new(),
             sockets: Sockets::default(),
+            post: Post::new(),
             answers,
             has_news,
             told,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{StatusCode, header};
+use springtide_proto::websocket::handshake::Agreed;
 
 use super::stream::produce;
 use super::{Extras, Failure, Pipe, Response};
@@ -95,6 +96,8 @@ pub(crate) enum Successor {
 pub(crate) struct Opening {
     pub(crate) handler: Handler,
     pub(crate) options: Options,
+    /// How messages are compressed, if they are.
+    pub(crate) deflate: Option<Agreed>,
 }
 
 impl fmt::Debug for Upgrade {
@@ -111,8 +114,8 @@ impl Response {
     }
 
     /// The answer to a handshake behind which the connection is a WebSocket.
-    pub(crate) fn to_socket(handler: Handler, options: Options) -> Self {
-        Self::upgrading(Upgrade::of(Successor::Socket(Opening { handler, options })))
+    pub(crate) fn to_socket(handler: Handler, options: Options, deflate: Option<Agreed>) -> Self {
+        Self::upgrading(Upgrade::of(Successor::Socket(Opening { handler, options, deflate })))
     }
 
     fn upgrading(upgrade: Upgrade) -> Self {

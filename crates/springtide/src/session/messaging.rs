@@ -5,7 +5,7 @@ mod ending;
 mod queue;
 
 use springtide_proto::Outbox;
-use springtide_proto::websocket::{CloseFrame, Limits, Machine, Received, Refusal, code};
+use springtide_proto::websocket::{CloseFrame, Kind, Limits, Machine, Received, Refusal, code};
 
 use super::{Share, Source, Step, Who};
 use crate::current;
@@ -14,7 +14,7 @@ use crate::limits::place_of;
 use crate::peer::PeerStatus;
 use crate::response::Opening;
 use crate::room::Room;
-use crate::websocket::{ClosedBy, Handler, Message, Overflow, Said, Socket};
+use crate::websocket::{ClosedBy, Compressing, Handler, Message, Overflow, Said, Socket};
 use queue::Queue;
 
 /// The session.
@@ -25,6 +25,8 @@ pub(crate) struct Messaging {
     /// The server's limits, where its own are others.
     limits: Option<Box<Limits>>,
     overflow: Overflow,
+    /// How messages are compressed, if they are.
+    compressing: Option<Box<Compressing>>,
     queue: Queue,
     share: Share,
     /// Who has ended it, and what was said.
@@ -37,12 +39,17 @@ const ROUTE: usize = u32::MAX as usize;
 impl Messaging {
     /// The connection is a WebSocket from here on: its handler is told.
     pub(super) fn begin(opening: Opening, who: Who, outbox: &mut Outbox, room: &mut Room) -> Self {
-        let Opening { handler, options } = opening;
+        let Opening { handler, options, deflate } = opening;
         let limits = options.message_bytes_max.map(|socket_message_bytes_max| {
             Box::new(Limits { socket_message_bytes_max, ..room.limits.websocket.clone() })
         });
+        let mut machine = Machine::server(room.now_ms);
+        if deflate.is_some() {
+            machine.accept_compressed();
+        }
         let mut own = Self {
-            machine: Machine::server(room.now_ms),
+            machine,
+            compressing: deflate.map(|agreed| Box::new(Compressing::new(agreed, options))),
             handler: Some(handler),
             limits,
             overflow: options.overflow,
@@ -95,11 +102,16 @@ impl Messaging {
         room: &mut Room,
     ) -> usize {
         match received {
-            Received::Message { consumed, kind, payload, .. } => {
+            Received::Message { consumed, kind, payload, is_compressed } => {
                 self.share.add_exchange();
-                room.counts.messages_received += 1;
-                let message = Message::of(kind, payload);
-                self.call(who, outbox, room, |handler, socket| handler.message(socket, message));
+                match self.plain(kind, payload, is_compressed, room) {
+                    Ok(payload) => {
+                        room.counts.messages_received += 1;
+                        let message = Message::of(kind, payload);
+                        self.call(who, outbox, room, |own, socket| own.message(socket, message));
+                    }
+                    Err(refusal) => self.refuse(refusal, who, outbox, room),
+                }
                 consumed
             }
             Received::Ping { consumed, payload } => {
@@ -123,6 +135,23 @@ impl Messaging {
             Received::Taken { consumed } | Received::Part { consumed, .. } => consumed,
             Received::NeedBytes { .. } | Received::Closed => 0,
         }
+    }
+
+    /// A message as it was before it was compressed.
+    #[inline]
+    fn plain(
+        &self,
+        kind: Kind,
+        payload: Vec<u8>,
+        is_compressed: bool,
+        room: &Room,
+    ) -> Result<Vec<u8>, Refusal> {
+        if !is_compressed {
+            return Ok(payload);
+        }
+        let limits = self.limits.as_deref().unwrap_or(&room.limits.websocket);
+        let mut coders = room.requests.sockets.coders.borrow_mut();
+        coders.inflate(kind, &payload, limits.socket_message_bytes_max)
     }
 
     /// Calls the handler, and does what it has said to this connection. A panic in it ends that.

@@ -315,6 +315,13 @@ impl Session {
         if let Self::Other(Other::Peered(session)) = self { Some(session) } else { None }
     }
 
+    /// The peer has said something that waits behind what it said before.
+    pub(crate) fn heard(&mut self, room: &Room) {
+        if let Some(session) = self.peered() {
+            session.heard(room);
+        }
+    }
+
     /// The reply that ends HTTP on this connection has gone out: another session has it from here on,
     /// with what lies behind the request as the first it reads.
     #[cold]

@@ -144,8 +144,8 @@ impl Peered {
         }
         self.share.renew(room.turn);
         let bytes = source.bytes();
-        if !bytes.is_empty() {
-            self.seen_s = seconds(room.now_ms);
+        if let Source::Chunk(_) = source {
+            self.heard(room);
         }
         let mut consumed = 0;
         let step = loop {
@@ -177,6 +177,12 @@ impl Peered {
         };
         self.share.add_bytes(consumed);
         (consumed, step)
+    }
+
+    /// The peer has said something: what waits unread is looked at again without that.
+    #[inline]
+    pub(super) const fn heard(&mut self, room: &Room) {
+        self.seen_s = seconds(room.now_ms);
     }
 
     /// Whether somebody waits for bytes.

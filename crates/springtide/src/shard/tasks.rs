@@ -83,16 +83,20 @@ impl Shard {
                 let (peer, ended) = (*peer, std::mem::replace(ended, Ended::Done));
                 (peer, apart(|| callback.call((peer, ended))).is_some())
             }
-            Ready::Intro(peer) => (*peer, self.introduce(*peer)),
+            Ready::Intro(peer) => {
+                // It may have moved with its shard before anybody was told of it.
+                let peer = self.room.requests.tasks.places.find(*peer);
+                (peer, self.introduce(peer))
+            }
+            Ready::Gone(peer, reason) => {
+                let closed = Ready::Closed(*peer, *reason);
+                return self.room.requests.tasks.tell(closed);
+            }
             Ready::Datagram(place, service, datagram) => {
                 let handler = &self.room.requests.router.datagrams[*service].handler;
                 let (socket, datagram) = (DatagramSocket::at(*place), datagram.take());
                 let called = apart(|| datagram.map(|datagram| handler(socket, *datagram)));
                 (Peer::nobody(), called.is_some())
-            }
-            Ready::Gone(peer, reason) => {
-                let closed = Ready::Closed(*peer, *reason);
-                return self.room.requests.tasks.tell(closed);
             }
             Ready::Closed(peer, reason) => {
                 let (peer, reason) = (*peer, *reason);

@@ -475,11 +475,10 @@ over_all_backends!(
 );
 
 /// Who says nothing for long is closed, and told apart.
-#[test]
-fn silence_has_an_end() {
+fn silence_has_an_end(backend: Backend) {
     let log = Log::default();
     let limits = Limits { raw_idle_timeout_ms: 5_000, ..Limits::default() };
-    let mut stage = Stage::new(Backend::Simulated, log.server(echo).limits(limits));
+    let mut stage = Stage::new(backend, log.server(echo).limits(limits));
     let mut peer = stage.connect();
     assert_eq!(stage.talk(&mut peer, b"a", 1), b"a");
     stage.advance(Duration::from_millis(3_900));
@@ -489,4 +488,9 @@ fn silence_has_an_end() {
     stage.advance(Duration::from_millis(1_200));
     assert_eq!(stage.talk_to_end(&mut peer, b""), "");
     assert_eq!(log.lines(), ["closed: TimedOut(\"raw_idle_timeout\")"]);
+}
+
+mod late {
+    use super::silence_has_an_end;
+    crate::tests::over_simulated_backends!(silence_has_an_end);
 }

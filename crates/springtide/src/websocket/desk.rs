@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use bytes::Bytes;
 use springtide_proto::websocket::CloseFrame;
 
+use super::coders::Coders;
 use super::message::Message;
 use crate::peer::Peer;
 use crate::request::Shared;
@@ -25,6 +26,8 @@ pub(crate) struct Desk {
     handling: Cell<Option<Peer>>,
     /// What it has said to its own connection.
     own: RefCell<Vec<Said>>,
+    /// What compresses and inflates messages.
+    pub(crate) coders: RefCell<Coders>,
 }
 
 /// Room for so much is kept.

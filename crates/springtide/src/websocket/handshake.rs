@@ -2,9 +2,9 @@
 //! It opens nothing: that is done when the reply's turn has come.
 
 use http::{StatusCode, header};
-use springtide_proto::websocket::handshake::Offer;
+use springtide_proto::websocket::handshake::{Offer, agree};
 
-use super::options::{Origins, WebSockets};
+use super::options::{Compression, Origins, WebSockets};
 use crate::request::Request;
 use crate::response::Response;
 
@@ -46,13 +46,19 @@ impl Request {
         }
         let chosen =
             sockets.protocols.iter().find(|own| offer.protocols().any(|other| other == **own));
-        let response = Response::to_socket(sockets.handler, sockets.options)
+        let agreed = sockets.options.compression.and_then(|compression| {
+            agree(offer.extensions(), compression == Compression::Dedicated)
+        });
+        let mut response = Response::to_socket(sockets.handler, sockets.options, agreed)
             .header(header::UPGRADE, "websocket")
             .header(header::SEC_WEBSOCKET_ACCEPT, offer.accept());
-        match chosen {
-            Some(protocol) => response.header(header::SEC_WEBSOCKET_PROTOCOL, protocol.as_str()),
-            None => response,
+        if let Some(protocol) = chosen {
+            response = response.header(header::SEC_WEBSOCKET_PROTOCOL, protocol.as_str());
         }
+        if let Some(agreed) = agreed {
+            response = response.header(header::SEC_WEBSOCKET_EXTENSIONS, agreed.answer());
+        }
+        response
     }
 
     /// Whether it comes of a page of such an origin, or of no page at all (RFC 6455 §10.2).

@@ -23,6 +23,24 @@ pub enum Overflow {
     KeepLatest,
 }
 
+/// By what the messages of a route are compressed for clients that take it (`permessage-deflate`,
+/// RFC 7692). Compressed messages of clients are taken in either case, inflated to no more than a message
+/// may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compression {
+    /// By one compressor for all connections of a shard: each message is compressed by itself.
+    Shared,
+    /// By a compressor for each connection, which refers to what it has sent before: messages that are
+    /// like each other become much smaller. Each takes 300 KiB, from the first message on that it
+    /// compresses; where [`Limits::socket_compress_bytes_max`](crate::Limits::socket_compress_bytes_max)
+    /// is reached, messages are sent as they are.
+    Dedicated,
+}
+
+/// Messages shorter than this are sent as they are: they gain nothing to speak of.
+const COMPRESS_BYTES_MIN: usize = 128;
+
 /// A handler of WebSockets with what it asks of its clients. A handler alone asks that pages are of the
 /// same origin as the server.
 ///
@@ -44,10 +62,12 @@ pub struct WebSockets {
 }
 
 /// What a connection keeps of it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
     pub(crate) overflow: Overflow,
     pub(crate) message_bytes_max: Option<u64>,
+    pub(crate) compression: Option<Compression>,
+    pub(crate) compress_bytes_min: usize,
 }
 
 /// Of which origins pages may be (RFC 6454). Clients that are no browsers have none.
@@ -66,7 +86,12 @@ impl WebSockets {
             handler: Arc::new(handler),
             origins: Origins::Same,
             protocols: Arc::new([]),
-            options: Options::default(),
+            options: Options {
+                overflow: Overflow::default(),
+                message_bytes_max: None,
+                compression: None,
+                compress_bytes_min: COMPRESS_BYTES_MIN,
+            },
         }
     }
 
@@ -114,6 +139,20 @@ impl WebSockets {
     #[must_use]
     pub const fn message_bytes_max(mut self, bytes: u64) -> Self {
         self.options.message_bytes_max = Some(bytes);
+        self
+    }
+
+    /// Compresses messages for clients that take it. Nothing is compressed otherwise.
+    #[must_use]
+    pub const fn compress(mut self, compression: Compression) -> Self {
+        self.options.compression = Some(compression);
+        self
+    }
+
+    /// The shortest message that is compressed; 128 bytes where nothing is said.
+    #[must_use]
+    pub const fn compress_bytes_min(mut self, bytes: usize) -> Self {
+        self.options.compress_bytes_min = bytes;
         self
     }
 }

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 
+use super::extension::{Agreed, OFFER, agreed};
 use super::{VERSION, accept_of, has_member};
 
 /// What a client has asked for.
@@ -22,12 +23,23 @@ use super::{VERSION, accept_of, has_member};
 ///     ("Connection", b"Upgrade"),
 ///     ("Sec-WebSocket-Accept", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
 /// ];
-/// assert_eq!(asked.check(StatusCode::SWITCHING_PROTOCOLS, answer), Ok(None));
+/// assert_eq!(asked.check(StatusCode::SWITCHING_PROTOCOLS, answer)?.protocol, None);
+/// # Ok::<(), springtide_proto::websocket::handshake::Disagreement>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     key: String,
     protocols: Vec<String>,
+    offers_deflate: bool,
+}
+
+/// What was agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Answered<'a> {
+    /// The subprotocol that the server has chosen, if any.
+    pub protocol: Option<&'a str>,
+    /// How messages are compressed, if they are.
+    pub deflate: Option<Agreed>,
 }
 
 /// Why an answer opens no WebSocket.
@@ -65,13 +77,21 @@ impl Asked {
     /// can speak, the best first.
     pub fn new<'a>(nonce: [u8; 16], protocols: impl IntoIterator<Item = &'a str>) -> Self {
         let protocols = protocols.into_iter().map(str::to_owned).collect();
-        Self { key: STANDARD.encode(nonce), protocols }
+        Self { key: STANDARD.encode(nonce), protocols, offers_deflate: false }
+    }
+
+    /// Offers to compress messages (RFC 7692), with whatever parameters the server likes.
+    #[must_use]
+    pub const fn with_deflate(mut self) -> Self {
+        self.offers_deflate = true;
+        self
     }
 
     /// The fields of the request, besides those that every request has.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, String)> {
         let protocols = (!self.protocols.is_empty())
             .then(|| ("sec-websocket-protocol", self.protocols.join(", ")));
+        let deflate = self.offers_deflate.then(|| ("sec-websocket-extensions", OFFER.to_owned()));
         [
             ("upgrade", "websocket".to_owned()),
             ("connection", "Upgrade".to_owned()),
@@ -80,9 +100,10 @@ impl Asked {
         ]
         .into_iter()
         .chain(protocols)
+        .chain(deflate)
     }
 
-    /// Checks the answer; the subprotocol that it has chosen, if any.
+    /// Checks the answer; what it has agreed on.
     ///
     /// # Errors
     /// When it opens no WebSocket that was asked for: the connection is to be closed.
@@ -90,12 +111,12 @@ impl Asked {
         &self,
         status: StatusCode,
         fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    ) -> Result<Option<&str>, Disagreement> {
+    ) -> Result<Answered<'_>, Disagreement> {
         if status != StatusCode::SWITCHING_PROTOCOLS {
             return Err(Disagreement::Status(status));
         }
         let (mut has_upgrade, mut has_connection) = (false, false);
-        let (mut accepts, mut protocols) = (Vec::new(), Vec::new());
+        let (mut accepts, mut protocols, mut extensions) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in fields {
             let is = |other: &str| name.eq_ignore_ascii_case(other);
             has_upgrade |= is("upgrade") && has_member(value, "websocket");
@@ -104,8 +125,8 @@ impl Asked {
                 accepts.push(value.trim_ascii());
             } else if is("sec-websocket-protocol") {
                 protocols.push(value.trim_ascii());
-            } else if is("sec-websocket-extensions") && !value.trim_ascii().is_empty() {
-                return Err(Disagreement::Extension);
+            } else if is("sec-websocket-extensions") {
+                extensions.push(value);
             }
         }
         if !has_upgrade || !has_connection {
@@ -114,13 +135,18 @@ impl Asked {
         if accepts != [accept_of(self.key.as_bytes()).as_bytes()] {
             return Err(Disagreement::Accept);
         }
-        match protocols[..] {
-            [] => Ok(None),
-            [one] => {
-                let offered = self.protocols.iter().find(|own| own.as_bytes() == one);
-                offered.map(|own| Some(own.as_str())).ok_or(Disagreement::Protocol)
-            }
-            _ => Err(Disagreement::Protocol),
+        let deflate = agreed(&extensions.join(&b',')).ok_or(Disagreement::Extension)?;
+        if deflate.is_some() && !self.offers_deflate {
+            return Err(Disagreement::Extension);
         }
+        Ok(Answered { protocol: self.chosen(&protocols)?, deflate })
+    }
+
+    fn chosen(&self, said: &[&[u8]]) -> Result<Option<&str>, Disagreement> {
+        let [one] = said[..] else {
+            return if said.is_empty() { Ok(None) } else { Err(Disagreement::Protocol) };
+        };
+        let offered = self.protocols.iter().find(|own| own.as_bytes() == one);
+        offered.map(|own| Some(own.as_str())).ok_or(Disagreement::Protocol)
     }
 }

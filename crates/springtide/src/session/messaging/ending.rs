@@ -72,6 +72,8 @@ impl Messaging {
     /// The connection is gone: its handler is told.
     pub(in crate::session) fn abandon(&mut self, who: Who, room: &mut Room) {
         let Some(handler) = self.handler.take() else { return };
+        // It may be in the budget of the next connection.
+        self.compressing = None;
         self.queue.forget(&mut room.counts);
         let lost = (ClosedBy::Lost(Reason::Closed), CloseFrame::empty());
         let (by, frame) = self.end.take().unwrap_or(lost);

@@ -122,7 +122,15 @@ impl Messaging {
 
     fn write(&mut self, message: Message, outbox: &mut Outbox, room: &mut Room) {
         let (kind, payload) = message.into_parts();
-        match self.machine.send_message(kind, Piece::Shared(payload), None, outbox) {
+        let deflated = self.compressing.as_mut().and_then(|compressing| {
+            let mut coders = room.requests.sockets.coders.borrow_mut();
+            compressing.deflate(&payload, &mut coders, &room.limits)
+        });
+        let sent = match deflated {
+            None => self.machine.send_message(kind, Piece::Shared(payload), None, outbox),
+            Some(deflated) => self.machine.send_compressed(kind, deflated.into(), None, outbox),
+        };
+        match sent {
             Ok(()) => {
                 self.queue.sent += 1;
                 room.counts.messages_sent += 1;

@@ -84,7 +84,6 @@ impl Peered {
 
     /// What was poured has been sent, but for so many bytes that wait still.
     pub(crate) fn sent(&mut self, waiting_bytes: usize, who: Who, room: &Room) {
-        self.seen_s = seconds(room.now_ms);
         let tasks = &room.requests.tasks;
         let Some(busy) = &mut self.busy else { return };
         while busy.poured > 0
@@ -92,6 +91,8 @@ impl Peered {
             && busy.poured_bytes - first.pieces.len() >= waiting_bytes
             && let Some(push) = busy.pushes.pop_front()
         {
+            // Not where nothing was: what is thawed asks as well.
+            self.seen_s = seconds(room.now_ms);
             busy.poured -= 1;
             busy.poured_bytes -= push.pieces.len();
             tasks.end(who.peer(), push.waiter, push.pieces.ended());

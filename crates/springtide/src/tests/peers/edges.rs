@@ -166,12 +166,11 @@ fn a_stop_waits_for_what_was_pushed_only(backend: Backend) {
 }
 
 /// Idle is who says nothing, also with bytes unread that nobody pulls.
-#[test]
-fn silence_behind_unread_bytes_has_an_end() {
+fn silence_behind_unread_bytes_has_an_end(backend: Backend) {
     let log = Log::default();
     let limits = Limits { raw_idle_timeout_ms: 5_000, ..Limits::default() };
     let intro = |peer: Peer| peer.pull_exact(1).then(|_, _| {});
-    let mut stage = Stage::new(Backend::Simulated, log.server(intro).limits(limits));
+    let mut stage = Stage::new(backend, log.server(intro).limits(limits));
     let mut peer = stage.connect();
     assert_eq!(peer.write(b"ab"), 2);
     for _ in 0..8 {
@@ -240,6 +239,31 @@ fn the_end_is_told_last(backend: Backend) {
     peer.reset();
     stage.until(|_| (log.lines().len() == 3).then_some(()));
     assert_eq!(log.lines(), ["pull Err(Reset)", "push Err(Stale)", "closed: Reset"]);
+}
+
+/// Who comes while its shard is frozen, and is told of behind another freeze, has its future still.
+fn who_comes_with_a_freeze_keeps_its_future(backend: Backend) {
+    let server = Server::new().raw_async(async |peer: Peer| {
+        while let Some(bytes) = peer.pull().await? {
+            peer.push(bytes).await?;
+        }
+        Ok(())
+    });
+    let mut stage = Stage::new(backend, server);
+    for _ in 0..10 {
+        let mut peer = stage.connect();
+        for _ in 0..3 {
+            stage.move_to(backend);
+            stage.move_to(backend);
+            stage.turn();
+        }
+        assert_eq!(stage.talk(&mut peer, b"still here", 10), b"still here");
+    }
+}
+
+mod still {
+    use super::who_comes_with_a_freeze_keeps_its_future;
+    crate::tests::over_still_backends!(who_comes_with_a_freeze_keeps_its_future);
 }
 
 /// A Unix socket is connected to as any other address is.
@@ -325,3 +349,8 @@ over_all_backends!(
     a_close_tells_of_a_reset,
     a_connection_for_nobody_is_closed,
 );
+
+mod late {
+    use super::silence_behind_unread_bytes_has_an_end;
+    crate::tests::over_simulated_backends!(silence_behind_unread_bytes_has_an_end);
+}

@@ -1,12 +1,16 @@
 //! The peer of a WebSocket in tests: the client's machine over a peer of a stage.
 //! It must never be kinder than a browser: it reads on, answers pings, and checks what it is sent.
 
-use springtide_proto::websocket::{CloseFrame, Kind, Limits, Machine, Received};
+use springtide_proto::websocket::{
+    CloseFrame, Deflater, Inflater, Kind, Limits, Machine, Received, Window,
+};
 use springtide_proto::{Inbox, Outbox, Piece};
 
 use crate::Message;
 use crate::tests::{Peer, Stage};
 
+/// What clients compress by: each message for itself.
+const SINGLE: Window = Window { bits: 15, takes_over: false };
 const KEY: Option<[u8; 4]> = Some([0x37, 0xfa, 0x21, 0x3d]);
 
 /// A handshake that is right.
@@ -46,13 +50,18 @@ pub(super) struct Client {
     pub(super) pings: Vec<Vec<u8>>,
     pub(super) pongs: Vec<Vec<u8>>,
     pub(super) closed: Option<CloseFrame>,
+    /// Compresses what it sends, and inflates what it is sent.
+    coders: Option<(Deflater, Inflater)>,
+    /// How many messages came compressed.
+    pub(super) inflated: usize,
 }
 
 impl Client {
     pub(super) fn connect(stage: &Stage) -> Self {
         let (inbox, outbox, unsent, read, pings, pongs) = Default::default();
-        let (peer, machine, closed) = (stage.connect(), Machine::client(0), None);
-        Self { peer, machine, inbox, outbox, unsent, read, pings, pongs, closed }
+        let (peer, machine) = (stage.connect(), Machine::client(0));
+        let (closed, coders, inflated) = (None, None, 0);
+        Self { peer, machine, inbox, outbox, unsent, read, pings, pongs, closed, coders, inflated }
     }
 
     /// One behind its handshake.
@@ -84,8 +93,34 @@ impl Client {
         String::from_utf8(received).unwrap()
     }
 
+    /// One that has offered to compress, and what was agreed on.
+    pub(super) fn open_compressed(stage: &mut Stage, offer: &str) -> (Self, String) {
+        let mut own = Self::connect(stage);
+        let field = format!("Host: a\r\nSec-WebSocket-Extensions: {offer}\r\n");
+        own.write(stage, OFFER.replace("Host: a\r\n", &field).as_bytes());
+        let head = own.read_head(stage);
+        let agreed = head.split("sec-websocket-extensions: ").nth(1);
+        let agreed = agreed.map_or("", |rest| rest.lines().next().unwrap()).to_owned();
+        if !agreed.is_empty() {
+            let takes_over = !agreed.contains("server_no_context_takeover");
+            let inflater = Inflater::new(Window { bits: 15, takes_over });
+            own.coders = Some((Deflater::new(SINGLE), inflater));
+            own.machine.accept_compressed();
+        }
+        (own, agreed)
+    }
+
+    pub(super) fn send_raw_compressed(&mut self, kind: Kind, payload: Piece) {
+        self.machine.send_compressed(kind, payload, KEY, &mut self.outbox).unwrap();
+    }
+
     pub(super) fn send(&mut self, message: impl Into<Message>) {
         let (kind, payload) = message.into().into_parts();
+        if let Some((deflater, _)) = &mut self.coders
+            && let Some(deflated) = deflater.deflate(&payload, SINGLE)
+        {
+            return self.send_raw_compressed(kind, Piece::Owned(deflated));
+        }
         let payload = Piece::Shared(payload);
         self.machine.send_message(kind, payload, KEY, &mut self.outbox).unwrap();
     }
@@ -121,7 +156,12 @@ impl Client {
         let consumed = match received.expect("a server keeps the rules") {
             Received::NeedBytes { .. } | Received::Closed => return false,
             Received::Taken { consumed } | Received::Part { consumed, .. } => consumed,
-            Received::Message { consumed, kind, payload, .. } => {
+            Received::Message { consumed, kind, mut payload, is_compressed } => {
+                if is_compressed {
+                    let (_, inflater) = self.coders.as_mut().expect("it was agreed on");
+                    payload = inflater.inflate(&payload, u64::from(u32::MAX)).unwrap();
+                    self.inflated += 1;
+                }
                 self.read.push(Message::of(kind, payload));
                 consumed
             }

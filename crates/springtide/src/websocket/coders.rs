@@ -1,0 +1,83 @@
+//! What compresses and inflates the messages of a shard's WebSockets: one of each for all, and a bounded
+//! number of others.
+//! It must never take memory for a connection that has nothing to compress.
+
+use std::rc::Rc;
+
+use springtide_proto::websocket::handshake::Agreed;
+use springtide_proto::websocket::{Deflater, Inflater, Kind, Refusal, Utf8Check, Window};
+
+use super::options::Options;
+use crate::limits::Limits;
+
+/// The coders of a shard.
+#[derive(Default)]
+pub(crate) struct Coders {
+    deflater: Option<Deflater>,
+    inflater: Option<Inflater>,
+    /// Counted by the compressors of single connections.
+    dedicated: Rc<()>,
+}
+
+/// A window that lasts for one message.
+const SINGLE: Window = Window { bits: 15, takes_over: false };
+
+impl Coders {
+    /// Inflates a message, whose text is checked.
+    pub(crate) fn inflate(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        bytes_max: u64,
+    ) -> Result<Vec<u8>, Refusal> {
+        let inflater = self.inflater.get_or_insert_with(|| Inflater::new(SINGLE));
+        let inflated = inflater.inflate(payload, bytes_max)?;
+        let mut check = Utf8Check::new();
+        let is_right = kind == Kind::Binary || (check.accepts(&inflated) && check.is_whole());
+        if is_right { Ok(inflated) } else { Err(Refusal::Utf8) }
+    }
+
+    /// A compressor of a connection's own, if there is memory for one more.
+    fn one_more(&self, window: Window, limits: &Limits) -> Option<Dedicated> {
+        let taken = (Rc::strong_count(&self.dedicated) - 1) * Deflater::BYTES;
+        let has_room = taken + Deflater::BYTES <= limits.socket_compress_bytes_max;
+        has_room.then(|| (Box::new(Deflater::new(window)), Rc::clone(&self.dedicated)))
+    }
+}
+
+/// A compressor of one connection, and what counts it.
+type Dedicated = (Box<Deflater>, Rc<()>);
+
+/// How one connection's messages are compressed.
+pub(crate) struct Compressing {
+    window: Window,
+    bytes_min: usize,
+    dedicated: Option<Dedicated>,
+}
+
+impl Compressing {
+    pub(crate) const fn new(agreed: Agreed, options: Options) -> Self {
+        let (window, bytes_min) = (agreed.server, options.compress_bytes_min);
+        Self { window, bytes_min, dedicated: None }
+    }
+
+    /// Deflates a message; none where it is to be sent as it is.
+    pub(crate) fn deflate(
+        &mut self,
+        payload: &[u8],
+        coders: &mut Coders,
+        limits: &Limits,
+    ) -> Option<Vec<u8>> {
+        if payload.len() < self.bytes_min {
+            return None;
+        }
+        if !self.window.takes_over {
+            let shared = coders.deflater.get_or_insert_with(|| Deflater::new(SINGLE));
+            return shared.deflate(payload, self.window);
+        }
+        if self.dedicated.is_none() {
+            self.dedicated = coders.one_more(self.window, limits);
+        }
+        self.dedicated.as_mut().and_then(|(own, _)| own.deflate(payload, self.window))
+    }
+}
