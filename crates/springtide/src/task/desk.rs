@@ -459,14 +459,6 @@ impl Tasks {
         self.has_work.set(!is_empty);
     }
 
-    /// Whether the application holds anything that a frozen shard must not lose.
-    pub(crate) fn has_kept(&self) -> bool {
-        let is_held = self.slots.borrow().len() > 0 || self.connecting.borrow().len() > 0;
-        // What is not told yet stands here too, as the end of the last connection.
-        let is_owed = self.has_work.get() || !self.farewells.borrow().is_empty();
-        is_held || is_owed || self.places.has_frozen()
-    }
-
     /// What a session needs that becomes busy.
     #[inline]
     pub(crate) fn take_busy(&self) -> Box<Busy> {

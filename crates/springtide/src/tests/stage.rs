@@ -1,15 +1,19 @@
 //! One shard of a server and its peers on one thread.
 //! Nothing here waits for anything but turns.
 
+mod correspondent;
+
+pub(crate) use correspondent::Correspondent;
+
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use springtide_engine::simulated::{self, Client, World};
+use springtide_engine::simulated::{Client, World};
 use springtide_engine::{Address, Engine, EngineOptions, Error, Handle, Mechanism, Waker};
 
 use crate::freeze::Handoff;
@@ -296,15 +300,7 @@ impl Stage {
 
     /// Somebody outside who sends and receives datagrams.
     pub(crate) fn correspondent(&self) -> Correspondent {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        match &self.world {
-            Some(world) => Correspondent::Simulated(world.bind(any).unwrap()),
-            None => {
-                let socket = UdpSocket::bind(any).unwrap();
-                socket.set_nonblocking(true).unwrap();
-                Correspondent::Udp(socket)
-            }
-        }
+        Correspondent::of(self.world.as_ref())
     }
 
     /// Sends everything and reads until `count` bytes are there or the stream has ended.
@@ -388,44 +384,6 @@ impl Drop for Stage {
         if let Some(path) = &self.path {
             // A simulated one has none.
             let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// Somebody who sends and receives datagrams.
-pub(crate) enum Correspondent {
-    Simulated(simulated::Correspondent),
-    Udp(UdpSocket),
-}
-
-impl Correspondent {
-    pub(crate) fn send_to(&self, bytes: &[u8], to: SocketAddr) {
-        match self {
-            Self::Simulated(own) => own.send_to(bytes, to),
-            Self::Udp(socket) => assert_eq!(socket.send_to(bytes, to).unwrap(), bytes.len()),
-        }
-    }
-
-    /// What has come, and from where.
-    pub(crate) fn receive(&self) -> Option<(Vec<u8>, SocketAddr)> {
-        match self {
-            Self::Simulated(own) => own.receive_from().map(|came| (came.bytes, came.address)),
-            Self::Udp(socket) => {
-                let mut buffer = vec![0; 65_536];
-                let (count, from) = socket.recv_from(&mut buffer).ok()?;
-                buffer.truncate(count);
-                Some((buffer, from))
-            }
-        }
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        match self {
-            Self::Udp(socket) => socket.local_addr().unwrap(),
-            Self::Simulated(own) => match own.address() {
-                Address::Internet(address) => address,
-                Address::Unix(_) => panic!("it has an address of UDP"),
-            },
         }
     }
 }

@@ -31,6 +31,14 @@ impl Tasks {
         }
     }
 
+    /// Whether the application holds anything that a frozen shard must not lose.
+    pub(crate) fn has_kept(&self) -> bool {
+        let is_held = self.slots.borrow().len() > 0 || self.connecting.borrow().len() > 0;
+        // What is not told yet stands here too, as the end of the last connection.
+        let is_owed = self.has_work.get() || !self.farewells.borrow().is_empty();
+        is_held || is_owed || self.places.has_frozen()
+    }
+
     /// Whether somebody still wants what waits for him.
     #[inline]
     pub(crate) fn is_wanted(&self, waiter: &Waiter) -> bool {
