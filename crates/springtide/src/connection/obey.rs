@@ -116,11 +116,7 @@ impl Connection {
 
     /// The connection ends for something that happened in code of the application.
     pub(crate) fn break_for(&mut self, reason: Reason, room: &mut Room) {
-        if let Some(session) = self.session.peered() {
-            session.break_for(reason);
-            self.mark_dirty(room);
-        } else if let Some(session) = self.session.messaging() {
-            session.lose(reason);
+        if self.session.lose(reason) {
             self.mark_dirty(room);
         }
     }
