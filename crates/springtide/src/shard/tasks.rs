@@ -33,6 +33,7 @@ impl Shard {
                 self.obey(order, serial);
             }
             let tasks = &self.room.requests.tasks;
+            tasks.orders_done();
             let (mut ready, woken, mut futures) = tasks.take_news();
             for future in futures.drain(..) {
                 self.room.executor.wake(future);
