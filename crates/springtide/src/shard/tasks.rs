@@ -9,7 +9,7 @@ use crate::datagram::DatagramSocket;
 use crate::executor::{Origin, apart};
 use crate::peer::{Peer, Reason};
 use crate::raw::Intro;
-use crate::task::{Ended, Order, Ready};
+use crate::task::{Ask, Ended, Order, Ready};
 
 /// How often what was asked is done in a turn: what is always ready goes on in the next.
 const PASSES_MAX: usize = 32;
@@ -74,7 +74,12 @@ impl Shard {
         let connection = self.connections.get_mut(peer.place());
         match connection.filter(|connection| connection.is(peer.id())) {
             Some(connection) => connection.obey(order, serial, &mut self.room),
-            None => tasks.end(peer, order.waiter.take(), Ended::Failed(Reason::Stale)),
+            None => {
+                tasks.end(peer, order.waiter.take(), Ended::Failed(Reason::Stale));
+                if let Ask::Say(said) = &order.ask {
+                    said.count_lost(&mut self.room.counts);
+                }
+            }
         }
     }
 
