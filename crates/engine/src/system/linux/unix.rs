@@ -70,7 +70,7 @@ fn begin_to_listen(
 /// its process. It is of the directory, however that is written.
 fn take_turn(path: &Path) -> io::Result<Socket> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let directory = fs::metadata(directory.unwrap_or(Path::new(".")))?;
+    let directory = fs::metadata(directory.unwrap_or_else(|| Path::new(".")))?;
     let mut hasher = DefaultHasher::new();
     path.file_name().hash(&mut hasher);
     let (dev, ino, file) = (directory.dev(), directory.ino(), hasher.finish());
