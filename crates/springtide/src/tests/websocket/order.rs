@@ -6,9 +6,7 @@ use std::cell::Cell;
 use super::Log;
 use super::client::Client;
 use crate::tests::{Backend, Stage, over_all_backends};
-use crate::{
-    Bytes, CloseReason, ClosedBy, Limits, Message, Overflow, Server, Socket, WebSocket, WebSockets,
-};
+use crate::{Bytes, Limits, Message, Overflow, Server, Socket, WebSocket, WebSockets};
 
 thread_local! {
     /// The first that opened.
@@ -67,12 +65,6 @@ impl WebSocket for Obeys {
 
     fn pong(&self, _: Socket, _: Bytes) {
         self.0.add("told of a pong");
-    }
-
-    fn closed(&self, _: Socket, reason: CloseReason) {
-        if matches!(reason.by(), ClosedBy::Lost(_)) {
-            self.0.add(reason.to_string());
-        }
     }
 }
 
@@ -160,25 +152,10 @@ fn pings_are_bounded(backend: Backend) {
     assert!((10..200).contains(&client.pings.len()), "{}", client.pings.len());
 }
 
-/// A reset that shows while the shard is frozen is told as one.
-fn a_reset_in_a_freeze_is_told(backend: Backend) {
-    let (mut stage, log) = stage(backend, Limits::default());
-    let mut client = Client::open(&mut stage);
-    client.send("big");
-    client.flush_all(&mut stage);
-    (0..10).for_each(|_| stage.turn());
-    client.peer.reset();
-    let engine = stage.spare_engine();
-    stage.move_over(engine);
-    stage.until(|_| (!log.lines().is_empty()).then_some(()));
-    assert_eq!(log.lines(), ["the peer has reset the connection"]);
-}
-
 over_all_backends!(
     nothing_passes_what_was_said_before,
     nothing_is_told_behind_a_close,
     a_socket_that_closes_is_not_open,
     every_message_is_counted,
     pings_are_bounded,
-    a_reset_in_a_freeze_is_told,
 );
