@@ -13,6 +13,7 @@ use crate::files;
 use crate::refusing::{ENTER, REGISTER, SETUP, on_a_thread, refuse};
 use crate::shard::{Patience, Shard};
 use crate::stage::{Epoll, Outside, Poll, Stage, Uring};
+use crate::unix;
 
 /// Where the child is told which part it plays.
 const PART: &str = "SPRINGTIDE_LAWS_PART";
@@ -95,6 +96,15 @@ fn files_are_opened_without_openat2() {
             files::no_path_leads_out_of_the_root(&Poll::open());
         });
     }
+}
+
+/// What was bound and cannot listen leaves no file behind.
+#[test]
+fn a_listener_that_is_refused_leaves_no_file() {
+    on_a_thread(|| {
+        refuse(&[libc::SYS_listen], libc::EPERM);
+        unix::refused_listeners_leave_no_file(&Epoll::open());
+    });
 }
 
 /// Runs one part in a child, as a user without privileges where we are root. Nobody else is to have

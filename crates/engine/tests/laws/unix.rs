@@ -53,6 +53,15 @@ pub(crate) fn unix_streams_have_paths_and_names<S: Stage>(stage: &S) {
     assert!(matches!(shard.last(nowhere), Outcome::Failed(Error::Misuse(_), _)));
 }
 
+/// Where listening is refused nothing is left of it.
+pub(crate) fn refused_listeners_leave_no_file<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    for address in addresses(stage) {
+        assert!(listen(&mut shard, &address, 8).is_err());
+    }
+    assert!(!stage.root().join("own.sock").exists());
+}
+
 /// Where nobody listens and where too many wait a connect fails at once, and says which it was.
 pub(crate) fn unix_connects_never_wait<S: Stage>(stage: &S) {
     let mut shard = Shard::new(stage);

@@ -6,7 +6,9 @@ use super::machine::Writing;
 use super::media_type::MediaType;
 use super::opening::{LENGTH, Opening, STATUS_OK, TYPE};
 use crate::{Outbox, Piece};
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, SERVER, TRANSFER_ENCODING};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, SERVER, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 /// The head of a reply as the caller gives it.
@@ -208,14 +210,15 @@ fn head(
         }
         Length::Chunked => tail.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
     }
-    if !reply.fields.is_empty() {
-        given_fields(reply.fields, tail);
-    }
-    tail.extend_from_slice(match connection {
-        Connection::Unsaid => b"\r\n".as_slice(),
-        Connection::Close => b"Connection: close\r\n\r\n",
-        Connection::KeepAlive => b"Connection: keep-alive\r\n\r\n",
-        Connection::Upgrade => b"Connection: upgrade\r\n\r\n",
+    // Whoever sends `Upgrade` names it in `Connection` (RFC 9110 §7.8).
+    let offers = !reply.fields.is_empty() && given_fields(reply.fields, tail);
+    tail.extend_from_slice(match (connection, offers) {
+        (Connection::Unsaid, false) => b"\r\n".as_slice(),
+        (Connection::Close, false) => b"Connection: close\r\n\r\n",
+        (Connection::Close, true) => b"Connection: close, upgrade\r\n\r\n",
+        (Connection::KeepAlive, false) => b"Connection: keep-alive\r\n\r\n",
+        (Connection::KeepAlive, true) => b"Connection: keep-alive, upgrade\r\n\r\n",
+        (Connection::Upgrade, _) | (Connection::Unsaid, true) => b"Connection: upgrade\r\n\r\n",
     });
 }
 
@@ -263,9 +266,12 @@ impl Given {
     }
 }
 
-/// Writes the caller's fields. No value can hold a line end: `HeaderValue` has checked that.
-fn given_fields(fields: &[(HeaderName, HeaderValue)], tail: &mut Vec<u8>) {
+/// Writes the caller's fields, and tells whether one is an `Upgrade`. No value can hold a line end:
+/// `HeaderValue` has checked that.
+fn given_fields(fields: &[(HeaderName, HeaderValue)], tail: &mut Vec<u8>) -> bool {
+    let mut offers = false;
     for (name, value) in fields {
+        offers |= *name == UPGRADE;
         if *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING || *name == CONNECTION {
             continue;
         }
@@ -274,6 +280,7 @@ fn given_fields(fields: &[(HeaderName, HeaderValue)], tail: &mut Vec<u8>) {
         tail.extend_from_slice(value.as_bytes());
         tail.extend_from_slice(b"\r\n");
     }
+    offers
 }
 
 /// Encodes a piece of an open body.

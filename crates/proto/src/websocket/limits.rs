@@ -15,7 +15,7 @@ pub struct Limits {
     socket_message_bytes_max: u64 = 64 * 1024, Bytes, 1;
     /// In how many fragments a message of a WebSocket may come; beyond it 1008.
     socket_fragments_max: u32 = 64, Count, 1;
-    /// How many pings and pongs a peer may send in a second; beyond it 1008.
+    /// How many pings, and pongs unasked, a peer may send in a second; beyond it 1008.
     socket_controls_max: u32 = 100, PerSecond, 1;
     /// The time without a received byte after which the peer of a WebSocket is sent a ping.
     socket_ping_ms: u64 = 25_000, Milliseconds, 1;

@@ -80,6 +80,22 @@ pub enum Received {
     Closed,
 }
 
+impl Received {
+    /// How many bytes of the input it takes.
+    #[inline]
+    const fn consumed(&self) -> usize {
+        match self {
+            Self::NeedBytes { .. } | Self::Closed => 0,
+            Self::Taken { consumed }
+            | Self::Message { consumed, .. }
+            | Self::Part { consumed, .. }
+            | Self::Ping { consumed, .. }
+            | Self::Pong { consumed, .. }
+            | Self::Close { consumed, .. } => *consumed,
+        }
+    }
+}
+
 /// What a deadline has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
@@ -123,11 +139,17 @@ pub struct Machine {
     payload: Option<Payload>,
     /// When a byte came last.
     heard_ms: u64,
+    /// So many bytes of the input were there before: they are no sign of life.
+    seen: usize,
     /// When a ping was sent that nothing has followed, or a close.
     pub(super) asked_ms: Option<u64>,
-    /// How many pings and pongs came since.
+    /// How many pings, and pongs that nobody had asked for, came since.
     controls: u32,
+    /// How many pings were sent that no pong has come for.
+    pub(super) pongs_owed: u32,
     controls_since_ms: u64,
+    /// For how long nothing was read before that: what came meanwhile is counted now.
+    controls_held_ms: u64,
 }
 
 const _: () = assert!(size_of::<Machine>() <= 160);
@@ -156,9 +178,12 @@ impl Machine {
             arriving: Arriving::new(),
             payload: None,
             heard_ms: now_ms,
+            seen: 0,
             asked_ms: None,
             controls: 0,
+            pongs_owed: 0,
             controls_since_ms: now_ms,
+            controls_held_ms: 0,
         }
     }
 
@@ -172,7 +197,8 @@ impl Machine {
         self.may_be_compressed = true;
     }
 
-    /// Reads one event from the beginning of the input, whose consumed bytes are not given again.
+    /// Reads one event from the beginning of the input, whose consumed bytes are not given again, and
+    /// all others are: only what is new behind them is a sign of life.
     ///
     /// # Errors
     /// When the peer breaks the protocol or a limit: give the refusal to [`refuse`](Self::refuse).
@@ -187,10 +213,11 @@ impl Machine {
         if matches!(self.state, State::Asked | State::Over) {
             return Ok(Received::Closed);
         }
-        if !input.is_empty() {
+        if input.len() > self.seen {
             self.hear(now_ms);
         }
         let received = self.read(input, now_ms, limits);
+        self.seen = input.len() - received.as_ref().map_or(0, Received::consumed);
         if received.is_err() {
             // The next call is told that nothing more is read.
             self.state = if self.state == State::Open { State::Asked } else { State::Over };
@@ -287,7 +314,11 @@ impl Machine {
                 Ok(Received::Close { consumed, frame })
             }
             opcode => {
-                self.count_control(now_ms, limits)?;
+                if opcode == Opcode::Pong && self.pongs_owed > 0 {
+                    self.pongs_owed -= 1;
+                } else {
+                    self.count_control(now_ms, limits)?;
+                }
                 match (self.state, opcode) {
                     (State::Open, Opcode::Ping) => Ok(Received::Ping { consumed, payload }),
                     (State::Open, _) => Ok(Received::Pong { consumed, payload }),
@@ -297,12 +328,22 @@ impl Machine {
         }
     }
 
-    const fn count_control(&mut self, now_ms: u64, limits: &Limits) -> Result<(), Refusal> {
-        if now_ms >= self.controls_since_ms.saturating_add(1_000) {
-            (self.controls_since_ms, self.controls) = (now_ms, 0);
-        }
+    fn count_control(&mut self, now_ms: u64, limits: &Limits) -> Result<(), Refusal> {
+        self.count_anew(now_ms);
         self.controls = self.controls.saturating_add(1);
-        if self.controls > limits.socket_controls_max { Err(Refusal::Controls) } else { Ok(()) }
+        let most = u64::from(limits.socket_controls_max);
+        let held = most.saturating_mul(self.controls_held_ms) / 1_000;
+        if u64::from(self.controls) > most.saturating_add(held) {
+            return Err(Refusal::Controls);
+        }
+        Ok(())
+    }
+
+    /// Begins another count, where the second of the last one was over by then.
+    const fn count_anew(&mut self, now_ms: u64) {
+        if now_ms >= self.controls_since_ms.saturating_add(1_000) {
+            (self.controls_since_ms, self.controls, self.controls_held_ms) = (now_ms, 0, 0);
+        }
     }
 
     /// A byte has come: the peer lives.
@@ -314,8 +355,13 @@ impl Machine {
         }
     }
 
-    /// The input goes on after a while in which it was held back: that while is not the peer's.
+    /// The input goes on after a while in which it was held back: that while is not the peer's, and
+    /// what came in it is not counted as if it came now.
     pub const fn resume(&mut self, now_ms: u64) {
+        self.count_anew(self.heard_ms);
+        let held_ms = now_ms.saturating_sub(self.heard_ms);
+        self.controls_since_ms = self.controls_since_ms.saturating_add(held_ms);
+        self.controls_held_ms = self.controls_held_ms.saturating_add(held_ms);
         self.hear(now_ms);
     }
 

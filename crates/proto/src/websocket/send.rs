@@ -186,12 +186,14 @@ impl Machine {
     /// # Errors
     /// When it is longer, or the connection closes.
     pub fn send_ping(
-        &self,
+        &mut self,
         payload: &[u8],
         key: Option<MaskKey>,
         outbox: &mut Outbox,
     ) -> Result<(), SendError> {
-        self.send_control(Opcode::Ping, payload, key, outbox)
+        self.send_control(Opcode::Ping, payload, key, outbox)?;
+        self.pongs_owed = self.pongs_owed.saturating_add(1);
+        Ok(())
     }
 
     /// Sends a pong of at most 125 bytes: to a ping with its payload, or unasked.

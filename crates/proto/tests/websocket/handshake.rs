@@ -79,15 +79,28 @@ fn section_4_2_1_what_is_refused() {
     }
 }
 
+/// Each is compared with all before it: a request of 64 KB could name thousands.
+#[test]
+fn too_many_subprotocols_are_refused() {
+    let offered =
+        |count: usize| (0..count).map(|at| format!("p{at}")).collect::<Vec<_>>().join(",");
+    let (few, many) = (offered(32), offered(33));
+    let read = |value| Offer::read(with(right(), "Sec-WebSocket-Protocol", Some(value)));
+    assert_eq!(read(&few).map(|offer| offer.protocols().count()), Ok(32));
+    assert_eq!(read(&many), Err(HandshakeError::Protocols));
+}
+
 #[test]
 fn refusals_have_their_status() {
-    for (error, status, field) in [
-        (HandshakeError::NoUpgrade, 426, Some(("upgrade", "websocket"))),
-        (HandshakeError::Version, 426, Some(("sec-websocket-version", "13"))),
-        (HandshakeError::Key, 400, None),
-        (HandshakeError::Protocols, 400, None),
+    let upgrade = [("upgrade", "websocket")];
+    let version = [upgrade[0], ("sec-websocket-version", "13")];
+    for (error, status, fields) in [
+        (HandshakeError::NoUpgrade, 426, &upgrade[..]),
+        (HandshakeError::Version, 426, &version),
+        (HandshakeError::Key, 400, &[]),
+        (HandshakeError::Protocols, 400, &[]),
     ] {
-        assert_eq!((error.status().as_u16(), error.field()), (status, field), "{error}");
+        assert_eq!((error.status().as_u16(), error.fields()), (status, fields), "{error}");
     }
 }
 

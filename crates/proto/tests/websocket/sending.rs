@@ -143,7 +143,7 @@ fn a_refusal_is_told_in_a_close() {
 
 #[test]
 fn control_frames_are_short() {
-    let (machine, mut outbox) = (Machine::server(0), Outbox::new());
+    let (mut machine, mut outbox) = (Machine::server(0), Outbox::new());
     machine.send_ping(&[0; 125], None, &mut outbox).unwrap();
     let refused = Err(SendError::ControlTooLong);
     assert_eq!(machine.send_ping(&[0; 126], None, &mut outbox), refused);

@@ -54,6 +54,67 @@ fn any_byte_is_life() {
     }
 }
 
+/// Bytes that are given again, because a frame of them is not whole, are none that come.
+#[test]
+fn what_was_there_before_is_no_life() {
+    let message = frame(Side::Server, 0x82, b"x");
+    for bytes in [b"\x81".as_slice(), &[&message, b"\x89\x80".as_slice()].concat()] {
+        let mut driver = driver();
+        driver.feed(bytes);
+        assert_eq!(driver.due(100), Some(Due::Ping));
+        driver.machine.send_ping(b"", None, &mut driver.outbox).unwrap();
+        driver.now_ms = 129;
+        driver.feed(b"");
+        assert_eq!(
+            (driver.next(), driver.due(130)),
+            (Some(130), Some(Due::Gone("socket_dead_ms")))
+        );
+    }
+}
+
+/// What came while nothing was read came over all of that while: it is no flood when it is read.
+#[test]
+fn what_was_held_back_is_no_flood() {
+    let mut driver = driver();
+    driver.limits.socket_controls_max = 10;
+    let pings = |count| frame(Side::Server, 0x89, b"").repeat(count);
+    driver.feed(&pings(5));
+    driver.now_ms = 6_000;
+    driver.machine.resume(6_000);
+    driver.feed(&pings(65));
+    assert!(!driver.said.contains("refused"), "six seconds of ten, and five of the next");
+    driver.feed(&pings(1));
+    assert!(driver.said.contains("refused 1008"), "{}", driver.said);
+}
+
+/// A flood is none the less one for being read in several turns.
+#[test]
+fn a_flood_over_turns_is_refused() {
+    let mut driver = driver();
+    driver.limits.socket_controls_max = 10;
+    for turn in 0..40 {
+        driver.now_ms = turn;
+        driver.machine.resume(turn);
+        driver.feed(&frame(Side::Server, 0x89, b""));
+    }
+    let pings = driver.said.lines().filter(|line| line.starts_with("ping")).count();
+    assert_eq!(pings, 10);
+}
+
+/// Whoever is pinged may answer, however often that is.
+#[test]
+fn pongs_that_were_asked_for_are_not_counted() {
+    let mut driver = driver();
+    driver.limits.socket_controls_max = 10;
+    for _ in 0..50 {
+        driver.machine.send_ping(b"", None, &mut driver.outbox).unwrap();
+    }
+    driver.feed(&frame(Side::Server, 0x8a, b"").repeat(60));
+    assert!(!driver.said.contains("refused"), "ten of them nobody has asked for");
+    driver.feed(&frame(Side::Server, 0x8a, b""));
+    assert!(driver.said.contains("refused 1008"), "{}", driver.said);
+}
+
 #[test]
 fn the_time_in_which_nothing_was_read_is_not_the_peers() {
     let mut driver = driver();

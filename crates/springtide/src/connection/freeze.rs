@@ -74,9 +74,7 @@ impl Connection {
                 }
                 if !is_interruption(error) && self.state != State::Closing {
                     self.state = State::Broken;
-                    if let Some(session) = self.session.peered() {
-                        session.break_for(Reason::of(error));
-                    }
+                    self.session.lose(Reason::of(error));
                 }
             }
             _ => {}

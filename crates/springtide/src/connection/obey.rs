@@ -88,6 +88,9 @@ impl Connection {
 
     /// Something is said to a WebSocket.
     fn say(&mut self, said: Said, room: &mut Room) {
+        if !self.is_open() || self.session.messaging().is_none() {
+            return said.count_lost(&mut room.counts);
+        }
         self.tell(room, |session, outbox, room| {
             if let Some(session) = session.messaging() {
                 session.say(said, outbox, room);
@@ -116,11 +119,7 @@ impl Connection {
 
     /// The connection ends for something that happened in code of the application.
     pub(crate) fn break_for(&mut self, reason: Reason, room: &mut Room) {
-        if let Some(session) = self.session.peered() {
-            session.break_for(reason);
-            self.mark_dirty(room);
-        } else if let Some(session) = self.session.messaging() {
-            session.lose(reason);
+        if self.session.lose(reason) {
             self.mark_dirty(room);
         }
     }
@@ -133,11 +132,12 @@ impl Connection {
         }
         let (who, is_free) = (self.who(), self.state == State::Open && self.send == Key::NONE);
         let Session::Other(_) = &self.session else { return false };
-        if let Some(session) =
-            self.session.messaging().filter(|session| is_free && session.has_waiting())
-        {
-            let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
-            session.pour(&mut traffic.outbox, room);
+        if let Some(session) = self.session.messaging() {
+            session.tell_status(who, room);
+            if is_free && session.has_waiting() {
+                let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+                session.pour(&mut traffic.outbox, room);
+            }
             return false;
         }
         let Some(session) = self.session.peered().filter(|_| is_free) else { return false };

@@ -104,6 +104,9 @@ impl Messaging {
         match received {
             Received::Message { consumed, kind, payload, is_compressed } => {
                 self.share.add_exchange();
+                if self.queue.is_closing() {
+                    return consumed;
+                }
                 match self.plain(kind, payload, is_compressed, room) {
                     Ok(payload) => {
                         room.counts.messages_received += 1;
@@ -122,8 +125,10 @@ impl Messaging {
             }
             Received::Pong { consumed, payload } => {
                 self.share.add_exchange();
-                let payload = payload.into();
-                self.call(who, outbox, room, |handler, socket| handler.pong(socket, payload));
+                if !self.queue.is_closing() {
+                    let payload = payload.into();
+                    self.call(who, outbox, room, |handler, socket| handler.pong(socket, payload));
+                }
                 consumed
             }
             Received::Close { consumed, frame } => {
@@ -203,6 +208,8 @@ impl Messaging {
     pub(crate) fn say(&mut self, said: Said, outbox: &mut Outbox, room: &mut Room) {
         match said {
             Said::Message(message) => self.send(message, outbox, room),
+            // Its peer is behind, and will be asked by what waits for it.
+            Said::Ping(_) if outbox.len() > room.limits.outbox_bytes_max => {}
             // One that is too long is the application's mistake, and nothing is behind a close.
             Said::Ping(payload) => _ = self.machine.send_ping(&payload, None, outbox),
             Said::Close(frame) => {

@@ -271,15 +271,10 @@ impl Session {
     pub(crate) fn send_failed(&mut self, error: springtide_engine::Error, room: &Room) -> bool {
         match self {
             Self::Other(Other::Upstream(session)) => session.send_failed(room.now_ms),
-            Self::Other(Other::Peered(session)) => {
-                session.break_for(Reason::of(error));
+            _ => {
+                self.lose(Reason::of(error));
                 false
             }
-            Self::Other(Other::Messaging(session)) => {
-                session.lose(Reason::of(error));
-                false
-            }
-            _ => false,
         }
     }
 
@@ -288,24 +283,30 @@ impl Session {
         match self {
             Self::Other(Other::Upstream(session)) => {
                 session.broken_by(error);
-                return true;
+                true
             }
-            Self::Other(Other::Peered(session)) => session.break_for(Reason::of(error)),
-            Self::Other(Other::Messaging(session)) => session.lose(Reason::of(error)),
-            _ => {}
+            _ => {
+                self.lose(Reason::of(error));
+                false
+            }
         }
-        false
+    }
+
+    /// The connection is lost, where the application is told why; whether it is.
+    pub(crate) fn lose(&mut self, reason: Reason) -> bool {
+        match self {
+            Self::Other(Other::Peered(session)) => session.break_for(reason),
+            Self::Other(Other::Messaging(session)) => session.lose(reason),
+            _ => return false,
+        }
+        true
     }
 
     /// The connection ends because the peer took nothing for so long.
     pub(crate) fn late(&mut self, limit: &'static str) {
         match self {
             Self::Other(Other::Upstream(session)) => session.late(limit),
-            Self::Other(Other::Peered(session)) => {
-                session.break_for(Reason::TimedOut(limit));
-            }
-            Self::Other(Other::Messaging(session)) => session.lose(Reason::TimedOut(limit)),
-            _ => {}
+            _ => _ = self.lose(Reason::TimedOut(limit)),
         }
     }
 

@@ -345,6 +345,14 @@ impl Peered {
         first.is_none_or(|first| !tasks.is_wanted(&first.waiter))
     }
 
+    /// Whether the first pull has ended with nothing, which nobody has looked at: its time was over.
+    fn is_first_over(&self, tasks: &Tasks) -> bool {
+        let first = self.busy.as_ref().and_then(|busy| busy.first.as_ref());
+        first.is_some_and(
+            |first| matches!(first.waiter, Waiter::Held(task) if tasks.has_failed(task)),
+        )
+    }
+
     /// Other bytes stand in front than those that the first pull has searched.
     pub(crate) fn look_again(&mut self) {
         if let Some(first) = self.busy.as_mut().and_then(|busy| busy.first.as_mut()) {
@@ -366,6 +374,8 @@ impl Peered {
         if self.first == serial {
             if self.is_pulled(tasks) {
                 self.end_first(who, room, cancelled);
+            } else if self.is_first_over(tasks) {
+                self.advance(tasks);
             }
             return;
         }

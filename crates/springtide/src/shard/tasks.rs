@@ -9,7 +9,7 @@ use crate::datagram::DatagramSocket;
 use crate::executor::{Origin, apart};
 use crate::peer::{Peer, Reason};
 use crate::raw::Intro;
-use crate::task::{Ended, Order, Ready};
+use crate::task::{Ask, Ended, Order, Ready};
 
 /// How often what was asked is done in a turn: what is always ready goes on in the next.
 const PASSES_MAX: usize = 32;
@@ -33,6 +33,7 @@ impl Shard {
                 self.obey(order, serial);
             }
             let tasks = &self.room.requests.tasks;
+            tasks.orders_done();
             let (mut ready, woken, mut futures) = tasks.take_news();
             for future in futures.drain(..) {
                 self.room.executor.wake(future);
@@ -73,7 +74,12 @@ impl Shard {
         let connection = self.connections.get_mut(peer.place());
         match connection.filter(|connection| connection.is(peer.id())) {
             Some(connection) => connection.obey(order, serial, &mut self.room),
-            None => tasks.end(peer, order.waiter.take(), Ended::Failed(Reason::Stale)),
+            None => {
+                tasks.end(peer, order.waiter.take(), Ended::Failed(Reason::Stale));
+                if let Ask::Say(said) = &order.ask {
+                    said.count_lost(&mut self.room.counts);
+                }
+            }
         }
     }
 

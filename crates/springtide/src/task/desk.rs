@@ -37,6 +37,8 @@ pub(crate) struct Tasks {
     futures: RefCell<Vec<Place>>,
     /// The future that is being polled.
     pub(crate) polled: Polled,
+    /// Orders were taken out and are being done.
+    is_obeyed: Cell<bool>,
     /// There are orders, news or wakers.
     has_work: Cell<bool>,
     pub(crate) places: Places,
@@ -118,7 +120,7 @@ impl Tasks {
     pub(crate) fn new() -> Self {
         let orders = RefCell::new(Orders { waiting: Vec::new(), first: 1 });
         let (unheard, ready, woken, futures, polled) = Default::default();
-        let (has_work, places, farewells, spare) = Default::default();
+        let (is_obeyed, has_work, places, farewells, spare) = Default::default();
         let (slots, connecting) = (RefCell::new(Table::new()), RefCell::new(Table::new()));
         Self {
             orders,
@@ -128,6 +130,7 @@ impl Tasks {
             woken,
             futures,
             polled,
+            is_obeyed,
             has_work,
             places,
             farewells,
@@ -162,7 +165,7 @@ impl Tasks {
     /// Whether something was asked and is not done.
     #[inline]
     pub(crate) fn has_orders(&self) -> bool {
-        !self.orders.borrow().waiting.is_empty()
+        self.is_obeyed.get() || !self.orders.borrow().waiting.is_empty()
     }
 
     /// Something is said to a WebSocket, unless that is gone.
@@ -434,12 +437,20 @@ impl Tasks {
         }
     }
 
-    /// Takes out what was asked, with the serial number of the first.
+    /// Takes out what was asked, with the serial number of the first; until
+    /// [`orders_done`](Self::orders_done) it is being done.
     pub(crate) fn take_orders(&self) -> (Vec<Order>, u64) {
+        self.is_obeyed.set(true);
         let mut orders = self.orders.borrow_mut();
         let first = orders.first;
         orders.first += orders.waiting.len() as u64;
         (std::mem::take(&mut orders.waiting), first)
+    }
+
+    /// What was taken out has been done.
+    #[inline]
+    pub(crate) fn orders_done(&self) {
+        self.is_obeyed.set(false);
     }
 
     /// Takes out who is to be told what, and which wakers and futures are to be woken.

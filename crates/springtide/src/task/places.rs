@@ -93,7 +93,7 @@ impl Places {
     pub(crate) fn thaw_socket(&self, id: PeerId, place: Place) -> Option<Box<Messaging>> {
         let session = self.sockets.borrow_mut().remove(&id)?;
         if session.is_told() {
-            self.move_to(id, place, PeerStatus::Open);
+            self.move_to(id, place, session.status());
         }
         Some(session)
     }

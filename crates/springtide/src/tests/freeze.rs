@@ -11,7 +11,7 @@ use refusal::Refused;
 use talk::{Talk, Work};
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use springtide_engine::simulated::{Fault, Faults};
 use springtide_engine::{Completion, Error, Memory, OpKind, Outcome};
@@ -260,6 +260,45 @@ fn a_close_that_fails_is_done() {
     stage.talk_to_end(&mut peer, b"GET / HTTP/1.0\r\n\r\n");
     drop(peer);
     stage.until(|stage| (stage.counts().connections_open == 0).then_some(()));
+}
+
+/// A connection fails while everything is being frozen: whoever has it is told why.
+#[test]
+fn a_reset_in_a_freeze_is_told() {
+    struct Tells(mpsc::Sender<String>);
+    impl crate::WebSocket for Tells {
+        fn message(&self, _: crate::Socket, _: crate::Message) {}
+
+        fn closed(&self, _: crate::Socket, reason: crate::CloseReason) {
+            self.0.send(reason.to_string()).unwrap();
+        }
+    }
+    let (told, tells) = mpsc::channel();
+    let mut stage = Stage::new(Backend::Epoll, Server::new().websocket("/", Tells(told)));
+    let mut peer = stage.connect();
+    let offer = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    assert!(stage.talk(&mut peer, offer, 50).starts_with(b"HTTP/1.1 101 "));
+    let change = |completion: &mut Completion| {
+        let is_received = completion.token >> 60 == 0;
+        if is_received && matches!(completion.outcome, Outcome::Failed(Error::Cancelled, _)) {
+            let error = Error::system(OpKind::Receive, 104);
+            completion.outcome = Outcome::Failed(error, Memory::None);
+        }
+    };
+    stage.move_over(Box::new(Refused {
+        engine: Backend::Epoll.engine(None),
+        turns_left: 0,
+        busy_left: 0,
+        change,
+        ahead_ms: Arc::default(),
+    }));
+    assert!(stage.turn_or_move(Backend::Epoll));
+    let reason = stage.until(|stage| {
+        stage.turn();
+        tells.try_recv().ok()
+    });
+    assert_eq!(reason, "the peer has reset the connection");
 }
 
 /// A connection's name stays, wherever its shard goes, and is nobody else's before or after.

@@ -95,6 +95,32 @@ fn missed_ticks_are_counted(backend: Backend) {
     after(1, &["tick 0"]);
 }
 
+/// A task whose time is over holds nobody up who waits behind it, though nobody has looked at it.
+fn a_late_task_holds_nobody_up(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let server = Server::new().raw(move |peer: Peer| {
+        let (late, log) = (timeout(SECOND, peer.pull_exact(9)), own.clone());
+        peer.pull().then(move |peer, bytes| {
+            add(&log, format!("{bytes:?}, {:?}", late.status()));
+            peer.close().detach();
+        });
+    });
+    let mut stage = Stage::new(backend, server);
+    let mut peer = stage.connect();
+    assert_eq!(peer.write(b"in"), 2);
+    stage.advance(Duration::ZERO);
+    stage.advance(SECOND / 2);
+    assert_eq!(lines(&log), [""; 0]);
+    stage.advance(SECOND / 2);
+    assert_eq!(peer.write(b" time"), 5);
+    stage.advance(Duration::ZERO);
+    stage.advance(Duration::ZERO);
+    let told = lines(&log);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].ends_with(", Failed"), "{told:?}");
+}
+
 /// A pull, a push, a close and a connect that take too long fail; what comes in time is given, and the
 /// bytes that come too late are the next pull's.
 fn tasks_have_their_time(backend: Backend) {
@@ -153,5 +179,9 @@ over_all_backends!(timers_call_back);
 
 mod by_time {
     use super::*;
-    over_simulated_backends!(missed_ticks_are_counted, tasks_have_their_time);
+    over_simulated_backends!(
+        missed_ticks_are_counted,
+        tasks_have_their_time,
+        a_late_task_holds_nobody_up,
+    );
 }

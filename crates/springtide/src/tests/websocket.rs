@@ -5,6 +5,7 @@ mod client;
 mod compressed;
 mod ending;
 mod handshake;
+mod order;
 mod queue;
 mod timed;
 

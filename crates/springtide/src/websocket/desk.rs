@@ -8,7 +8,8 @@ use springtide_proto::websocket::CloseFrame;
 
 use super::coders::Coders;
 use super::message::Message;
-use crate::peer::Peer;
+use crate::metrics::Counts;
+use crate::peer::{Peer, PeerStatus};
 use crate::request::Shared;
 use crate::task::Ask;
 
@@ -17,6 +18,15 @@ pub(crate) enum Said {
     Message(Message),
     Ping(Bytes),
     Close(CloseFrame),
+}
+
+impl Said {
+    /// Nobody is there any more whom it could be said to.
+    pub(crate) const fn count_lost(&self, counts: &mut Counts) {
+        if matches!(self, Self::Message(_)) {
+            counts.messages_dropped += 1;
+        }
+    }
 }
 
 /// The desk of a shard.
@@ -59,6 +69,11 @@ impl Desk {
     /// its own, once something waits there: nothing passes what was said before.
     #[inline]
     pub(super) fn say(&self, peer: Peer, said: Said, shared: &Shared) {
+        let places = &shared.tasks.places;
+        if matches!(said, Said::Close(_)) && places.status(peer) == PeerStatus::Open {
+            // Whoever looks sees it at once.
+            places.stand(places.find(peer), PeerStatus::Closing);
+        }
         let is_own = self.handling.get().is_some_and(|own| own.id() == peer.id());
         if is_own && !shared.tasks.has_orders() {
             return self.own.borrow_mut().push(said);

@@ -1,8 +1,8 @@
 //! The handshake of a request: taken with a 101, or refused with the status of the rule it breaks.
 //! It opens nothing: that is done when the reply's turn has come.
 
-use http::{StatusCode, header};
-use springtide_proto::websocket::handshake::{Offer, agree};
+use http::{Method, StatusCode, header};
+use springtide_proto::websocket::handshake::{HandshakeError, Offer, agree};
 
 use super::options::{Compression, Origins, WebSockets};
 use crate::request::Request;
@@ -14,8 +14,8 @@ impl Request {
     /// request before, may refuse it with any other response, and can give each connection a value of
     /// its own, with its state.
     ///
-    /// A request that asks for no WebSocket is answered 426, one with a wrong key 400 (RFC 6455 §4.2),
-    /// and a page of another origin 403.
+    /// A request that asks for no WebSocket is answered 426, one with a wrong key or more than 32
+    /// subprotocols 400 (RFC 6455 §4.2), a page of another origin 403, and what is no GET 405.
     ///
     /// ```
     /// use springtide::{IntoResponse, Message, Request, Server, Socket, StatusCode};
@@ -30,16 +30,15 @@ impl Request {
     /// ```
     pub fn websocket(&self, sockets: impl Into<WebSockets>) -> Response {
         let sockets = sockets.into();
+        if *self.method() != Method::GET {
+            return Response::said(StatusCode::METHOD_NOT_ALLOWED, None)
+                .header(header::ALLOW, "GET");
+        }
         let offer = match Offer::read(self.headers()) {
             Ok(offer) if self.offers("websocket") => offer,
-            Ok(_) => return Response::said(StatusCode::UPGRADE_REQUIRED, None),
-            Err(error) => {
-                let response = Response::said(error.status(), None);
-                return match error.field() {
-                    Some((name, value)) => response.header(name, value),
-                    None => response,
-                };
-            }
+            // HTTP/1.0 has no upgrades.
+            Ok(_) => return refused(HandshakeError::NoUpgrade),
+            Err(error) => return refused(error),
         };
         if !self.is_of(&sockets.origins) {
             return Response::said(StatusCode::FORBIDDEN, None);
@@ -83,6 +82,12 @@ impl Request {
             },
         }
     }
+}
+
+/// The answer to a handshake that breaks a rule, with what would have been right.
+fn refused(error: HandshakeError) -> Response {
+    let response = Response::said(error.status(), None);
+    error.fields().iter().fold(response, |response, (name, value)| response.header(*name, *value))
 }
 
 /// Whether a page of this origin speaks to its own server. Its scheme says only which port is not

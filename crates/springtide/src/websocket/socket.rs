@@ -57,7 +57,8 @@ impl Socket {
         self.say(Said::Message(message.into()));
     }
 
-    /// Sends a ping of at most 125 bytes; a longer one is not sent. The handler is told of the pong.
+    /// Sends a ping of at most 125 bytes; a longer one is not sent, nor one to a peer for which more
+    /// than `outbox_bytes_max` waits. The handler is told of the pong.
     ///
     /// The server pings silent peers by itself.
     pub fn ping(self, payload: impl Into<Bytes>) {

@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -30,9 +31,11 @@ pub(super) fn unix_address(address: &SockAddr) -> Address {
 }
 
 /// A listening Unix socket. A socket file that nobody listens on any more is replaced; any other file
-/// is left alone, and the address is in use.
+/// is left alone, and the address is in use. So it is while another program does the same with this
+/// path: between its looking and its listening, its file would seem to be left behind.
 pub(crate) fn listen_unix(path: &Path, backlog: i32, mode: Option<u32>) -> io::Result<OwnedFd> {
     let address = name_of(path)?;
+    let _turn = address.as_pathname().map(take_turn).transpose()?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     match socket.bind(&address) {
         Err(error) if error.raw_os_error() == Some(EADDRINUSE) => {
@@ -44,11 +47,36 @@ pub(crate) fn listen_unix(path: &Path, backlog: i32, mode: Option<u32>) -> io::R
         }
         bound => bound?,
     }
-    if let Some(mode) = mode.filter(|_| address.as_pathname().is_some()) {
+    let begun = begin_to_listen(&socket, &address, backlog, mode);
+    if let (Err(_), Some(path)) = (&begun, address.as_pathname()) {
+        let _ = fs::remove_file(path);
+    }
+    begun.map(|()| socket.into())
+}
+
+fn begin_to_listen(
+    socket: &Socket,
+    address: &SockAddr,
+    backlog: i32,
+    mode: Option<u32>,
+) -> io::Result<()> {
+    if let (Some(mode), Some(path)) = (mode, address.as_pathname()) {
         fs::set_permissions(path, Permissions::from_mode(mode))?;
     }
-    socket.listen(backlog)?;
-    Ok(socket.into())
+    socket.listen(backlog)
+}
+
+/// The turn to take a path, until it is dropped: an abstract name, which needs no file and goes with
+/// its process. It is of the directory, however that is written.
+fn take_turn(path: &Path) -> io::Result<Socket> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = fs::metadata(directory.unwrap_or_else(|| Path::new(".")))?;
+    let mut hasher = DefaultHasher::new();
+    path.file_name().hash(&mut hasher);
+    let (dev, ino, file) = (directory.dev(), directory.ino(), hasher.finish());
+    let turn = Socket::new(Domain::UNIX, Type::DGRAM.cloexec(), None)?;
+    turn.bind(&SockAddr::unix(format!("\0springtide-listens-{dev:x}-{ino:x}-{file:x}"))?)?;
+    Ok(turn)
 }
 
 /// The file of a listening Unix socket: removed when this is dropped, unless another file has taken its
@@ -104,4 +132,39 @@ pub(crate) fn connect_unix(path: &Path) -> io::Result<OwnedFd> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     socket.connect(&address)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    /// A path of a test's own, where a program has left its file.
+    fn left_behind(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("springtide-{name}-{}", std::process::id()));
+        drop(listen_unix(&path, 8, None).unwrap());
+        assert!(path.exists());
+        path
+    }
+
+    /// None takes the file of the other away, who listens already or is about to.
+    #[test]
+    fn one_of_two_that_start_at_once_listens() {
+        for _ in 0..200 {
+            let (path, start) = (left_behind("at-once"), Barrier::new(2));
+            let listen = || {
+                start.wait();
+                listen_unix(&path, 8, None).ok()
+            };
+            let listeners = thread::scope(|scope| {
+                let other = scope.spawn(listen);
+                [listen(), other.join().unwrap()]
+            });
+            assert_eq!(listeners.iter().flatten().count(), 1);
+            assert!(connect_unix(&path).is_ok());
+            fs::remove_file(path).unwrap();
+        }
+    }
 }

@@ -41,7 +41,7 @@ pub enum HandshakeError {
     Version,
     /// Its key is missing, said twice, or not sixteen bytes in base64.
     Key,
-    /// A subprotocol is no token, or is offered twice.
+    /// A subprotocol is no token, or is offered twice, or there are more than 32.
     Protocols,
 }
 
@@ -55,13 +55,14 @@ impl HandshakeError {
         }
     }
 
-    /// A field that tells what would have been right (RFC 9110 §7.8, RFC 6455 §4.2.2).
+    /// The fields that tell what would have been right (RFC 9110 §15.5.22, RFC 6455 §4.2.2), beside
+    /// the `Connection: upgrade` that goes with every `Upgrade`.
     #[must_use]
-    pub const fn field(self) -> Option<(&'static str, &'static str)> {
+    pub const fn fields(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::NoUpgrade => Some(("upgrade", "websocket")),
-            Self::Version => Some(("sec-websocket-version", VERSION)),
-            Self::Key | Self::Protocols => None,
+            Self::NoUpgrade => &[("upgrade", "websocket")],
+            Self::Version => &[("upgrade", "websocket"), ("sec-websocket-version", VERSION)],
+            Self::Key | Self::Protocols => &[],
         }
     }
 }
@@ -72,7 +73,7 @@ impl fmt::Display for HandshakeError {
             Self::NoUpgrade => "the request asks for no WebSocket",
             Self::Version => "the version of WebSocket is 13",
             Self::Key => "Sec-WebSocket-Key is sixteen bytes in base64, once",
-            Self::Protocols => "Sec-WebSocket-Protocol is a list of tokens, each once",
+            Self::Protocols => "Sec-WebSocket-Protocol is a list of 32 tokens at most, each once",
         })
     }
 }
@@ -156,7 +157,13 @@ impl Offer {
     }
 }
 
+/// A client may offer so many subprotocols: each is compared with those before it.
+const PROTOCOLS_MAX: usize = 32;
+
 fn tokens(members: &[&[u8]]) -> Result<Vec<String>, HandshakeError> {
+    if members.len() > PROTOCOLS_MAX {
+        return Err(HandshakeError::Protocols);
+    }
     let mut tokens: Vec<String> = Vec::with_capacity(members.len());
     for member in members {
         let token = std::str::from_utf8(member).ok().filter(|_| is_token(member));

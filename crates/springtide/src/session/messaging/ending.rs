@@ -7,7 +7,7 @@ use springtide_proto::websocket::{CloseFrame, Due, code};
 
 use super::Messaging;
 use crate::limits::place_of;
-use crate::peer::{Peer, Reason};
+use crate::peer::{Peer, PeerStatus, Reason};
 use crate::room::Room;
 use crate::session::Who;
 use crate::task::{Ended, Ready};
@@ -26,6 +26,21 @@ impl Messaging {
         let frame = CloseFrame::new(code, reason).unwrap_or_default();
         if self.machine.send_close(&frame, room.now_ms, None, outbox).is_ok() {
             self.end.get_or_insert((ClosedBy::Here, frame));
+        }
+    }
+
+    /// How it stands as whoever holds it sees it.
+    pub(crate) const fn status(&self) -> PeerStatus {
+        match self.machine.may_send() && !self.queue.is_closing() {
+            true => PeerStatus::Open,
+            false => PeerStatus::Closing,
+        }
+    }
+
+    /// How it stands is told where it is about to end.
+    pub(crate) fn tell_status(&self, who: Who, room: &Room) {
+        if self.is_told() && self.status() != PeerStatus::Open {
+            room.requests.tasks.places.stand(who.peer(), PeerStatus::Closing);
         }
     }
 

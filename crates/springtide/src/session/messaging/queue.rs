@@ -42,6 +42,11 @@ impl Queue {
         self.messages.is_empty() && self.close.is_none()
     }
 
+    /// Whether a close waits: what the peer says from then on is thrown away.
+    pub(super) const fn is_closing(&self) -> bool {
+        self.close.is_some()
+    }
+
     /// Closes behind what waits, unless it is closing.
     pub(super) fn close(&mut self, frame: CloseFrame) {
         self.close.get_or_insert(frame);

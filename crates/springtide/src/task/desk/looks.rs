@@ -77,6 +77,13 @@ impl Tasks {
         }
     }
 
+    /// Whether a task that is held has ended with nothing, and is held still.
+    pub(crate) fn has_failed(&self, task: Place) -> bool {
+        let mut slots = self.slots.borrow_mut();
+        let state = slots.get_mut(task).map(|slot| &slot.state);
+        matches!(state, Some(State::Ended(Ended::Failed(_))))
+    }
+
     /// A pull stands behind another one.
     pub(crate) fn follow(&self, task: Place) {
         if let Some(slot) = self.slots.borrow_mut().get_mut(task) {

@@ -83,6 +83,7 @@ impl Handle for Refused {
         if self.turns_left == 0 {
             // The last completions come with the refusal, and only once.
             self.engine.quiesce(completions)?;
+            completions.iter_mut().for_each(self.change);
             return Err(REFUSAL);
         }
         self.turns_left -= 1;

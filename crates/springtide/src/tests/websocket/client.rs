@@ -134,6 +134,16 @@ impl Client {
         self.machine.send_ping(payload, KEY, &mut self.outbox).unwrap();
     }
 
+    pub(super) fn pong(&mut self, payload: &[u8]) {
+        self.machine.send_pong(payload, KEY, &mut self.outbox).unwrap();
+    }
+
+    /// Writes everything, and reads nothing.
+    pub(super) fn flush_all(&mut self, stage: &mut Stage) {
+        let said = taken(&mut self.outbox);
+        self.write(stage, &said);
+    }
+
     /// Writes what fits, reads what has come, and answers it.
     pub(super) fn step(&mut self, stage: &mut Stage) {
         self.unsent.extend(taken(&mut self.outbox));

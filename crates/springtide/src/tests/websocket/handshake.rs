@@ -50,11 +50,32 @@ fn refusals_have_their_status(backend: Backend) {
         let head = answer(&mut stage, "/", &changes);
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{changes:?}: {head}");
         assert!(head.contains(field), "{changes:?}: {head}");
+        if status == "426" {
+            assert!(head.contains("upgrade: websocket\r\n"), "RFC 9110 §15.5.22: {head}");
+            let is_named =
+                |line: &str| line.starts_with("Connection: ") && line.ends_with("upgrade");
+            assert!(head.lines().any(is_named), "{changes:?}: {head}");
+        }
     }
+    let many: String = (0..33).map(|at| format!("p{at},")).collect();
+    let field = format!("Host: a\r\nSec-WebSocket-Protocol: {many}\r\n");
+    let head = answer(&mut stage, "/", &[("Host: a\r\n", &field)]);
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
     let head = answer(&mut stage, "/", &[]);
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert!(head.contains("upgrade: websocket\r\n"), "{head}");
     assert!(head.contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{head}");
+}
+
+/// A handshake is a GET (RFC 6455 §4.1), whatever a handler is called for.
+fn only_a_get_opens_a_socket(backend: Backend) {
+    let handler = |request: Request| request.websocket(Log::default());
+    let mut stage = Stage::new(backend, server().post("/rooms/{room}", handler));
+    for (method, path) in [("HEAD /", "/"), ("HEAD /rooms/a?name=b", "/"), ("POST /rooms/a", "/")] {
+        let head = answer(&mut stage, path, &[("GET /", method)]);
+        assert!(head.starts_with("HTTP/1.1 405 "), "{method}: {head}");
+        assert!(head.contains("allow: GET\r\n"), "{method}: {head}");
+    }
 }
 
 fn origins_are_checked(backend: Backend) {
@@ -108,6 +129,7 @@ fn a_request_is_read_first(backend: Backend) {
 
 over_all_backends!(
     refusals_have_their_status,
+    only_a_get_opens_a_socket,
     origins_are_checked,
     a_subprotocol_is_chosen,
     a_request_is_read_first,

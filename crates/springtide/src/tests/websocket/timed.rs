@@ -25,20 +25,25 @@ fn a_silent_peer_is_asked(backend: Backend) {
     assert_eq!(stage.met("socket_ping_ms".trim_end_matches("_ms")), 5);
 }
 
-/// A peer that answers nothing is gone after 33 seconds, whatever is sent to it.
+/// A peer that answers nothing is gone after 33 seconds, whatever is sent to it, and whatever it has
+/// begun to say.
 fn a_dead_peer_is_found(backend: Backend) {
-    let log = Log::default();
-    let mut stage = Stage::new(backend, log.server());
-    let mut client = Client::open(&mut stage);
-    client.send("x");
-    client.messages(&mut stage, 1);
-    stage.advance(SECOND * 25);
-    stage.advance(SECOND * 7);
-    assert_eq!(log.lines(), ["opened"]);
-    stage.advance(SECOND * 2);
-    stage.until(|_| (log.lines().len() == 2).then_some(()));
-    assert_eq!(log.lines()[1], "the time of socket_dead is over (1 sent, 0 dropped)");
-    assert_eq!(stage.counts().deadlines_total, 1);
+    for begun in [b"".as_slice(), b"\x81", b"\x81\x85\0\0\0\0hi"] {
+        let log = Log::default();
+        let mut stage = Stage::new(backend, log.server());
+        let mut client = Client::open(&mut stage);
+        client.send("x");
+        client.messages(&mut stage, 1);
+        client.write(&mut stage, begun);
+        stage.advance(Duration::ZERO);
+        stage.advance(SECOND * 25);
+        stage.advance(SECOND * 7);
+        assert_eq!(log.lines(), ["opened"]);
+        stage.advance(SECOND * 2);
+        stage.until(|_| (log.lines().len() == 2).then_some(()));
+        assert_eq!(log.lines()[1], "the time of socket_dead is over (1 sent, 0 dropped)");
+        assert_eq!(stage.counts().deadlines_total, 1);
+    }
 }
 
 /// Who does not answer a close has five seconds.
