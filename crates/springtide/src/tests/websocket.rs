@@ -6,6 +6,7 @@ mod compressed;
 mod ending;
 mod handshake;
 mod queue;
+mod remote;
 mod timed;
 
 use std::sync::{Arc, Mutex};
