@@ -1,8 +1,8 @@
 //! A WebSocket that sends back what it is sent, and a page to try it.
 //! `cargo run --release -p springtide --example websocket`, then open <http://127.0.0.1:8080/>.
 //!
-//! Its limits are those that the longest cases of Autobahn's suite need (`docs/conformance.md`): a
-//! server of one's own mostly leaves them as they are.
+//! Its limits are those that the longest cases of Autobahn's suite need (`cargo xtask conform
+//! --websocket`): a server of one's own mostly leaves them as they are.
 
 use springtide::{
     CloseReason, Compression, Error, Limits, Message, Response, Server, Socket, WebSocket,
@@ -53,5 +53,9 @@ fn main() -> Result<(), Error> {
         .limits(limits)
         .get("/", || Response::html(PAGE))
         .websocket("/echo", WebSockets::new(Echo).compress(Compression::Dedicated));
-    common::with_flags(server, "127.0.0.1:8080")?.run()
+    let running = common::with_flags(server, "127.0.0.1:8080")?.start()?;
+    for address in running.addresses() {
+        println!("echo on http://{address} by {}", running.engine());
+    }
+    running.join()
 }

@@ -9,6 +9,7 @@ mod files;
 mod framed;
 mod head;
 mod multipart;
+mod websocket;
 
 pub use answers::answers;
 pub use chunked::chunked;
@@ -17,3 +18,4 @@ pub use files::{paths, ranges};
 pub use framed::framed;
 pub use head::head;
 pub use multipart::multipart;
+pub use websocket::{deflate, frames, handshake, utf8};

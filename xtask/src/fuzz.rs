@@ -17,8 +17,20 @@ pub(crate) struct Options {
     seconds: u32,
 }
 
-const TARGETS: [&str; 8] =
-    ["head", "answers", "chunked", "connection", "ranges", "paths", "multipart", "framed"];
+const TARGETS: [&str; 12] = [
+    "head",
+    "answers",
+    "chunked",
+    "connection",
+    "ranges",
+    "paths",
+    "multipart",
+    "framed",
+    "handshake",
+    "frames",
+    "deflate",
+    "utf8",
+];
 
 /// What makes a program tell the fuzzer where it has been, as `cargo fuzz` sets it too.
 const FLAGS: [&str; 7] = [

@@ -62,3 +62,23 @@ fn multipart() {
 fn framed() {
     replay("framed", targets::framed);
 }
+
+#[test]
+fn handshake() {
+    replay("handshake", targets::handshake);
+}
+
+#[test]
+fn frames() {
+    replay("frames", targets::frames);
+}
+
+#[test]
+fn deflate() {
+    replay("deflate", targets::deflate);
+}
+
+#[test]
+fn utf8() {
+    replay("utf8", targets::utf8);
+}

@@ -99,5 +99,5 @@ pub use task::{
 };
 pub use websocket::{
     CloseFrame, CloseFrameError, CloseReason, ClosedBy, Compression, Limits as WebSocketLimits,
-    Message, Overflow, Socket, Text, WebSocket, WebSockets, code as close_code,
+    Message, Overflow, RemoteSocket, Socket, Text, WebSocket, WebSockets, code as close_code,
 };

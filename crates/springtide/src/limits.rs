@@ -66,7 +66,8 @@ pub struct Limits {
     /// Pulls that may wait behind the first one of a raw connection; a further one fails at once.
     pulls_waiting_max: usize = 1024, Count, 0;
     /// Tasks that other threads may have on one shard, whether they have ended or not, until they are
-    /// taken or dropped; a further one fails at once.
+    /// taken or dropped, and what they say to its WebSockets, until it looks at that; a further one
+    /// fails at once.
     remote_tasks_max: usize = 65_536, Count, 1;
     /// Bytes of messages that may wait for the peer of a WebSocket; what becomes of further ones says
     /// its policy (1013 by default). At half of it nothing more is received from that peer.

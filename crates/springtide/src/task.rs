@@ -12,7 +12,7 @@ mod timeout;
 
 pub(crate) use desk::{Ready, Tasks, Told};
 pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
-pub(crate) use hatch::{Hatch, OpenHatch};
+pub(crate) use hatch::{Hatch, OpenHatch, Saying};
 pub use operation::{
     Close, Connect, Ended, Operation, Pull, Push, PushAll, ReceiveFrom, SendTo, Stands,
 };

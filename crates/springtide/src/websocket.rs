@@ -7,6 +7,7 @@ mod desk;
 mod handshake;
 mod message;
 mod options;
+mod remote;
 mod socket;
 
 pub use close::{CloseReason, ClosedBy};
@@ -15,6 +16,7 @@ pub(crate) use desk::{Desk, Said};
 pub use message::{Message, Text};
 pub(crate) use options::Options;
 pub use options::{Compression, Overflow, WebSockets};
+pub use remote::RemoteSocket;
 pub use socket::Socket;
 pub use springtide_proto::websocket::{CloseFrame, CloseFrameError, Limits, code};
 
@@ -73,6 +75,11 @@ impl<F: Fn(Socket, Message) + Send + Sync + 'static> WebSocket for F {
     fn message(&self, socket: Socket, message: Message) {
         self(socket, message);
     }
+}
+
+/// A close that says that all is well.
+fn normal() -> CloseFrame {
+    CloseFrame::new(code::NORMAL, "").expect("a code that may be sent, and no reason")
 }
 
 /// What handles the messages of connections, one value for all that share it.

@@ -3,6 +3,7 @@
 //! names and judgements.
 
 mod ask;
+mod autobahn;
 mod cases;
 mod peers;
 mod report;
@@ -31,14 +32,20 @@ pub(crate) struct Options {
     /// Write the judgements to docs/conformance.md
     #[arg(long)]
     write: bool,
+    /// Ask Autobahn's cases of WebSocket instead: these groups, `1,2,3,4,5,6,7,10` where none is said
+    #[arg(long, num_args = 0..=1, default_missing_value = autobahn::GROUPS)]
+    websocket: Option<String>,
 }
 
 const STARTED_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Error> {
     let folder = target_folder(root).join("conform");
+    if let Some(groups) = &options.websocket {
+        return autobahn::run(root, &folder, groups);
+    }
     let cases = suites::fetch(&folder)?;
-    let (_server, address) = start(root)?;
+    let (_server, address) = start(root, "echo")?;
     let mut peers = peers::start(root)?;
     let named = options.peers.iter().map(|(name, address)| Peer::started(name.clone(), *address));
     peers.extend(named);
@@ -66,24 +73,25 @@ fn judge(cases: &[Case], address: SocketAddr) -> Result<Vec<Judged<'_>>, Error> 
     cases.iter().map(judge).collect()
 }
 
-/// Builds the server that reads every body and answers everything, and starts it on a free port.
-fn start(root: &Path) -> Result<(Killed, SocketAddr), Error> {
+/// Builds an example, such as the server that reads every body and answers everything, and starts it on a
+/// free port.
+fn start(root: &Path, example: &str) -> Result<(Killed, SocketAddr), Error> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "-p", "springtide", "--example", "echo"]).current_dir(root);
-    let program = "cargo build --example echo".to_owned();
+    cargo.args(["build", "-p", "springtide", "--example", example]).current_dir(root);
+    let program = format!("cargo build --example {example}");
     match cargo.status() {
         Ok(status) if status.success() => {}
         Ok(status) => return Err(Error::Refused { program, said: status.to_string() }),
         Err(source) => return Err(Error::Spawn { program, source }),
     }
-    let mut command = Command::new(target_folder(root).join("debug/examples/echo"));
+    let mut command = Command::new(target_folder(root).join("debug/examples").join(example));
     command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let wrap = |source| Error::Spawn { program: "echo".to_owned(), source };
+    let wrap = |source| Error::Spawn { program: example.to_owned(), source };
     let mut server = Killed(command.spawn().map_err(wrap)?);
     let line = lines_of(&mut server.0).recv_timeout(STARTED_WITHIN).unwrap_or_default();
     let address = line.split_once("http://").and_then(|(_, rest)| rest.split(' ').next());
     let address = address.and_then(|address| address.parse().ok());
-    let expected = "the address that the example `echo` listens on";
+    let expected = "the address that the example listens on";
     address.map(|address| (server, address)).ok_or(Error::Reply { expected, got: line })
 }
 

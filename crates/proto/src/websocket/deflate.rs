@@ -106,9 +106,6 @@ pub struct Inflater {
 }
 
 impl Inflater {
-    /// What it takes of memory, in bytes.
-    pub const BYTES: usize = 48 << 10;
-
     /// An inflater; the windows of messages may be smaller than its own.
     #[must_use]
     pub fn new(window: Window) -> Self {

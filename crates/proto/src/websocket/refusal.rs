@@ -55,17 +55,6 @@ impl Refusal {
         }
     }
 
-    /// The limit that was broken, if it was one.
-    #[must_use]
-    pub const fn limit(self) -> Option<&'static str> {
-        match self {
-            Self::MessageTooLong => Some("socket_message_bytes_max"),
-            Self::Fragments => Some("socket_fragments_max"),
-            Self::Controls => Some("socket_controls_max"),
-            _ => None,
-        }
-    }
-
     /// In words that fit into a close.
     #[must_use]
     pub const fn words(self) -> &'static str {

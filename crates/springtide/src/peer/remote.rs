@@ -83,7 +83,7 @@ impl Link {
         self.status.store(status as u8, Ordering::Release);
     }
 
-    fn status(&self) -> PeerStatus {
+    pub(crate) fn status(&self) -> PeerStatus {
         let number = usize::from(self.status.load(Ordering::Acquire));
         STATUSES.get(number).copied().unwrap_or(PeerStatus::Closed)
     }

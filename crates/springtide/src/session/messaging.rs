@@ -30,8 +30,10 @@ pub(crate) struct Messaging {
     queue: Queue,
     share: Share,
     /// Who has ended it, and what was said.
-    end: Option<(ClosedBy, CloseFrame)>,
+    end: Option<Box<(ClosedBy, CloseFrame)>>,
 }
+
+const _: () = assert!(size_of::<Messaging>() <= 272, "an idle connection holds one of these");
 
 /// The route that slow callbacks are told by: there is none.
 const ROUTE: usize = u32::MAX as usize;
@@ -134,7 +136,7 @@ impl Messaging {
             Received::Close { consumed, frame } => {
                 self.queue.forget(&mut room.counts);
                 self.machine.answer_close(&frame, room.now_ms, None, outbox);
-                self.end.get_or_insert((ClosedBy::Peer, frame));
+                self.end.get_or_insert_with(|| Box::new((ClosedBy::Peer, frame)));
                 consumed
             }
             Received::Taken { consumed } | Received::Part { consumed, .. } => consumed,
@@ -201,7 +203,7 @@ impl Messaging {
         self.queue.forget(&mut room.counts);
         self.machine.refuse(refusal, room.now_ms, None, outbox);
         let frame = CloseFrame::new(refusal.code(), refusal.words()).unwrap_or_default();
-        self.end.get_or_insert((ClosedBy::Here, frame));
+        self.end.get_or_insert_with(|| Box::new((ClosedBy::Here, frame)));
     }
 
     /// Something is said to this connection.

@@ -162,19 +162,6 @@ impl Tasks {
         serial
     }
 
-    /// Whether something was asked and is not done.
-    #[inline]
-    pub(crate) fn has_orders(&self) -> bool {
-        self.is_obeyed.get() || !self.orders.borrow().waiting.is_empty()
-    }
-
-    /// Something is said to a WebSocket, unless that is gone.
-    pub(crate) fn say(&self, peer: Peer, ask: Ask) {
-        if self.places.status(peer) != PeerStatus::Closed {
-            self.order(peer, ask, Waiter::Nobody);
-        }
-    }
-
     #[inline]
     pub(crate) fn tell(&self, ready: Ready) {
         self.ready.borrow_mut().push(ready);

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
+use bytes::Bytes;
 use springtide_engine::{Intake, Phase, Promise};
 
 use super::{Ask, Ended};
@@ -14,6 +15,7 @@ use crate::mailbox::{Mailbox, Message};
 use crate::metrics::ShardCounts;
 use crate::peer::{Link, Peer, Reason};
 use crate::table::Place;
+use crate::websocket::Said;
 
 /// The hatch. It is the shard's for its whole life, whatever engine and thread that has.
 pub(crate) struct Hatch {
@@ -39,6 +41,14 @@ pub(crate) enum Asked {
     Call(Arc<Errand>, Called, Ended),
     /// Nobody wants it any more; what came of it and was not taken.
     Leave(Arc<Errand>, Option<Ended>),
+    /// Something for a WebSocket, which nobody waits for.
+    Say(Saying),
+}
+
+/// What another thread says to a WebSocket, until its shard looks at it.
+pub(crate) struct Saying {
+    link: Arc<Link>,
+    said: Said,
 }
 
 /// A task of another thread: what it shares with the shard.
@@ -116,6 +126,30 @@ impl Hatch {
 
     fn leave(&self) {
         self.outstanding.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Saying {
+    /// Hands it in.
+    ///
+    /// # Errors
+    /// The shard has too much to look at.
+    pub(crate) fn hand_in(link: &Arc<Link>, said: Said) -> Result<(), Reason> {
+        link.hatch.enter()?;
+        link.hatch.hand_in(Asked::Say(Self { link: Arc::clone(link), said }));
+        Ok(())
+    }
+
+    /// What is said, and to whom.
+    pub(super) fn take(mut self) -> (Peer, Said) {
+        let said = std::mem::replace(&mut self.said, Said::Ping(Bytes::new()));
+        (Peer::new(self.link.id, self.link.place), said)
+    }
+}
+
+impl Drop for Saying {
+    fn drop(&mut self) {
+        self.link.hatch.leave();
     }
 }
 

@@ -7,6 +7,7 @@ mod ending;
 mod handshake;
 mod order;
 mod queue;
+mod remote;
 mod timed;
 
 use std::sync::{Arc, Mutex};

@@ -8,6 +8,8 @@ use springtide_proto::websocket::CloseFrame;
 
 use super::desk::Said;
 use super::message::Message;
+use super::normal;
+use super::remote::RemoteSocket;
 use crate::current;
 use crate::peer::{Peer, PeerId, PeerStatus};
 
@@ -50,6 +52,12 @@ impl Socket {
         self.peer.status() == PeerStatus::Open
     }
 
+    /// The same connection for other threads.
+    #[must_use]
+    pub fn remote(self) -> RemoteSocket {
+        RemoteSocket::of(self.peer)
+    }
+
     /// Sends a message: text where it is a string, bytes otherwise. Where its peer is too far behind,
     /// the queue is full and its policy decides; see [`Overflow`](super::Overflow).
     #[inline]
@@ -67,8 +75,7 @@ impl Socket {
 
     /// Closes normally (code 1000) behind what was sent before.
     pub fn close(self) {
-        let normal = CloseFrame::new(super::code::NORMAL, "").unwrap_or_default();
-        self.close_with(normal);
+        self.close_with(normal());
     }
 
     /// Closes with a code and a reason, behind what was sent before. Messages that come from then on

@@ -25,7 +25,7 @@ impl Messaging {
         self.queue.forget(&mut room.counts);
         let frame = CloseFrame::new(code, reason).unwrap_or_default();
         if self.machine.send_close(&frame, room.now_ms, None, outbox).is_ok() {
-            self.end.get_or_insert((ClosedBy::Here, frame));
+            self.end.get_or_insert_with(|| Box::new((ClosedBy::Here, frame)));
         }
     }
 
@@ -54,7 +54,8 @@ impl Messaging {
 
     /// The connection is lost, unless it has ended otherwise.
     pub(crate) fn lose(&mut self, reason: Reason) {
-        self.end.get_or_insert((ClosedBy::Lost(reason), CloseFrame::empty()));
+        let lost = || Box::new((ClosedBy::Lost(reason), CloseFrame::empty()));
+        self.end.get_or_insert_with(lost);
         self.machine.end_of_stream();
     }
 
@@ -91,7 +92,7 @@ impl Messaging {
         self.compressing = None;
         self.queue.forget(&mut room.counts);
         let lost = (ClosedBy::Lost(Reason::Closed), CloseFrame::empty());
-        let (by, frame) = self.end.take().unwrap_or(lost);
+        let (by, frame) = self.end.take().map_or(lost, |end| *end);
         let (sent, dropped) = (self.queue.sent, self.queue.dropped);
         let reason = CloseReason { by, frame, sent, dropped };
         let tasks = &room.requests.tasks;

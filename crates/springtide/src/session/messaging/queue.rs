@@ -18,7 +18,7 @@ pub(super) struct Queue {
     messages: VecDeque<Message>,
     bytes: usize,
     /// What is said behind the last message; nothing more is taken then.
-    close: Option<CloseFrame>,
+    close: Option<Box<CloseFrame>>,
     pub(super) sent: u64,
     pub(super) dropped: u64,
 }
@@ -49,7 +49,7 @@ impl Queue {
 
     /// Closes behind what waits, unless it is closing.
     pub(super) fn close(&mut self, frame: CloseFrame) {
-        self.close.get_or_insert(frame);
+        self.close.get_or_insert_with(|| Box::new(frame));
     }
 
     /// Nothing of it is sent any more.
@@ -155,7 +155,7 @@ impl Messaging {
             && let Some(frame) = self.queue.close.take()
             && self.machine.send_close(&frame, room.now_ms, None, outbox).is_ok()
         {
-            self.end.get_or_insert((ClosedBy::Here, frame));
+            self.end.get_or_insert_with(|| Box::new((ClosedBy::Here, *frame)));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Tasks of other threads at the desk: how they begin, are told of, and go.
-//! What came of a pull stands before the next one until the other thread has taken it.
+//! What came of a pull stands before the next one until the other thread has taken it. And what is said
+//! to WebSockets, by whomever.
 
 use std::sync::Arc;
 
@@ -7,12 +8,25 @@ use springtide_engine::Callback;
 
 use super::{Listener, Ready, Slot, State, Tasks, Waiter};
 use crate::executor::apart;
-use crate::peer::Peer;
+use crate::peer::{Peer, PeerStatus};
 use crate::table::{Place, Table};
 use crate::task::hatch::{Asked, Called, Due, Ear, Errand};
 use crate::task::{Ask, Ended};
 
 impl Tasks {
+    /// Whether something was asked and is not done.
+    #[inline]
+    pub(crate) fn has_orders(&self) -> bool {
+        self.is_obeyed.get() || !self.orders.borrow().waiting.is_empty()
+    }
+
+    /// Something is said to a WebSocket, unless that is gone.
+    pub(crate) fn say(&self, peer: Peer, ask: Ask) {
+        if self.places.status(peer) != PeerStatus::Closed {
+            self.order(peer, ask, Waiter::Nobody);
+        }
+    }
+
     /// Something that another thread says.
     pub(crate) fn take_in(&self, asked: Asked) {
         match asked {
@@ -34,6 +48,10 @@ impl Tasks {
                 self.leave(&errand, None);
             }
             Asked::Leave(errand, ended) => self.leave(&errand, ended),
+            Asked::Say(saying) => {
+                let (peer, said) = saying.take();
+                self.say(peer, Ask::Say(said));
+            }
         }
     }
 
