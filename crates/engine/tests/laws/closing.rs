@@ -37,6 +37,39 @@ pub(crate) fn a_close_waits_for_the_last_operation<S: Stage>(stage: &S) {
     }
 }
 
+/// A peer is gone when both sides have ended their streams, and not while one of them may speak.
+pub(crate) fn who_has_nothing_to_say_is_gone<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    for is_first in [true, false] {
+        let (socket, mut outside) = shard.meet(stage, &port);
+        assert!(!shard.engine.is_peer_gone(socket));
+        if is_first {
+            outside.shutdown();
+        } else {
+            let shut = shard.submit(Op::Shutdown { socket }, 1);
+            shard.last(shut);
+        }
+        for _ in 0..5 {
+            shard.turn();
+        }
+        assert!(!shard.engine.is_peer_gone(socket), "the other side may speak still");
+        if is_first {
+            let shut = shard.submit(Op::Shutdown { socket }, 1);
+            shard.last(shut);
+        } else {
+            outside.shutdown();
+        }
+        let patience = Patience::until("nobody has anything to say");
+        while !shard.engine.is_peer_gone(socket) {
+            shard.turn();
+            patience.spend();
+        }
+        let close = shard.close(socket, 2);
+        shard.last(close);
+    }
+}
+
 /// A close behind a send waits until all bytes have gone.
 pub(crate) fn a_close_behind_a_send_loses_nothing<S: Stage>(stage: &S) {
     let mut shard = Shard::new(stage);

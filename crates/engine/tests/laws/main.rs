@@ -119,6 +119,7 @@ laws! {
             addresses_are_told;
         closing:
             a_close_waits_for_the_last_operation
+            who_has_nothing_to_say_is_gone
             a_close_behind_a_send_loses_nothing
             many_close_at_once
             a_close_may_be_a_reset

@@ -158,7 +158,11 @@ impl Connection {
             let place = const { place_of("drain_timeout_ms") };
             room.tell_limit(place, self.socket, format_args!("cut, because the server stops"));
         }
-        self.break_for(crate::peer::Reason::Stopped, room);
+        let is_unsent = self.send != Key::NONE
+            || self.traffic.as_ref().is_some_and(|traffic| !traffic.outbox.is_empty());
+        if let Some(session) = self.session.peered() {
+            session.cut(is_unsent);
+        }
         self.give_up(room);
     }
 }

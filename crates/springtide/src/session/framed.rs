@@ -162,6 +162,11 @@ impl Framed {
         self.futures.remove(&named.number());
     }
 
+    /// Requests that wait for their reply.
+    pub(super) fn unanswered(&self) -> u32 {
+        u32::try_from(self.machine.unanswered()).unwrap_or(u32::MAX)
+    }
+
     /// The connection is gone: so are its futures.
     pub(super) fn abandon(&mut self, room: &mut Room) {
         room.executor.gone.extend(std::mem::take(&mut self.futures).into_values());

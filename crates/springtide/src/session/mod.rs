@@ -378,9 +378,12 @@ impl Session {
     }
 
     /// The states of the machine and its exchanges in flight, for a simulator.
-    pub(crate) const fn states(&self) -> (Reading, Writing, u32) {
+    pub(crate) fn states(&self) -> (Reading, Writing, u32) {
         match self {
             Self::Http1(session) => session.states(),
+            Self::Other(Other::Framed(session)) => {
+                (Reading::Idle, Writing::Ready, session.unanswered())
+            }
             Self::Other(_) => (Reading::Idle, Writing::Ready, 0),
         }
     }

@@ -2,14 +2,14 @@
 //! The admin's own server stands in a stage too: nothing of it needs threads.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use super::{Backend, Stage, over_all_backends};
 use crate::admin::{self, Status};
 use crate::mailbox::Message;
 use crate::metrics::Metrics;
-use crate::{ConnectionStatus, OpenConnection, Server};
+use crate::{ConnectionStatus, Framed, OpenConnection, Server};
 
 fn look(stage: &mut Stage) -> Vec<OpenConnection> {
     let (sender, receiver) = mpsc::channel();
@@ -45,7 +45,56 @@ fn connections_are_told(backend: Backend) {
     }
 }
 
+/// Raw connections and frames are told of as well: what is unread, unsent and unanswered.
+fn connections_of_other_protocols_are_told(backend: Backend) {
+    let raw = Server::new().raw(|peer| {
+        peer.pull_exact(1).then(|peer, first| {
+            if first == "s" {
+                peer.push(vec![b'x'; 8 << 20]).detach();
+            }
+        });
+    });
+    let held = Mutex::new(Vec::new());
+    let framed = Server::new().framed(Framed::lines(), move |_, reply| {
+        held.lock().unwrap().push(reply.detach());
+    });
+    let [idle, handling, sending] =
+        [ConnectionStatus::Idle, ConnectionStatus::Handling, ConnectionStatus::Sending];
+    let cases = [
+        (
+            raw,
+            "raw",
+            [(&b""[..], idle, 0..1), (b"uhello", idle, 5..6), (b"s", sending, 1 << 20..9 << 20)],
+        ),
+        (
+            framed,
+            "framed",
+            [(b"", idle, 0..1), (b"half", idle, 4..5), (b"asked\n", handling, 0..64)],
+        ),
+    ];
+    for (server, protocol, says) in cases {
+        let (mut stage, mut others) = (Stage::new(backend, server), Vec::new());
+        for (said, status, held) in says {
+            let mut peer = stage.connect();
+            assert_eq!(peer.write(said), said.len());
+            let own = stage.until(|stage| {
+                let own = look(stage).into_iter().max_by_key(|own| own.id)?;
+                let is_so = own.status == status && held.contains(&own.bytes_held);
+                is_so.then_some(own)
+            });
+            assert_eq!((own.protocol, own.shard), (protocol, 0));
+            assert!(own.address.is_some_and(|text| text.starts_with("127.0.0.1:")));
+            others.push(peer);
+        }
+    }
+}
+
 over_all_backends!(connections_are_told);
+
+mod others {
+    use super::connections_of_other_protocols_are_told;
+    crate::tests::over_still_backends!(connections_of_other_protocols_are_told);
+}
 
 #[test]
 fn a_connection_has_its_age() {

@@ -342,6 +342,11 @@ impl Network {
         self.connection(end).closed[end.other().side]
     }
 
+    /// Neither side has anything to say any more.
+    pub(super) fn is_over(&self, end: End) -> bool {
+        self.connection(end).incoming.iter().all(|stream| stream.ended)
+    }
+
     /// Ends the stream to the peer.
     pub(super) fn shutdown(&mut self, end: End) {
         self.connection_mut(end).incoming[1 - end.side].ended = true;

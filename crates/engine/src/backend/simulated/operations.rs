@@ -367,11 +367,15 @@ impl Backend for Simulated {
         Ok(state.network.addresses(end).1)
     }
 
-    /// A peer that has closed does not answer any more, and one that has ended its side does.
+    /// A peer that has closed does not answer any more; one that has ended its side does, until this
+    /// side has ended its own (poll(2), POLLHUP).
     fn is_peer_gone(&self, socket: Descriptor) -> bool {
         let state = self.world.state.borrow();
-        let gone =
-            |end| state.network.reset_cause(end).is_some() || state.network.is_closed_by_peer(end);
+        let gone = |end| {
+            state.network.reset_cause(end).is_some()
+                || state.network.is_closed_by_peer(end)
+                || state.network.is_over(end)
+        };
         state.table.socket(socket).is_ok_and(gone)
     }
 

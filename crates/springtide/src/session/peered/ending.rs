@@ -77,6 +77,14 @@ impl Peered {
         }
     }
 
+    /// The server ends it now: in order where everything that was pushed has been sent.
+    pub(crate) fn cut(&mut self, is_unsent: bool) {
+        if is_unsent || self.busy.as_ref().is_some_and(|busy| !busy.pushes.is_empty()) {
+            return self.break_for(Reason::Stopped);
+        }
+        self.close_for(Reason::Stopped);
+    }
+
     /// It ends at once, for a reason that its peer need not know.
     pub(crate) fn break_for(&mut self, reason: Reason) {
         if matches!(self.end, End::Open | End::Closing) {

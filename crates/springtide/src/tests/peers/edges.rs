@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Log, echo, next_turn, text};
 use crate::mailbox::Message;
 use crate::tests::{Backend, Stage, over_all_backends};
-use crate::{Address, Bytes, Limits, Peer, Reason, Server, Status};
+use crate::{Address, Bytes, Limits, Peer, PeerStatus, Reason, Server, Status};
 
 /// What came before anybody pulled is given whatever is wanted of it, and in order.
 fn what_came_early_is_cut_as_it_is_wanted(backend: Backend) {
@@ -349,6 +349,46 @@ over_all_backends!(
     a_close_tells_of_a_reset,
     a_connection_for_nobody_is_closed,
 );
+
+/// Who is held open behind the time of a stop is ended in order, and reset where something is unsent.
+fn a_stop_cuts_in_order_what_has_been_sent(backend: Backend) {
+    for unsent in [0, 8 << 20] {
+        let log = Log::default();
+        let gone = log.clone();
+        let server = Server::new()
+            .raw_async(async move |peer: Peer| {
+                peer.push("held").await?;
+                let long = peer.push(vec![b'x'; unsent]);
+                loop {
+                    next_turn().await;
+                    if peer.status() == PeerStatus::Closed {
+                        return long.await.map(|_| ()).map_err(Into::into);
+                    }
+                }
+            })
+            .closed(move |_, reason| gone.add(format!("closed: {reason:?}")));
+        let mut stage = Stage::new(backend, server);
+        let mut peer = stage.connect();
+        assert_eq!(stage.talk(&mut peer, b"", 4)[..4], *b"held");
+        for _ in 0..20 {
+            stage.turn();
+        }
+        stage.turns_to_end();
+        assert_eq!(log.lines(), ["closed: Stopped"]);
+        // A real peer is told of a reset behind what has come.
+        assert!(unsent > 0 || !peer.is_reset(), "in order");
+        let mut received = Vec::new();
+        while !peer.is_ended() {
+            peer.read(&mut received);
+        }
+        assert!(received.len() < unsent.max(1), "{} of {unsent} bytes came", received.len());
+    }
+}
+
+mod cut {
+    use super::a_stop_cuts_in_order_what_has_been_sent;
+    crate::tests::over_still_backends!(a_stop_cuts_in_order_what_has_been_sent);
+}
 
 mod late {
     use super::silence_behind_unread_bytes_has_an_end;
