@@ -32,6 +32,7 @@ mod proxies;
 mod raw;
 mod report;
 mod request;
+mod resolve;
 mod response;
 mod room;
 mod route;
@@ -40,6 +41,7 @@ mod running;
 mod server;
 mod session;
 mod shard;
+mod standalone;
 mod state;
 mod streamed;
 mod table;
@@ -89,8 +91,9 @@ pub use springtide_engine::{Address, Error as EngineError};
 pub use springtide_proto::Unit;
 pub use springtide_proto::framed::Framed;
 pub use springtide_proto::http1::Limits as Http1Limits;
+pub use standalone::{Client, Connector};
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
 pub use task::{
-    Canceller, Close, Connect, Elsewhere, Ended, Here, MayBlock, Operation, Pull, Push,
-    RemoteCanceller, Stands, Status, Task, Wait,
+    Canceller, Close, Connect, Elsewhere, Ended, Here, Linked, MayBlock, Operation, Outgoing, Pull,
+    Push, RemoteCanceller, Stands, Status, Task, Wait,
 };

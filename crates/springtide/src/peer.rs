@@ -18,7 +18,7 @@ use bytes::Bytes;
 use crate::current;
 use crate::session::peered::Want;
 use crate::table::Place;
-use crate::task::{Ask, Close, Connect, Pull, Push, Task};
+use crate::task::{Ask, Close, Connect, Dial, Pull, Push, Task};
 
 /// Names one connection for its whole life, also when it moves to another shard. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -154,7 +154,7 @@ impl Peer {
     /// # assert_eq!(received, b"nobody listens at the address");
     /// ```
     pub fn connect(address: SocketAddr) -> Task<Connect> {
-        Task::ask(Self::nobody(), Ask::Connect(address))
+        Task::ask(Self::nobody(), Ask::Connect(Dial::to(address)))
     }
 
     /// Its name for ever, which is nobody else's and may go to any thread.

@@ -65,6 +65,7 @@ type Failure = Arc<Mutex<Option<springtide_engine::Error>>>;
 
 struct RunningShard {
     neighbour: Neighbour,
+    hatch: Arc<Hatch>,
     thread: Mutex<Option<ShardThread>>,
 }
 
@@ -138,7 +139,7 @@ impl Plan {
 }
 
 /// What a shard's thread tells when it is ready, or why it is not.
-type Ready = Result<(Arc<Mailbox>, Vec<Address>), Error>;
+type Ready = Result<(Arc<Mailbox>, Arc<Hatch>, Vec<Address>), Error>;
 
 /// Binds all shards; the first one refuses busy addresses.
 pub(crate) fn bind(mut server: Server, choice: Choice) -> Result<Bound, Error> {
@@ -197,7 +198,7 @@ impl Running {
         let thread = ShardThread::start(context, mechanism, own, Start { ready: sender, opened });
         let thread = thread.map_err(Error::Thread)?;
         let ready = receiver.recv().unwrap_or(Err(Error::NoShard(number)));
-        let (mailbox, addresses) = match ready {
+        let (mailbox, hatch, addresses) = match ready {
             Ok(ready) => ready,
             Err(error) => {
                 let _ = thread.join();
@@ -209,7 +210,7 @@ impl Running {
             self.addresses = addresses;
         }
         let neighbour = Neighbour { mailbox, counts };
-        self.shards.push(RunningShard { neighbour, thread: Mutex::new(Some(thread)) });
+        self.shards.push(RunningShard { neighbour, hatch, thread: Mutex::new(Some(thread)) });
         Ok(gate)
     }
 
@@ -230,6 +231,11 @@ impl Running {
         for shard in &self.shards {
             shard.neighbour.mailbox.send(Message::Peers(all.clone()));
         }
+    }
+
+    /// Where the first shard is asked something.
+    pub(crate) fn hatch(&self) -> Option<&Arc<Hatch>> {
+        self.shards.first().map(|shard| &shard.hatch)
     }
 
     /// Where the server listens, with the real ports.

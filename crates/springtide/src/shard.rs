@@ -44,7 +44,7 @@ use crate::server::Settings;
 use crate::session::Session;
 use crate::state::ShardStates;
 use crate::table::{PLACE_BITS, Place, Table};
-use crate::task::OpenHatch;
+use crate::task::{Hatch, OpenHatch};
 
 /// Tokens of the file service's operations.
 pub(crate) const FILES_TOKEN: u64 = 3 << 60;
@@ -169,6 +169,11 @@ impl Shard {
         }
     }
 
+    /// Where other threads ask something of its raw connections.
+    pub(crate) fn hatch(&self) -> Arc<Hatch> {
+        self.standing.hatch.share()
+    }
+
     pub(crate) fn add_listener(&mut self, listener: Descriptor) {
         self.listeners.add(listener, &self.room);
     }
@@ -284,7 +289,7 @@ impl Shard {
             CLIENT_TOKEN => self.connected(completion),
             CONNECT_TOKEN => self.raw_connected(completion),
             CONNECT_LATE_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
-                self.connect_is_late(completion.token);
+                self.connect_is_late(&completion);
             }
             RESUME_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
                 self.listeners.resume(!self.is_full() && !self.is_short, &self.room);

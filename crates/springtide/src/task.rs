@@ -2,6 +2,7 @@
 //! Nothing of the application is called here: what is to be called waits for its turn.
 
 mod desk;
+mod dial;
 mod elsewhere;
 mod hatch;
 mod operation;
@@ -10,9 +11,10 @@ mod places;
 mod polled;
 
 pub(crate) use desk::{Ready, Tasks, Told};
+pub(crate) use dial::{Dial, Target};
 pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
-pub(crate) use hatch::{Hatch, OpenHatch};
-pub use operation::{Close, Connect, Ended, Operation, Pull, Push, Stands};
+pub(crate) use hatch::{Asked, Hatch, OpenHatch};
+pub use operation::{Close, Connect, Ended, Linked, Operation, Outgoing, Pull, Push, Stands};
 pub(crate) use order::{Ask, Connecting, Order, Waiter};
 
 use std::fmt;

@@ -24,6 +24,10 @@ pub enum Reason {
     TimedOut(&'static str),
     /// Nobody listens at the address (connect(2), ECONNREFUSED).
     Refused,
+    /// No address was given, or one that is none; the caller's to mend: write `host:port`.
+    Address,
+    /// The system knows no address of the name.
+    Unresolved,
     /// It was cancelled here before it had begun, or before it had an effect.
     Cancelled,
     /// A limit is reached; its name. Nothing was done.
@@ -64,6 +68,8 @@ impl fmt::Display for Reason {
             Self::Reset => "the peer has reset the connection",
             Self::TimedOut(limit) => return write!(f, "the time of {limit} is over"),
             Self::Refused => "nobody listens at the address",
+            Self::Address => "there is no such address: write HOST:PORT",
+            Self::Unresolved => "the name has no address",
             Self::Cancelled => "it was cancelled",
             Self::Limit(limit) => return write!(f, "the limit {limit} is reached"),
             Self::Stale => "the connection is gone",

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use springtide_engine::Callback;
 
 use super::hatch::{Due, Errand};
-use super::operation::{Ended, Stands};
+use super::operation::{Ended, Linked, Stands};
 use super::order::{Ask, Connecting, Order, Waiter};
 use super::places::Places;
 use super::polled::Polled;
@@ -42,6 +42,8 @@ pub(crate) struct Tasks {
     farewells: RefCell<HashMap<Place, (Peer, Reason)>>,
     /// Connections that are being made.
     pub(crate) connecting: RefCell<Table<Connecting>>,
+    /// Names that are being resolved for them.
+    pub(crate) resolving: Cell<usize>,
     /// What busy sessions used, for the next.
     #[expect(clippy::vec_box, reason = "boxes move between here and sessions without a copy")]
     spare: RefCell<Vec<Box<Busy>>>,
@@ -126,6 +128,7 @@ impl Tasks {
             places,
             farewells,
             connecting,
+            resolving: Cell::new(0),
             spare,
         }
     }
@@ -468,9 +471,10 @@ impl Orders {
 }
 
 /// Whom a callback is told of: a connection that was made, or the one that was asked.
-const fn whom(asked: Peer, ended: &Ended) -> Peer {
+pub(super) fn whom(asked: Peer, ended: &Ended) -> Peer {
     match ended {
         Ended::Connected(Stands(id, place)) => Peer::new(*id, *place),
+        Ended::Linked(Linked(link)) => link.peer(),
         _ => asked,
     }
 }

@@ -146,6 +146,11 @@ impl<O: Operation> Task<O, Elsewhere> {
         Self { side: Elsewhere { held }, operation: PhantomData }
     }
 
+    /// One that could not even begin.
+    pub(crate) const fn lost(reason: Reason) -> Self {
+        Self { side: Elsewhere { held: Held::Lost(reason) }, operation: PhantomData }
+    }
+
     /// Calls back on the connection's shard with what came of it, when it ends well; see
     /// [`Task::then`]. Where the shard has ended nothing is called.
     pub fn then(self, callback: impl FnOnce(Peer, O::Value) + Send + 'static) {

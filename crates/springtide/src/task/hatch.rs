@@ -1,8 +1,9 @@
 //! The hatch of a shard: what other threads ask of its raw connections, and how they are told.
 //! What was handed in ends, whatever becomes of the shard: nobody waits for ever.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
 
 use springtide_engine::{Intake, Phase, Promise};
@@ -12,7 +13,8 @@ use crate::executor::apart;
 use crate::limits::place_of;
 use crate::mailbox::{Mailbox, Message};
 use crate::metrics::ShardCounts;
-use crate::peer::{Link, Peer, Reason};
+use crate::peer::{Link, Peer, PeerId, Reason};
+use crate::standalone::Background;
 use crate::table::Place;
 
 /// The hatch. It is the shard's for its whole life, whatever engine and thread that has.
@@ -25,6 +27,8 @@ pub(crate) struct Hatch {
     outstanding_max: usize,
     /// Nobody turns the shard but a test: who waits for it waits for ever.
     is_simulated: bool,
+    /// The background that the shard is, where it is no server's.
+    background: OnceLock<Weak<Background>>,
 }
 
 /// A hatch as its shard has it: closed when that ends.
@@ -39,6 +43,10 @@ pub(crate) enum Asked {
     Call(Arc<Errand>, Called, Ended),
     /// Nobody wants it any more; what came of it and was not taken.
     Leave(Arc<Errand>, Option<Ended>),
+    /// The addresses of a name that a connection is to lead to, none where it has none.
+    Resolved(Place, u64, Vec<SocketAddr>),
+    /// Nobody holds this connection any more, which is nobody else's.
+    Close(PeerId, Place),
 }
 
 /// A task of another thread: what it shares with the shard.
@@ -82,6 +90,7 @@ impl Hatch {
             outstanding,
             outstanding_max,
             is_simulated,
+            background: OnceLock::new(),
         }))
     }
 
@@ -90,8 +99,24 @@ impl Hatch {
         self.is_simulated
     }
 
+    /// The shard is that of a background.
+    pub(crate) fn belong_to(&self, background: Weak<Background>) {
+        // It is one from its start on.
+        let _ = self.background.set(background);
+    }
+
+    /// What must go on for the shard to do so, where that is nobody's server.
+    pub(crate) fn background(&self) -> Option<Arc<Background>> {
+        self.background.get().and_then(Weak::upgrade)
+    }
+
+    /// Whether the shard has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.counts.has_ended()
+    }
+
     /// Tells the shard. Where that has ended, what it would end has ended as well.
-    pub(super) fn hand_in(&self, asked: Asked) {
+    pub(crate) fn hand_in(&self, asked: Asked) {
         match self.asked.push(asked) {
             Ok(true) => self.mailbox.send(Message::Asked),
             Ok(false) => {}
@@ -152,12 +177,12 @@ impl Errand {
         Ok(errand)
     }
 
-    pub(super) fn hatch(&self) -> &Hatch {
+    pub(super) fn hatch(&self) -> &Arc<Hatch> {
         &self.link.hatch
     }
 
     pub(super) fn peer(&self) -> Peer {
-        Peer::new(self.link.id, self.link.place)
+        self.link.peer()
     }
 
     pub(super) fn cancel(self: &Arc<Self>) {

@@ -1,9 +1,12 @@
 //! The operations of tasks: what each gives when it ends.
 //! They are names; what is done for them stands in the session.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use crate::peer::{Peer, PeerId, Reason};
+use crate::peer::{Link, Peer, PeerId, Reason};
+use crate::standalone::Client;
 use crate::table::Place;
 
 /// What a task is for, and what it gives. It is sealed: tasks come from peers.
@@ -33,6 +36,8 @@ pub enum Ended {
     Done,
     /// A connection stands; it is plain data, so that it can be told anywhere.
     Connected(Stands),
+    /// The same as another thread holds it.
+    Linked(Linked),
     Failed(Reason),
 }
 
@@ -40,6 +45,11 @@ pub enum Ended {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Stands(pub(crate) PeerId, pub(crate) Place);
+
+/// A connection that is closed when nobody holds it any more.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Linked(pub(crate) Arc<Link>);
 
 /// Bytes from the peer: some, or none at the end of its stream.
 #[derive(Debug)]
@@ -57,6 +67,11 @@ pub struct Close;
 #[derive(Debug)]
 pub struct Connect;
 
+/// The same as any thread holds it.
+#[derive(Debug)]
+pub struct Outgoing;
+
+impl sealed::Sealed for Outgoing {}
 impl sealed::Sealed for Pull {}
 impl sealed::Sealed for Push {}
 impl sealed::Sealed for Close {}
@@ -126,6 +141,23 @@ impl Operation for Connect {
     }
 
     fn value(output: Peer) -> Option<Peer> {
+        Some(output)
+    }
+}
+
+impl Operation for Outgoing {
+    type Output = Client;
+    type Value = Client;
+
+    fn output(ended: Ended) -> Result<Client, Reason> {
+        match ended {
+            Ended::Linked(Linked(link)) => Ok(Client::of(link)),
+            Ended::Failed(reason) => Err(reason),
+            _ => Err(Reason::Stale),
+        }
+    }
+
+    fn value(output: Client) -> Option<Client> {
         Some(output)
     }
 }

@@ -1,12 +1,13 @@
 //! Orders: what was asked of a connection and is not done yet, and who waits for it.
 //! They are data; the shard does what they say.
 
-use std::net::SocketAddr;
+use std::collections::VecDeque;
 
 use bytes::Bytes;
-use springtide_engine::Key;
+use springtide_engine::{Key, Moment};
 
 use super::desk::Told;
+use super::dial::{Dial, Target};
 use crate::peer::{Peer, Reason};
 use crate::session::peered::Want;
 use crate::table::Place;
@@ -36,12 +37,21 @@ pub(crate) enum Waiter {
 
 /// A connection that is being made.
 pub(crate) struct Connecting {
-    pub(crate) address: SocketAddr,
+    /// Where it is to lead: the one whose turn it is, and those that come behind.
+    pub(crate) targets: VecDeque<Target>,
     pub(crate) serial: u64,
     pub(crate) waiter: Waiter,
-    pub(crate) connect: Key,
-    /// What ends it when it takes too long.
+    /// None while a name is being resolved.
+    pub(crate) connect: Option<Key>,
+    /// What ends the present target's share of the time, and when that is, once it has begun.
     pub(crate) timeout: Key,
+    pub(crate) share_until: Option<Moment>,
+    /// That share is over.
+    pub(crate) is_late: bool,
+    /// When the time of all targets is over.
+    pub(crate) until: Moment,
+    /// What came of the target before.
+    pub(crate) failed: Reason,
     /// Why it was told to end, if it was.
     pub(crate) cut: Option<Reason>,
 }
@@ -52,8 +62,8 @@ pub(crate) enum Ask {
     Push(Bytes),
     Close,
     ShutdownWrite,
-    /// A connection to this address, of nobody yet.
-    Connect(SocketAddr),
+    /// A connection, of nobody yet.
+    Connect(Box<Dial>),
     /// The task of this serial number is to end.
     Cancel(u64),
     /// The first pull has been taken: the next may be served.

@@ -17,7 +17,7 @@ use crate::limits::Limits;
 use crate::mailbox::{Mailbox, Message};
 use crate::metrics::{Counts, Metrics};
 use crate::offload::Pool;
-use crate::peer::PeerId;
+use crate::peer::{Link, PeerId};
 use crate::running::{Plan, set_up};
 use crate::server::Server;
 use crate::shard::{Held, Ran, Shard};
@@ -209,6 +209,11 @@ impl Stage {
         assert!(matches!(refusal, Error::LateRefusal { .. }), "{refusal}");
         self.move_to(backend);
         true
+    }
+
+    /// What leads to its shard, for clients that are no server's.
+    pub(crate) fn link(&mut self) -> Arc<Link> {
+        Link::to(self.shard().hatch())
     }
 
     /// Asks the shard for something, as other threads do.

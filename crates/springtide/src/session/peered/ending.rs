@@ -163,6 +163,8 @@ impl Peered {
         let reason = self.reason();
         self.end = End::Over;
         let (tasks, peer) = (&room.requests.tasks, who.peer());
+        // Whoever is told on another thread finds it closed.
+        tasks.places.fall(peer);
         if let Some(callback) = self.callback.take() {
             tasks.tell(Ready::Call(callback, peer, Ended::Failed(reason)));
         }
@@ -179,11 +181,9 @@ impl Peered {
             }
             if let Some(future) = busy.future {
                 room.executor.gone.push(future);
-                tasks.places.fall(peer);
                 return tasks.tell_behind(future, peer, reason);
             }
         }
-        tasks.places.fall(peer);
         tasks.tell(Ready::Closed(peer, reason));
     }
 

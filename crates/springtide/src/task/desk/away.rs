@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use springtide_engine::Callback;
 
-use super::{Listener, Ready, Slot, State, Tasks, Waiter};
+use super::{Listener, Ready, Slot, State, Tasks, Waiter, whom};
 use crate::executor::apart;
 use crate::peer::Peer;
 use crate::table::{Place, Table};
 use crate::task::hatch::{Asked, Called, Due, Ear, Errand};
+use crate::task::operation::{Linked, Stands};
 use crate::task::{Ask, Ended};
 
 impl Tasks {
@@ -30,10 +31,14 @@ impl Tasks {
                 }
             }
             Asked::Call(errand, callback, ended) => {
-                self.tell(called(callback, errand.peer(), ended));
+                self.tell(called(callback, whom(errand.peer(), &ended), ended));
                 self.leave(&errand, None);
             }
             Asked::Leave(errand, ended) => self.leave(&errand, ended),
+            Asked::Close(id, place) => {
+                self.order(Peer::new(id, place), Ask::Close, Waiter::Nobody);
+            }
+            Asked::Resolved(..) => {}
         }
     }
 
@@ -64,12 +69,13 @@ impl Tasks {
 
     /// A task of another thread has ended, which is told of it: what stands in its place from here on.
     pub(super) fn give_away(&self, due: &Due, slot: &Slot, ended: Ended) -> Option<State> {
-        let (errand, mut left, mut is_given) = (due.errand(), Some(ended), false);
+        let errand = due.errand();
+        let (mut left, mut is_given) = (Some(self.linked(ended, errand)), false);
         errand.promise.end(|ear| {
             let ended = left.take()?;
             match ear {
                 Some(Ear::Callback { callback, .. }) => {
-                    self.tell(called(callback, slot.peer, ended));
+                    self.tell(called(callback, whom(slot.peer, &ended), ended));
                     return None;
                 }
                 Some(Ear::Waker(waker)) => self.wake(waker),
@@ -83,6 +89,17 @@ impl Tasks {
             Some(_) => Some(State::Away(Arc::clone(errand), left)),
             None if is_given && slot.is_pull => Some(State::Away(Arc::clone(errand), None)),
             None => None,
+        }
+    }
+
+    /// A connection that was made for another thread, as that holds it.
+    fn linked(&self, ended: Ended, errand: &Errand) -> Ended {
+        match ended {
+            Ended::Connected(Stands(id, place)) => {
+                let peer = Peer::new(id, place);
+                Ended::Linked(Linked(self.places.link_own(peer, errand.hatch())))
+            }
+            ended => ended,
         }
     }
 
