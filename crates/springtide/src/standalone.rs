@@ -5,7 +5,9 @@
 mod background;
 mod client;
 mod connector;
+mod reconnect;
 
 pub(crate) use background::Background;
 pub use client::Client;
 pub use connector::Connector;
+pub use reconnect::{Reconnect, SteadyClient};

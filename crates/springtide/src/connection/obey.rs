@@ -49,6 +49,7 @@ impl Connection {
             Ask::Connect(_) => {
                 room.requests.tasks.end(peer, waiter.take(), Ended::Failed(Reason::Stale));
             }
+            Ask::Watch => session.watch(waiter.take(), peer, room),
             Ask::ShutdownWrite => session.shut(waiter.take(), peer, room),
             Ask::Cancel(serial) => {
                 session.cancel(serial, who, room);

@@ -24,6 +24,8 @@ pub enum Reason {
     TimedOut(&'static str),
     /// Nobody listens at the address (connect(2), ECONNREFUSED).
     Refused,
+    /// No connection stands at the moment; nothing was sent.
+    NotConnected,
     /// No address was given, or one that is none; the caller's to mend: write `host:port`.
     Address,
     /// The system knows no address of the name.
@@ -68,6 +70,7 @@ impl fmt::Display for Reason {
             Self::Reset => "the peer has reset the connection",
             Self::TimedOut(limit) => return write!(f, "the time of {limit} is over"),
             Self::Refused => "nobody listens at the address",
+            Self::NotConnected => "no connection stands at the moment",
             Self::Address => "there is no such address: write HOST:PORT",
             Self::Unresolved => "the name has no address",
             Self::Cancelled => "it was cancelled",

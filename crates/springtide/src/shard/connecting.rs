@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use springtide_engine::{Completion, Descriptor, Key, Moment, Op, Outcome};
+use springtide_engine::{Completion, Descriptor, Error, Key, Moment, Op, OpKind, Outcome};
 
 use super::{CLOSE_TOKEN, Shard};
 use crate::connection::Connection;
@@ -54,21 +54,37 @@ impl Shard {
     fn connect(&self, dial: Dial, serial: u64, waiter: Waiter) {
         let room = &self.room;
         let own = Duration::from_millis(room.limits.connect_timeout_ms);
-        let until = self.now() + dial.timeout.unwrap_or(own);
         room.requests.desk.enter();
         let place = room.requests.tasks.connecting.borrow_mut().insert_with(|_| Connecting {
             targets: dial.targets,
             serial,
             waiter,
             connect: None,
+            asked: None,
             timeout: Key::NONE,
             share_until: None,
             is_late: false,
-            until,
+            limit: dial.timeout.unwrap_or(own),
+            until: None,
             failed: Reason::Address,
             cut: None,
         });
-        self.try_target(place);
+        if dial.back_off.is_zero() {
+            return self.try_target(place);
+        }
+        let at = self.now() + self.part_of(dial.back_off);
+        let timeout = self.room.submit(Op::Timeout { at }, CONNECT_LATE_TOKEN | place.raw());
+        if let Some(begun) = self.room.requests.tasks.connecting.borrow_mut().get_mut(place) {
+            begun.timeout = timeout;
+            begun.share_until = Some(at);
+        }
+    }
+
+    /// Between half of it and all, by chance: who lost a server together does not come back together.
+    fn part_of(&self, back_off: Duration) -> Duration {
+        let half = u64::try_from(back_off.as_nanos() / 2).unwrap_or(u64::MAX);
+        let chance = self.room.requests.engine.borrow_mut().chance();
+        Duration::from_nanos(half.saturating_add(chance % half.max(1)))
     }
 
     fn now(&self) -> Moment {
@@ -82,6 +98,7 @@ impl Shard {
         let mut connecting = tasks.connecting.borrow_mut();
         let Some(begun) = connecting.get_mut(place) else { return };
         let is_wanted = tasks.is_wanted(&begun.waiter);
+        begun.until.get_or_insert_with(|| self.now() + begun.limit);
         if is_wanted && self.begin_target(place, begun) {
             return;
         }
@@ -103,12 +120,13 @@ impl Shard {
                         begun.targets[0] = Target::Address(address);
                         continue;
                     }
-                    None => {
-                        if let Err(reason) = self.ask_for(name, *port, place, begun.serial) {
+                    None => match self.ask_for(name, *port, place) {
+                        Ok(asked) => begun.asked = Some(asked),
+                        Err(reason) => {
                             begun.pass(reason);
                             continue;
                         }
-                    }
+                    },
                 },
             }
             self.limit_share(place, begun);
@@ -120,15 +138,16 @@ impl Shard {
     /// Ends the present target when its share of the time is over: each has the same of what is left,
     /// so that one that does not answer leaves the others theirs.
     fn limit_share(&self, place: Place, begun: &mut Connecting) {
-        let (now, until) = (self.now(), begun.until);
+        let now = self.now();
+        let until = begun.until.unwrap_or(now);
         let count = u32::try_from(begun.targets.len()).unwrap_or(u32::MAX);
         let ends = || if count > 1 { now + until.since(now) / count } else { until };
         let at = *begun.share_until.get_or_insert_with(ends);
         begun.timeout = self.room.submit(Op::Timeout { at }, CONNECT_LATE_TOKEN | place.raw());
     }
 
-    /// Asks for the addresses of a name, which come by the hatch.
-    fn ask_for(&self, name: &str, port: u16, place: Place, serial: u64) -> Result<(), Reason> {
+    /// Asks for the addresses of a name, which come by the hatch; the number of what was asked.
+    fn ask_for(&self, name: &str, port: u16, place: Place) -> Result<u64, Reason> {
         let shared = &self.room.requests;
         if shared.engine.borrow().name() == "simulated" {
             // A simulated world has no names.
@@ -138,24 +157,25 @@ impl Shard {
         if resolving.get() >= RESOLVING_MAX {
             return Err(Reason::Limit("resolving_max"));
         }
+        let asked = shared.tasks.resolved.get() + 1;
         let hatch = shared.hatch.clone();
-        let asked = resolve::ask(name.to_owned(), port, move |found| {
-            hatch.hand_in(Asked::Resolved(place, serial, found.unwrap_or_default()));
+        let begun = resolve::ask(name.to_owned(), port, move |found| {
+            hatch.hand_in(Asked::Resolved(place, asked, found.unwrap_or_default()));
         });
-        asked.map_err(|_| Reason::Limit("threads"))?;
+        begun.map_err(|error| Reason::System(Error::from_io(OpKind::Connect, &error)))?;
         resolving.set(resolving.get() + 1);
-        Ok(())
+        shared.tasks.resolved.set(asked);
+        Ok(asked)
     }
 
     /// The addresses of a name have come, none where it has none.
-    pub(super) fn resolved(&self, place: Place, serial: u64, found: Vec<SocketAddr>) {
+    pub(super) fn resolved(&self, place: Place, asked: u64, found: Vec<SocketAddr>) {
         let tasks = &self.room.requests.tasks;
         tasks.resolving.set(tasks.resolving.get() - 1);
         let mut connecting = tasks.connecting.borrow_mut();
-        let begun = connecting.get_mut(place);
         // It may have been passed over meanwhile.
-        let waits = |begun: &&mut Connecting| begun.serial == serial && begun.is_resolving();
-        let Some(begun) = begun.filter(waits) else { return };
+        let begun = connecting.get_mut(place).filter(|begun| begun.asked == Some(asked));
+        let Some(begun) = begun else { return };
         begun.pass(Reason::Unresolved);
         for address in found.into_iter().rev() {
             begun.targets.push_front(Target::Address(address));
@@ -172,14 +192,14 @@ impl Shard {
             self.room.requests.desk.enter();
             let mut connecting = self.room.requests.tasks.connecting.borrow_mut();
             let Some(begun) = connecting.get_mut(place) else { continue };
-            let is_resolving = begun.is_resolving();
+            let is_waiting = begun.is_waiting();
             if begun.is_late {
                 begun.pass(LATE);
             }
             if let Some(reason) = begun.cut {
                 drop(connecting);
                 self.fail_connect(place, reason);
-            } else if is_resolving {
+            } else if is_waiting {
                 self.limit_share(place, begun);
             } else {
                 drop(connecting);
@@ -188,7 +208,7 @@ impl Shard {
         }
     }
 
-    /// A target's share of the time is over.
+    /// A target's share of the time is over, or the wait before the first.
     pub(super) fn connect_is_late(&self, completion: &Completion) {
         let place = place_of(completion.token);
         let mut connecting = self.room.requests.tasks.connecting.borrow_mut();
@@ -198,7 +218,11 @@ impl Shard {
             begun.is_late = true;
             self.room.requests.engine.borrow_mut().cancel(connect);
         } else {
-            begun.pass(LATE);
+            match begun.until {
+                Some(_) => begun.pass(LATE),
+                // It had only waited.
+                None => begun.share_until = None,
+            }
             drop(connecting);
             self.try_target(place);
         }
@@ -301,14 +325,15 @@ fn reason_of(outcome: &Outcome, is_late: bool) -> Reason {
 }
 
 impl Connecting {
-    const fn is_resolving(&self) -> bool {
+    /// Whether it waits for something that ends by itself.
+    const fn is_waiting(&self) -> bool {
         self.connect.is_none()
     }
 
     /// The present target is given up, for this reason.
     fn pass(&mut self, reason: Reason) {
         self.targets.pop_front();
-        (self.connect, self.share_until, self.is_late) = (None, None, false);
+        (self.connect, self.asked, self.share_until, self.is_late) = (None, None, None, false);
         self.failed = reason;
     }
 }

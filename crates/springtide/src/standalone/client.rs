@@ -49,12 +49,18 @@ use crate::task::{Close, Elsewhere, Outgoing, Pull, Push, Task};
 /// ```
 #[derive(Clone)]
 pub struct Client {
+    link: Arc<Link>,
     peer: RemotePeer,
 }
 
 impl Client {
     pub(crate) fn of(link: Arc<Link>) -> Self {
-        Self { peer: RemotePeer::by(link) }
+        Self { peer: RemotePeer::by(Arc::clone(&link)), link }
+    }
+
+    /// What all handles of it share.
+    pub(super) fn link(&self) -> Arc<Link> {
+        Arc::clone(&self.link)
     }
 
     /// Makes a connection: to `127.0.0.1:7000`, `[::1]:7000`, or `name:7000`, all of whose addresses are

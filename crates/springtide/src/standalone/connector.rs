@@ -59,20 +59,24 @@ impl Connector {
     ///
     /// It fails with the reason of the last address that was tried.
     pub fn connect(&self) -> Task<Outgoing, Elsewhere> {
-        if let Some(reason) = self.wrong {
-            return Task::lost(reason);
-        }
         match self.link() {
-            Ok(link) => {
-                let ask = Ask::Connect(Box::new(self.dial.clone()));
-                Task::ask_elsewhere(Some(&link), ask)
-            }
+            Ok(link) => self.begin(&link, Duration::ZERO),
             Err(reason) => Task::lost(reason),
         }
     }
 
+    /// The same on the shard where this leads, behind a wait.
+    pub(super) fn begin(&self, link: &Arc<Link>, back_off: Duration) -> Task<Outgoing, Elsewhere> {
+        let dial = Dial { back_off, ..self.dial.clone() };
+        Task::ask_elsewhere(Some(link), Ask::Connect(Box::new(dial)))
+    }
+
     /// What leads to the shard whose code runs here, or to the one in the background.
-    fn link(&self) -> Result<Arc<Link>, Reason> {
+    pub(super) fn link(&self) -> Result<Arc<Link>, Reason> {
+        let nothing = self.dial.targets.is_empty().then_some(Reason::Address);
+        if let Some(reason) = self.wrong.or(nothing) {
+            return Err(reason);
+        }
         if let Some(link) = &self.shard {
             return Ok(Arc::clone(link));
         }

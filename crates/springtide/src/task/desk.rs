@@ -42,8 +42,9 @@ pub(crate) struct Tasks {
     farewells: RefCell<HashMap<Place, (Peer, Reason)>>,
     /// Connections that are being made.
     pub(crate) connecting: RefCell<Table<Connecting>>,
-    /// Names that are being resolved for them.
+    /// Names that are being resolved for them, and how many were so far.
     pub(crate) resolving: Cell<usize>,
+    pub(crate) resolved: Cell<u64>,
     /// What busy sessions used, for the next.
     #[expect(clippy::vec_box, reason = "boxes move between here and sessions without a copy")]
     spare: RefCell<Vec<Box<Busy>>>,
@@ -129,6 +130,7 @@ impl Tasks {
             farewells,
             connecting,
             resolving: Cell::new(0),
+            resolved: Cell::new(0),
             spare,
         }
     }

@@ -13,6 +13,8 @@ pub(crate) struct Dial {
     pub(crate) targets: VecDeque<Target>,
     /// For all of them together; the shard's own limit where nothing is said.
     pub(crate) timeout: Option<Duration>,
+    /// How long to wait before, at most: half of it at least, by chance.
+    pub(crate) back_off: Duration,
 }
 
 /// One address, or a name that may have several.
@@ -24,7 +26,7 @@ pub(crate) enum Target {
 
 impl Dial {
     pub(crate) fn to(address: SocketAddr) -> Box<Self> {
-        Box::new(Self { targets: VecDeque::from([Target::Address(address)]), timeout: None })
+        Box::new(Self { targets: VecDeque::from([Target::Address(address)]), ..Self::default() })
     }
 }
 

@@ -43,7 +43,8 @@ pub(crate) enum Asked {
     Call(Arc<Errand>, Called, Ended),
     /// Nobody wants it any more; what came of it and was not taken.
     Leave(Arc<Errand>, Option<Ended>),
-    /// The addresses of a name that a connection is to lead to, none where it has none.
+    /// The addresses of a name that a connection is to lead to, none where it has none; by the number
+    /// of what was asked.
     Resolved(Place, u64, Vec<SocketAddr>),
     /// Nobody holds this connection any more, which is nobody else's.
     Close(PeerId, Place),
@@ -165,14 +166,7 @@ impl Errand {
     /// # Errors
     /// There are too many.
     pub(super) fn begin(link: &Arc<Link>, what: Ask) -> Result<Arc<Self>, Reason> {
-        link.hatch.enter()?;
-        let errand = Arc::new(Self {
-            promise: Promise::new(),
-            link: Arc::clone(link),
-            is_pull: matches!(what, Ask::Pull(_)),
-            slot: OnceLock::new(),
-            is_cancelled: AtomicBool::new(false),
-        });
+        let errand = Self::made(link, matches!(what, Ask::Pull(_)))?;
         link.hatch.hand_in(Asked::Begin(Due(Arc::clone(&errand)), what));
         Ok(errand)
     }
@@ -183,6 +177,43 @@ impl Errand {
 
     pub(super) fn peer(&self) -> Peer {
         self.link.peer()
+    }
+
+    fn made(link: &Arc<Link>, is_pull: bool) -> Result<Arc<Self>, Reason> {
+        link.hatch.enter()?;
+        Ok(Arc::new(Self {
+            promise: Promise::new(),
+            link: Arc::clone(link),
+            is_pull,
+            slot: OnceLock::new(),
+            is_cancelled: AtomicBool::new(false),
+        }))
+    }
+
+    /// One that no task at the desk is for: who gets the duty ends it.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub(super) fn pledge(link: &Arc<Link>) -> Result<(Arc<Self>, Due), Reason> {
+        let errand = Self::made(link, false)?;
+        Ok((Arc::clone(&errand), Due(errand)))
+    }
+
+    /// Ends it, from any thread, unless it has: who listens is told, callbacks by the shard.
+    pub(super) fn end(own: &Arc<Self>, ended: Ended) {
+        let (mut told, mut left) = (None, Some(ended));
+        own.promise.end(|ear| {
+            told = ear;
+            // A callback gets it by the hatch.
+            left.take_if(|_| !matches!(told, Some(Ear::Callback { .. })))
+        });
+        match (told, left) {
+            (Some(Ear::Waker(waker)), _) => _ = apart(|| waker.wake()),
+            (Some(Ear::Callback { callback, .. }), Some(ended)) => {
+                own.hatch().hand_in(Asked::Call(Arc::clone(own), callback, ended));
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn cancel(self: &Arc<Self>) {
@@ -244,6 +275,16 @@ impl Drop for Errand {
 impl Due {
     pub(super) const fn errand(&self) -> &Arc<Errand> {
         &self.0
+    }
+
+    /// Whether somebody still wants it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.is_wanted()
+    }
+
+    /// Ends it so.
+    pub(crate) fn end(self, ended: Ended) {
+        Errand::end(&self.0, ended);
     }
 }
 

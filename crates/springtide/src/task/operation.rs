@@ -38,6 +38,8 @@ pub enum Ended {
     Connected(Stands),
     /// The same as another thread holds it.
     Linked(Linked),
+    /// A connection has ended that was watched.
+    Gone(Reason),
     Failed(Reason),
 }
 
@@ -71,6 +73,11 @@ pub struct Connect;
 #[derive(Debug)]
 pub struct Outgoing;
 
+/// The end of a connection, however that comes about.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+impl sealed::Sealed for Gone {}
 impl sealed::Sealed for Outgoing {}
 impl sealed::Sealed for Pull {}
 impl sealed::Sealed for Push {}
@@ -158,6 +165,23 @@ impl Operation for Outgoing {
     }
 
     fn value(output: Client) -> Option<Client> {
+        Some(output)
+    }
+}
+
+impl Operation for Gone {
+    type Output = Reason;
+    type Value = Reason;
+
+    fn output(ended: Ended) -> Result<Reason, Reason> {
+        match ended {
+            Ended::Gone(reason) => Ok(reason),
+            Ended::Failed(reason) => Err(reason),
+            _ => Err(Reason::Stale),
+        }
+    }
+
+    fn value(output: Reason) -> Option<Reason> {
         Some(output)
     }
 }

@@ -2,6 +2,7 @@
 //! They are data; the shard does what they say.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use springtide_engine::{Key, Moment};
@@ -41,15 +42,18 @@ pub(crate) struct Connecting {
     pub(crate) targets: VecDeque<Target>,
     pub(crate) serial: u64,
     pub(crate) waiter: Waiter,
-    /// None while a name is being resolved.
+    /// None while a name is being resolved, or nothing has begun.
     pub(crate) connect: Option<Key>,
+    /// The name that is being resolved, by its number.
+    pub(crate) asked: Option<u64>,
     /// What ends the present target's share of the time, and when that is, once it has begun.
     pub(crate) timeout: Key,
     pub(crate) share_until: Option<Moment>,
     /// That share is over.
     pub(crate) is_late: bool,
-    /// When the time of all targets is over.
-    pub(crate) until: Moment,
+    /// How long all targets may take, and when that is over, once the first has begun.
+    pub(crate) limit: Duration,
+    pub(crate) until: Option<Moment>,
     /// What came of the target before.
     pub(crate) failed: Reason,
     /// Why it was told to end, if it was.
@@ -62,6 +66,8 @@ pub(crate) enum Ask {
     Push(Bytes),
     Close,
     ShutdownWrite,
+    /// To be told of the end of the connection.
+    Watch,
     /// A connection, of nobody yet.
     Connect(Box<Dial>),
     /// The task of this serial number is to end.

@@ -328,6 +328,11 @@ impl Stage {
         self.backend.is_moving()
     }
 
+    /// Whether its time is that of a world.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.backend.is_simulated()
+    }
+
     /// Hands over what the access log has, without waiting for its time.
     pub(crate) fn flush_log(&mut self) {
         self.shard().flush_log();

@@ -4,6 +4,7 @@
 
 mod background;
 mod names;
+mod reconnect;
 mod worlds;
 
 use std::sync::{Arc, Mutex};

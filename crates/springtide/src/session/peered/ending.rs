@@ -98,6 +98,15 @@ impl Peered {
         self.busy(tasks).closing.push(waiter);
     }
 
+    /// Tells of the end of the connection.
+    pub(crate) fn watch(&mut self, waiter: Waiter, peer: Peer, room: &Room) {
+        let tasks = &room.requests.tasks;
+        match self.end {
+            End::Over => tasks.end(peer, waiter, Ended::Gone(self.reason())),
+            _ => self.busy(tasks).watching.push(waiter),
+        }
+    }
+
     /// How the connection stands, as handles tell it.
     pub(crate) fn status(&self) -> PeerStatus {
         match self.end {
@@ -178,6 +187,9 @@ impl Peered {
             for waiter in busy.closing {
                 let ended = if is_closed { Ended::Done } else { Ended::Failed(reason) };
                 tasks.end(peer, waiter, ended);
+            }
+            for waiter in busy.watching {
+                tasks.end(peer, waiter, Ended::Gone(reason));
             }
             if let Some(future) = busy.future {
                 room.executor.gone.push(future);

@@ -7,7 +7,7 @@ use springtide_engine::Callback;
 
 use super::{Listener, Ready, Slot, State, Tasks, Waiter, whom};
 use crate::executor::apart;
-use crate::peer::Peer;
+use crate::peer::{Peer, Reason};
 use crate::table::{Place, Table};
 use crate::task::hatch::{Asked, Called, Due, Ear, Errand};
 use crate::task::operation::{Linked, Stands};
@@ -26,8 +26,12 @@ impl Tasks {
             }
             Asked::Cancel(errand) => {
                 let name = self.task_of(&errand).and_then(|task| self.name_of(task));
-                if let Some((peer, serial)) = name {
-                    self.order(peer, Ask::Cancel(serial), Waiter::Nobody);
+                match name {
+                    Some((peer, serial)) => {
+                        self.order(peer, Ask::Cancel(serial), Waiter::Nobody);
+                    }
+                    // It stands elsewhere, or has ended.
+                    None => Errand::end(&errand, Ended::Failed(Reason::Cancelled)),
                 }
             }
             Asked::Call(errand, callback, ended) => {

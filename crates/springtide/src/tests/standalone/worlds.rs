@@ -10,12 +10,12 @@ use crate::tests::{Backend, Stage, over_simulated_backends};
 use crate::{Client, Peer, Reason, Server, Status};
 
 const OPEN: &str = "192.0.2.1:80";
-const SILENT: &str = "192.0.2.2:80";
-const REFUSED: &str = "192.0.2.3:80";
+pub(super) const SILENT: &str = "192.0.2.2:80";
+pub(super) const REFUSED: &str = "192.0.2.3:80";
 const TIMEOUT_MS: u64 = 9_000;
 
 /// A stage in a world where one address listens, one never answers and any other refuses.
-fn stage(backend: Backend) -> (Stage, [Service; 2]) {
+pub(super) fn stage(backend: Backend) -> (Stage, [Service; 2]) {
     let mut services = None;
     let server = Server::new().raw(|peer: Peer| peer.close().detach());
     let stage = Stage::with_world(backend, server, |world| {
@@ -26,7 +26,7 @@ fn stage(backend: Backend) -> (Stage, [Service; 2]) {
     (stage, services.unwrap())
 }
 
-fn connector(stage: &mut Stage, addresses: &[&str]) -> crate::Connector {
+pub(super) fn connector(stage: &mut Stage, addresses: &[&str]) -> crate::Connector {
     let connector = Client::connector().on(stage.link());
     let connector = connector.timeout(Duration::from_millis(TIMEOUT_MS));
     addresses.iter().fold(connector, |connector, address| connector.address(address))
