@@ -91,9 +91,9 @@ pub use springtide_engine::{Address, Error as EngineError};
 pub use springtide_proto::Unit;
 pub use springtide_proto::framed::Framed;
 pub use springtide_proto::http1::Limits as Http1Limits;
-pub use standalone::{Client, Connector, Reconnect, SteadyClient};
+pub use standalone::{Client, Connector, FramedClient, Reconnect, SteadyClient};
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
 pub use task::{
-    Canceller, Close, Connect, Elsewhere, Ended, Here, Linked, MayBlock, Operation, Outgoing, Pull,
-    Push, RemoteCanceller, Stands, Status, Task, Wait,
+    Call, Canceller, Close, Connect, Elsewhere, Ended, Here, Linked, MayBlock, Operation, Outgoing,
+    Pull, Push, RemoteCanceller, Stands, Status, Task, Wait,
 };

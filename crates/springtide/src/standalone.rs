@@ -3,11 +3,13 @@
 //! It touches no socket: what is asked is done by a shard.
 
 mod background;
+mod calls;
 mod client;
 mod connector;
 mod reconnect;
 
 pub(crate) use background::Background;
+pub use calls::FramedClient;
 pub use client::Client;
 pub use connector::Connector;
 pub use reconnect::{Reconnect, SteadyClient};

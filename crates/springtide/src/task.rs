@@ -13,9 +13,9 @@ mod polled;
 pub(crate) use desk::{Ready, Tasks, Told};
 pub(crate) use dial::{Dial, Target};
 pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
-pub(crate) use hatch::{Asked, Due, Hatch, OpenHatch};
+pub(crate) use hatch::{Asked, Book, Due, Hatch, OpenHatch};
 pub(crate) use operation::Gone;
-pub use operation::{Close, Connect, Ended, Linked, Operation, Outgoing, Pull, Push, Stands};
+pub use operation::{Call, Close, Connect, Ended, Linked, Operation, Outgoing, Pull, Push, Stands};
 pub(crate) use order::{Ask, Connecting, Order, Waiter};
 
 use std::fmt;

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use springtide_engine::Error as EngineError;
+use springtide_proto::framed::{PayloadError, Refusal};
 
 /// Why a connection ended, or a task on it.
 ///
@@ -34,6 +35,10 @@ pub enum Reason {
     Cancelled,
     /// A limit is reached; its name. Nothing was done.
     Limit(&'static str),
+    /// The peer's bytes break the protocol of frames, or a limit of it.
+    Frame(Refusal),
+    /// What was to be sent is no frame, and nothing of it was; the caller's to mend.
+    Payload(PayloadError),
     /// The connection that this handle names is gone, or the handle is used where no shard runs.
     Stale,
     /// Code of the application panicked on this connection.
@@ -80,6 +85,8 @@ impl fmt::Display for Reason {
             Self::Failed => "the future of the connection has failed",
             Self::Stopped => "the server has stopped",
             Self::Deadlock => "to wait here would be a deadlock: a shard goes on by this thread",
+            Self::Frame(refusal) => return refusal.fmt(f),
+            Self::Payload(error) => return error.fmt(f),
             Self::System(error) => return error.fmt(f),
         };
         f.write_str(words)

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Connector;
+use super::{Connector, FramedClient};
+use crate::framed::{Codec, Limits};
 use crate::peer::{Link, PeerId, PeerStatus, RemotePeer};
 use crate::task::{Close, Elsewhere, Outgoing, Pull, Push, Task};
 
@@ -112,6 +113,43 @@ impl Client {
     /// [`Peer::push`](crate::Peer::push).
     pub fn write(&self, bytes: impl Into<Bytes>) -> Task<Push, Elsewhere> {
         self.peer.push(bytes)
+    }
+
+    /// Speaks frames from here on: each [`call`](FramedClient::call) is one, and so is its reply. What
+    /// came before and was not read is the first of it. Whoever still reads from a clone takes bytes of
+    /// replies away, which nobody finds again.
+    ///
+    /// ```
+    /// use springtide::{Client, Framed, Reason};
+    /// # use springtide::{Address, Bytes, Reply, Server};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Server::new().framed(Framed::lines(), |line: Bytes, reply: Reply| reply.send(line));
+    /// # let running = server.workers(1).listen("127.0.0.1:0")?.start()?;
+    /// # let address = running.addresses()[0].clone();
+    /// let client = Client::connect(address).wait()?.framed(Framed::lines());
+    /// let calls = ["low", "high"].map(|tide| client.call(tide));
+    /// for (call, tide) in calls.into_iter().zip(["low", "high"]) {
+    ///     assert_eq!(call.wait()?, tide);
+    /// }
+    /// # drop(client);
+    /// # running.drain();
+    /// # Ok(running.join()?)
+    /// # }
+    /// ```
+    pub fn framed(self, codec: impl Codec + Send + Sync + 'static) -> FramedClient {
+        self.framed_within(codec, Limits::default())
+    }
+
+    /// The same with limits of one's own: `in_flight_max` calls and `in_flight_bytes_max` bytes of theirs
+    /// may wait for their replies at a time; a further call fails at once. The times among them are a
+    /// server's.
+    pub fn framed_within(
+        self,
+        codec: impl Codec + Send + Sync + 'static,
+        limits: Limits,
+    ) -> FramedClient {
+        FramedClient::begin(self, Box::new(codec), limits)
     }
 
     /// Closes the connection when everything written before has been sent.

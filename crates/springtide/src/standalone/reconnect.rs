@@ -141,9 +141,9 @@ impl Inner {
         }
         state.attempt = task.canceller();
         drop(state);
-        let own = Arc::downgrade(self);
+        let driver = Driver(Arc::downgrade(self));
         task.then_result(move |peer, result| {
-            if let Some(own) = own.upgrade() {
+            if let Some(own) = driver.take() {
                 own.attempted(peer, result);
             }
         });
@@ -173,9 +173,9 @@ impl Inner {
 
     /// The connection that stands is to be made again when it has ended.
     fn watch(self: &Arc<Self>, peer: Peer) {
-        let own: Weak<Self> = Arc::downgrade(self);
+        let driver = Driver(Arc::downgrade(self));
         Task::<Gone>::ask(peer, Ask::Watch).then_result(move |_, gone| {
-            if let Some(own) = own.upgrade() {
+            if let Some(own) = driver.take() {
                 own.failed(gone.unwrap_or_else(|reason| reason));
             }
         });
@@ -211,6 +211,24 @@ impl Inner {
         }
         for due in waiting {
             due.end(Ended::Failed(reason));
+        }
+    }
+}
+
+/// Goes on with a connection when something has ended, and ends it all when nobody calls it any more.
+struct Driver(Weak<Inner>);
+
+impl Driver {
+    fn take(mut self) -> Option<Arc<Inner>> {
+        std::mem::take(&mut self.0).upgrade()
+    }
+}
+
+impl Drop for Driver {
+    /// The shard may end without a word.
+    fn drop(&mut self) {
+        if let Some(own) = self.0.upgrade() {
+            own.finish(Reason::Stale);
         }
     }
 }

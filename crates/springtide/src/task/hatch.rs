@@ -48,6 +48,8 @@ pub(crate) enum Asked {
     Resolved(Place, u64, Vec<SocketAddr>),
     /// Nobody holds this connection any more, which is nobody else's.
     Close(PeerId, Place),
+    /// This is to be called with this connection.
+    Do(PeerId, Place, Called),
 }
 
 /// A task of another thread: what it shares with the shard.
@@ -55,9 +57,22 @@ pub(crate) struct Errand {
     pub(super) promise: Promise<Ended, Ear>,
     link: Arc<Link>,
     is_pull: bool,
-    /// Where its task stands on the shard, which alone knows.
-    slot: OnceLock<Place>,
+    spot: OnceLock<Spot>,
     is_cancelled: AtomicBool,
+}
+
+/// Where an errand stands.
+enum Spot {
+    /// Its task at the desk of the shard, which alone knows.
+    Desk(Place),
+    /// In the book of who has pledged it, by this number.
+    Book(Weak<dyn Book>, u64),
+}
+
+/// Whoever has pledged errands, and has the duties to end them.
+pub(crate) trait Book: Send + Sync {
+    /// Nobody wants the errand of this number any more.
+    fn forget(&self, number: u64);
 }
 
 /// Who is told of an errand's end.
@@ -185,7 +200,7 @@ impl Errand {
             promise: Promise::new(),
             link: Arc::clone(link),
             is_pull,
-            slot: OnceLock::new(),
+            spot: OnceLock::new(),
             is_cancelled: AtomicBool::new(false),
         }))
     }
@@ -217,7 +232,13 @@ impl Errand {
     }
 
     pub(super) fn cancel(self: &Arc<Self>) {
-        if !self.is_cancelled.swap(true, Ordering::Relaxed) {
+        if self.is_cancelled.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if matches!(self.spot.get(), Some(Spot::Book(..))) {
+            Self::end(self, Ended::Failed(Reason::Cancelled));
+            self.leave_book();
+        } else {
             self.hatch().hand_in(Asked::Cancel(Arc::clone(self)));
         }
     }
@@ -240,7 +261,9 @@ impl Errand {
             Phase::Ended(ended) if own.is_pull => Some(ended),
             Phase::Ended(_) | Phase::Over => return,
         };
-        own.hatch().hand_in(Asked::Leave(Arc::clone(own), left));
+        if !own.leave_book() {
+            own.hatch().hand_in(Asked::Leave(Arc::clone(own), left));
+        }
     }
 
     /// Whether somebody holds it or listens to it.
@@ -257,12 +280,24 @@ impl Errand {
     }
 
     pub(super) fn slot(&self) -> Option<Place> {
-        self.slot.get().copied()
+        match self.spot.get() {
+            Some(Spot::Desk(slot)) => Some(*slot),
+            Some(Spot::Book(..)) | None => None,
+        }
     }
 
     pub(super) fn stand_at(&self, slot: Place) {
         // An errand begins once.
-        let _ = self.slot.set(slot);
+        let _ = self.spot.set(Spot::Desk(slot));
+    }
+
+    /// Whether it stands in somebody's book, and does no more.
+    fn leave_book(&self) -> bool {
+        let Some(Spot::Book(book, number)) = self.spot.get() else { return false };
+        if let Some(book) = book.upgrade() {
+            book.forget(*number);
+        }
+        true
     }
 }
 
@@ -280,6 +315,12 @@ impl Due {
     /// Whether somebody still wants it.
     pub(crate) fn is_wanted(&self) -> bool {
         self.0.is_wanted()
+    }
+
+    /// It stands in a book from here on.
+    pub(crate) fn enter(&self, book: Weak<dyn Book>, number: u64) {
+        // It is entered once.
+        let _ = self.0.spot.set(Spot::Book(book, number));
     }
 
     /// Ends it so.

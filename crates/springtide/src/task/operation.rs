@@ -77,6 +77,11 @@ pub struct Outgoing;
 #[derive(Debug)]
 pub(crate) struct Gone;
 
+/// A request as a frame, and its reply.
+#[derive(Debug)]
+pub struct Call;
+
+impl sealed::Sealed for Call {}
 impl sealed::Sealed for Gone {}
 impl sealed::Sealed for Outgoing {}
 impl sealed::Sealed for Pull {}
@@ -117,6 +122,23 @@ impl Operation for Push {
     }
 
     #[inline]
+    fn value(output: Bytes) -> Option<Bytes> {
+        Some(output)
+    }
+}
+
+impl Operation for Call {
+    type Output = Bytes;
+    type Value = Bytes;
+
+    fn output(ended: Ended) -> Result<Bytes, Reason> {
+        match ended {
+            Ended::Bytes(bytes) => Ok(bytes),
+            Ended::Failed(reason) => Err(reason),
+            _ => Err(Reason::Stale),
+        }
+    }
+
     fn value(output: Bytes) -> Option<Bytes> {
         Some(output)
     }

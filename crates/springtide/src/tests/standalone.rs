@@ -3,6 +3,7 @@
 //! The shard is turned by the test's thread, which asks between turns.
 
 mod background;
+mod calls;
 mod names;
 mod reconnect;
 mod worlds;

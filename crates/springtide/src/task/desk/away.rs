@@ -42,6 +42,9 @@ impl Tasks {
             Asked::Close(id, place) => {
                 self.order(Peer::new(id, place), Ask::Close, Waiter::Nobody);
             }
+            Asked::Do(id, place, callback) => {
+                self.tell(called(callback, Peer::new(id, place), Ended::Done));
+            }
             Asked::Resolved(..) => {}
         }
     }

@@ -1,6 +1,7 @@
 //! Clients without a server, over every mechanism: threads that wait, and a shard in the background that
 //! ends with the last handle. Peers are sockets of std on the test's thread.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -8,9 +9,10 @@ use std::time::Duration;
 
 use springtide_engine::Mechanism;
 
+use crate::framed::Limits;
 use crate::standalone::Background;
 use crate::task::Hatch;
-use crate::{Client, Connector, PeerStatus, Reason, Wait};
+use crate::{Bytes, Client, Connector, Engine, Framed, PeerStatus, Reason, Reply, Server, Wait};
 
 const MECHANISMS: [Mechanism; 3] = [Mechanism::Uring, Mechanism::Epoll, Mechanism::Poll];
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -74,6 +76,7 @@ fn the_last_handle_ends_the_background() {
         let mut received = Vec::new();
         first.read_to_end(&mut received).unwrap();
         assert!(received == bytes, "{mechanism:?}: {}", received.len());
+        drop(first);
         assert!(!hatch.has_ended(), "there is another handle");
         two.write("y").wait().unwrap();
         let read = two.read();
@@ -83,6 +86,7 @@ fn the_last_handle_ends_the_background() {
         received.clear();
         second.read_to_end(&mut received).unwrap();
         assert_eq!(received, b"y");
+        drop(second);
         await_end(&hatch);
     }
 }
@@ -103,4 +107,64 @@ fn the_background_is_shared_while_somebody_has_it() {
         assert_eq!(received, "tide");
     }
     assert!(Arc::ptr_eq(&one, &two));
+}
+
+/// Many threads call over one connection, some of whose calls are dropped or cancelled: every other one
+/// gets its own reply, and none waits for ever when the connection goes.
+#[test]
+fn threads_call_over_one_connection() {
+    const THREADS: usize = 6;
+    const CALLS: usize = 3_000;
+    for (mechanism, engine) in
+        MECHANISMS.into_iter().zip([Engine::Uring, Engine::Epoll, Engine::Poll])
+    {
+        for codec in [Framed::u16_be(), Framed::u16_be().tagged(0, 4)] {
+            let answer = |request: Bytes, reply: Reply| reply.send(request);
+            let server = Server::new().framed(codec, answer).engine(engine).workers(1);
+            let running = server.listen("127.0.0.1:0").unwrap().start().unwrap();
+            let background = Background::start(Some(mechanism)).unwrap();
+            let connector = Client::connector().on(background.link());
+            let address = running.addresses()[0].clone();
+            let client = connector.address(address).connect().wait().unwrap();
+            let limits = Limits {
+                in_flight_max: 100_000,
+                in_flight_bytes_max: 64 << 20,
+                ..Limits::default()
+            };
+            let client = client.framed_within(codec, limits);
+            let calling = |thread: usize| {
+                let client = client.clone();
+                move || {
+                    let mut waiting = VecDeque::new();
+                    for index in 0..CALLS {
+                        let request = format!("----{thread} {index}");
+                        let call = client.call(request.clone());
+                        match index % 5 {
+                            0 => drop(call),
+                            1 => call.cancel(),
+                            _ => waiting.push_back((request, call)),
+                        }
+                        if waiting.len() > 100
+                            && let Some((request, call)) = waiting.pop_front()
+                        {
+                            assert_eq!(call.wait().unwrap()[4..], request.as_bytes()[4..]);
+                        }
+                    }
+                    waiting
+                }
+            };
+            let threads: Vec<_> =
+                (0..THREADS).map(|thread| std::thread::spawn(calling(thread))).collect();
+            for thread in threads {
+                for (request, call) in thread.join().unwrap() {
+                    assert_eq!(call.wait().unwrap()[4..], request.as_bytes()[4..]);
+                }
+            }
+            let last = client.call("----last");
+            running.stop(Duration::ZERO);
+            running.join().unwrap();
+            let ended = last.wait();
+            assert!(ended.is_ok() || client.call("----late").wait().is_err(), "{ended:?}");
+        }
+    }
 }
