@@ -1,10 +1,8 @@
 //! Forwards a port: whoever connects to 127.0.0.1:7001 talks to 127.0.0.1:7000, or to the address that
 //! is given. Both connections are of one shard, and the slower of them holds the other back.
-//! `cargo run --release --example forward -- 127.0.0.1:6379`
+//! `cargo run --release --example forward -- 127.0.0.1:6379`, or `-- unix:/run/other.sock`
 
-use std::net::SocketAddr;
-
-use springtide::{Error, Peer, Server};
+use springtide::{Address, Error, Peer, Server};
 
 /// Sends on to one what comes from the other: nothing is pulled before the last piece has gone out.
 fn pump(from: Peer, to: Peer) {
@@ -20,19 +18,20 @@ fn pump(from: Peer, to: Peer) {
 
 fn main() -> Result<(), Error> {
     let target = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7000".to_owned());
-    let Ok(target) = target.parse::<SocketAddr>() else {
-        eprintln!("{target} is no address: write one like 127.0.0.1:7000");
+    let Ok(target) = target.parse::<Address>() else {
+        eprintln!("{target} is no address: write one like 127.0.0.1:7000 or unix:/run/other.sock");
         std::process::exit(2);
     };
     println!("127.0.0.1:7001 leads to {target}");
     let intro = move |peer: Peer| {
-        Peer::connect(target).then_result(move |_, other| match other {
+        let told = target.clone();
+        Peer::connect(target.clone()).then_result(move |_, other| match other {
             Ok(other) => {
                 pump(peer, other);
                 pump(other, peer);
             }
             Err(reason) => {
-                eprintln!("{target}: {reason}");
+                eprintln!("{told}: {reason}");
                 peer.close().detach();
             }
         });

@@ -64,11 +64,16 @@ pub(crate) struct Serve {
     /// What to serve; without it, the site that comes with the program
     pub(crate) directory: Option<PathBuf>,
 
-    /// Where to listen: HOST:PORT (port 0 takes a free one), unix:PATH, or fd:NUMBER and fd:NAME, a
-    /// socket that was passed to the program; may be given several times [default: all that systemd
-    /// passed, or else 127.0.0.1:8080]
+    /// Where to listen: HOST:PORT (port 0 takes a free one), unix:PATH, unix:@NAME (no file), or
+    /// fd:NUMBER and fd:NAME, a socket that was passed to the program; may be given several times
+    /// [default: all that systemd passed, or else 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     pub(crate) listen: Vec<String>,
+
+    /// The permissions of the files of Unix sockets, in octal as chmod(1) has them: 660 lets the owner
+    /// and the group connect [default: what the umask leaves]
+    #[arg(long, value_name = "MODE", value_parser = mode)]
+    pub(crate) unix_mode: Option<u32>,
 
     /// How many shards, each a thread with its own connections [default: one per processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1023))]
@@ -202,6 +207,11 @@ fn cache_control(text: &str) -> Result<CacheControl, String> {
 
 fn name(text: &str) -> Result<String, String> {
     if text.contains('/') { Err("it is a name: no / in it".to_owned()) } else { relative(text) }
+}
+
+fn mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| "it is three octal digits, like 660".to_owned())
 }
 
 fn page(text: &str) -> Result<String, String> {

@@ -35,10 +35,11 @@ A size is `100B`, `16KiB`, `4MiB` or `1GiB`; a time `500ms`, `30s`, `5m` or `1h`
 const LIMITS: &str = "
 ## Limits
 
-Keys of `[limits]`. In code each is a field of `springtide::Limits` or of its part `http1`, times in
-milliseconds with `_ms` behind the name. What breaks one is counted (`springtide_limits_met_total` at
-the admin address), and told on standard error with the limit's name: one line for each limit and shard
-in ten seconds. Pauses, idle times and ends that the protocol foresees are counted only.
+Keys of `[limits]`. In code each is a field of `springtide::Limits` or of its parts `http1` and
+`websocket`, times in milliseconds with `_ms` behind the name. What breaks one is counted
+(`springtide_limits_met_total` at the admin address), and told on standard error with the limit's name:
+one line for each limit and shard in ten seconds. Pauses, idle times and ends that the protocol foresees
+are counted only.
 
 | key | default | what it guards |
 |---|---|---|

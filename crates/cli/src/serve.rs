@@ -72,6 +72,9 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     if let Some(count) = options.workers {
         server = server.workers(usize::from(count));
     }
+    if let Some(mode) = options.unix_mode {
+        server = server.unix_mode(mode);
+    }
     server = match &options.directory {
         Some(directory) => server.files("/", options.files(directory)),
         None => {

@@ -141,8 +141,13 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let choice = Choice::probe(asked)?;
     let mut engine = Engine::new(choice.mechanism, EngineOptions::default())?;
     let address = Address::Internet(listen.parse::<SocketAddr>()?);
-    let options =
-        ListenOptions { address: &address, backlog: 4096, joining: false, keepalive: None };
+    let options = ListenOptions {
+        address: &address,
+        backlog: 4096,
+        joining: false,
+        keepalive: None,
+        mode: None,
+    };
     let listener = engine.listen(&options)?;
     println!(
         "echo on {} by {} ({})",

@@ -198,6 +198,7 @@ fn come_home(header: NonNull<Header>) {
 }
 
 /// A buffer that is lent to the application in this turn.
+#[derive(Clone, Copy)]
 struct Lent {
     /// None: it left for other threads.
     buffer: Option<NonNull<Header>>,
@@ -295,7 +296,8 @@ impl Chunks {
             self.put(buffer);
         }
         std::mem::swap(&mut self.settling, &mut self.shelf.lent.borrow_mut());
-        for lent in self.settling.drain(..) {
+        for at in 0..self.settling.len() {
+            let lent = self.settling[at];
             let Some(header) = lent.buffer else {
                 back(lent.tag, None);
                 continue;
@@ -314,6 +316,7 @@ impl Chunks {
             }
             back(lent.tag, None);
         }
+        self.settling.clear();
     }
 
     /// The same where buffers have no number: what came back is free again.

@@ -22,7 +22,7 @@ use crate::options::{Address, EngineOptions, ListenOptions, Mechanism};
 use crate::sheet::Sheet;
 use crate::slots::{Key, receiving};
 use crate::stats::Stats;
-use crate::system;
+use crate::system::{self, SocketFile};
 use crate::wake::Waker;
 use crate::wheel::Wheel;
 
@@ -196,11 +196,12 @@ impl Engine {
 
     fn until(&self, deadline: Option<Moment>) -> Until {
         let timer = self.wheel.next_ms().map(Moment::from_milliseconds);
-        match deadline.into_iter().chain(timer).min() {
-            None => Until::Forever,
-            Some(moment) if moment <= self.now => Until::Now,
-            Some(moment) => Until::Moment(moment),
-        }
+        let first = match (deadline, timer) {
+            (Some(deadline), Some(timer)) => deadline.min(timer),
+            (Some(moment), None) | (None, Some(moment)) => moment,
+            (None, None) => return Until::Forever,
+        };
+        if first <= self.now { Until::Now } else { Until::Moment(first) }
     }
 }
 
@@ -289,6 +290,14 @@ impl Handle for Engine {
         self.backend.send_now(&mut self.ledger, socket, pieces)
     }
 
+    #[inline]
+    fn send_bytes_now(&mut self, socket: Descriptor, bytes: &[u8]) -> usize {
+        if self.ledger.is_sending(socket) {
+            return 0;
+        }
+        self.backend.send_bytes_now(socket, bytes)
+    }
+
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {
         if part.length == 0 || self.ledger.is_sending(socket) {
             return 0;
@@ -349,6 +358,10 @@ impl Handle for Engine {
 
     fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
         self.backend.local_address(socket)
+    }
+
+    fn socket_file(&self, listener: Descriptor) -> Option<SocketFile> {
+        self.backend.socket_file(listener)
     }
 
     fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {

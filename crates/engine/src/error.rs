@@ -131,7 +131,11 @@ impl Error {
     /// Whether nobody listens where a connection was to lead.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        self.errno() == Some(crate::system::ECONNREFUSED)
+        match self {
+            // Of a Unix socket there is not even a file.
+            Self::System { operation: OpKind::Connect, errno: crate::system::ENOENT } => true,
+            error => error.errno() == Some(crate::system::ECONNREFUSED),
+        }
     }
 
     /// Whether descriptors or memory are exhausted: pause and try again later, this is not the

@@ -11,6 +11,7 @@ use crate::op::{Descriptor, FilePart, Op, Piece};
 use crate::options::{Address, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
+use crate::system::SocketFile;
 use crate::wake::Waker;
 
 /// The one door through which an engine is used: later the engine can be another library.
@@ -67,6 +68,9 @@ pub trait Handle {
     /// tells.
     fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize;
 
+    /// As [`send_now`](Self::send_now), of bytes in one place.
+    fn send_bytes_now(&mut self, socket: Descriptor, bytes: &[u8]) -> usize;
+
     /// Sends at once, without a copy, what fits of a part of a file that is in the system's memory
     /// (sendfile(2), cachestat(2)), and gives how many bytes that were. None where the part is not
     /// all there, or the system does not tell (before Linux 6.5; since 6.14 it tells only who owns
@@ -115,6 +119,10 @@ pub trait Handle {
     /// # Errors
     /// The socket is not open.
     fn local_address(&self, socket: Descriptor) -> Result<Address, Error>;
+
+    /// The file of a listening Unix socket that [`listen`](Self::listen) has just made, to be removed
+    /// by dropping it; none where it has none.
+    fn socket_file(&self, listener: Descriptor) -> Option<SocketFile>;
 
     /// The address of the other end.
     ///

@@ -6,6 +6,7 @@ use crate::completion::{Completion, Memory, Outcome};
 use crate::descriptors::Descriptors;
 use crate::error::{Error, OpKind};
 use crate::op::{Descriptor, Op, PIECES_MAX, SEND_BYTES_MAX};
+use crate::options::Address;
 use crate::slots::{Key, Slot, Slots};
 use crate::system;
 
@@ -160,6 +161,13 @@ impl Ledger {
         }
     }
 
+    /// Whether a send has nothing to send, and only waits for room.
+    #[inline]
+    pub(crate) fn waits_for_room(&mut self, key: Key) -> bool {
+        let op = self.slots.get(key).map(|slot| &slot.op);
+        op.is_some_and(|op| matches!(op, Op::Send { pieces, .. } if pieces.is_empty()))
+    }
+
     /// Bytes of a send that have not gone yet.
     pub(crate) fn unsent_of(pieces: &[crate::op::Piece], sent: usize) -> usize {
         pieces.iter().map(|piece| piece.as_slice().len()).sum::<usize>() - sent
@@ -188,11 +196,15 @@ fn misuse_of(op: &Op) -> Option<&'static str> {
         Op::Send { pieces, .. } if pieces.len() > PIECES_MAX => {
             Some("a send has at most PIECES_MAX pieces")
         }
+        Op::Send { pieces, .. } if pieces.is_empty() => None,
         Op::Send { pieces, .. } => match Ledger::unsent_of(pieces, 0) {
-            0 => Some("a send has at least one byte"),
+            0 => Some("a send of pieces has at least one byte"),
             1..=SEND_BYTES_MAX => None,
             _ => Some("a send has at most SEND_BYTES_MAX bytes"),
         },
+        Op::Connect { address: Address::Unix(None) } => {
+            Some("a Unix socket is connected to by its name")
+        }
         Op::ReceiveInto { memory, .. } | Op::Read { memory, .. }
             if memory.capacity() == memory.len() =>
         {

@@ -66,6 +66,8 @@ pub use promise::{Phase, Promise};
 pub use refusal::Refusal;
 pub use slots::{Key, OPERATIONS_MAX, SHARDS_MAX};
 pub use stats::Stats;
-pub use system::{descriptors_max_raise, keep_alive, prepare_listener, processors, spawn_thread};
+pub use system::{
+    SocketFile, descriptors_max_raise, keep_alive, prepare_listener, processors, spawn_thread,
+};
 pub use wake::{Signal, Waker};
 pub use wheel::Wheel;

@@ -2,12 +2,12 @@
 //! An operation lends nothing: its memory belongs to the engine until its last completion (law 3).
 
 use std::ffi::CString;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 
 use crate::clock::Moment;
 use crate::error::OpKind;
+use crate::options::Address;
 
 /// A descriptor of the system as the engine names it: plain data, closed by [`Op::Close`] only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,10 +69,11 @@ pub enum Op {
         /// A descriptor from [`Handle::listen`](crate::Handle::listen).
         listener: Descriptor,
     },
-    /// Opens a TCP connection (connect(2)); the socket is made by the engine.
+    /// Opens a connection (connect(2)); the socket is made by the engine. A Unix listener with as
+    /// many connections waiting as may wait fails it with EAGAIN, at once.
     Connect {
         /// Where to.
-        address: SocketAddr,
+        address: Address,
     },
     /// Receives until the end of the stream; streaming (recv(2)). The bytes come in
     /// [`Chunk`](crate::Chunk)s of the shard's ring, at most 4,096 bytes each; the first one comes
@@ -89,7 +90,9 @@ pub enum Op {
         memory: Vec<u8>,
     },
     /// Sends all pieces in order, as one vectored send (sendmsg(2)). At most one is in flight per
-    /// socket (law 5); a second one fails as misuse.
+    /// socket (law 5); a second one fails as misuse. One without pieces sends nothing: it completes
+    /// when the socket has room, for whoever sends by [`Handle::send_now`](crate::Handle::send_now) or
+    /// [`Handle::send_file_now`](crate::Handle::send_file_now).
     Send {
         /// Where to.
         socket: Descriptor,

@@ -1,8 +1,11 @@
 //! What an engine and its listeners are made with: mechanism, sizes and limits, addresses.
 //! Plain data, but for the probe that finds out which mechanism works here.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::net::{AddrParseError, IpAddr, SocketAddr};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::engine::Engine;
@@ -14,15 +17,88 @@ use crate::system::spawn_thread;
 pub enum Address {
     /// An IP address and a port.
     Internet(SocketAddr),
-    /// A Unix socket, by its path if it has one.
+    /// A Unix socket, by its path if it has one. A name without a file (unix(7), abstract) begins with
+    /// a NUL byte.
     Unix(Option<PathBuf>),
+}
+
+impl Address {
+    /// A Unix socket by its path, or with `@` in front by its abstract name, which is no file and goes
+    /// with its last listener.
+    ///
+    /// ```
+    /// use springtide_engine::Address;
+    /// assert_eq!(Address::unix("/run/site.sock").to_string(), "unix:/run/site.sock");
+    /// assert_eq!(Address::unix("@site").to_string(), "unix:@site");
+    /// ```
+    #[must_use]
+    pub fn unix(name: impl AsRef<Path>) -> Self {
+        let bytes = name.as_ref().as_os_str().as_bytes();
+        Self::Unix(Some(match bytes.strip_prefix(b"@") {
+            Some(name) => PathBuf::from(OsString::from_vec([b"\0", name].concat())),
+            None => name.as_ref().to_path_buf(),
+        }))
+    }
+
+    /// The path of its file, where it has one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Unix(Some(path)) => (abstract_name(path).is_none()).then_some(path),
+            _ => None,
+        }
+    }
+}
+
+/// The name of a Unix socket that is no file.
+fn abstract_name(path: &Path) -> Option<&[u8]> {
+    path.as_os_str().as_bytes().strip_prefix(b"\0")
+}
+
+/// `unix:` and a name as [`Address::unix`] takes it, or an IP address and a port: no name is looked up.
+///
+/// ```
+/// use springtide_engine::Address;
+/// assert_eq!("unix:/run/site.sock".parse(), Ok(Address::unix("/run/site.sock")));
+/// assert_eq!("[::1]:80".parse(), Ok(Address::Internet(([0, 0, 0, 0, 0, 0, 0, 1], 80).into())));
+/// ```
+impl FromStr for Address {
+    type Err = AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, AddrParseError> {
+        match text.strip_prefix("unix:") {
+            Some(name) => Ok(Self::unix(name)),
+            None => text.parse().map(Self::Internet),
+        }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Internet(address)
+    }
+}
+
+impl<I: Into<IpAddr>> From<(I, u16)> for Address {
+    fn from(address: (I, u16)) -> Self {
+        Self::Internet(address.into())
+    }
+}
+
+impl From<&Path> for Address {
+    fn from(path: &Path) -> Self {
+        Self::Unix(Some(path.to_path_buf()))
+    }
 }
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Internet(address) => address.fmt(f),
-            Self::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
+            Self::Unix(Some(path)) => match abstract_name(path) {
+                Some(name) => write!(f, "unix:@{}", name.escape_ascii()),
+                None => write!(f, "unix:{}", path.display()),
+            },
             Self::Unix(None) => f.write_str("unix"),
         }
     }
@@ -41,6 +117,9 @@ pub struct ListenOptions<'a> {
     /// is there; one that does not answer for as long again is reset (tcp(7), TCP_KEEPIDLE). Whole
     /// seconds, one at least. None: as the system does, which mostly asks nobody.
     pub keepalive: Option<Duration>,
+    /// The permissions of a Unix socket's file (chmod(2)), set before anybody can connect; none: what
+    /// the process leaves to new files (umask(2)).
+    pub mode: Option<u32>,
 }
 
 /// The mechanisms to choose from.

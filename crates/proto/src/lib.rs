@@ -4,8 +4,8 @@
 //! knows nothing of the engine. The same machine therefore runs in a server, in a simulation and
 //! in a fuzzer, and a recorded input always gives the same output.
 //!
-//! A reader begins with [`http1::Machine`] or [`framed::Machine`]; [`Inbox`] and [`Outbox`] hold
-//! what is not yet consumed and what is not yet sent.
+//! A reader begins with [`http1::Machine`], [`framed::Machine`] or [`websocket::Machine`]; [`Inbox`]
+//! and [`Outbox`] hold what is not yet consumed and what is not yet sent.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -15,6 +15,7 @@ mod inbox;
 mod limit;
 mod outbox;
 pub mod proxy;
+pub mod websocket;
 
 pub use inbox::Inbox;
 #[doc(hidden)]

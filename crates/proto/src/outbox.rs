@@ -186,10 +186,27 @@ impl Outbox {
         into.append(&mut taken.pieces);
     }
 
+    /// All that waits, when that is one stretch that still grows, of at most `bytes_max` bytes: who
+    /// has sent it calls [`Outbox::clear`].
+    #[inline]
+    #[must_use]
+    pub fn only(&self, bytes_max: usize) -> Option<&[u8]> {
+        let is_only = self.pieces.is_empty() && (1..=bytes_max).contains(&self.tail.len());
+        is_only.then_some(self.tail.as_slice())
+    }
+
+    /// Forgets everything that waits. The room of the growing end stays for what comes next.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.pieces.clear();
+        self.pieces_len = 0;
+        self.tail.clear();
+    }
+
     /// Takes the only piece out when there is one that still grows, of at most `bytes_max` bytes.
     #[inline]
     pub fn take_only(&mut self, bytes_max: usize) -> Option<Vec<u8>> {
-        let is_only = self.pieces.is_empty() && (1..=bytes_max).contains(&self.tail.len());
+        let is_only = self.only(bytes_max).is_some();
         is_only.then(|| std::mem::take(&mut self.tail))
     }
 
@@ -233,6 +250,13 @@ impl Outbox {
             room -= len;
         }
         self.pieces.len()
+    }
+
+    /// How many bytes fit into the growing end before it is moved.
+    #[inline]
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.tail.capacity()
     }
 
     /// Takes the unused buffer of an empty outbox away, to be recycled.

@@ -3,13 +3,16 @@
 
 mod alarm;
 mod closed;
+mod interval;
 mod sleep;
 mod timers;
 
 pub(crate) use alarm::{Alarm, Bell, Ring};
 pub use closed::Closed;
+pub(crate) use interval::at_ms;
+pub use interval::{Interval, Timer, interval};
 pub use sleep::{Sleep, sleep};
-pub(crate) use timers::Timers;
+pub(crate) use timers::{Due, Timers, Whom};
 
 use std::collections::HashSet;
 use std::pin::Pin;

@@ -13,6 +13,7 @@ pages! {
     Concepts: "docs/concepts.md",
     Raw: "docs/raw.md",
     Clients: "docs/client.md",
+    WebSocket: "docs/websocket.md",
     Testing: "docs/testing.md",
     LoggingAndMetrics: "docs/logging-and-metrics.md",
     AskingOthers: "docs/asking-others.md",

@@ -51,6 +51,7 @@ pub mod test;
 mod tests;
 mod transport;
 mod watch;
+mod websocket;
 
 pub use access::{AccessLog, LogFormat};
 pub use admin::{ConnectionStatus, OpenConnection};
@@ -59,7 +60,7 @@ pub use client::{
     ClientBody, ClientError, ClientLimits, ClientRequest, ClientResponse, HttpClient,
 };
 pub use error::Error;
-pub use executor::{Closed, Sleep, sleep};
+pub use executor::{Closed, Interval, Sleep, Timer, interval, sleep};
 pub use files::Files;
 pub use framed::{RemoteReply, Reply};
 pub use handler::{
@@ -75,7 +76,7 @@ pub use middleware::{
 pub use offload::{Offload, OnPool, Priority, offload};
 #[cfg(feature = "tokio")]
 pub use on_tokio::on_tokio;
-pub use peer::{Peer, PeerId, PeerStatus, Reason, RemotePeer};
+pub use peer::{Peer, PeerId, PeerStatus, Pieces, Pushed, Reason, RemotePeer};
 pub use problem::ServerError;
 pub use proxies::ProxyFields;
 pub use request::{Body, BodyError, Multipart, Part, Request};
@@ -95,5 +96,9 @@ pub use standalone::{Client, Connector, FramedClient, Reconnect, SteadyClient};
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
 pub use task::{
     Call, Canceller, Close, Connect, Elsewhere, Ended, Here, Linked, MayBlock, Operation, Outgoing,
-    Pull, Push, RemoteCanceller, Stands, Status, Task, Wait,
+    Pull, Push, PushAll, RemoteCanceller, Stands, Status, Task, Timeout, Wait, timeout,
+};
+pub use websocket::{
+    CloseFrame, CloseFrameError, CloseReason, ClosedBy, Limits as WebSocketLimits, Message,
+    Overflow, Socket, Text, WebSocket, WebSockets, code as close_code,
 };

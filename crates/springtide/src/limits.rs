@@ -7,7 +7,7 @@ mod text;
 
 use std::time::Duration;
 
-use springtide_proto::{framed, http1};
+use springtide_proto::{framed, http1, websocket};
 
 pub(crate) use met::Met;
 pub(crate) use table::{LIMITS_COUNT, place_of};
@@ -33,6 +33,9 @@ pub struct Limits {
     /// Limits of frames ([`Server::framed`](crate::Server::framed)): exchanges in flight, deadlines.
     /// They are the application's, and stand in no table.
     framed: framed::Limits;
+    part
+    /// Limits of WebSockets: messages, pings, closes.
+    websocket: websocket::Limits;
 
     /// Bytes that wait to be sent on one connection, above which nothing more is received and no
     /// further request is handled; it goes on at half of it. One reply may exceed it; what is being
@@ -65,6 +68,9 @@ pub struct Limits {
     /// Tasks that other threads may have on one shard, whether they have ended or not, until they are
     /// taken or dropped; a further one fails at once.
     remote_tasks_max: usize = 65_536, Count, 1;
+    /// Bytes of messages that may wait for the peer of a WebSocket; what becomes of further ones says
+    /// its policy (1013 by default). At half of it nothing more is received from that peer.
+    socket_queue_bytes_max: usize = 1 << 20, Bytes, 1;
     /// How old a connection becomes: the first request behind that is its last one, whose reply
     /// says `Connection: close` (RFC 9112 §9.6).
     connection_age_max_ms: u64 = 3_600_000, Milliseconds, 1;

@@ -140,7 +140,8 @@ mod tests {
         let mut engine = Backend::Epoll.engine(None);
         let address = Address::Internet(([127, 0, 0, 1], 0).into());
         let (address, backlog) = (&address, 1);
-        let options = ListenOptions { address, backlog, joining: false, keepalive: None };
+        let options =
+            ListenOptions { address, backlog, joining: false, keepalive: None, mode: None };
         let listener = engine.listen(&options).unwrap();
         let mailbox = Mailbox::new(engine.waker());
         mailbox.send(Message::Asked);

@@ -46,10 +46,21 @@ pub struct Counts {
     /// Callbacks that held up their shard for 50 ms or more. They are timed on a shard that sleeps now
     /// and then, or was late lately: of a busy shard's the first may be missing.
     pub callbacks_slow: u64,
+    /// Messages of WebSockets that came.
+    pub messages_received: u64,
+    /// Messages of WebSockets that were sent.
+    pub messages_sent: u64,
+    /// Messages of WebSockets that were not sent: a queue was full, or its connection ended before.
+    pub messages_dropped: u64,
 }
 
 impl Counts {
-    const FIELDS: usize = 15;
+    const FIELDS: usize = 18;
+    /// Places in the array.
+    const CONNECTIONS_OPEN: usize = 0;
+    const BYTES_SENT: usize = 10;
+    const MESSAGES_SENT: usize = 16;
+    const MESSAGES_DROPPED: usize = 17;
 
     const fn to_array(self) -> [u64; Self::FIELDS] {
         [
@@ -68,6 +79,9 @@ impl Counts {
             self.futures_dropped,
             self.offloads_refused,
             self.callbacks_slow,
+            self.messages_received,
+            self.messages_sent,
+            self.messages_dropped,
         ]
     }
 
@@ -88,6 +102,9 @@ impl Counts {
             futures_dropped,
             offloads_refused,
             callbacks_slow,
+            messages_received,
+            messages_sent,
+            messages_dropped,
         ] = values;
         Self {
             connections_open,
@@ -105,6 +122,9 @@ impl Counts {
             futures_dropped,
             offloads_refused,
             callbacks_slow,
+            messages_received,
+            messages_sent,
+            messages_dropped,
         }
     }
 }
@@ -141,6 +161,19 @@ impl ShardCounts {
         for (value, own) in self.values.iter().zip(counts.to_array()) {
             value.store(own, Ordering::Relaxed);
         }
+    }
+
+    /// Publishes what a flush changes of what was published before it: nothing else has changed.
+    #[inline]
+    pub(crate) fn publish_sent(&self, counts: &Counts) {
+        self.values[Counts::CONNECTIONS_OPEN].store(counts.connections_open, Ordering::Relaxed);
+        self.values[Counts::BYTES_SENT].store(counts.bytes_sent, Ordering::Relaxed);
+        self.values[Counts::MESSAGES_SENT].store(counts.messages_sent, Ordering::Relaxed);
+        self.values[Counts::MESSAGES_DROPPED].store(counts.messages_dropped, Ordering::Relaxed);
+        debug_assert!(
+            self.values.iter().map(|value| value.load(Ordering::Relaxed)).eq(counts.to_array()),
+            "a flush counts what it sends, and nothing else"
+        );
     }
 
     /// A limit was met, by its place in the table.

@@ -1,24 +1,26 @@
 //! Peers: connections as applications hold them, and their names that last.
 //! A handle leads nowhere by itself: what is asked through it is done by its shard, in a turn.
 
+mod pieces;
 mod reason;
 mod remote;
 
+pub use pieces::{Pieces, Pushed};
 pub use reason::Reason;
 pub(crate) use remote::Link;
 pub use remote::RemotePeer;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use springtide_engine::Address;
 
 use crate::current;
 use crate::session::peered::Want;
 use crate::table::Place;
-use crate::task::{Ask, Close, Connect, Dial, Pull, Push, Task};
+use crate::task::{Ask, Close, Connect, Dial, Pull, Task};
 
 /// Names one connection for its whole life, also when it moves to another shard. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -133,7 +135,8 @@ impl Peer {
     }
 
     /// Makes a connection to somebody else (connect(2)), on the shard where this runs, as callbacks,
-    /// futures and async handlers do. What comes of it is a peer like any other. It takes at most
+    /// futures and async handlers do: over TCP, or to a Unix socket ([`Address::unix`]). One where too
+    /// many wait to be accepted fails it at once (EAGAIN). What comes of it is a peer like any other. It takes at most
     /// [`Limits::connect_timeout_ms`](crate::Limits::connect_timeout_ms). The callback of
     /// [`then`](Task::then) gets the new peer twice.
     ///
@@ -141,7 +144,7 @@ impl Peer {
     /// use springtide::{Peer, Server};
     ///
     /// let server = Server::new().raw_async(async |peer: Peer| {
-    ///     let reason = Peer::connect(([127, 0, 0, 1], 7000).into()).await.expect_err("nobody is there");
+    ///     let reason = Peer::connect(([127, 0, 0, 1], 7000)).await.expect_err("nobody is there");
     ///     peer.push(reason.to_string()).await?;
     ///     Ok(())
     /// });
@@ -153,8 +156,8 @@ impl Peer {
     /// # peer.read(usize::MAX, &mut received);
     /// # assert_eq!(received, b"nobody listens at the address");
     /// ```
-    pub fn connect(address: SocketAddr) -> Task<Connect> {
-        Task::ask(Self::nobody(), Ask::Connect(Dial::to(address)))
+    pub fn connect(address: impl Into<Address>) -> Task<Connect> {
+        Task::ask(Self::nobody(), Ask::Connect(Dial::to(address.into())))
     }
 
     /// Its name for ever, which is nobody else's and may go to any thread.
@@ -205,16 +208,16 @@ impl Peer {
         Task::ask(self, Ask::Pull(want))
     }
 
-    /// Sends bytes behind everything that was pushed before. The task ends when the system has taken
-    /// them, and gives them back.
+    /// Sends bytes behind everything that was pushed before: one piece, or several that leave together
+    /// ([`Pieces`]). The task ends when the system has taken them, and gives them back.
     ///
     /// Dropping the task withdraws what is not being sent yet: `let _ = peer.push(bytes)` sends
     /// nothing. Say [`detach`](Task::detach) to send it without waiting.
     ///
     /// While more than [`Limits::outbox_bytes_max`](crate::Limits::outbox_bytes_max) wait to be sent,
     /// it fails with [`Reason::Limit`] and nothing of it is sent.
-    pub fn push(self, bytes: impl Into<Bytes>) -> Task<Push> {
-        Task::ask(self, Ask::Push(bytes.into()))
+    pub fn push<P: Pieces>(self, pieces: P) -> Task<P::Operation> {
+        Task::ask(self, Ask::Push(pieces.into_pushed()))
     }
 
     /// Closes the connection when everything pushed before has been sent; pulls that wait end with

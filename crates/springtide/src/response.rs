@@ -18,7 +18,7 @@ pub use into::{IntoResponse, Json};
 pub(crate) use stream::{Pipe, Stream};
 pub use stream::{Sink, StreamError};
 pub use upgrade::Upgraded;
-pub(crate) use upgrade::{Successor, Upgrade};
+pub(crate) use upgrade::{Make, Opening, Successor, Upgrade};
 
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};

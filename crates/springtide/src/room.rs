@@ -171,7 +171,8 @@ impl Room {
     /// Takes out what the application holds and cannot leave its thread, if there is anything; other
     /// futures are dropped.
     pub(crate) fn keep(&mut self) -> Option<(Rc<Shared>, Executor)> {
-        self.requests.tasks.has_kept().then(|| {
+        let has_timers = self.requests.timers.borrow().has_callbacks();
+        (has_timers || self.requests.tasks.has_kept()).then(|| {
             self.is_kept = true;
             let shared = Rc::clone(&self.requests);
             let spare = Executor::new(Rc::clone(&shared));
@@ -208,17 +209,18 @@ impl Room {
     #[inline]
     pub(crate) fn take_traffic(&mut self) -> Box<Traffic> {
         let mut traffic = self.traffic.pop().unwrap_or_default();
-        let buffer = self.take_buffer();
-        if let Some(unused) = traffic.outbox.offer_tail(buffer) {
-            self.put_buffer(unused);
+        if traffic.outbox.capacity() == 0 {
+            traffic.outbox.offer_tail(self.take_buffer());
         }
         traffic
     }
 
-    /// Takes traffic back in which nothing waits.
+    /// Takes traffic back in which nothing waits. A small buffer stays in it.
     #[inline]
     pub(crate) fn put_traffic(&mut self, mut traffic: Box<Traffic>) {
-        if let Some(buffer) = traffic.outbox.take_spare() {
+        if traffic.outbox.capacity() > BUFFER_BYTES
+            && let Some(buffer) = traffic.outbox.take_spare()
+        {
             self.put_buffer(buffer);
         }
         if self.traffic.len() < SPARE_MAX {
@@ -275,8 +277,9 @@ impl Room {
 
     /// Bytes of the buffers that wait for the next reply.
     #[cfg(test)]
-    pub(crate) const fn spare_bytes(&self) -> usize {
-        self.buffer_bytes
+    pub(crate) fn spare_bytes(&self) -> usize {
+        let within: usize = self.traffic.iter().map(|traffic| traffic.outbox.capacity()).sum();
+        self.buffer_bytes + within
     }
 
     /// Starts a send. When nobody waits for its end, that may come with whatever comes next: at a

@@ -157,6 +157,12 @@ impl std::error::Error for RouteError {}
 const FALLBACK: usize = u32::MAX as usize / 2;
 
 impl Routes {
+    /// Whether nothing is done with any connection: neither HTTP nor anything else is served.
+    pub(crate) fn is_empty(&self) -> bool {
+        let has_http = !self.routes.is_empty() || self.scopes.iter().any(Scope::answers);
+        !has_http && self.raw.intro.is_none() && self.framed.is_none()
+    }
+
     /// Whether anything of it is answered by the pool.
     pub(crate) const fn needs_pool(&self) -> bool {
         self.needs_pool

@@ -4,6 +4,7 @@
 mod answer;
 mod balance;
 mod bound;
+mod listening;
 mod thread;
 
 use std::io;
@@ -13,8 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use springtide_engine::{
-    Address, Choice, Descriptor, Handle, ListenOptions, Mechanism, Moment, descriptors_max_raise,
-    keep_alive, processors, system_now,
+    Address, Choice, Handle, Mechanism, Moment, descriptors_max_raise, processors, system_now,
 };
 
 use crate::access::Sink;
@@ -27,19 +27,18 @@ use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::{Metrics, ShardCounts};
 use crate::offload::Pool;
 use crate::peer::PeerIds;
+use crate::report;
 use crate::route::Routes;
 use crate::server::{Accepting, Server, Settings};
 use crate::shard::{FILES_TOKEN, Shard, Standing};
 use crate::task::Hatch;
 pub use bound::Bound;
 use bound::Gate;
+pub(crate) use listening::SocketFiles;
+use listening::listen_everywhere;
 use thread::{Context, PANICKED, ShardThread, Start};
 
 const WORKERS_MAX: usize = springtide_engine::SHARDS_MAX as usize - 1;
-/// How often a busy address is tried again: the system frees the listener of an io_uring that has
-/// just ended some milliseconds after its process.
-const LISTEN_TRIES_MAX: u32 = 6;
-const LISTEN_TRY_AGAIN: Duration = Duration::from_millis(10);
 
 /// A running server.
 #[derive(Debug)]
@@ -88,6 +87,7 @@ pub(crate) struct Plan {
     addresses: Vec<Address>,
     /// Sockets that listen already: the first shard's.
     sockets: Vec<Arc<OwnedFd>>,
+    files: Arc<SocketFiles>,
     number: usize,
     listens: bool,
     is_dealing: bool,
@@ -105,6 +105,10 @@ impl Plan {
         let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
         let sink = server.access_log.take().map(Sink::without_thread).map(Arc::new);
         let caps = Caps::of(&server.settings.limits).map(Arc::new);
+        let listens = !(server.addresses.is_empty() && server.sockets.is_empty());
+        if listens && server.routes.is_empty() {
+            report::error(format_args!("nothing is served: every connection is closed at once"));
+        }
         Ok(Self {
             sink,
             caps,
@@ -117,6 +121,7 @@ impl Plan {
                 || !server.sockets.is_empty()
                 || server.settings.accepting == Accepting::OneShard,
             sockets: std::mem::take(&mut server.sockets),
+            files: Arc::default(),
             number: 0,
             listens: true,
         })
@@ -423,6 +428,7 @@ pub(crate) fn set_up(
         hatch,
         counts,
         open: plan.open,
+        _files: plan.files,
         router: plan.router,
         pool: plan.pool,
         sink: plan.sink,
@@ -437,51 +443,4 @@ pub(crate) fn set_up(
     let mut shard = Shard::new(standing, engine, files, roots, states);
     listeners.into_iter().for_each(|listener| shard.add_listener(listener));
     Ok((shard, mailbox, addresses))
-}
-
-/// The listeners of a shard, and where they listen.
-fn listen_everywhere(
-    engine: &mut dyn Handle,
-    plan: &Plan,
-) -> Result<(Vec<Descriptor>, Vec<Address>), Error> {
-    let limits = &plan.settings.limits;
-    let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
-    for address in &plan.addresses {
-        let listener = listen(engine, address, limits, plan.number > 0)?;
-        addresses.push(engine.local_address(listener).unwrap_or_else(|_| address.clone()));
-        listeners.push(listener);
-    }
-    for socket in &plan.sockets {
-        let own = socket.try_clone().map_err(Error::Socket)?;
-        if let Some(silence) = limits.keepalive() {
-            keep_alive(&own, silence).map_err(Error::Socket)?;
-        }
-        let listener = engine.adopt(own).map_err(Error::Engine)?;
-        addresses.push(engine.local_address(listener).map_err(Error::Engine)?);
-        listeners.push(listener);
-    }
-    Ok((listeners, addresses))
-}
-
-fn listen(
-    engine: &mut dyn Handle,
-    address: &Address,
-    limits: &Limits,
-    joining: bool,
-) -> Result<Descriptor, Error> {
-    let backlog = i32::try_from(limits.backlog_max).unwrap_or(i32::MAX);
-    let options = ListenOptions { address, backlog, joining, keepalive: limits.keepalive() };
-    let mut tries = 0;
-    loop {
-        match engine.listen(&options) {
-            Err(error) if error.is_busy_address() && tries < LISTEN_TRIES_MAX => {
-                tries += 1;
-                let again = engine.now() + LISTEN_TRY_AGAIN * tries;
-                let mut nothing = Vec::new();
-                engine.turn(Some(again), &mut nothing).map_err(Error::Engine)?;
-            }
-            Err(error) => return Err(Error::Listen { address: address.clone(), error }),
-            Ok(listener) => return Ok(listener),
-        }
-    }
 }

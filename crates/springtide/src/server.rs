@@ -67,6 +67,7 @@ pub(crate) struct Settings {
     pub(crate) spin_us: u32,
     pub(crate) accepting: Accepting,
     pub(crate) limits: Limits,
+    pub(crate) unix_mode: Option<u32>,
     pub(crate) compresses: bool,
     pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
     pub(crate) session: Option<fn(&Room) -> Session>,
@@ -97,7 +98,8 @@ pub enum ProxyProtocol {
 const SPIN_US: u32 = 50;
 
 impl Server {
-    /// A server without routes.
+    /// A server that serves nothing yet: one that is started so says it on standard error, and closes
+    /// each connection at once.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -346,6 +348,22 @@ impl Server {
         self
     }
 
+    /// The permissions of the files of Unix sockets that the server listens on (chmod(2)), as `0o660`:
+    /// who may not write to one may not connect. They hold before anybody can connect. By default what
+    /// the process leaves to new files (umask(2)).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), springtide::Error> {
+    /// let server = springtide::Server::new().get("/", || "for the group");
+    /// server.unix_mode(0o660).listen("unix:/run/site.sock")?.run()
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn unix_mode(mut self, mode: u32) -> Self {
+        self.settings.unix_mode = Some(mode);
+        self
+    }
+
     /// What the server counts; also for its own handlers.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
@@ -353,7 +371,10 @@ impl Server {
     }
 
     /// Adds an address to listen on: `127.0.0.1:8080`, `[::]:8080` (IPv6 and IPv4 both),
-    /// `localhost:0` (any free port) or `unix:/run/site.sock`.
+    /// `localhost:0` (any free port), `unix:/run/site.sock` or `unix:@site` (a name without a file).
+    ///
+    /// A socket file that nobody listens on any more is replaced, any other is an error of `start`; the
+    /// file is removed when the server has stopped.
     ///
     /// # Errors
     /// The address names nothing, or a route given before cannot be added.

@@ -40,6 +40,7 @@ use crate::peer::PeerIds;
 use crate::request::Shared;
 use crate::room::Room;
 use crate::route::Routes;
+use crate::running::SocketFiles;
 use crate::server::Settings;
 use crate::session::Session;
 use crate::state::ShardStates;
@@ -86,6 +87,8 @@ pub(crate) struct Standing {
     pub(crate) counts: Arc<ShardCounts>,
     /// Open connections of the whole server.
     pub(crate) open: Arc<AtomicUsize>,
+    /// Held until the shard has ended.
+    pub(crate) _files: Arc<SocketFiles>,
     pub(crate) router: Arc<Routes>,
     pub(crate) pool: Option<Arc<Pool>>,
     /// Where the lines of the access log go, if there is one.
@@ -221,6 +224,12 @@ impl Shard {
         while let Some(message) = self.standing.mailbox.next() {
             self.handle(message);
         }
+        if completions.len() == 1
+            && let Some(completion) = completions.pop()
+        {
+            // As at a moderate rate: a loop over one costs more than what it does for it.
+            self.complete(completion)?;
+        }
         for completion in completions.drain(..) {
             self.complete(completion)?;
         }
@@ -233,20 +242,27 @@ impl Shard {
         self.run_futures();
         self.run_tasks();
         self.flush();
-        if self.room.limits.memory_max != usize::MAX {
-            self.look_at_memory();
+        if self.room.limits.memory_max != usize::MAX || self.room.log.is_some() {
+            self.look_around();
         }
-        if let Some(log) = &mut self.room.log {
-            let dropped = log.end_turn(self.room.now_ms);
-            self.standing.counts.drop_log_lines(dropped);
-        }
-        self.room.counts.turns_total += 1;
-        self.publish();
         if self.standing.stopping.is_some() && self.connections.len() == 0 {
             let mut engine = self.room.requests.engine.borrow_mut();
             self.room.files.close(&mut **engine);
         }
         Ok(!self.is_over())
+    }
+
+    /// What is done at each turn's end of a shard with a budget of memory, or with a log.
+    #[inline(never)]
+    fn look_around(&mut self) {
+        if self.room.limits.memory_max != usize::MAX {
+            self.look_at_memory();
+            self.publish();
+        }
+        if let Some(log) = &mut self.room.log {
+            let dropped = log.end_turn(self.room.now_ms);
+            self.standing.counts.drop_log_lines(dropped);
+        }
     }
 
     /// Connections that had more to do when their turn was over.
@@ -266,12 +282,11 @@ impl Shard {
         let stop = self.standing.stopping.as_ref().map(|stopping| stopping.until_ms);
         let stop = stop.filter(|until_ms| *until_ms > room.now_ms);
         let timer = room.requests.timers.borrow().next_ms();
-        let mut next = self.wheel.next_ms().into_iter().chain(stop).chain(timer).min();
-        if let Some(log) = &room.log {
-            next = next.into_iter().chain(log.due_ms()).min();
-        }
-        if self.is_memory_stale {
-            next = next.into_iter().chain(Some(self.memory_look_ms)).min();
+        let mut next = earlier(self.wheel.next_ms(), timer);
+        if stop.is_some() || room.log.is_some() || self.is_memory_stale {
+            let look = self.is_memory_stale.then_some(self.memory_look_ms);
+            let log = room.log.as_ref().and_then(|log| log.due_ms());
+            next = earlier(earlier(next, stop), earlier(look, log));
         }
         next.map(Moment::from_milliseconds)
     }
@@ -391,13 +406,13 @@ impl Shard {
     /// The end of the turn: one send per connection that has something to send.
     #[inline]
     fn flush(&mut self) {
-        let mut dirty = std::mem::take(&mut self.room.dirty);
-        self.room.sends_at_once = dirty.len() <= self.room.sends_at_once_max;
-        if self.room.sends_at_once && !dirty.is_empty() {
-            // Whoever has an answer may look at once whether it is counted.
-            self.publish();
-        }
-        for place in dirty.drain(..) {
+        let count = self.room.dirty.len();
+        self.room.sends_at_once = count <= self.room.sends_at_once_max;
+        self.room.counts.turns_total += 1;
+        // Whoever has an answer may look at once whether it is counted.
+        self.publish();
+        for at in 0..count {
+            let place = self.room.dirty[at];
             if let Some(connection) = self.connections.get_mut(place) {
                 connection.flush(&mut self.room);
                 if let Some(at_ms) = connection.take_deadline_to_file(&self.room) {
@@ -405,13 +420,17 @@ impl Shard {
                 }
             }
         }
-        self.room.dirty = dirty;
+        match self.room.dirty.len() == count {
+            true => self.room.dirty.clear(),
+            false => _ = self.room.dirty.drain(..count),
+        }
         if !self.room.closed.is_empty() {
             self.forget_closed();
         }
         if !self.room.leaving.is_empty() {
             self.depart();
         }
+        self.publish_sent();
     }
 
     fn forget_closed(&mut self) {
@@ -439,10 +458,21 @@ impl Shard {
 
     #[inline]
     fn publish(&mut self) {
-        let room = &mut self.room;
-        let accepted = self.connections.len() - room.requests.desk.standing();
-        room.counts.connections_open = accepted as u64;
-        self.standing.counts.publish(&room.counts);
+        self.count_open();
+        self.standing.counts.publish(&self.room.counts);
+    }
+
+    /// Publishes what a flush has changed.
+    #[inline]
+    fn publish_sent(&mut self) {
+        self.count_open();
+        self.standing.counts.publish_sent(&self.room.counts);
+    }
+
+    #[inline]
+    fn count_open(&mut self) {
+        let accepted = self.connections.len() - self.room.requests.desk.standing();
+        self.room.counts.connections_open = accepted as u64;
     }
 
     fn is_over(&self) -> bool {
@@ -452,5 +482,14 @@ impl Shard {
             && self.connections.len() == 0
             && !self.listeners.is_accepting()
             && self.room.requests.engine.borrow().in_flight() == 0
+    }
+}
+
+/// The earlier one of two moments, of those that there are.
+#[inline]
+fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

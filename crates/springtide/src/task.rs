@@ -9,14 +9,18 @@ mod operation;
 mod order;
 mod places;
 mod polled;
+mod timeout;
 
 pub(crate) use desk::{Ready, Tasks, Told};
 pub(crate) use dial::{Dial, Target};
 pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
 pub(crate) use hatch::{Asked, Book, Due, Hatch, OpenHatch};
 pub(crate) use operation::Gone;
-pub use operation::{Call, Close, Connect, Ended, Linked, Operation, Outgoing, Pull, Push, Stands};
+pub use operation::{
+    Call, Close, Connect, Ended, Linked, Operation, Outgoing, Pull, Push, PushAll, Stands,
+};
 pub(crate) use order::{Ask, Connecting, Order, Waiter};
+pub use timeout::{Timeout, timeout};
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -157,8 +157,30 @@ fn unix_sockets_are_served() {
             running.stop(PATIENCE);
             running.join().unwrap();
         }
-        std::fs::remove_file(path).unwrap();
+        assert!(!path.exists(), "a server that has stopped leaves no file");
     }
+}
+
+/// A socket that nobody listens on is replaced, a live one is refused, and the file has its mode.
+#[test]
+fn a_unix_socket_is_taken_over_from_the_dead_only() {
+    let path = std::env::temp_dir().join(format!("springtide-{}-dead.sock", std::process::id()));
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let server = || {
+        let server = Server::new().workers(2).unix_mode(0o620).get("/", || "unix");
+        server.listen(&format!("unix:{}", path.display())).unwrap()
+    };
+    let running = server().start().unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o620);
+    let refused = server().start().unwrap_err().to_string();
+    assert!(refused.contains("Address already in use"), "{refused}");
+    running.stop_shard(0, PATIENCE).unwrap();
+    let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    assert!(ask_last(&mut stream, "/").ends_with("unix"));
+    running.stop(PATIENCE);
+    running.join().unwrap();
+    assert!(!path.exists());
 }
 
 /// While connections pour in, shards stop one after the other, and none of them is lost.

@@ -138,6 +138,26 @@ fn a_unix_socket_may_be_passed() {
     std::fs::remove_file(path).unwrap();
 }
 
+/// A Unix socket is there with its permissions while the program runs, and gone behind it.
+#[test]
+fn a_unix_socket_is_served_and_removed() {
+    let path = std::env::temp_dir().join(format!("springtide-own-{}", std::process::id()));
+    let (log, address) = (path.with_extension("log"), format!("unix:{}", path.display()));
+    let flags = ["--listen", &address, "--unix-mode", "600", "--log-format", "common"];
+    let program = Program::serve(&[&flags[..], &["--access-log", log.to_str().unwrap()]].concat());
+    assert!(program.greeting.contains(&format!("  {address}\n")), "{}", program.greeting);
+    let reply = curl(&["--unix-socket", path.to_str().unwrap(), "http://a/plaintext"]);
+    assert_eq!(reply, "Hello, World!");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    program.signal("TERM");
+    assert_eq!(program.end().0, Some(0));
+    assert!(!path.exists());
+    let lines = std::fs::read_to_string(&log).unwrap();
+    assert!(lines.starts_with("unix - - ["), "{lines}");
+    std::fs::remove_file(log).unwrap();
+}
+
 #[test]
 fn what_cannot_be_listened_on_is_named() {
     let datagrams = || OwnedFd::from(std::net::UdpSocket::bind("127.0.0.1:0").unwrap());

@@ -12,8 +12,8 @@ use crate::op::{Descriptor, FilePart, Op, Piece};
 use crate::options::{Address, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
-use crate::system;
 pub(crate) use crate::system::Work;
+use crate::system::{self, SocketFile};
 use crate::wake::Waker;
 
 mod alarm;
@@ -78,6 +78,11 @@ pub(crate) trait Backend {
         system::local_address(socket)
     }
 
+    /// The file of a listener.
+    fn socket_file(&self, listener: Descriptor) -> Option<SocketFile> {
+        SocketFile::of(&system::local_address(listener).ok()?)
+    }
+
     /// The other end's address.
     fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {
         system::peer_address(socket)
@@ -117,6 +122,11 @@ pub(crate) trait Backend {
     /// Sends what fits of pieces; none when nothing does, or on an error, which the next send tells.
     fn send_now(&mut self, ledger: &mut Ledger, socket: Descriptor, pieces: &[Piece]) -> usize {
         send_now(ledger, socket, pieces)
+    }
+
+    /// As [`Backend::send_now`], of bytes in one place.
+    fn send_bytes_now(&mut self, socket: Descriptor, bytes: &[u8]) -> usize {
+        system::send(socket.number(), bytes).unwrap_or(0)
     }
 
     /// Sends what fits of a part of a file that is in memory; none when nothing does, when it is not
@@ -281,6 +291,20 @@ pub(crate) fn end_open(ledger: &mut Ledger, key: Key, fd: i32) {
     }
 }
 
+/// Connects to a Unix listener; false where the address is of another family.
+pub(crate) fn connect_unix(ledger: &mut Ledger, key: Key) -> bool {
+    let op = ledger.slots.get(key).map(|slot| &slot.op);
+    let Some(Op::Connect { address: Address::Unix(Some(path)) }) = op else { return false };
+    match system::connect_unix(path) {
+        Ok(socket) => {
+            let socket = system::into_descriptor(socket);
+            ledger.end(key, |_| Outcome::Connected(socket));
+        }
+        Err(error) => ledger.fail(key, Error::from_io(OpKind::Connect, &error)),
+    }
+    true
+}
+
 /// Makes a listening socket of the system.
 pub(crate) fn listen(options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
     use crate::system::Sharing;
@@ -289,7 +313,7 @@ pub(crate) fn listen(options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
             let sharing = if options.joining { Sharing::Joining } else { Sharing::First };
             system::listen_tcp(*address, options.backlog, sharing, options.keepalive)
         }
-        Address::Unix(Some(path)) => system::listen_unix(path, options.backlog),
+        Address::Unix(Some(path)) => system::listen_unix(path, options.backlog, options.mode),
         Address::Unix(None) => return Err(Error::Misuse("a Unix listener has a path")),
     };
     listening.map(system::into_descriptor).map_err(|error| Error::from_io(OpKind::Listen, &error))

@@ -4,4 +4,6 @@
 mod linux;
 
 pub(crate) use linux::*;
-pub use linux::{descriptors_max_raise, keep_alive, prepare_listener, processors, spawn_thread};
+pub use linux::{
+    SocketFile, descriptors_max_raise, keep_alive, prepare_listener, processors, spawn_thread,
+};

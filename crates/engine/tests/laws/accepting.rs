@@ -48,8 +48,13 @@ pub(crate) fn listeners_share_a_port_on_request_only<S: Stage>(stage: &S) {
     let mut shards = [Shard::new(stage), Shard::new(stage)];
     let port = shards[0].listen();
     for joining in [false, false] {
-        let options =
-            ListenOptions { address: &port.address, backlog: 64, joining, keepalive: None };
+        let options = ListenOptions {
+            address: &port.address,
+            backlog: 64,
+            joining,
+            keepalive: None,
+            mode: None,
+        };
         let refused = shards[1].engine.listen(&options);
         assert!(matches!(refused, Err(Error::System { operation: OpKind::Listen, .. })));
     }

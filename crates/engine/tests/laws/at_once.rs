@@ -1,9 +1,9 @@
 //! What is done at once, beside operations: long messages received and sent without a turn between.
 //! It must lose no byte and reorder none, whatever the operations beside it do.
 
-use springtide_engine::{Error, Handle, Outcome, Piece};
+use springtide_engine::{Descriptor, Error, Handle, Op, OpKind, Outcome, Piece};
 
-use crate::shard::{Patience, Random, Shard, assert_pattern, pattern};
+use crate::shard::{Patience, Random, Shard, assert_cancelled, assert_pattern, pattern};
 use crate::stage::{Outside, Stage};
 
 /// What is taken at once lies between the chunk before it and the chunk behind it, and nothing is
@@ -104,4 +104,49 @@ fn pieces_sent_at_once_keep_their_order<S: Stage>(stage: &S, stream: &[u8], piec
         patience.spend();
     }
     assert_pattern(0, &read);
+}
+
+/// A send without pieces ends when there is room and not before, also to a peer that has ended its own
+/// side: whoever sends at once goes on then. It ends once when it is cancelled.
+pub(crate) fn a_send_of_nothing_waits_for_room<S: Stage>(stage: &S) {
+    const ALL: usize = 16 << 20;
+    let stream = pattern(0, ALL);
+    for is_half_closed in [false, true] {
+        let mut shard = Shard::new(stage);
+        let port = shard.listen();
+        let (socket, mut outside) = shard.meet(stage, &port);
+        if is_half_closed {
+            outside.shutdown();
+        }
+        let (mut sent, mut waits, mut read) = (0, None, Vec::new());
+        let patience = Patience::until("the whole stream");
+        while read.len() < ALL || waits.is_some() {
+            if waits.is_none() && sent < ALL {
+                let count = shard.engine.send_bytes_now(socket, &stream[sent..]);
+                assert!(count > 0, "there is room behind {sent} bytes");
+                sent += count;
+                let pieces = Vec::new();
+                waits = Some(shard.submit(Op::Send { socket, pieces }, 2));
+                assert_eq!(shard.engine.send_bytes_now(socket, &stream), 0, "a send is in flight");
+            }
+            outside.read(&mut read);
+            for completion in shard.turn() {
+                assert_eq!((completion.token, Some(completion.key)), (2, waits.take()));
+                assert!(matches!(completion.outcome, Outcome::Sent(pieces) if pieces.is_empty()));
+            }
+            patience.spend();
+        }
+        assert_pattern(0, &read);
+        cancel_one_that_waits(&mut shard, socket);
+    }
+}
+
+fn cancel_one_that_waits(shard: &mut Shard, socket: Descriptor) {
+    let patience = Patience::until("no room");
+    while shard.engine.send_bytes_now(socket, &[0; 1 << 16]) > 0 {
+        patience.spend();
+    }
+    let waits = shard.submit(Op::Send { socket, pieces: Vec::new() }, 3);
+    shard.cancel(waits);
+    assert_cancelled(&shard.last(waits), OpKind::Send);
 }

@@ -160,11 +160,10 @@ pub(crate) fn a_dropped_engine_leaves_nothing<S: Stage>(stage: &S) {
     }
     let path = c"file".to_owned();
     shard.submit(Op::Open { root, path }, 1);
-    let Address::Internet(address) = port.address else { panic!("not an address of TCP") };
-    shard.submit(Op::Connect { address }, 1);
+    shard.submit(Op::Connect { address: port.address.clone() }, 1);
     let at = shard.engine.now() + Duration::from_secs(10);
     shard.submit(Op::Timeout { at }, 1);
-    let waiting = stage.connect(&Address::Internet(address));
+    let waiting = stage.connect(&port.address);
     // The engine closes what it still owned: what the caller was told of is the caller's.
     let open: Vec<_> = sockets.iter().enumerate().filter(|(index, _)| index % 4 != 3).collect();
     let Shard { engine, .. } = shard;
@@ -183,8 +182,13 @@ pub(crate) fn a_dropped_engine_leaves_nothing<S: Stage>(stage: &S) {
 pub(crate) fn a_closed_listener_frees_its_port<S: Stage>(stage: &S) {
     let mut shard = Shard::new(stage);
     let port = shard.listen();
-    let busy =
-        ListenOptions { address: &port.address, backlog: 1, joining: false, keepalive: None };
+    let busy = ListenOptions {
+        address: &port.address,
+        backlog: 1,
+        joining: false,
+        keepalive: None,
+        mode: None,
+    };
     let refused = shard.engine.listen(&busy);
     assert!(matches!(refused, Err(Error::System { operation: OpKind::Listen, .. })));
     shard.cancel(port.accept);
@@ -219,11 +223,17 @@ pub(crate) fn a_number_given_out_again_is_not_ready<S: Stage>(stage: &S) {
     }
     shard.turn();
     let nowhere = Address::Internet(([127, 0, 0, 1], 0).into());
-    let options = ListenOptions { address: &nowhere, backlog: 0, joining: false, keepalive: None };
+    let options = ListenOptions {
+        address: &nowhere,
+        backlog: 0,
+        joining: false,
+        keepalive: None,
+        mode: None,
+    };
     let silent = shard.engine.listen(&options).unwrap();
-    let Address::Internet(address) = shard.engine.local_address(silent).unwrap() else { panic!() };
+    let address = shard.engine.local_address(silent).unwrap();
     for _ in 0..unheard {
-        shard.submit(Op::Connect { address }, 3);
+        shard.submit(Op::Connect { address: address.clone() }, 3);
     }
     let mut came = (0..3).flat_map(|_| shard.turn()).collect::<Vec<_>>();
     came.append(&mut shard.quiesce());

@@ -24,6 +24,7 @@ mod shard;
 mod stage;
 mod streams;
 mod time;
+mod unix;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -106,7 +107,8 @@ laws! {
         at_once:
             a_reset_met_at_once_is_told
             what_is_taken_at_once_is_next
-            what_is_sent_at_once_keeps_its_order;
+            what_is_sent_at_once_keeps_its_order
+            a_send_of_nothing_waits_for_room;
         progress:
             a_send_tells_its_progress
             progress_begins_behind_what_was_sent;
@@ -139,6 +141,10 @@ laws! {
             what_is_cold_is_not_passed
             names_in_a_directory_are_told
             a_cancelled_read_keeps_its_memory;
+        unix:
+            unix_streams_have_paths_and_names
+            unix_connects_never_wait
+            only_dead_sockets_are_replaced;
         time:
             timeouts_come_in_order
             a_waker_ends_a_wait

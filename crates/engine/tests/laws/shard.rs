@@ -206,7 +206,8 @@ impl Shard {
     }
 
     pub(crate) fn listen_at(&mut self, address: &Address, joining: bool) -> Port {
-        let options = ListenOptions { address, backlog: 4096, joining, keepalive: None };
+        let options =
+            ListenOptions { address, backlog: 4096, joining, keepalive: None, mode: None };
         let listener = self.engine.listen(&options).unwrap();
         let address = self.engine.local_address(listener).unwrap();
         let accept = self.submit(Op::Accept { listener }, ACCEPT);

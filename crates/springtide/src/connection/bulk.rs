@@ -83,11 +83,17 @@ impl Connection {
         }
     }
 
-    /// Sends of a file what the system has in its memory, when nothing else waits to be sent.
+    /// Sends of a file what the system has in its memory, when nothing else waits to be sent, and goes
+    /// on when there is room again.
     #[inline(never)]
     pub(super) fn pass_file(&mut self, room: &mut Room) {
-        if self.state == State::Open && self.stage.is_none() && !self.is_leaving {
-            room.counts.bytes_sent += self.session.pass_file(self.socket, room) as u64;
+        if self.state != State::Open || self.stage.is_some() || self.is_leaving {
+            return self.session.stop_passing(room);
+        }
+        let passed = self.session.pass_file(self.socket, room);
+        room.counts.bytes_sent += passed as u64;
+        if passed > 0 {
+            self.submit_send(Vec::new(), true, room);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::room::Room;
 use crate::session::Session;
 use crate::table::Place;
 use crate::task::{Ask, Ended, Order};
+use crate::websocket::Said;
 
 impl Connection {
     /// Whether it is the connection of this name.
@@ -22,6 +23,10 @@ impl Connection {
         let Order { peer, ask, waiter } = order;
         let peer = *peer;
         let is_open = self.state == State::Open;
+        if let Ask::Say(said) = ask {
+            let said = std::mem::replace(said, Said::Ping(bytes::Bytes::new()));
+            return self.say(said, room);
+        }
         let Some(session) = self.session.peered().filter(|_| is_open) else {
             let failed = Ended::Failed(Reason::Closed);
             return room.requests.tasks.end(peer, waiter.take(), failed);
@@ -44,12 +49,13 @@ impl Connection {
                 traffic.inbox.put_back(&bytes);
                 return self.serve(room);
             }
-            Ask::Push(bytes) => session.push(serial, bytes, waiter, peer, room),
+            Ask::Push(pieces) => session.push(serial, pieces, waiter, peer, room),
             Ask::Close => session.close(waiter.take(), peer, room),
             Ask::Connect(_) => {
                 room.requests.tasks.end(peer, waiter.take(), Ended::Failed(Reason::Stale));
             }
             Ask::Watch => session.watch(waiter.take(), peer, room),
+            Ask::Say(_) => {}
             Ask::ShutdownWrite => session.shut(waiter.take(), peer, room),
             Ask::Cancel(serial) => {
                 session.cancel(serial, who, room);
@@ -81,6 +87,15 @@ impl Connection {
         }
     }
 
+    /// Something is said to a WebSocket.
+    fn say(&mut self, said: Said, room: &mut Room) {
+        self.tell(room, |session, outbox, room| {
+            if let Some(session) = session.messaging() {
+                session.say(said, outbox, room);
+            }
+        });
+    }
+
     /// A future has it.
     pub(crate) fn begin_future(&mut self, future: Place) {
         if let Some(session) = self.session.peered() {
@@ -105,6 +120,9 @@ impl Connection {
         if let Some(session) = self.session.peered() {
             session.break_for(reason);
             self.mark_dirty(room);
+        } else if let Some(session) = self.session.messaging() {
+            session.lose(reason);
+            self.mark_dirty(room);
         }
     }
 
@@ -116,6 +134,13 @@ impl Connection {
         }
         let (who, is_free) = (self.who(), self.state == State::Open && self.send == Key::NONE);
         let Session::Other(_) = &self.session else { return false };
+        if let Some(session) =
+            self.session.messaging().filter(|session| is_free && session.has_waiting())
+        {
+            let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+            session.pour(&mut traffic.outbox, room);
+            return false;
+        }
         let Some(session) = self.session.peered().filter(|_| is_free) else { return false };
         if session.has_waiting() {
             let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());

@@ -5,7 +5,8 @@ use springtide_engine::{Key, Op, Piece};
 
 use super::freeze::rest_of;
 use super::{Connection, Patience, State};
-use crate::room::Room;
+use crate::limits::SEND_BYTES_MAX;
+use crate::room::{Room, Traffic};
 use crate::session::Session;
 
 impl Connection {
@@ -23,34 +24,74 @@ impl Connection {
             }
         }
         if self.state == State::Open && self.send == Key::NONE {
-            match &mut self.traffic {
-                Some(traffic) if !traffic.outbox.is_empty() => {
-                    let mut pieces = room.pieces_of(&mut traffic.outbox);
-                    if let Some(stage) = &mut self.stage {
-                        stage.seal(&mut pieces);
-                    }
-                    let has_more = !traffic.outbox.is_empty() || !traffic.inbox.is_empty();
-                    let is_held_up = self.is_paused || self.is_leaving;
-                    let is_followed = has_more || is_held_up;
-                    let may_go = room.sends_at_once && !self.is_ended && !is_followed;
-                    if may_go && !self.session.acts_on_sent() {
-                        self.send_what_fits(pieces, room);
-                    } else {
-                        let is_awaited = is_followed || self.session.awaits_sent(room);
-                        self.submit_send(pieces, is_awaited, room);
-                        if self.session.wants_close() {
-                            self.stop_receiving(room);
-                        }
-                    }
+            if self.traffic.as_ref().is_some_and(|traffic| !traffic.outbox.is_empty()) {
+                if !room.sends_at_once || !self.send_only(room) {
+                    self.send_pieces(room);
                 }
-                _ if self.session.wants_close() => self.begin_close(room),
-                _ => {}
+            } else if self.session.wants_close() {
+                self.begin_close(room);
             }
         }
         self.rest(room);
     }
 
-    /// Sends at once what nobody waits for: mostly it fits, and is no operation then.
+    /// Whether nothing waits behind what is to be sent: neither in the connection nor for its end.
+    #[inline]
+    fn is_last(&self, traffic: &Traffic) -> bool {
+        traffic.inbox.is_empty() && !self.is_paused && !self.is_leaving && !self.is_ended
+    }
+
+    /// Sends at once all that waits, when nobody waits for its end: mostly it is one stretch of bytes
+    /// and fits, and is no operation then. False when it was not that; nothing has happened.
+    #[inline]
+    fn send_only(&mut self, room: &mut Room) -> bool {
+        let Some(traffic) = &self.traffic else { return false };
+        if self.stage.is_some() || !self.is_last(traffic) || self.session.acts_on_sent() {
+            return false;
+        }
+        let Some(bytes) = traffic.outbox.only(SEND_BYTES_MAX) else { return false };
+        let sent = room.requests.engine.borrow_mut().send_bytes_now(self.socket, bytes);
+        room.counts.bytes_sent += sent as u64;
+        if sent < bytes.len() {
+            self.send_rest(sent, room);
+        } else if let Some(traffic) = &mut self.traffic {
+            traffic.outbox.clear();
+            self.session.sent(0, self.who(), room);
+        }
+        true
+    }
+
+    /// So much of what waits has gone: the rest is an operation.
+    #[cold]
+    fn send_rest(&mut self, sent: usize, room: &mut Room) {
+        let Some(traffic) = &mut self.traffic else { return };
+        let left = rest_of(room.pieces_of(&mut traffic.outbox), sent);
+        let is_awaited = self.session.awaits_sent(room);
+        self.submit_send(left, is_awaited, room);
+    }
+
+    /// Sends what waits, or as much of it as goes in one send.
+    fn send_pieces(&mut self, room: &mut Room) {
+        let Some(traffic) = &mut self.traffic else { return };
+        let mut pieces = room.pieces_of(&mut traffic.outbox);
+        if let Some(stage) = &mut self.stage {
+            stage.seal(&mut pieces);
+        }
+        let has_more = !traffic.outbox.is_empty() || !traffic.inbox.is_empty();
+        let is_followed = has_more || self.is_paused || self.is_leaving;
+        let may_go = room.sends_at_once && !self.is_ended && !is_followed;
+        if may_go && !self.session.acts_on_sent() {
+            self.send_what_fits(pieces, room);
+        } else {
+            let is_awaited = is_followed || self.session.awaits_sent(room);
+            self.submit_send(pieces, is_awaited, room);
+            if self.session.wants_close() {
+                self.stop_receiving(room);
+            }
+        }
+    }
+
+    /// Sends at once what nobody waits for, in several pieces.
     #[inline(never)]
     fn send_what_fits(&mut self, pieces: Vec<Piece>, room: &mut Room) {
         match self.send_now(pieces, room) {

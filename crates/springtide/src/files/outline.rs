@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 /// Bytes of a file that are read at a time.
 pub(super) const PIECE_BYTES_MAX: u64 = 256 << 10;
-/// The same where what lies before was passed: such a piece is there to wait for room.
-pub(super) const PIECE_BEHIND_BYTES: u64 = 4 << 10;
+/// Bytes behind what is passed of a range: its last piece is read, so that there is one.
+const PIECE_BEHIND_BYTES: u64 = 4 << 10;
 /// Bytes of a file that are passed at a time: what one connection holds the others up with, as with
 /// nginx.
 const PASSED_BYTES_MAX: u64 = 2 << 20;
@@ -123,14 +123,6 @@ impl Outline {
         memory.len() <= lead
     }
 
-    /// Whether nothing is left behind what was read into it.
-    pub(super) fn is_last(&self, memory: &[u8]) -> bool {
-        let read = self.sections.front().map_or(0, |section| {
-            section.range.end - section.range.start + section.lead.len() as u64
-        });
-        self.sections.len() <= 1 && memory.len() as u64 >= read
-    }
-
     /// What [`next`](Self::next) gave has been read, as a whole or in part: it is left no more.
     /// What ends the body is added to its last piece.
     pub(super) fn take(&mut self, memory: &mut Vec<u8>) {
@@ -208,18 +200,6 @@ mod tests {
         memory.resize(memory.capacity(), 0);
         outline.take(&mut memory);
         assert_eq!(outline.passable(), Some((256 << 10, (768 << 10) - 4096)));
-    }
-
-    #[test]
-    fn the_last_piece_is_known() {
-        let mut outline = outline();
-        for is_last in [false, false, true] {
-            let (mut memory, _) = outline.next(PIECE_BYTES_MAX).unwrap();
-            assert!(!outline.is_last(&memory));
-            memory.resize(memory.capacity(), 0);
-            assert_eq!(outline.is_last(&memory), is_last);
-            outline.take(&mut memory);
-        }
     }
 
     #[test]

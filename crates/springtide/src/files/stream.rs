@@ -9,7 +9,7 @@ use std::rc::Rc;
 use springtide_engine::{Descriptor, FilePart, Handle, Op, Outcome};
 
 use super::job::{OpenFile, path_of};
-use super::outline::{Outline, PIECE_BEHIND_BYTES, PIECE_BYTES_MAX};
+use super::outline::{Outline, PIECE_BYTES_MAX};
 use super::service::{Asker, FileEvent, FileService, RootId};
 use crate::table::Place;
 
@@ -39,7 +39,7 @@ pub(super) struct Stream {
     /// What has not been given out yet.
     pub(super) left: Outline,
     pub(super) stage: Stage,
-    /// The last bytes were passed, and more may be.
+    /// The last bytes were passed, and more are to be when there is room.
     pub(super) is_passing: bool,
     pub(super) is_abandoned: bool,
 }
@@ -74,23 +74,30 @@ impl FileService {
     /// under way this does nothing: back-pressure is the caller's, a call for a piece.
     pub(crate) fn next_piece(&mut self, engine: &mut dyn Handle, stream: StreamId) {
         let Some(state) = self.streams.get_mut(stream.0) else { return };
-        let bytes_max = if state.is_passing { PIECE_BEHIND_BYTES } else { PIECE_BYTES_MAX };
-        if let (Stage::Idle, Some((memory, offset))) = (&state.stage, state.left.next(bytes_max)) {
+        let next = state.left.next(PIECE_BYTES_MAX);
+        if let (Stage::Idle, Some((memory, offset))) = (&state.stage, next) {
             let file = state.file.file.descriptor;
             engine.submit(Op::Read { file, memory, offset }, self.tokens.stream(stream.0));
             state.stage = Stage::Reading;
         }
     }
 
-    /// Whether the next piece is wanted while so much waits to be sent. Bytes are passed only when
-    /// nothing does, and no piece is under way.
-    pub(crate) fn is_due(&mut self, stream: StreamId, waiting_bytes: usize) -> bool {
-        waiting_bytes == 0 || self.streams.get_mut(stream.0).is_some_and(|state| !state.is_passing)
+    /// Whether a piece is to be read: not while more may be passed as soon as there is room.
+    pub(crate) fn is_due(&mut self, stream: StreamId) -> bool {
+        self.streams.get_mut(stream.0).is_some_and(|state| !state.is_passing)
+    }
+
+    /// Nothing more is passed: the next piece is read, until [`Self::pass`] is called again.
+    pub(crate) fn stop_passing(&mut self, stream: StreamId) {
+        if let Some(state) = self.streams.get_mut(stream.0) {
+            state.is_passing = false;
+        }
     }
 
     /// Passes what fits of a body from the system's memory to a socket on which nothing else waits,
-    /// and gives how many bytes that were; none while a piece is under way. The rest, the last bytes
-    /// always, comes as pieces: so a change of the file is seen before its body is whole.
+    /// and gives how many bytes that were: then it is called again when there is room. None while a
+    /// piece is under way, and when the next bytes are to be read, the last bytes always: so a change
+    /// of the file is seen before its body is whole.
     pub(crate) fn pass(
         &mut self,
         engine: &mut dyn Handle,
@@ -159,12 +166,6 @@ impl FileService {
                 Next::Broken
             }
             (Stage::Reading, Outcome::Filled(_)) if state.is_abandoned => Next::Broken,
-            // Bytes that nobody has checked were passed before, and the last piece is checked.
-            (Stage::Reading, Outcome::Filled(bytes))
-                if state.is_passing && !state.left.is_last(&bytes) =>
-            {
-                Next::Piece(bytes)
-            }
             (Stage::Reading, Outcome::Filled(bytes)) => {
                 let (root, path) = (self.roots[file.root.0].descriptor, file.path.clone());
                 engine.submit(Op::Open { root, path }, tokens.stream(place));

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use springtide_proto::{Unit, http1};
+use springtide_proto::{Unit, http1, websocket};
 
 use super::{Limits, text};
 
@@ -26,8 +26,10 @@ pub struct Limit {
 }
 
 /// How many limits there are.
-pub(crate) const LIMITS_COUNT: usize = OWN + http1::Limits::ROWS.len();
+pub(crate) const LIMITS_COUNT: usize = HTTP1 + websocket::Limits::ROWS.len();
 const OWN: usize = Limits::ROWS.len();
+/// Where those of HTTP/1.1 end, and those of WebSockets begin.
+const HTTP1: usize = OWN + http1::Limits::ROWS.len();
 
 /// Why a limit cannot be what a text says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,20 +100,20 @@ impl Limit {
     /// What it counts.
     #[must_use]
     pub fn unit(self) -> Unit {
-        self.of(|row| row.unit, |row| row.unit)
+        self.of(|row| row.unit, |row| row.unit, |row| row.unit)
     }
 
     /// What it guards, and what happens beyond it.
     #[must_use]
     pub fn words(self) -> String {
-        let lines = self.of(|row| row.words, |row| row.words);
+        let lines = self.of(|row| row.words, |row| row.words, |row| row.words);
         lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
     }
 
     /// What it is, as text: `16KiB`, `30s`, `100` or `none`.
     #[must_use]
     pub fn show(self, limits: &Limits) -> String {
-        let value = self.of(|row| (row.read)(limits), |row| (row.read)(&limits.http1));
+        let value = self.read(limits);
         if value == self.most() { "none".to_owned() } else { text::show(self.unit(), value) }
     }
 
@@ -121,8 +123,11 @@ impl Limit {
     /// The text says no number of its unit, or one that it cannot be.
     pub fn set(self, limits: &mut Limits, text: &str) -> Result<(), LimitError> {
         let value = self.parse(text)?;
-        self.of(|row| (row.write)(limits, value), |_| ());
-        self.of(|_| (), |row| (row.write)(&mut limits.http1, value));
+        match self.place {
+            place @ ..OWN => (Limits::ROWS[place].write)(limits, value),
+            place @ ..HTTP1 => (http1::Limits::ROWS[place - OWN].write)(&mut limits.http1, value),
+            place => (websocket::Limits::ROWS[place - HTTP1].write)(&mut limits.websocket, value),
+        }
         Ok(())
     }
 
@@ -132,20 +137,28 @@ impl Limit {
         }
         let unit = self.unit();
         let value = text::parse(unit, said).ok_or(LimitError::Unit(unit))?;
-        let least = self.of(|row| row.least, |row| row.least);
+        let least = self.of(|row| row.least, |row| row.least, |row| row.least);
         if value < least {
             return Err(LimitError::TooLittle { least, unit });
         }
         if value < self.most() { Ok(value) } else { Err(LimitError::TooMuch) }
     }
 
+    fn read(self, limits: &Limits) -> u64 {
+        self.of(
+            |row| (row.read)(limits),
+            |row| (row.read)(&limits.http1),
+            |row| (row.read)(&limits.websocket),
+        )
+    }
+
     fn most(self) -> u64 {
-        self.of(|row| row.most, |row| row.most)
+        self.of(|row| row.most, |row| row.most, |row| row.most)
     }
 
     /// The name of its field.
     fn field(self) -> &'static str {
-        self.of(|row| row.name, |row| row.name)
+        self.of(|row| row.name, |row| row.name, |row| row.name)
     }
 
     /// Something of its row, whichever table that is in.
@@ -153,10 +166,12 @@ impl Limit {
         self,
         own: impl FnOnce(&'static springtide_proto::Limit<Limits>) -> T,
         http1: impl FnOnce(&'static springtide_proto::Limit<http1::Limits>) -> T,
+        websocket: impl FnOnce(&'static springtide_proto::Limit<websocket::Limits>) -> T,
     ) -> T {
-        match self.place.checked_sub(OWN) {
-            None => own(&Limits::ROWS[self.place]),
-            Some(place) => http1(&http1::Limits::ROWS[place]),
+        match self.place {
+            place @ ..OWN => own(&Limits::ROWS[place]),
+            place @ ..HTTP1 => http1(&http1::Limits::ROWS[place - OWN]),
+            place => websocket(&websocket::Limits::ROWS[place - HTTP1]),
         }
     }
 }
@@ -171,10 +186,10 @@ impl fmt::Debug for Limit {
 pub(crate) const fn place_of(field: &str) -> usize {
     let mut place = 0;
     while place < LIMITS_COUNT {
-        let name = if place < OWN {
-            Limits::ROWS[place].name
-        } else {
-            http1::Limits::ROWS[place - OWN].name
+        let name = match place {
+            place @ ..OWN => Limits::ROWS[place].name,
+            place @ ..HTTP1 => http1::Limits::ROWS[place - OWN].name,
+            place => websocket::Limits::ROWS[place - HTTP1].name,
         };
         if is_same(name, field) {
             return place;

@@ -83,6 +83,21 @@ const ROWS: &[Row] = &[
         "Callbacks that held up their shard for 50 ms or more.",
         |own| own.callbacks_slow,
     ),
+    counter(
+        "springtide_websocket_messages_received_total",
+        "Messages of WebSockets that came.",
+        |own| own.messages_received,
+    ),
+    counter(
+        "springtide_websocket_messages_sent_total",
+        "Messages of WebSockets that were sent.",
+        |own| own.messages_sent,
+    ),
+    counter(
+        "springtide_websocket_messages_dropped_total",
+        "Messages of WebSockets that were not sent.",
+        |own| own.messages_dropped,
+    ),
 ];
 
 impl Metrics {

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 
-use super::{Peer, PeerId, PeerStatus};
+use super::{Peer, PeerId, PeerStatus, Pieces};
 use crate::current;
 use crate::session::peered::Want;
 use crate::standalone::Background;
 use crate::table::Place;
-use crate::task::{Ask, Asked, Close, Elsewhere, Hatch, Pull, Push, Task};
+use crate::task::{Ask, Asked, Close, Elsewhere, Hatch, Pull, Task};
 
 /// A raw connection, as any thread holds it; see [`Peer::remote`].
 ///
@@ -177,8 +177,8 @@ impl RemotePeer {
     }
 
     /// As [`Peer::push`]: a task that is dropped is withdrawn while it waits.
-    pub fn push(&self, bytes: impl Into<Bytes>) -> Task<Push, Elsewhere> {
-        self.ask(Ask::Push(bytes.into()))
+    pub fn push<P: Pieces>(&self, pieces: P) -> Task<P::Operation, Elsewhere> {
+        self.ask(Ask::Push(pieces.into_pushed()))
     }
 
     /// As [`Peer::close`].

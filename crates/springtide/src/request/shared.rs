@@ -13,7 +13,7 @@ use springtide_engine::{Address, Descriptor, Handle, Key};
 
 use super::{HeadBytes, Home, Names, RequestData};
 use crate::client::Desk;
-use crate::executor::{Bell, Timers};
+use crate::executor::{Bell, Timers, apart};
 use crate::framed::Desk as Answers;
 use crate::handler::AwaitedHandler;
 use crate::problem::Form;
@@ -22,6 +22,7 @@ use crate::route::Routes;
 use crate::state::ShardStates;
 use crate::table::Place;
 use crate::task::{Hatch, Tasks};
+use crate::websocket::Desk as Sockets;
 
 /// What all requests of a shard share.
 pub(crate) struct Shared {
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) desk: Desk,
     /// What is asked of raw connections.
     pub(crate) tasks: Tasks,
+    /// What handlers of WebSockets say to their own connections.
+    pub(crate) sockets: Sockets,
     /// What requests of frames are answered.
     pub(crate) answers: Rc<Answers>,
     /// Something stands in one of the next two.
@@ -107,6 +110,7 @@ impl Shared {
             timers,
             desk: Desk::new(),
             tasks: Tasks::new(),
+            sockets: Sockets::default(),
             answers,
             has_news,
             told,
@@ -233,6 +237,10 @@ impl Shared {
         drop(self.spare.take());
         self.desk.end();
         self.tasks.end_all();
+        let timers = self.timers.borrow_mut().end();
+        for whom in timers {
+            apart(|| drop(whom));
+        }
         let waiting = self.pool.take();
         drop(waiting);
     }

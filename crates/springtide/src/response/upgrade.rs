@@ -13,6 +13,7 @@ use super::stream::produce;
 use super::{Extras, Failure, Pipe, Response};
 use crate::executor::Answering;
 use crate::request::{Arriving, Request};
+use crate::websocket::{Handler, Options};
 
 /// A connection behind its `101 Switching Protocols`: bytes in, bytes out; see [`Request::upgrade`].
 /// It stays on its shard. Reading and writing may be waited for at the same time, each once.
@@ -56,10 +57,10 @@ impl fmt::Debug for Upgraded {
 
 /// What a connection is for behind its 101. Clones share it, and only one of them can be sent.
 #[derive(Clone)]
-pub(crate) struct Upgrade(Arc<Mutex<Option<Make>>>);
+pub(crate) struct Upgrade(Arc<Mutex<Option<Successor>>>);
 
 /// Makes the future that has the connection, on its shard.
-type Make = Box<dyn FnOnce(Upgraded) -> Answering + Send>;
+pub(crate) type Make = Box<dyn FnOnce(Upgraded) -> Answering + Send>;
 
 impl Upgrade {
     fn new<F>(session: F) -> Self
@@ -70,24 +71,30 @@ impl Upgrade {
             let pipe = Rc::clone(&upgraded.pipe);
             Box::pin(produce(pipe, async move { session(upgraded).await }))
         });
-        Self(Arc::new(Mutex::new(Some(make))))
+        Self::of(Successor::Future(make))
+    }
+
+    fn of(successor: Successor) -> Self {
+        Self(Arc::new(Mutex::new(Some(successor))))
     }
 
     /// Takes out what comes next; none when a clone of the response has it.
     pub(crate) fn take(&self) -> Option<Successor> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().map(Successor)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 /// What has a connection next. Dropping it drops what it captured.
-pub(crate) struct Successor(Make);
+pub(crate) enum Successor {
+    /// Makes its future; no code of the application runs before that is polled.
+    Future(Make),
+    Socket(Opening),
+}
 
-impl Successor {
-    /// Its future; no code of the application runs before that is polled.
-    pub(crate) fn begin(self, upgraded: Upgraded) -> Answering {
-        let Self(make) = self;
-        make(upgraded)
-    }
+/// What a WebSocket begins with.
+pub(crate) struct Opening {
+    pub(crate) handler: Handler,
+    pub(crate) options: Options,
 }
 
 impl fmt::Debug for Upgrade {
@@ -101,6 +108,18 @@ impl Response {
     #[inline]
     pub(crate) fn is_reply(&self) -> bool {
         !self.status.is_informational() || self.upgrade().is_some()
+    }
+
+    /// The answer to a handshake behind which the connection is a WebSocket.
+    pub(crate) fn to_socket(handler: Handler, options: Options) -> Self {
+        Self::upgrading(Upgrade::of(Successor::Socket(Opening { handler, options })))
+    }
+
+    fn upgrading(upgrade: Upgrade) -> Self {
+        let extras = Extras { upgrade: Some(upgrade), ..Extras::default() };
+        let mut response = Self::empty(StatusCode::SWITCHING_PROTOCOLS);
+        response.extras = Some(Box::new(extras));
+        response
     }
 
     /// What its connection is for behind it, where it is a 101.
@@ -176,9 +195,6 @@ impl Request {
             let required = Response::said(StatusCode::UPGRADE_REQUIRED, None);
             return required.header(header::UPGRADE, protocol);
         }
-        let extras = Extras { upgrade: Some(Upgrade::new(session)), ..Extras::default() };
-        let mut response = Response::empty(StatusCode::SWITCHING_PROTOCOLS);
-        response.extras = Some(Box::new(extras));
-        response.header(header::UPGRADE, protocol)
+        Response::upgrading(Upgrade::new(session)).header(header::UPGRADE, protocol)
     }
 }

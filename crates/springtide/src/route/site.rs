@@ -80,6 +80,11 @@ impl Scope {
         Self { middleware, around, ..Self::of(site) }
     }
 
+    /// Whether something in it may answer what has no route.
+    pub(super) const fn answers(&self) -> bool {
+        self.fallback.is_some() || !self.middleware.is_empty() || !self.around.is_empty()
+    }
+
     /// Whether a path lies beneath it. A segment with a parameter is any that is not empty.
     fn contains(&self, path: &[u8]) -> bool {
         let mut segments = path.split(|byte| *byte == b'/');

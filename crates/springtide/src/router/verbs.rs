@@ -54,6 +54,23 @@ macro_rules! verbs {
             self
         }
 
+        /// Opens WebSockets on a path (RFC 6455): a [`WebSocket`](crate::WebSocket) handles the
+        /// messages of all its connections, and [`WebSockets`](crate::WebSockets) says more.
+        /// [`Request::websocket`](crate::Request::websocket) does the same in a handler that looks at
+        /// the request first.
+        ///
+        /// ```
+        /// use springtide::{Message, Server, Socket};
+        ///
+        /// let server = Server::new()
+        ///     .websocket("/echo", |socket: Socket, message: Message| socket.send(message));
+        /// ```
+        #[must_use]
+        pub fn websocket(self, pattern: &str, sockets: impl Into<crate::WebSockets>) -> Self {
+            let sockets = sockets.into();
+            self.get(pattern, move |request: crate::Request| request.websocket(sockets.clone()))
+        }
+
         /// Answers what no route matches: of a nested router, what lies beneath its path. One
         /// without a fallback has that of the router around it.
         #[must_use]

@@ -2,7 +2,6 @@
 //! It binds nothing.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
 
 use springtide_engine::Address;
 
@@ -11,7 +10,7 @@ use crate::error::Error;
 /// The addresses a text stands for.
 pub(super) fn addresses(address: &str) -> Result<Vec<Address>, Error> {
     match address.strip_prefix("unix:") {
-        Some(path) => Ok(vec![Address::Unix(Some(PathBuf::from(path)))]),
+        Some(name) => Ok(vec![Address::unix(name)]),
         None => Ok(resolve(address)?.map(Address::Internet).collect()),
     }
 }

@@ -5,7 +5,7 @@ use springtide_proto::{Outbox, framed};
 
 use super::http1::{FrozenHttp1, Http1};
 use super::peered::Peered;
-use super::{Framed, Other, Proxied, Session, Tunnel, Who};
+use super::{Framed, Messaging, Other, Proxied, Session, Tunnel, Who};
 use crate::files::{FrozenAsk, FrozenStream};
 use crate::peer::PeerId;
 use crate::room::Room;
@@ -17,6 +17,8 @@ pub(crate) enum FrozenSession {
     Http1(Box<FrozenHttp1>),
     /// What the application holds of it stays at the desk of its shard.
     Peered,
+    /// The same of a WebSocket, with its handler.
+    Messaging,
     Framed(Box<framed::Frozen>),
     Proxied(Box<Proxied>),
     /// Its future could not be frozen: the connection is cut.
@@ -30,7 +32,7 @@ impl FrozenSession {
     pub(crate) fn streams(&self) -> impl Iterator<Item = &FrozenStream> {
         let http1 = match self {
             Self::Http1(session) => Some(session.streams()),
-            Self::Peered | Self::Framed(_) | Self::Proxied(_) | Self::Cut | Self::Upstream => None,
+            _ => None,
         };
         http1.into_iter().flatten()
     }
@@ -42,10 +44,8 @@ impl Session {
         match self {
             Self::Http1(session) => session.is_movable(room),
             Self::Other(Other::Framed(session)) => session.is_movable(),
-            Self::Other(Other::Tunnel(_) | Other::Upstream(_) | Other::Left | Other::Peered(_)) => {
-                false
-            }
-            Self::Other(_) => true,
+            Self::Other(Other::Proxied(_)) => true,
+            Self::Other(_) => false,
         }
     }
 
@@ -75,6 +75,10 @@ impl Session {
                 room.requests.tasks.places.freeze(id, session);
                 FrozenSession::Peered
             }
+            Self::Other(Other::Messaging(session)) => {
+                room.requests.tasks.places.freeze_socket(id, session);
+                FrozenSession::Messaging
+            }
             Self::Other(Other::Tunnel(_)) => FrozenSession::Cut,
             Self::Other(Other::Upstream(mut session)) => {
                 session.abandon();
@@ -96,6 +100,10 @@ impl Session {
         session
     }
 
+    fn thaw_socket(who: Who, room: &Room) -> Option<Box<Messaging>> {
+        room.requests.tasks.places.thaw_socket(who.id, who.place)
+    }
+
     /// The session that was frozen.
     pub(crate) fn thaw(
         frozen: FrozenSession,
@@ -106,6 +114,10 @@ impl Session {
         match frozen {
             FrozenSession::Http1(frozen) => Self::Http1(Http1::thaw(*frozen, who, outbox, room)),
             FrozenSession::Peered => Self::Other(Other::Peered(Self::thaw_peered(who, room))),
+            FrozenSession::Messaging => Self::Other(match Self::thaw_socket(who, room) {
+                Some(session) => Other::Messaging(session),
+                None => Other::Tunnel(Box::new(Tunnel::cut())),
+            }),
             FrozenSession::Framed(frozen) => {
                 Self::Other(Other::Framed(Box::new(Framed::thaw(*frozen, outbox, room))))
             }

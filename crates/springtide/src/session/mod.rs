@@ -4,6 +4,7 @@
 mod framed;
 mod freeze;
 pub(crate) mod http1;
+mod messaging;
 mod other;
 pub(crate) mod peered;
 mod proxied;
@@ -21,6 +22,7 @@ use crate::table::Place;
 pub(crate) use framed::Framed;
 pub(crate) use freeze::FrozenSession;
 use http1::Http1;
+pub(crate) use messaging::Messaging;
 pub(crate) use other::Other;
 pub(crate) use proxied::Proxied;
 pub(crate) use tunnel::{Accepted, Tunnel};
@@ -224,6 +226,13 @@ impl Session {
         }
     }
 
+    /// Nothing more is passed: what is left of the file is read.
+    pub(crate) fn stop_passing(&self, room: &mut Room) {
+        if let Self::Http1(session) = self {
+            session.stop_passing(room);
+        }
+    }
+
     /// Whether something is to be done as soon as what was written has been sent.
     #[inline]
     pub(crate) fn awaits_sent(&self, room: &Room) -> bool {
@@ -314,6 +323,9 @@ impl Session {
         match self {
             Self::Http1(session) => session.wants_close(),
             Self::Other(Other::Peered(session)) => session.wants_flush(),
+            Self::Other(Other::Messaging(session)) => {
+                session.has_waiting() || session.wants_close()
+            }
             Self::Other(session) => session.wants_close(),
         }
     }
@@ -342,6 +354,7 @@ impl Session {
             Self::Other(Other::Peered(_)) => "raw",
             Self::Other(Other::Framed(_)) => "framed",
             Self::Other(Other::Proxied(_)) => "proxy",
+            Self::Other(Other::Messaging(_)) => "websocket",
             Self::Other(Other::Tunnel(_)) => "upgraded",
             Self::Other(Other::Upstream(_) | Other::Left) => "http/1.1 client",
         }

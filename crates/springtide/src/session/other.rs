@@ -5,6 +5,7 @@ use springtide_proto::Outbox;
 use springtide_proto::http1::Exchange;
 
 use super::framed::Framed;
+use super::messaging::Messaging;
 use super::peered::Peered;
 use super::proxied::Proxied;
 use super::tunnel::Tunnel;
@@ -23,6 +24,8 @@ pub(crate) enum Other {
     Framed(Box<Framed>),
     /// HTTP/1.1 as soon as the header of a proxy has come.
     Proxied(Box<Proxied>),
+    /// A WebSocket, which HTTP/1.1 has become.
+    Messaging(Box<Messaging>),
     /// What HTTP/1.1 has become.
     Tunnel(Box<Tunnel>),
     /// The client's side, to another server.
@@ -37,6 +40,7 @@ impl Other {
             Self::Peered(session) => session.end_of_stream(unread, who, room),
             Self::Framed(session) => session.end_of_stream(),
             Self::Proxied(session) => session.end(),
+            Self::Messaging(session) => session.end_of_stream(),
             Self::Tunnel(session) => session.end_of_input(),
             Self::Upstream(session) => session.end_of_stream(),
             Self::Left => {}
@@ -48,6 +52,7 @@ impl Other {
             Self::Peered(session) => session.drain(who, room),
             Self::Framed(session) => session.drain(),
             Self::Proxied(session) => session.end(),
+            Self::Messaging(session) => session.drain(),
             Self::Tunnel(session) => session.end_of_input(),
             Self::Upstream(session) => session.drain(),
             Self::Left => {}
@@ -59,6 +64,7 @@ impl Other {
             Self::Peered(session) => session.wants_close(),
             Self::Framed(session) => session.wants_close(),
             Self::Proxied(session) => session.wants_close(),
+            Self::Messaging(session) => session.wants_close(),
             Self::Tunnel(session) => session.wants_close(),
             Self::Upstream(session) => session.is_over(),
             Self::Left => true,
@@ -71,6 +77,7 @@ impl Other {
             Self::Peered(session) => session.next_deadline_ms(room),
             Self::Framed(session) => session.next_deadline_ms(room),
             Self::Proxied(session) => session.next_deadline_ms(room),
+            Self::Messaging(session) => session.next_deadline_ms(room),
             Self::Tunnel(session) => session.next_deadline_ms(room),
             Self::Upstream(session) => session.next_deadline_ms(),
         }
@@ -82,6 +89,7 @@ impl Other {
             Self::Peered(session) => session.on_deadline(room),
             Self::Framed(session) => session.on_deadline(room),
             Self::Proxied(session) => session.on_deadline(room),
+            Self::Messaging(session) => session.on_deadline(outbox, room),
             Self::Tunnel(session) => session.on_deadline(room),
             Self::Upstream(session) => session.on_deadline(who, outbox, room),
         }
@@ -100,6 +108,7 @@ impl Other {
     pub(super) fn resume(&mut self, now_ms: u64) {
         match self {
             Self::Framed(session) => session.resume(now_ms),
+            Self::Messaging(session) => session.resume(now_ms),
             Self::Upstream(session) => session.resume(now_ms),
             Self::Peered(_) | Self::Proxied(_) | Self::Tunnel(_) | Self::Left => {}
         }
@@ -109,6 +118,7 @@ impl Other {
         match self {
             Self::Peered(session) => session.abandon(who, room),
             Self::Framed(session) => session.abandon(room),
+            Self::Messaging(session) => session.abandon(who, room),
             Self::Tunnel(session) => session.abandon(room),
             Self::Upstream(session) => session.abandon(),
             Self::Proxied(_) | Self::Left => {}
@@ -120,7 +130,7 @@ impl Other {
             Self::Peered(session) => session.sent(waiting_bytes, who, room),
             Self::Tunnel(session) => session.sent(waiting_bytes, room),
             Self::Upstream(session) => session.sent(waiting_bytes, room),
-            Self::Framed(_) | Self::Proxied(_) | Self::Left => {}
+            Self::Framed(_) | Self::Messaging(_) | Self::Proxied(_) | Self::Left => {}
         }
     }
 
@@ -128,6 +138,7 @@ impl Other {
         match self {
             Self::Tunnel(_) => true,
             Self::Peered(session) => session.awaits_sent(),
+            Self::Messaging(session) => session.has_waiting() || session.wants_close(),
             Self::Upstream(session) => session.awaits_sent(),
             session => session.wants_close(),
         }
@@ -138,7 +149,7 @@ impl Other {
             Self::Peered(session) => session.is_broken(),
             Self::Tunnel(session) => session.wants_reset(),
             Self::Upstream(session) => session.wants_reset(),
-            Self::Framed(_) | Self::Proxied(_) | Self::Left => false,
+            Self::Framed(_) | Self::Messaging(_) | Self::Proxied(_) | Self::Left => false,
         }
     }
 
@@ -167,6 +178,7 @@ impl Other {
         match self {
             Self::Peered(session) => session.bytes_held(),
             Self::Framed(session) => session.bytes_held(),
+            Self::Messaging(session) => session.bytes_held(),
             Self::Tunnel(session) => session.bytes_held(),
             Self::Upstream(session) => session.bytes_held(),
             Self::Proxied(_) | Self::Left => 0,
@@ -188,6 +200,9 @@ impl Session {
             Self::Http1(session) => return session.receive(source, who, outbox, room),
             Self::Other(Other::Peered(session)) => return session.receive(source, who, room),
             Self::Other(Other::Framed(session)) => {
+                return session.receive(source, who, outbox, room);
+            }
+            Self::Other(Other::Messaging(session)) => {
                 return session.receive(source, who, outbox, room);
             }
             Self::Other(Other::Tunnel(session)) => return session.receive(source, room),
@@ -235,7 +250,11 @@ impl Session {
 
     /// Whether it stays on its shard whatever it comes to.
     pub(crate) const fn is_bound(&self) -> bool {
-        self.is_client() || matches!(self, Self::Other(Other::Tunnel(_) | Other::Peered(_)))
+        self.is_client()
+            || matches!(
+                self,
+                Self::Other(Other::Tunnel(_) | Other::Peered(_) | Other::Messaging(_))
+            )
     }
 
     /// Whether the connection is to end at once, whatever is unsent.
@@ -256,6 +275,10 @@ impl Session {
                 session.break_for(Reason::of(error));
                 false
             }
+            Self::Other(Other::Messaging(session)) => {
+                session.lose(Reason::of(error));
+                false
+            }
             _ => false,
         }
     }
@@ -268,6 +291,7 @@ impl Session {
                 return true;
             }
             Self::Other(Other::Peered(session)) => session.break_for(Reason::of(error)),
+            Self::Other(Other::Messaging(session)) => session.lose(Reason::of(error)),
             _ => {}
         }
         false
@@ -280,6 +304,7 @@ impl Session {
             Self::Other(Other::Peered(session)) => {
                 session.break_for(Reason::TimedOut(limit));
             }
+            Self::Other(Other::Messaging(session)) => session.lose(Reason::TimedOut(limit)),
             _ => {}
         }
     }
@@ -303,18 +328,24 @@ impl Session {
         room: &mut Room,
     ) -> (usize, Step) {
         let Self::Http1(session) = self else { return (consumed, Step::Closed) };
-        let tunnel = match session.take_accepted() {
-            Some(accepted) => Tunnel::begin(accepted, who, room),
+        let mut next = match session.take_accepted() {
+            Some(accepted) => accepted.begin(who, outbox, room),
             // What was to have it could not be frozen.
-            None => Tunnel::cut(),
+            None => Other::Tunnel(Box::new(Tunnel::cut())),
         };
         if room.requests.desk.is_draining() {
-            tunnel.end_of_input();
+            next.drain(who, room);
         }
-        *self = Self::Other(Other::Tunnel(Box::new(tunnel)));
+        *self = Self::Other(next);
         let rest = Source::Joined(&source.bytes()[consumed..]);
         let (more, step) = self.receive_other(&rest, who, outbox, room);
         (consumed + more, step)
+    }
+
+    /// The session of a WebSocket, if it is one.
+    #[inline]
+    pub(crate) fn messaging(&mut self) -> Option<&mut Messaging> {
+        if let Self::Other(Other::Messaging(session)) = self { Some(session) } else { None }
     }
 
     /// Whether [`Self::receive`] hands over, also where nothing was received.

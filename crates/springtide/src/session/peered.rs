@@ -15,7 +15,7 @@ use springtide_engine::CHUNK_BYTES;
 
 use super::{Share, Source, Step, Who};
 use crate::limits::place_of;
-use crate::peer::{Peer, Reason};
+use crate::peer::{Peer, Pushed, Reason};
 use crate::room::Room;
 use crate::table::Place;
 use crate::task::{Ended, Ready, Tasks, Told, Waiter};
@@ -89,7 +89,7 @@ pub(crate) struct Pulling {
 pub(crate) struct Pushing {
     pub(crate) serial: u64,
     pub(crate) waiter: Waiter,
-    pub(crate) bytes: Bytes,
+    pub(crate) pieces: Pushed,
 }
 
 /// How far it is from its end.
@@ -214,15 +214,16 @@ impl Peered {
         Some(taken)
     }
 
-    /// The first pull ends; the next takes its place, unless what came for the first waits to be taken.
+    /// The first pull ends; the next takes its place, unless bytes for the first wait to be taken.
     #[inline]
     fn end_first(&mut self, who: Who, room: &Room, ended: Ended) {
         let tasks = &room.requests.tasks;
+        let may_come_back = matches!(ended, Ended::Bytes(_));
         if let Some(callback) = self.callback.take() {
             tasks.tell(Ready::Call(callback, who.peer(), ended));
         } else if let Some(first) = self.busy.as_mut().and_then(|busy| busy.first.take()) {
             if let Waiter::Held(task) = first.waiter {
-                if tasks.end_held(task, ended) {
+                if tasks.end_held(task, ended) && may_come_back {
                     self.busy(tasks).first = Some(first);
                     return;
                 }

@@ -8,11 +8,11 @@ use http::HeaderMap;
 use springtide_proto::http1::Exchange;
 use springtide_proto::{Outbox, Piece};
 
-use super::{Share, Source, Step, Who};
+use super::{Messaging, Other, Share, Source, Step, Who};
 use crate::executor::Origin;
 use crate::limits::{STREAM_LOW_BYTES, place_of};
 use crate::request::{BodyError, Pipe as Input};
-use crate::response::{Pipe as Output, Successor, Upgraded};
+use crate::response::{Make, Pipe as Output, Successor, Upgraded};
 use crate::room::Room;
 use crate::table::Place;
 
@@ -52,15 +52,35 @@ pub(crate) struct Accepted {
     pub(super) successor: Successor,
 }
 
+impl Accepted {
+    /// The connection is what was agreed on from here on.
+    pub(super) fn begin(self, who: Who, outbox: &mut Outbox, room: &mut Room) -> Other {
+        let Self { exchange, origin, successor } = self;
+        match successor {
+            Successor::Future(make) => {
+                Other::Tunnel(Box::new(Tunnel::begin(exchange, origin, make, who, room)))
+            }
+            Successor::Socket(opening) => {
+                Other::Messaging(Box::new(Messaging::begin(opening, who, outbox, room)))
+            }
+        }
+    }
+}
+
 impl Tunnel {
     /// The connection speaks its new protocol from here on.
-    pub(super) fn begin(accepted: Accepted, who: Who, room: &mut Room) -> Self {
-        let Accepted { exchange, origin, successor } = accepted;
+    pub(super) fn begin(
+        exchange: Exchange,
+        origin: Origin,
+        make: Make,
+        who: Who,
+        room: &mut Room,
+    ) -> Self {
         let (input, arriving) = Input::new(who.place, room.limits.inbox_bytes_max, &room.requests);
         let mut output = None;
         let future = room.executor.begin(origin, exchange, true, |alarm| {
             let pipe = output.insert(Output::new(alarm, None, STREAM_LOW_BYTES, None));
-            successor.begin(Upgraded::new(arriving, Rc::clone(pipe)))
+            make(Upgraded::new(arriving, Rc::clone(pipe)))
         });
         let ends = output.map(|output| Ends { exchange, future, input, output });
         let (share, since_ms) = (Share::default(), room.now_ms);

@@ -76,7 +76,8 @@ impl Shard {
             return self.listeners.pause(&mut self.room);
         }
         let id = self.standing.peers.next();
-        if !self.is_wanted(socket) || !self.room.admits(id, socket) {
+        let is_wanted = self.is_wanted(socket) && !self.room.requests.router.is_empty();
+        if !is_wanted || !self.room.admits(id, socket) {
             self.room.counts.connections_refused += 1;
             self.room.submit(Op::Close { descriptor: socket }, CLOSE_TOKEN);
             return;

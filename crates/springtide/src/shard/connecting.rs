@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use springtide_engine::{Completion, Descriptor, Error, Key, Moment, Op, OpKind, Outcome};
+use springtide_engine::{Address, Completion, Descriptor, Error, Key, Moment, Op, OpKind, Outcome};
 
 use super::{CLOSE_TOKEN, Shard};
 use crate::connection::Connection;
@@ -112,12 +112,12 @@ impl Shard {
         while let Some(target) = begun.targets.front() {
             match target {
                 Target::Address(address) => {
-                    let op = Op::Connect { address: *address };
+                    let op = Op::Connect { address: address.clone() };
                     begun.connect = Some(self.room.submit(op, CONNECT_TOKEN | place.raw()));
                 }
                 Target::Name(name, port) => match resolve::known(name, *port) {
                     Some(address) => {
-                        begun.targets[0] = Target::Address(address);
+                        begun.targets[0] = Target::Address(Address::Internet(address));
                         continue;
                     }
                     None => match self.ask_for(name, *port, place) {
@@ -178,7 +178,7 @@ impl Shard {
         let Some(begun) = begun else { return };
         begun.pass(Reason::Unresolved);
         for address in found.into_iter().rev() {
-            begun.targets.push_front(Target::Address(address));
+            begun.targets.push_front(Target::Address(Address::Internet(address)));
         }
         self.room.requests.engine.borrow_mut().cancel(begun.timeout);
         drop(connecting);
@@ -236,16 +236,19 @@ impl Shard {
         }
     }
 
+    /// Its task ends now; the operation may take turns, and what comes of it is closed.
     fn cut_connect(&self, place: Place, reason: Reason) {
-        let mut connecting = self.room.requests.tasks.connecting.borrow_mut();
+        let tasks = &self.room.requests.tasks;
+        let mut connecting = tasks.connecting.borrow_mut();
         let Some(begun) = connecting.get_mut(place) else { return };
         begun.cut.get_or_insert(reason);
-        if let Some(connect) = begun.connect {
-            self.room.requests.engine.borrow_mut().cancel(connect);
-        } else {
-            drop(connecting);
-            self.fail_connect(place, reason);
+        let (waiter, connect) = (begun.waiter.take(), begun.connect);
+        drop(connecting);
+        match connect {
+            Some(connect) => self.room.requests.engine.borrow_mut().cancel(connect),
+            None => self.fail_connect(place, reason),
         }
+        tasks.end(Peer::nobody(), waiter, Ended::Failed(reason));
     }
 
     /// There will be no connection.

@@ -11,7 +11,7 @@ use springtide_proto::http1::Exchange;
 use super::Shard;
 use crate::connection::Connection;
 use crate::current;
-use crate::executor::{Answering, End, Origin, Ring, Waiting, Work, apart};
+use crate::executor::{Answering, Due, End, Origin, Ring, Waiting, Whom, Work, apart};
 use crate::framed::Answered;
 use crate::response::Response;
 use crate::room::Room;
@@ -73,10 +73,25 @@ impl Shard {
 
     fn expire_timers(&self) {
         let shared = &self.room.requests;
-        let mut wakers = shared.take_told();
-        shared.timers.borrow_mut().expire(self.room.now_ms, &mut wakers);
-        for waker in wakers {
+        for waker in shared.take_told() {
             apart(|| waker.wake());
+        }
+        let mut due = Vec::new();
+        shared.timers.borrow_mut().expire(self.room.now_ms, &mut due);
+        for due in due {
+            match due {
+                Due::Once(Whom::Waker(waker)) => _ = apart(|| waker.wake()),
+                Due::Once(Whom::Task(task)) => shared.tasks.expire(task),
+                Due::Once(Whom::Callback(callback)) => shared.tasks.call(callback),
+                Due::Once(Whom::Ticks(_)) => {}
+                Due::Tick { timer, callback, missed } => shared.tasks.call(move || {
+                    // It may have been taken back meanwhile.
+                    let shared = current::shard();
+                    if shared.is_some_and(|shared| shared.timers.borrow_mut().is_set(timer)) {
+                        callback.borrow_mut()(missed);
+                    }
+                }),
+            }
         }
     }
 

@@ -16,6 +16,7 @@ pub(crate) struct Held {
     pub(crate) spare_alarms: usize,
     pub(crate) future_pages: usize,
     pub(crate) timer_pages: usize,
+    pub(crate) timers: usize,
 }
 
 impl Shard {
@@ -35,7 +36,14 @@ impl Shard {
             futures: self.room.executor.len(),
             future_pages: self.room.executor.pages_held(),
             timer_pages: self.room.requests.timers.borrow().pages_held(),
+            timers: self.room.requests.timers.borrow().len(),
         }
+    }
+
+    /// Whether the application holds a task, or is to be told of one.
+    #[cfg(test)]
+    pub(crate) fn keeps_tasks(&self) -> bool {
+        self.room.requests.tasks.has_kept()
     }
 
     /// What was told of limits that were met.

@@ -86,6 +86,10 @@ impl Shard {
                 (peer, apart(|| callback.call((peer, ended))).is_some())
             }
             Ready::Intro(peer) => (*peer, self.introduce(*peer)),
+            Ready::Gone(peer, reason) => {
+                let closed = Ready::Closed(*peer, *reason);
+                return self.room.requests.tasks.tell(closed);
+            }
             Ready::Closed(peer, reason) => {
                 let (peer, reason) = (*peer, *reason);
                 let router = &self.room.requests.router;

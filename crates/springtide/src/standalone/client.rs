@@ -2,14 +2,16 @@
 //! What is asked is done by the shard that has the connection.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use springtide_engine::Address;
 
 use super::{Connector, FramedClient};
 use crate::framed::{Codec, Limits};
-use crate::peer::{Link, PeerId, PeerStatus, RemotePeer};
-use crate::task::{Close, Elsewhere, Outgoing, Pull, Push, Task};
+use crate::peer::{Link, PeerId, PeerStatus, Pieces, RemotePeer};
+use crate::task::{Close, Elsewhere, Outgoing, Pull, Task};
 
 /// A connection to somebody else, for any thread.
 ///
@@ -65,9 +67,22 @@ impl Client {
     }
 
     /// Makes a connection: to `127.0.0.1:7000`, `[::1]:7000`, or `name:7000`, all of whose addresses are
-    /// tried. [`connector`](Self::connector) says more of how.
+    /// tried; to `unix:` and a path, or an abstract name behind `unix:@`. [`connector`](Self::connector)
+    /// says more of how.
     pub fn connect(address: impl ToString) -> Task<Outgoing, Elsewhere> {
         Self::connector().address(address).connect()
+    }
+
+    /// Makes a connection to a Unix socket by its path, or with `@` in front by its abstract name.
+    ///
+    /// ```
+    /// use springtide::{Client, Reason};
+    ///
+    /// let nobody = Client::unix("@springtide-nobody").wait();
+    /// assert_eq!(nobody.err(), Some(Reason::Refused));
+    /// ```
+    pub fn unix(path: impl AsRef<Path>) -> Task<Outgoing, Elsewhere> {
+        Self::connector().at(Address::unix(path)).connect()
     }
 
     /// What makes connections: to several addresses, within a time of one's own.
@@ -111,7 +126,7 @@ impl Client {
     /// Sends bytes behind everything that was written before, and gives them back when the system has
     /// taken them. Dropping the task withdraws what is not being sent yet; see
     /// [`Peer::push`](crate::Peer::push).
-    pub fn write(&self, bytes: impl Into<Bytes>) -> Task<Push, Elsewhere> {
+    pub fn write<P: Pieces>(&self, bytes: P) -> Task<P::Operation, Elsewhere> {
         self.peer.push(bytes)
     }
 

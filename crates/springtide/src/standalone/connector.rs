@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use springtide_engine::Address;
+
 use super::Background;
 use crate::current;
 use crate::peer::{Link, Reason};
@@ -33,7 +35,7 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Adds an address: `127.0.0.1:7000`, `[::1]:7000` or `name:7000`. They are tried in the order in
+    /// Adds an address: `127.0.0.1:7000`, `[::1]:7000`, `name:7000`, or `unix:` and a path. They are tried in the order in
     /// which they were given, the addresses of a name in the system's. Names are resolved on a thread of
     /// their own, at most 16 at a time on each shard; one more is passed over with
     /// [`Reason::Limit`]. One that is no address fails the connection with [`Reason::Address`].
@@ -42,6 +44,11 @@ impl Connector {
             Ok(target) => self.dial.targets.push_back(target),
             Err(reason) => self.wrong = Some(reason),
         }
+        self
+    }
+
+    pub(super) fn at(mut self, address: Address) -> Self {
+        self.dial.targets.push_back(Target::Address(address));
         self
     }
 

@@ -4,12 +4,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::{Client, Connector};
-use crate::peer::{Link, Peer, PeerStatus, Reason};
+use crate::peer::{Link, Peer, PeerStatus, Pieces, Reason};
 use crate::task::{
-    Ask, Due, Elsewhere, Ended, Gone, Linked, Outgoing, Pull, Push, RemoteCanceller, Task,
+    Ask, Due, Elsewhere, Ended, Gone, Linked, Outgoing, Pull, RemoteCanceller, Task,
 };
 
 /// How a connection is made again when it ends, or cannot be made: after a while, which grows.
@@ -292,7 +290,7 @@ impl SteadyClient {
     }
 
     /// As [`Client::write`], to the connection that stands: nothing is kept for the next one.
-    pub fn write(&self, bytes: impl Into<Bytes>) -> Task<Push, Elsewhere> {
+    pub fn write<P: Pieces>(&self, bytes: P) -> Task<P::Operation, Elsewhere> {
         self.client().map_or_else(Task::lost, |client| client.write(bytes))
     }
 

@@ -3,6 +3,7 @@
 //! It calls and drops nothing of the application while anything of it is borrowed.
 
 mod away;
+mod late;
 mod looks;
 
 use std::cell::{Cell, RefCell};
@@ -13,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use springtide_engine::Callback;
 
 use super::hatch::{Due, Errand};
-use super::operation::{Ended, Linked, Stands};
+use super::operation::{Ended, Stands};
 use super::order::{Ask, Connecting, Order, Waiter};
 use super::places::Places;
 use super::polled::Polled;
@@ -102,7 +103,9 @@ pub(crate) enum Ready {
     Intro(Peer),
     /// A task has ended.
     Call(Told, Peer, Ended),
-    /// A connection that was told of has ended.
+    /// A connection that was told of has ended: what its callbacks still ask is told first.
+    Gone(Peer, Reason),
+    /// The same, and the application is told now.
     Closed(Peer, Reason),
 }
 
@@ -156,6 +159,19 @@ impl Tasks {
         orders.waiting.push(Order { peer, ask, waiter });
         self.has_work.set(true);
         serial
+    }
+
+    /// Whether something was asked and is not done.
+    #[inline]
+    pub(crate) fn has_orders(&self) -> bool {
+        !self.orders.borrow().waiting.is_empty()
+    }
+
+    /// Something is said to a WebSocket, unless that is gone.
+    pub(crate) fn say(&self, peer: Peer, ask: Ask) {
+        if self.places.status(peer) != PeerStatus::Closed {
+            self.order(peer, ask, Waiter::Nobody);
+        }
     }
 
     #[inline]
@@ -274,7 +290,7 @@ impl Tasks {
         self.go_on_behind(slot.peer, slot.is_followed);
         match listener {
             Listener::Callback { callback, .. } => {
-                let peer = whom(slot.peer, &ended);
+                let peer = ended.whom(slot.peer);
                 self.tell(Ready::Call(callback, peer, ended));
             }
             Listener::Detached
@@ -373,10 +389,15 @@ impl Tasks {
             self.leave_alone(ended);
             return false;
         };
-        let State::Pending(listener) = &mut slot.state else { return true };
+        let State::Pending(listener) = &mut slot.state else {
+            // Its time was over before.
+            drop(slots);
+            self.leave_alone(ended);
+            return true;
+        };
         match std::mem::replace(listener, Listener::None) {
             Listener::Callback { callback, .. } => {
-                let peer = whom(slot.peer, &ended);
+                let peer = ended.whom(slot.peer);
                 slots.remove(task);
                 self.tell(Ready::Call(callback, peer, ended));
                 false
@@ -440,14 +461,6 @@ impl Tasks {
         self.has_work.set(!is_empty);
     }
 
-    /// Whether the application holds anything that a frozen shard must not lose.
-    pub(crate) fn has_kept(&self) -> bool {
-        let is_held = self.slots.borrow().len() > 0 || self.connecting.borrow().len() > 0;
-        // What is not told yet stands here too, as the end of the last connection.
-        let is_owed = self.has_work.get() || !self.farewells.borrow().is_empty();
-        is_held || is_owed || self.places.has_frozen()
-    }
-
     /// What a session needs that becomes busy.
     #[inline]
     pub(crate) fn take_busy(&self) -> Box<Busy> {
@@ -469,15 +482,6 @@ impl Orders {
     fn of(&mut self, serial: u64) -> Option<&mut Order> {
         let index = serial.checked_sub(self.first)?;
         self.waiting.get_mut(usize::try_from(index).ok()?)
-    }
-}
-
-/// Whom a callback is told of: a connection that was made, or the one that was asked.
-pub(super) fn whom(asked: Peer, ended: &Ended) -> Peer {
-    match ended {
-        Ended::Connected(Stands(id, place)) => Peer::new(*id, *place),
-        Ended::Linked(Linked(link)) => link.peer(),
-        _ => asked,
     }
 }
 

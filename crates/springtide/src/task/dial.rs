@@ -2,8 +2,9 @@
 //! It is data; the shard tries it.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
+
+use springtide_engine::Address;
 
 use crate::peer::Reason;
 
@@ -20,18 +21,18 @@ pub(crate) struct Dial {
 /// One address, or a name that may have several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    Address(SocketAddr),
+    Address(Address),
     Name(String, u16),
 }
 
 impl Dial {
-    pub(crate) fn to(address: SocketAddr) -> Box<Self> {
+    pub(crate) fn to(address: Address) -> Box<Self> {
         Box::new(Self { targets: VecDeque::from([Target::Address(address)]), ..Self::default() })
     }
 }
 
 impl Target {
-    /// `127.0.0.1:7000`, `[::1]:7000` or `name:7000`.
+    /// `127.0.0.1:7000`, `[::1]:7000`, `name:7000`, or `unix:` and a path.
     ///
     /// # Errors
     /// It is none of them.
@@ -54,6 +55,10 @@ mod tests {
     fn addresses_and_names_are_told_apart() {
         for text in ["192.0.2.1:7000", "[2001:db8::1]:800"] {
             assert_eq!(Target::parse(text), Ok(Target::Address(text.parse().unwrap())), "{text}");
+        }
+        for path in ["/run/tide.sock", "@tide"] {
+            let parsed = Target::parse(&format!("unix:{path}"));
+            assert_eq!(parsed, Ok(Target::Address(Address::unix(path))));
         }
         for (text, name, port) in [("ship:1", "ship", 1), ("a.b-c:65535", "a.b-c", 65535)] {
             assert_eq!(Target::parse(text), Ok(Target::Name(name.to_owned(), port)), "{text}");

@@ -32,6 +32,7 @@ mod sealed {
 #[derive(Debug)]
 pub enum Ended {
     Bytes(Bytes),
+    Pieces(Vec<Bytes>),
     EndOfStream,
     Done,
     /// A connection stands; it is plain data, so that it can be told anywhere.
@@ -41,6 +42,17 @@ pub enum Ended {
     /// A connection has ended that was watched.
     Gone(Reason),
     Failed(Reason),
+}
+
+impl Ended {
+    /// Whom a callback is told of: a connection that was made, or the one that was asked.
+    pub(super) fn whom(&self, asked: Peer) -> Peer {
+        match self {
+            Self::Connected(Stands(id, place)) => Peer::new(*id, *place),
+            Self::Linked(Linked(link)) => link.peer(),
+            _ => asked,
+        }
+    }
 }
 
 /// Where a connection stands.
@@ -60,6 +72,10 @@ pub struct Pull;
 /// Bytes to the peer, which come back.
 #[derive(Debug)]
 pub struct Push;
+
+/// Bytes in several pieces to the peer, which come back.
+#[derive(Debug)]
+pub struct PushAll;
 
 /// The end of a connection, or of the stream to its peer.
 #[derive(Debug)]
@@ -86,6 +102,7 @@ impl sealed::Sealed for Gone {}
 impl sealed::Sealed for Outgoing {}
 impl sealed::Sealed for Pull {}
 impl sealed::Sealed for Push {}
+impl sealed::Sealed for PushAll {}
 impl sealed::Sealed for Close {}
 impl sealed::Sealed for Connect {}
 
@@ -140,6 +157,23 @@ impl Operation for Call {
     }
 
     fn value(output: Bytes) -> Option<Bytes> {
+        Some(output)
+    }
+}
+
+impl Operation for PushAll {
+    type Output = Vec<Bytes>;
+    type Value = Vec<Bytes>;
+
+    fn output(ended: Ended) -> Result<Vec<Bytes>, Reason> {
+        match ended {
+            Ended::Pieces(pieces) => Ok(pieces),
+            Ended::Failed(reason) => Err(reason),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn value(output: Vec<Bytes>) -> Option<Vec<Bytes>> {
         Some(output)
     }
 }

@@ -9,9 +9,10 @@ use springtide_engine::{Key, Moment};
 
 use super::desk::Told;
 use super::dial::{Dial, Target};
-use crate::peer::{Peer, Reason};
+use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
 use crate::table::Place;
+use crate::websocket::Said;
 
 /// Something asked of a connection, and for whom.
 pub(crate) struct Order {
@@ -63,7 +64,7 @@ pub(crate) struct Connecting {
 /// What is asked.
 pub(crate) enum Ask {
     Pull(Want),
-    Push(Bytes),
+    Push(Pushed),
     Close,
     ShutdownWrite,
     /// To be told of the end of the connection.
@@ -76,6 +77,8 @@ pub(crate) enum Ask {
     GoOn,
     /// What came for a pull that nobody wants: it is the first of what waits.
     Return(Bytes),
+    /// To a WebSocket.
+    Say(Said),
 }
 
 impl Waiter {

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use crate::peer::{Link, Peer, PeerId, PeerStatus};
+use crate::session::Messaging;
 use crate::session::peered::Peered;
 use crate::table::Place;
 use crate::task::Hatch;
@@ -19,6 +20,8 @@ pub(crate) struct Places {
     moved: RefCell<HashMap<PeerId, Place>>,
     /// Sessions of a shard that is frozen.
     frozen: RefCell<HashMap<PeerId, Box<Peered>>>,
+    /// The same of WebSockets.
+    sockets: RefCell<HashMap<PeerId, Box<Messaging>>>,
     /// Connections that other threads know of, or did.
     links: RefCell<HashMap<PeerId, Weak<Link>>>,
 }
@@ -81,9 +84,23 @@ impl Places {
         Some(*session)
     }
 
+    /// The session of a WebSocket that is frozen with all of its shard.
+    pub(crate) fn freeze_socket(&self, id: PeerId, session: Box<Messaging>) {
+        self.sockets.borrow_mut().insert(id, session);
+    }
+
+    /// The same as it was, at its place from here on.
+    pub(crate) fn thaw_socket(&self, id: PeerId, place: Place) -> Option<Box<Messaging>> {
+        let session = self.sockets.borrow_mut().remove(&id)?;
+        if session.is_told() {
+            self.move_to(id, place, PeerStatus::Open);
+        }
+        Some(session)
+    }
+
     /// Whether there are sessions of a shard that is frozen.
     pub(crate) fn has_frozen(&self) -> bool {
-        !self.frozen.borrow().is_empty()
+        !self.frozen.borrow().is_empty() || !self.sockets.borrow().is_empty()
     }
 
     /// The futures of the sessions that are frozen.

@@ -49,7 +49,7 @@ over_all_backends!(connections_are_told);
 
 #[test]
 fn a_connection_has_its_age() {
-    let mut stage = Stage::new(Backend::Simulated, Server::new());
+    let mut stage = Stage::new(Backend::Simulated, Server::new().get("/", || ""));
     let _peer = stage.connect();
     stage.advance(Duration::ZERO);
     stage.advance(Duration::from_secs(7));

@@ -30,9 +30,11 @@ mod standalone;
 mod state;
 mod streams;
 mod time;
+mod timers;
 mod transport;
 mod upgrade;
 mod watch;
+mod websocket;
 
 pub(crate) use stage::{Backend, Peer, Stage};
 

@@ -1,7 +1,9 @@
 //! Raw connections over every backend: what pulls are given and pushes send, and how tasks end when
 //! they are dropped, cancelled, or left behind by their connection.
 
+mod chance;
 mod edges;
+mod many;
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
@@ -9,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::{Backend, Stage, over_all_backends};
-use crate::{Bytes, Limits, Peer, PeerStatus, Reason, Server, Status, Task};
+use crate::{Address, Bytes, Limits, Peer, PeerStatus, Reason, Server, Status, Task};
 
 /// What happened, in order.
 #[derive(Clone, Default)]
@@ -387,16 +389,6 @@ fn pushes_have_a_limit(backend: Backend) {
     assert_eq!(lines.iter().filter(|line| *line == "Ok(6000)").count(), 2, "{lines:?}");
 }
 
-/// Who is not admitted is closed before anything is told of it.
-fn who_is_not_admitted_is_closed(backend: Backend) {
-    let log = Log::default();
-    let mut stage = Stage::new(backend, log.server(echo).admit(|_| false));
-    let mut peer = stage.connect();
-    assert_eq!(stage.talk_to_end(&mut peer, b""), "");
-    assert_eq!(log.lines(), [""; 0]);
-    assert_eq!(stage.counts().connections_refused, 1);
-}
-
 /// Sends on to one what comes from the other, as fast as that takes it.
 fn pump(from: Peer, to: Peer) {
     from.pull().then_result(move |_, bytes| match bytes {
@@ -419,15 +411,17 @@ fn what_is_forwarded_comes_whole(backend: Backend) {
         peer.pull_until("\n", 64).then(move |peer, line| {
             let line = text(&line);
             let Some(address) = line.trim().strip_prefix("to ") else { return echo_to_end(peer) };
-            Peer::connect(address.parse().unwrap()).then_result(move |_, other| match other {
-                Ok(other) => {
-                    other.push("echo\n").detach();
-                    pump(peer, other);
-                    pump(other, peer);
-                }
-                Err(reason) => {
-                    log.add(format!("{reason:?}"));
-                    peer.close().detach();
+            Peer::connect(address.parse::<Address>().unwrap()).then_result(move |_, other| {
+                match other {
+                    Ok(other) => {
+                        other.push("echo\n").detach();
+                        pump(peer, other);
+                        pump(other, peer);
+                    }
+                    Err(reason) => {
+                        log.add(format!("{reason:?}"));
+                        peer.close().detach();
+                    }
                 }
             });
         });
@@ -478,7 +472,6 @@ over_all_backends!(
     the_write_half_ends_alone,
     futures_end_with_their_connections,
     pushes_have_a_limit,
-    who_is_not_admitted_is_closed,
 );
 
 /// Who says nothing for long is closed, and told apart.

@@ -360,6 +360,17 @@ impl Stage {
         self.shard().at_desk()
     }
 
+    /// Whether the application holds tasks of raw connections, or is to be told of any.
+    pub(crate) fn keeps_tasks(&mut self) -> bool {
+        self.shard().keeps_tasks()
+    }
+
+    /// The operations in flight, and the descriptors of a world.
+    pub(crate) fn held_by_engine(&mut self) -> usize {
+        let descriptors = self.world.as_ref().map_or(0, World::descriptors_open);
+        self.shard().engine_stats().1 + descriptors
+    }
+
     pub(crate) fn held(&mut self) -> Held {
         self.shard().held()
     }
@@ -368,7 +379,8 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
-            std::fs::remove_file(path).unwrap();
+            // A simulated one has none.
+            let _ = std::fs::remove_file(path);
         }
     }
 }

@@ -33,11 +33,15 @@ fn echo(peer: Peer) {
 
 impl Echo {
     fn new(backend: Backend) -> Self {
+        Self::on(|server| Stage::new(backend, server))
+    }
+
+    fn on(stage: impl FnOnce(Server) -> Stage) -> Self {
         let ends = Arc::<Mutex<Vec<Reason>>>::default();
         let own = Arc::clone(&ends);
         let server =
             Server::new().raw(echo).closed(move |_, reason| own.lock().unwrap().push(reason));
-        Self { stage: Stage::new(backend, server), ends }
+        Self { stage: stage(server), ends }
     }
 
     /// Where the server listens.
@@ -165,6 +169,17 @@ fn addresses_are_tried_in_order(backend: Backend) {
     stage.until(|stage| (stage.at_desk()[0] == 0).then_some(()));
 }
 
+/// Unix sockets are addresses as others are.
+fn a_unix_socket_is_reached(backend: Backend) {
+    let mut echo = Echo::on(|server| Stage::on_unix(backend, server, "client"));
+    assert!(echo.address().starts_with("unix:/"), "{}", echo.address());
+    let client = echo.client();
+    client.write("tide").detach();
+    assert_eq!(read(&mut echo.stage, &client.read_exact(4)).as_deref(), Some("tide"));
+    drop(client);
+    echo.ends(2);
+}
+
 /// A future of the shard awaits its own clients, and cannot wait for them.
 fn futures_have_clients_of_their_shard(backend: Backend) {
     let server = Server::new().raw_async(async |peer: Peer| {
@@ -216,6 +231,7 @@ over_all_backends!(
     the_last_handle_closes,
     a_connect_that_nobody_wants_leaves_nothing,
     addresses_are_tried_in_order,
+    a_unix_socket_is_reached,
     futures_have_clients_of_their_shard,
     callbacks_run_on_the_shard,
 );

@@ -270,3 +270,36 @@ fn a_shard_that_stops_ends_what_was_upgraded() {
         assert_eq!(world.shards_running(), 1);
     });
 }
+
+/// A shard stops while the system passes a long file to a connection, which cannot move, as a future
+/// waits behind that: it gets the rest all the same.
+#[test]
+fn who_is_passed_a_file_gets_the_rest_on_leaving() {
+    const LENGTH: usize = 12 << 20;
+    let bytes: Vec<u8> = (0..LENGTH).map(|at| (at % 251) as u8).collect();
+    for_each_seed(8, |world| {
+        world.write_file("/site/long", &bytes);
+        let server = Server::new().files("/site", Files::new("/site"));
+        let server = server.get("/late", async || sleep(SECOND).await).workers(2);
+        world.serve(server.accepting(Accepting::OneShard));
+        let mut peer = world.connect();
+        say(&mut peer, "GET /site/long");
+        say(&mut peer, "GET /late");
+        let mut read = Vec::new();
+        let asked_at = world.below(4 << 20);
+        while read.len() < asked_at {
+            world.turn();
+            peer.read(1 << 16, &mut read);
+        }
+        world.stop_shard(usize::from(loads(world, 2)[1] > 0), 60 * SECOND);
+        world.settle();
+        while read.len() < LENGTH {
+            let before = read.len();
+            peer.read(1 << 16, &mut read);
+            world.settle();
+            assert!(read.len() > before, "nothing comes behind {before} bytes");
+        }
+        let body = &read[read.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4..];
+        assert!(body == &bytes[..body.len()], "it is the file");
+    });
+}

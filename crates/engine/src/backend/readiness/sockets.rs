@@ -2,12 +2,13 @@
 //! None of them blocks, and none goes beyond its share of a turn (law 9).
 
 use super::Readiness;
-use crate::backend::{send_directly, sent};
+use crate::backend::{connect_unix, send_directly, sent};
 use crate::chunk::CHUNK_BYTES;
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
+use crate::options::Address;
 use crate::slots::{Key, receiving};
 use crate::system;
 
@@ -20,9 +21,19 @@ impl Readiness {
     pub(super) fn flush(&mut self, ledger: &mut Ledger) {
         let mut sends = std::mem::take(&mut self.sends);
         for key in sends.drain(..) {
-            self.send(ledger, key);
+            if ledger.waits_for_room(key) {
+                self.await_room(ledger, key);
+            } else {
+                self.send(ledger, key);
+            }
         }
         self.sends = sends;
+    }
+
+    fn await_room(&mut self, ledger: &mut Ledger, key: Key) {
+        let Some(slot) = ledger.slots.get(key) else { return };
+        let Op::Send { socket, .. } = slot.op else { return };
+        self.wait_writable(ledger, socket, key);
     }
 
     pub(super) fn send(&mut self, ledger: &mut Ledger, key: Key) {
@@ -54,8 +65,11 @@ impl Readiness {
     }
 
     pub(super) fn connect(&mut self, ledger: &mut Ledger, key: Key) {
+        if connect_unix(ledger, key) {
+            return;
+        }
         let Some(slot) = ledger.slots.get(key) else { return };
-        let Op::Connect { address } = &slot.op else { return };
+        let Op::Connect { address: Address::Internet(address) } = &slot.op else { return };
         let address = *address;
         let socket = match system::socket_for(address) {
             Ok(socket) => system::into_descriptor(socket),

@@ -15,7 +15,7 @@
 //! let mut engine = Engine::simulated(&world, &EngineOptions::default());
 //! let address = Address::Internet(([127, 0, 0, 1], 80).into());
 //! let options =
-//!     ListenOptions { address: &address, backlog: 16, joining: false, keepalive: None };
+//!     ListenOptions { address: &address, backlog: 16, joining: false, keepalive: None, mode: None };
 //! let listener = engine.listen(&options)?;
 //! engine.submit(Op::Accept { listener }, 1);
 //! let client = world.connect(&address)?;

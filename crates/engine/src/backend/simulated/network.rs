@@ -160,7 +160,10 @@ impl Network {
             .map(|(index, _)| index)
             .collect();
         if open.is_empty() {
-            return Err(system::ECONNREFUSED);
+            let mut all = self.listeners.iter().flatten();
+            let is_unix = matches!(address, Address::Unix(_));
+            let is_full = is_unix && all.any(|listener| leads_to(address, &listener.address));
+            return Err(if is_full { system::EAGAIN } else { system::ECONNREFUSED });
         }
         let chosen = open[chance.below(open.len())];
         let own = match address {
@@ -187,12 +190,17 @@ impl Network {
     }
 
     /// Whether a connect comes to its end now. Where all backlogs are full it goes unanswered until one
-    /// has room, as TCP's does.
+    /// has room, as TCP's does; a Unix socket's fails.
     pub(super) fn ready_to_connect(&self, address: &Address) -> Ready {
         let listeners = self.listeners.iter().flatten();
         let mut leading = listeners.filter(|own| leads_to(address, &own.address)).peekable();
         let is_refused = leading.peek().is_none();
-        if is_refused || leading.any(Listener::has_room) { Ready::Now } else { Ready::Never }
+        let is_unix = matches!(address, Address::Unix(_));
+        if is_refused || is_unix || leading.any(Listener::has_room) {
+            Ready::Now
+        } else {
+            Ready::Never
+        }
     }
 
     /// Whether a connection waits to be accepted.

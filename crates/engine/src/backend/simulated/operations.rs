@@ -19,7 +19,7 @@ use crate::op::{Descriptor, FilePart, Op, Piece};
 use crate::options::{Address, EngineOptions, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
-use crate::system;
+use crate::system::{self, SocketFile};
 use crate::wake::Waker;
 
 /// The most milliseconds by which a completion is late.
@@ -216,7 +216,7 @@ impl Simulated {
             Op::Send { socket, .. } => {
                 table.socket(*socket).map_or(Ready::Now, |end| network.ready_to_send(end))
             }
-            Op::Connect { address } => network.ready_to_connect(&Address::Internet(*address)),
+            Op::Connect { address } => network.ready_to_connect(address),
             _ => Ready::Now,
         }
     }
@@ -327,6 +327,10 @@ impl Backend for Simulated {
         }
     }
 
+    fn socket_file(&self, _: Descriptor) -> Option<SocketFile> {
+        None
+    }
+
     fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {
         let state = self.world.state.borrow();
         let end = state.table.socket(socket);
@@ -375,6 +379,11 @@ impl Backend for Simulated {
     fn send_now(&mut self, _: &mut Ledger, socket: Descriptor, pieces: &[Piece]) -> usize {
         self.counts.sends_direct += 1;
         self.give_now(socket, pieces)
+    }
+
+    fn send_bytes_now(&mut self, socket: Descriptor, bytes: &[u8]) -> usize {
+        self.counts.sends_direct += 1;
+        self.give_now(socket, &[Piece::Owned(bytes.to_vec())])
     }
 
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {

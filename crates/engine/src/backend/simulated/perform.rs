@@ -50,10 +50,7 @@ impl Simulated {
                 let socket = *socket;
                 return self.send(ledger, key, socket);
             }
-            Op::Connect { address } => {
-                let address = crate::options::Address::Internet(*address);
-                self.connect(&address).map(Outcome::Connected)
-            }
+            Op::Connect { address } => self.connect(address).map(Outcome::Connected),
             Op::Shutdown { socket } => self.shutdown(*socket).map(|()| Outcome::Done),
             Op::Close { descriptor } => self.close(*descriptor).map(|()| Outcome::Done),
             Op::Open { root, path } => {

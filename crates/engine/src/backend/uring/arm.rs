@@ -7,10 +7,12 @@ use io_uring::{opcode, squeue, types};
 use socket2::SockAddr;
 
 use super::{Uring, buffers};
+use crate::backend::{connect_unix, sent};
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
+use crate::options::Address;
 use crate::slots::{Asked, Key, receiving};
 use crate::system;
 
@@ -89,6 +91,9 @@ impl Uring {
         let Ledger { slots, spare_work, .. } = ledger;
         let Some(slot) = slots.get(key) else { return };
         let Op::Send { socket, pieces } = &slot.op else { return };
+        if pieces.is_empty() {
+            return ledger.end(key, sent);
+        }
         let entry = if let [piece] = pieces.as_slice() {
             let rest = &piece.as_slice()[slot.sent()..];
             opcode::Send::new(fd(*socket), rest.as_ptr(), length(rest.len()))
@@ -128,9 +133,13 @@ impl Uring {
     }
 
     fn arm_connect(&mut self, ledger: &mut Ledger, key: Key) {
+        // Such a call never waits.
+        if connect_unix(ledger, key) {
+            return;
+        }
         let mut work = ledger.take_work();
         let Some(slot) = ledger.slots.get(key) else { return };
-        let Op::Connect { address } = &slot.op else { return };
+        let Op::Connect { address: Address::Internet(address) } = &slot.op else { return };
         let socket = match system::socket_for(*address) {
             Ok(socket) => socket,
             Err(error) => {

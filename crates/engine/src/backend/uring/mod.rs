@@ -168,6 +168,10 @@ impl Uring {
         let directly = sends.len() <= DIRECT_SENDS_MAX;
         let mut room = if directly { 0 } else { self.room() };
         for key in sends.drain(..) {
+            if ledger.waits_for_room(key) {
+                self.await_room(ledger, key);
+                continue;
+            }
             if room > 0 {
                 room -= 1;
                 self.arm_send(ledger, key);
@@ -258,8 +262,8 @@ impl Uring {
     }
 
     fn take_batch(&mut self, ledger: &mut Ledger) {
-        let mut batch = std::mem::take(&mut self.batch);
-        for answer in batch.drain(..) {
+        for at in 0..self.batch.len() {
+            let answer = self.batch[at];
             match answer.number {
                 WAKE => self.wake_armed = false,
                 CANCEL => {}
@@ -268,7 +272,7 @@ impl Uring {
                 raw => self.completed(ledger, Key::from_raw(raw), answer),
             }
         }
-        self.batch = batch;
+        self.batch.clear();
     }
 }
 

@@ -6,6 +6,7 @@ mod files;
 mod memory;
 mod sockets;
 mod timer;
+mod unix;
 mod work;
 
 use std::io;
@@ -20,6 +21,8 @@ pub(crate) use memory::*;
 pub(crate) use sockets::*;
 pub use sockets::{keep_alive, prepare_listener};
 pub(crate) use timer::Timer;
+pub use unix::SocketFile;
+pub(crate) use unix::{connect_unix, listen_unix};
 pub(crate) use work::Work;
 
 pub(crate) const EIO: i32 = libc::EIO;

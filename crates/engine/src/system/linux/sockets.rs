@@ -4,12 +4,12 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
-use std::path::Path;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
-use super::{EADDRINUSE, EIO, PollEntry, check, check_direct};
+use super::unix::unix_address;
+use super::{EIO, PollEntry, check, check_direct};
 use crate::error::{Error, OpKind};
 use crate::op::Descriptor;
 use crate::options::Address;
@@ -78,28 +78,6 @@ pub fn keep_alive(socket: &impl AsFd, silence: Duration) -> io::Result<()> {
     socket.set_tcp_keepalive(&asking_after(silence))
 }
 
-/// A listening Unix socket. A socket file that nobody listens on any more is replaced.
-pub(crate) fn listen_unix(path: &Path, backlog: i32) -> io::Result<OwnedFd> {
-    let address = SockAddr::unix(path)?;
-    let kind = Type::STREAM.nonblocking().cloexec();
-    let socket = Socket::new(Domain::UNIX, kind, None)?;
-    match socket.bind(&address) {
-        Err(error) if error.raw_os_error() == Some(EADDRINUSE) => {
-            let probe = Socket::new(Domain::UNIX, Type::STREAM.cloexec(), None)?;
-            match probe.connect(&address) {
-                Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
-                    std::fs::remove_file(path)?;
-                    socket.bind(&address)?;
-                }
-                _ => return Err(error),
-            }
-        }
-        bound => bound?,
-    }
-    socket.listen(backlog)?;
-    Ok(socket.into())
-}
-
 /// Prepares a listening socket that was opened elsewhere for [`Handle::adopt`](crate::Handle::adopt):
 /// it blocks no more, and of TCP it has TCP_NODELAY. Where it listens.
 ///
@@ -125,7 +103,7 @@ pub fn prepare_listener(socket: &impl AsFd) -> io::Result<Address> {
         return refused("it is neither a TCP nor a Unix socket");
     }
     socket.set_nonblocking(true)?;
-    Ok(Address::Unix(address.as_pathname().map(Path::to_path_buf)))
+    Ok(unix_address(&address))
 }
 
 fn address_of(fd: RawFd, peer: bool) -> Result<Address, Error> {
@@ -135,7 +113,7 @@ fn address_of(fd: RawFd, peer: bool) -> Result<Address, Error> {
     let address = address.map_err(|error| Error::from_io(OpKind::Listen, &error))?;
     Ok(match address.as_socket() {
         Some(internet) => Address::Internet(internet),
-        None => Address::Unix(address.as_pathname().map(Path::to_path_buf)),
+        None => unix_address(&address),
     })
 }
 

@@ -92,7 +92,7 @@ impl Http1 {
         let Some((exchange, stream)) = busy.streams.front() else { return };
         let is_next = self.machine.is_next(*exchange);
         let is_little = waiting_bytes < STREAM_LOW_BYTES;
-        if !busy.is_asked && is_next && is_little && room.files.is_due(*stream, waiting_bytes) {
+        if !busy.is_asked && is_next && is_little && room.files.is_due(*stream) {
             busy.is_asked = true;
             let mut engine = room.requests.engine.borrow_mut();
             room.files.next_piece(&mut **engine, *stream);
@@ -111,6 +111,13 @@ impl Http1 {
         let bytes = room.files.pass(&mut **engine, *stream, socket);
         self.machine.body_passed(*exchange, bytes as u64);
         bytes
+    }
+
+    /// Nothing more is passed.
+    pub(crate) fn stop_passing(&self, room: &mut Room) {
+        if let Some((_, stream)) = self.busy.as_ref().and_then(|busy| busy.streams.front()) {
+            room.files.stop_passing(*stream);
+        }
     }
 
     /// Whether it has a file to send.

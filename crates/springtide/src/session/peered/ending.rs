@@ -196,7 +196,7 @@ impl Peered {
                 return tasks.tell_behind(future, peer, reason);
             }
         }
-        tasks.tell(Ready::Closed(peer, reason));
+        tasks.tell(Ready::Gone(peer, reason));
     }
 
     pub(in crate::session) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {

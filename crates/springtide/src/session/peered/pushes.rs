@@ -1,22 +1,21 @@
 //! What was pushed: how it waits, is sent, and is withdrawn while it has not begun to be.
 //! Nothing of it goes out while something else is being sent (law 5).
 
-use bytes::Bytes;
 use springtide_proto::{COPY_BYTES_MAX, Outbox, Piece};
 
 use super::{End, Peered, Pushing, seconds};
 use crate::limits::{SEND_BYTES_MAX, place_of};
-use crate::peer::{Peer, PeerStatus, Reason};
+use crate::peer::{Peer, PeerStatus, Pushed, Reason};
 use crate::room::Room;
 use crate::session::Who;
 use crate::task::{Ended, Waiter};
 
-/// What a push costs beside its bytes, as the limit on what waits counts it.
+/// What each piece of a push costs beside its bytes, as the limit on what waits counts it.
 const PUSH_BYTES: usize = 128;
 
 impl Pushing {
     pub(super) fn cost(&self) -> usize {
-        self.bytes.len() + PUSH_BYTES
+        self.pieces.len() + PUSH_BYTES * self.pieces.pieces().len().max(1)
     }
 }
 
@@ -26,7 +25,7 @@ impl Peered {
     pub(crate) fn push(
         &mut self,
         serial: u64,
-        bytes: Bytes,
+        pieces: Pushed,
         waiter: &mut Waiter,
         peer: Peer,
         room: &Room,
@@ -39,7 +38,7 @@ impl Peered {
             return tasks.end(peer, waiter.take(), Ended::Failed(reason));
         }
         let busy = self.busy(tasks);
-        let push = Pushing { serial, waiter: waiter.take(), bytes };
+        let push = Pushing { serial, waiter: waiter.take(), pieces };
         busy.waiting_bytes += push.cost();
         busy.pushes.push_back(push);
     }
@@ -70,13 +69,16 @@ impl Peered {
             busy.poured += 1;
             busy.waiting_bytes -= push.cost();
             if !tasks.is_wanted(&push.waiter) {
-                push.bytes = Bytes::new();
-            } else if push.bytes.len() <= COPY_BYTES_MAX {
-                outbox.extend(&push.bytes);
-            } else {
-                outbox.push(Piece::Shared(push.bytes.clone()));
+                push.pieces.forget();
             }
-            busy.poured_bytes += push.bytes.len();
+            for piece in push.pieces.pieces() {
+                if piece.len() <= COPY_BYTES_MAX {
+                    outbox.extend(piece);
+                } else {
+                    outbox.push(Piece::Shared(piece.clone()));
+                }
+            }
+            busy.poured_bytes += push.pieces.len();
         }
     }
 
@@ -87,12 +89,12 @@ impl Peered {
         let Some(busy) = &mut self.busy else { return };
         while busy.poured > 0
             && let Some(first) = busy.pushes.front()
-            && busy.poured_bytes - first.bytes.len() >= waiting_bytes
+            && busy.poured_bytes - first.pieces.len() >= waiting_bytes
             && let Some(push) = busy.pushes.pop_front()
         {
             busy.poured -= 1;
-            busy.poured_bytes -= push.bytes.len();
-            tasks.end(who.peer(), push.waiter, Ended::Bytes(push.bytes));
+            busy.poured_bytes -= push.pieces.len();
+            tasks.end(who.peer(), push.waiter, push.pieces.ended());
         }
         self.rest(tasks);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use springtide_engine::Callback;
 
-use super::{Listener, Ready, Slot, State, Tasks, Waiter, whom};
+use super::{Listener, Ready, Slot, State, Tasks, Waiter};
 use crate::executor::apart;
 use crate::peer::{Peer, Reason};
 use crate::table::{Place, Table};
@@ -35,7 +35,7 @@ impl Tasks {
                 }
             }
             Asked::Call(errand, callback, ended) => {
-                self.tell(called(callback, whom(errand.peer(), &ended), ended));
+                self.tell(called(callback, ended.whom(errand.peer()), ended));
                 self.leave(&errand, None);
             }
             Asked::Leave(errand, ended) => self.leave(&errand, ended),
@@ -82,7 +82,7 @@ impl Tasks {
             let ended = left.take()?;
             match ear {
                 Some(Ear::Callback { callback, .. }) => {
-                    self.tell(called(callback, whom(slot.peer, &ended), ended));
+                    self.tell(called(callback, ended.whom(slot.peer), ended));
                     return None;
                 }
                 Some(Ear::Waker(waker)) => self.wake(waker),

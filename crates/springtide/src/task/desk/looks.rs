@@ -20,15 +20,23 @@ impl Tasks {
             return;
         }
         if let Some((peer, reason)) = farewells.remove(&future) {
-            self.tell(Ready::Closed(peer, reason));
+            self.tell(Ready::Gone(peer, reason));
         }
     }
 
     /// No future that has lost its connection is left.
     pub(crate) fn tell_farewells(&self) {
         for (peer, reason) in self.farewells.take().into_values() {
-            self.tell(Ready::Closed(peer, reason));
+            self.tell(Ready::Gone(peer, reason));
         }
+    }
+
+    /// Whether the application holds anything that a frozen shard must not lose.
+    pub(crate) fn has_kept(&self) -> bool {
+        let is_held = self.slots.borrow().len() > 0 || self.connecting.borrow().len() > 0;
+        // What is not told yet stands here too, as the end of the last connection.
+        let is_owed = self.has_work.get() || !self.farewells.borrow().is_empty();
+        is_held || is_owed || self.places.has_frozen()
     }
 
     /// Whether somebody still wants what waits for him.

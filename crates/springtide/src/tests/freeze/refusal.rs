@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use springtide_engine::{
     Address, Completion, Descriptor, Error, FilePart, Handle, Key, ListenOptions, Moment, Op,
-    OpKind, Piece, Stats, Waker,
+    OpKind, Piece, SocketFile, Stats, Waker,
 };
 
 /// EPERM, as a filter of system calls gives it.
@@ -66,6 +66,10 @@ impl Handle for Refused {
         self.engine.send_now(socket, pieces)
     }
 
+    fn send_bytes_now(&mut self, socket: Descriptor, bytes: &[u8]) -> usize {
+        self.engine.send_bytes_now(socket, bytes)
+    }
+
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {
         self.engine.send_file_now(socket, part)
     }
@@ -103,6 +107,10 @@ impl Handle for Refused {
 
     fn local_address(&self, socket: Descriptor) -> Result<Address, Error> {
         self.engine.local_address(socket)
+    }
+
+    fn socket_file(&self, listener: Descriptor) -> Option<SocketFile> {
+        self.engine.socket_file(listener)
     }
 
     fn peer_address(&self, socket: Descriptor) -> Result<Address, Error> {

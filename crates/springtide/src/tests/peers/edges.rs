@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{Log, next_turn, text};
+use super::{Log, echo, next_turn, text};
 use crate::mailbox::Message;
 use crate::tests::{Backend, Stage, over_all_backends};
-use crate::{Bytes, Limits, Peer, Reason, Server, Status};
+use crate::{Address, Bytes, Limits, Peer, Reason, Server, Status};
 
 /// What came before anybody pulled is given whatever is wanted of it, and in order.
 fn what_came_early_is_cut_as_it_is_wanted(backend: Backend) {
@@ -207,7 +207,7 @@ fn a_connection_for_nobody_is_closed(backend: Backend) {
     let log = Log::default();
     let intro = |peer: Peer| {
         peer.pull_until("\n", 64).then(|_, line| {
-            Peer::connect(text(&line).trim().parse().unwrap()).detach();
+            Peer::connect(text(&line).trim().parse::<Address>().unwrap()).detach();
         });
     };
     let mut stage = Stage::new(backend, log.server(intro));
@@ -221,7 +221,101 @@ fn a_connection_for_nobody_is_closed(backend: Backend) {
     assert_eq!(lines, ["closed: Closed", "closed: PeerClosed"]);
 }
 
+/// The end is told behind what callbacks ask of a connection that has gone before they know.
+fn the_end_is_told_last(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let intro = move |peer: Peer| {
+        let log = own.clone();
+        peer.pull().then_result(move |peer, result| {
+            log.add(format!("pull {result:?}"));
+            peer.push("more?").then_result(move |_, result| log.add(format!("push {result:?}")));
+        });
+    };
+    let mut stage = Stage::new(backend, log.server(intro));
+    let peer = stage.connect();
+    for _ in 0..4 {
+        stage.turn();
+    }
+    peer.reset();
+    stage.until(|_| (log.lines().len() == 3).then_some(()));
+    assert_eq!(log.lines(), ["pull Err(Reset)", "push Err(Stale)", "closed: Reset"]);
+}
+
+/// A Unix socket is connected to as any other address is.
+fn unix_sockets_are_connected_to(backend: Backend) {
+    let server = Server::new().raw_async(async |peer: Peer| {
+        let line = text(&peer.pull_until("\n", 256).await?.unwrap_or_default());
+        let answer = match line.trim().strip_prefix("to ") {
+            Some(address) => match Peer::connect(address.parse::<Address>()?).await {
+                Ok(other) => {
+                    other.push("tide\n").await?;
+                    other.pull_until("\n", 64).await?.unwrap_or_default()
+                }
+                Err(reason) => format!("{reason:?}").into(),
+            },
+            None => format!("high {line}").into(),
+        };
+        peer.push(answer).await?;
+        Ok(())
+    });
+    let mut stage = Stage::on_unix(backend, server, "connect");
+    let address = stage.origin().replace("http://", "");
+    for (sent, answer) in [
+        (format!("to {address}\n"), "high tide\n"),
+        (format!("to {address}-nobody\n"), "Refused"),
+        (format!("to unix:@{address}-nobody\n"), "Refused"),
+    ] {
+        let mut peer = stage.connect();
+        assert_eq!(stage.talk_to_end(&mut peer, sent.as_bytes()), answer, "{sent}");
+    }
+}
+
+/// Who is not admitted is closed before anything is told of it.
+fn who_is_not_admitted_is_closed(backend: Backend) {
+    let log = Log::default();
+    let mut stage = Stage::new(backend, log.server(echo).admit(|_| false));
+    let mut peer = stage.connect();
+    assert_eq!(stage.talk_to_end(&mut peer, b""), "");
+    assert_eq!(log.lines(), [""; 0]);
+    assert_eq!(stage.counts().connections_refused, 1);
+}
+
+/// Several pieces leave as one, short and long ones, and come back as they were; those that wait are
+/// withdrawn together.
+fn pieces_are_pushed_together(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let intro = move |peer: Peer| {
+        let log = own.clone();
+        let long = Bytes::from(vec![b'x'; 300_000]);
+        peer.push([Bytes::from("head "), long, Bytes::new(), "tail ".into()]).then(
+            move |peer, pieces| {
+                let lengths: Vec<usize> = pieces.iter().map(Bytes::len).collect();
+                log.add(format!("{lengths:?}"));
+                drop(peer.push(["never", "sent"]));
+                peer.push([b"a".to_vec(), b"b".to_vec()]).detach();
+                peer.push(Vec::<Bytes>::new()).then(|peer, none| {
+                    assert!(none.is_empty());
+                    peer.close().detach();
+                });
+            },
+        );
+    };
+    let mut stage = Stage::new(backend, log.server(intro));
+    let mut peer = stage.connect();
+    let received = stage.talk_to_end(&mut peer, b"");
+    let middle = received.strip_prefix("head ").and_then(|rest| rest.strip_suffix("tail ab"));
+    assert_eq!(middle.map(str::len), Some(300_000));
+    stage.until(|_| (log.lines().len() == 2).then_some(()));
+    assert_eq!(log.lines(), ["[5, 300000, 0, 5]", "closed: Closed"]);
+}
+
 over_all_backends!(
+    the_end_is_told_last,
+    pieces_are_pushed_together,
+    who_is_not_admitted_is_closed,
+    unix_sockets_are_connected_to,
     what_came_early_is_cut_as_it_is_wanted,
     pushes_of_nothing_end,
     a_pull_dropped_in_the_queue_is_passed_over,

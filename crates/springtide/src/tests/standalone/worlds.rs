@@ -74,7 +74,7 @@ fn a_connect_ends_when_it_is_told_to(backend: Backend) {
     (0..7).for_each(|_| stage.turn());
     task.cancel();
     assert_eq!(refusal(&mut stage, &task), Reason::Cancelled);
-    assert_eq!(stage.at_desk()[0], 0);
+    stage.until(|stage| (stage.at_desk()[0] == 0).then_some(()));
     let task = connector(&mut stage, &[SILENT, OPEN]).connect();
     (0..7).for_each(|_| stage.turn());
     stage.turns_to_end();

@@ -1,0 +1,140 @@
+//! What is known of the message that is arriving.
+//! It must never take memory for bytes that have not come.
+
+use super::frame::Head;
+use super::limits::Limits;
+use super::mask::{MaskKey, apply_mask, rotated};
+use super::refusal::Refusal;
+use super::utf8::Utf8Check;
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text, which is valid UTF-8.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+/// The message that is arriving.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    /// What has come of it and nobody was given, without its mask.
+    pub(super) bytes: Vec<u8>,
+    /// How long it is as far as frames have said.
+    length: u64,
+    fragments: u32,
+    utf8: Utf8Check,
+    /// None between messages.
+    pub(super) kind: Option<Kind>,
+    pub(super) is_compressed: bool,
+}
+
+/// The payload of the frame that is arriving.
+#[derive(Debug)]
+pub(super) struct Payload {
+    pub(super) rest: u64,
+    key: Option<MaskKey>,
+    pub(super) is_final: bool,
+}
+
+impl Payload {
+    /// One that nobody wants.
+    pub(super) const fn discarded(head: &Head) -> Self {
+        Self { rest: head.length, key: None, is_final: head.is_final }
+    }
+
+    /// Throws away what has come of it; how many bytes that were.
+    pub(super) fn discard(&mut self, input: &[u8]) -> usize {
+        let taken = input.len().min(usize::try_from(self.rest).unwrap_or(usize::MAX));
+        self.rest -= taken as u64;
+        taken
+    }
+}
+
+impl Arriving {
+    pub(super) const fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            length: 0,
+            fragments: 0,
+            utf8: Utf8Check::new(),
+            kind: None,
+            is_compressed: false,
+        }
+    }
+
+    /// A frame of it begins, or the message does.
+    #[inline]
+    pub(super) fn begin_frame(&mut self, head: &Head, limits: &Limits) -> Result<Payload, Refusal> {
+        match (head.opcode.kind(), self.kind) {
+            (Some(_), Some(_)) => return Err(Refusal::MessageWithinMessage),
+            (None, None) => return Err(Refusal::ContinuesNothing),
+            (None, Some(_)) if head.is_compressed => return Err(Refusal::ReservedBits),
+            (None, Some(_)) => {}
+            (Some(kind), None) => {
+                self.kind = Some(kind);
+                self.is_compressed = head.is_compressed;
+            }
+        }
+        self.fragments += 1;
+        if self.fragments > limits.socket_fragments_max {
+            return Err(Refusal::Fragments);
+        }
+        self.length = self.length.saturating_add(head.length);
+        if self.length > limits.socket_message_bytes_max {
+            return Err(Refusal::MessageTooLong);
+        }
+        Ok(Payload { rest: head.length, key: head.key, is_final: head.is_final })
+    }
+
+    /// Takes what has come of a frame's payload; how many bytes that were.
+    #[inline]
+    pub(super) fn take(&mut self, input: &[u8], payload: &mut Payload) -> Result<usize, Refusal> {
+        let taken = input.len().min(usize::try_from(payload.rest).unwrap_or(usize::MAX));
+        let before = self.bytes.len();
+        self.reserve(taken, payload.rest);
+        self.bytes.extend_from_slice(&input[..taken]);
+        payload.rest -= taken as u64;
+        let fresh = &mut self.bytes[before..];
+        if let Some(key) = &mut payload.key {
+            apply_mask(fresh, *key);
+            *key = rotated(*key, taken);
+        }
+        if self.kind == Some(Kind::Text) && !self.is_compressed {
+            let is_end = payload.rest == 0 && payload.is_final;
+            if !self.utf8.accepts(fresh) || (is_end && !self.utf8.is_whole()) {
+                return Err(Refusal::Utf8);
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Makes room: what has come doubles, but no more than what is to come.
+    #[inline]
+    fn reserve(&mut self, taken: usize, rest: u64) {
+        let (length, room) = (self.bytes.len(), self.bytes.capacity() - self.bytes.len());
+        if taken > room {
+            let most = usize::try_from(rest).unwrap_or(usize::MAX);
+            self.bytes.reserve_exact(length.max(taken).min(most));
+        }
+    }
+
+    /// Whether something has come that can be given.
+    pub(super) fn has_piece(&self) -> bool {
+        self.bytes.len() > self.utf8.cut_bytes()
+    }
+
+    /// What has come, but the beginning of a character of text that is not whole.
+    pub(super) fn take_piece(&mut self) -> Vec<u8> {
+        let whole = self.bytes.len() - self.utf8.cut_bytes();
+        let cut = self.bytes.split_off(whole);
+        std::mem::replace(&mut self.bytes, cut)
+    }
+
+    /// The message has ended: what was not given of it. The next one may begin.
+    #[inline]
+    pub(super) fn end(&mut self) -> Vec<u8> {
+        std::mem::replace(self, Self::new()).bytes
+    }
+}

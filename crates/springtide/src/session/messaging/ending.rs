@@ -1,0 +1,85 @@
+//! How a WebSocket ends, and how its handler is told: once, behind everything else.
+//! Nothing is called here: the handler is told from the list of what the shard has to tell.
+
+use springtide_engine::Callback;
+use springtide_proto::Outbox;
+use springtide_proto::websocket::{CloseFrame, Due, code};
+
+use super::Messaging;
+use crate::limits::place_of;
+use crate::peer::{Peer, Reason};
+use crate::room::Room;
+use crate::session::Who;
+use crate::task::{Ended, Ready};
+use crate::websocket::{CloseReason, ClosedBy, Socket};
+
+impl Messaging {
+    /// Closes before everything that waits.
+    pub(super) fn close_at_once(
+        &mut self,
+        code: u16,
+        reason: &str,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) {
+        self.queue.forget(&mut room.counts);
+        let frame = CloseFrame::new(code, reason).unwrap_or_default();
+        if self.machine.send_close(&frame, room.now_ms, None, outbox).is_ok() {
+            self.end.get_or_insert((ClosedBy::Here, frame));
+        }
+    }
+
+    /// The server stops: the peer is told behind what waits for it.
+    pub(crate) fn drain(&mut self) {
+        if self.machine.may_send() {
+            let frame = CloseFrame::new(code::GOING_AWAY, "the server stops");
+            self.queue.close(frame.unwrap_or_default());
+        }
+    }
+
+    /// The connection is lost, unless it has ended otherwise.
+    pub(crate) fn lose(&mut self, reason: Reason) {
+        self.end.get_or_insert((ClosedBy::Lost(reason), CloseFrame::empty()));
+        self.machine.end_of_stream();
+    }
+
+    pub(in crate::session) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
+        let limits = self.limits.as_deref().unwrap_or(&room.limits.websocket);
+        self.machine.next_deadline(limits)
+    }
+
+    pub(in crate::session) fn on_deadline(&mut self, outbox: &mut Outbox, room: &mut Room) {
+        let limits = self.limits.as_deref().unwrap_or(&room.limits.websocket);
+        match self.machine.on_deadline(room.now_ms, limits) {
+            Some(Due::Ping) => {
+                room.met.count(const { place_of("socket_ping_ms") });
+                // It is open: that cannot fail.
+                let _ = self.machine.send_ping(b"", None, outbox);
+            }
+            Some(Due::Gone(limit)) => {
+                room.counts.deadlines_total += 1;
+                room.met.count(match limit {
+                    "socket_dead_ms" => const { place_of("socket_dead_ms") },
+                    _ => const { place_of("socket_close_timeout_ms") },
+                });
+                let limit = limit.strip_suffix("_ms").unwrap_or(limit);
+                self.lose(Reason::TimedOut(limit));
+            }
+            None => {}
+        }
+    }
+
+    /// The connection is gone: its handler is told.
+    pub(in crate::session) fn abandon(&mut self, who: Who, room: &mut Room) {
+        let Some(handler) = self.handler.take() else { return };
+        self.queue.forget(&mut room.counts);
+        let lost = (ClosedBy::Lost(Reason::Closed), CloseFrame::empty());
+        let (by, frame) = self.end.take().unwrap_or(lost);
+        let (sent, dropped) = (self.queue.sent, self.queue.dropped);
+        let reason = CloseReason { by, frame, sent, dropped };
+        let tasks = &room.requests.tasks;
+        tasks.places.fall(who.peer());
+        let tell = move |(peer, _): (Peer, Ended)| handler.closed(Socket::new(peer), reason);
+        tasks.tell(Ready::Call(Callback::new(tell), who.peer(), Ended::Done));
+    }
+}

@@ -1,0 +1,160 @@
+//! Messages that wait for a peer that is behind: how many, and which are dropped.
+//! Control frames never wait here, but a close that belongs behind what does.
+
+use std::collections::VecDeque;
+
+use springtide_proto::websocket::{CloseFrame, code};
+use springtide_proto::{Outbox, Piece};
+
+use super::Messaging;
+use crate::limits::{STREAM_LOW_BYTES, place_of};
+use crate::metrics::Counts;
+use crate::room::Room;
+use crate::websocket::{ClosedBy, Message, Overflow};
+
+/// What waits.
+#[derive(Default)]
+pub(super) struct Queue {
+    messages: VecDeque<Message>,
+    bytes: usize,
+    /// What is said behind the last message; nothing more is taken then.
+    close: Option<CloseFrame>,
+    pub(super) sent: u64,
+    pub(super) dropped: u64,
+}
+
+/// So much is put into the outbox ahead of the sends; what waits behind it can still be dropped.
+const AHEAD_BYTES: usize = STREAM_LOW_BYTES / 4;
+
+/// What a message costs besides its bytes.
+const MESSAGE_COST_BYTES: usize = 64;
+
+const fn cost(message_bytes: usize) -> usize {
+    message_bytes + MESSAGE_COST_BYTES
+}
+
+impl Queue {
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.close.is_none()
+    }
+
+    /// Closes behind what waits, unless it is closing.
+    pub(super) fn close(&mut self, frame: CloseFrame) {
+        self.close.get_or_insert(frame);
+    }
+
+    /// Nothing of it is sent any more.
+    pub(super) fn forget(&mut self, counts: &mut Counts) {
+        while self.drop_oldest(counts) {}
+        self.close = None;
+    }
+
+    fn count_dropped(&mut self, counts: &mut Counts) {
+        self.dropped += 1;
+        counts.messages_dropped += 1;
+    }
+
+    fn push(&mut self, message: Message) {
+        self.bytes += cost(message.len());
+        self.messages.push_back(message);
+    }
+
+    fn pop(&mut self) -> Option<Message> {
+        let message = self.messages.pop_front()?;
+        self.bytes -= cost(message.len());
+        if self.messages.is_empty() {
+            self.messages = VecDeque::new();
+        }
+        Some(message)
+    }
+
+    fn drop_oldest(&mut self, counts: &mut Counts) -> bool {
+        let is_one = self.pop().is_some();
+        if is_one {
+            self.count_dropped(counts);
+        }
+        is_one
+    }
+}
+
+impl Messaging {
+    /// Sends a message, behind those that wait.
+    pub(super) fn send(&mut self, message: Message, outbox: &mut Outbox, room: &mut Room) {
+        if self.queue.close.is_some() || !self.machine.may_send() {
+            return self.queue.count_dropped(&mut room.counts);
+        }
+        if self.queue.messages.is_empty() && outbox.len() < AHEAD_BYTES {
+            return self.write(message, outbox, room);
+        }
+        let most = room.limits.socket_queue_bytes_max;
+        if self.queue.bytes + cost(message.len()) > most && !self.queue.messages.is_empty() {
+            room.met.count(const { place_of("socket_queue_bytes_max") });
+            if !self.make_room(message.len(), most, room) {
+                return self.queue.count_dropped(&mut room.counts);
+            }
+        }
+        self.queue.push(message);
+    }
+
+    /// Does what is to be done where a message does not fit; whether it is to wait then.
+    fn make_room(&mut self, message_bytes: usize, most: usize, room: &mut Room) -> bool {
+        let counts = &mut room.counts;
+        match self.overflow {
+            Overflow::Close => {
+                let frame = CloseFrame::new(code::TRY_AGAIN_LATER, "messages wait for too long");
+                self.queue.close(frame.unwrap_or_default());
+                return false;
+            }
+            Overflow::DropNewest => return false,
+            Overflow::DropOldest => {
+                while self.queue.bytes + cost(message_bytes) > most
+                    && self.queue.drop_oldest(counts)
+                {}
+            }
+            Overflow::KeepLatest => while self.queue.drop_oldest(counts) {},
+        }
+        true
+    }
+
+    fn write(&mut self, message: Message, outbox: &mut Outbox, room: &mut Room) {
+        let (kind, payload) = message.into_parts();
+        match self.machine.send_message(kind, Piece::Shared(payload), None, outbox) {
+            Ok(()) => {
+                self.queue.sent += 1;
+                room.counts.messages_sent += 1;
+            }
+            Err(_) => self.queue.count_dropped(&mut room.counts),
+        }
+    }
+
+    /// Puts what waits into the outbox, as far as that is sent soon.
+    pub(crate) fn pour(&mut self, outbox: &mut Outbox, room: &mut Room) {
+        while outbox.len() < AHEAD_BYTES
+            && let Some(message) = self.queue.pop()
+        {
+            self.write(message, outbox, room);
+        }
+        if self.queue.messages.is_empty()
+            && let Some(frame) = self.queue.close.take()
+            && self.machine.send_close(&frame, room.now_ms, None, outbox).is_ok()
+        {
+            self.end.get_or_insert((ClosedBy::Here, frame));
+        }
+    }
+
+    /// Whether nothing more is read before what was said has gone: half of what may wait, so that
+    /// what its own messages cause never breaks the limit.
+    pub(super) fn is_behind(&self, outbox: &Outbox, room: &Room) -> bool {
+        let waiting = outbox.len() + self.queue.bytes;
+        waiting > (room.limits.socket_queue_bytes_max / 2).min(room.limits.outbox_bytes_max)
+    }
+
+    /// Whether something waits for what is being sent.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.queue.is_empty()
+    }
+}

@@ -1,0 +1,197 @@
+//! The peer of a WebSocket in tests: the client's machine over a peer of a stage.
+//! It must never be kinder than a browser: it reads on, answers pings, and checks what it is sent.
+
+use springtide_proto::websocket::{CloseFrame, Kind, Limits, Machine, Received};
+use springtide_proto::{Inbox, Outbox, Piece};
+
+use crate::Message;
+use crate::tests::{Peer, Stage};
+
+const KEY: Option<[u8; 4]> = Some([0x37, 0xfa, 0x21, 0x3d]);
+
+/// A handshake that is right.
+pub(super) const OFFER: &str = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// A message as the client sends it.
+pub(super) fn frame(message: impl Into<Message>) -> Vec<u8> {
+    let mut outbox = Outbox::new();
+    let (kind, payload) = message.into().into_parts();
+    Machine::client(0).send_message(kind, Piece::Shared(payload), KEY, &mut outbox).unwrap();
+    taken(&mut outbox)
+}
+
+/// A close as the client sends it.
+pub(super) fn close(code: u16) -> Vec<u8> {
+    let mut outbox = Outbox::new();
+    let frame = CloseFrame::new(code, "").unwrap();
+    Machine::client(0).send_close(&frame, 0, KEY, &mut outbox).unwrap();
+    taken(&mut outbox)
+}
+
+fn taken(outbox: &mut Outbox) -> Vec<u8> {
+    let mut pieces = Vec::new();
+    outbox.take_pieces(&mut pieces);
+    pieces.iter().flat_map(|piece| piece.as_slice().to_vec()).collect()
+}
+
+pub(super) struct Client {
+    pub(super) peer: Peer,
+    machine: Machine,
+    inbox: Inbox,
+    outbox: Outbox,
+    unsent: Vec<u8>,
+    read: Vec<Message>,
+    pub(super) pings: Vec<Vec<u8>>,
+    pub(super) pongs: Vec<Vec<u8>>,
+    pub(super) closed: Option<CloseFrame>,
+}
+
+impl Client {
+    pub(super) fn connect(stage: &Stage) -> Self {
+        let (inbox, outbox, unsent, read, pings, pongs) = Default::default();
+        let (peer, machine, closed) = (stage.connect(), Machine::client(0), None);
+        Self { peer, machine, inbox, outbox, unsent, read, pings, pongs, closed }
+    }
+
+    /// One behind its handshake.
+    pub(super) fn open(stage: &mut Stage) -> Self {
+        let mut own = Self::connect(stage);
+        own.write(stage, OFFER.as_bytes());
+        own.read_head(stage);
+        own
+    }
+
+    pub(super) fn write(&mut self, stage: &mut Stage, bytes: &[u8]) {
+        let mut rest = bytes;
+        stage.until(|_| {
+            rest = &rest[self.peer.write(rest)..];
+            rest.is_empty().then_some(())
+        });
+    }
+
+    /// The head of the answer.
+    pub(super) fn read_head(&mut self, stage: &mut Stage) -> String {
+        let mut received = Vec::new();
+        let end = stage.until(|_| {
+            self.peer.read(&mut received);
+            let end = received.windows(4).position(|four| four == b"\r\n\r\n");
+            end.or_else(|| self.peer.is_ended().then(|| received.len() - 4))
+        });
+        self.inbox.append(&received[end + 4..]);
+        received.truncate(end + 4);
+        String::from_utf8(received).unwrap()
+    }
+
+    pub(super) fn send(&mut self, message: impl Into<Message>) {
+        let (kind, payload) = message.into().into_parts();
+        let payload = Piece::Shared(payload);
+        self.machine.send_message(kind, payload, KEY, &mut self.outbox).unwrap();
+    }
+
+    pub(super) fn send_part(&mut self, part: &'static str, is_last: bool) {
+        let outbox = &mut self.outbox;
+        self.machine.send_part(Kind::Text, part.into(), is_last, KEY, outbox).unwrap();
+    }
+
+    pub(super) fn ping(&mut self, payload: &[u8]) {
+        self.machine.send_ping(payload, KEY, &mut self.outbox).unwrap();
+    }
+
+    /// Writes what fits, reads what has come, and answers it.
+    pub(super) fn step(&mut self, stage: &mut Stage) {
+        self.unsent.extend(taken(&mut self.outbox));
+        let written = self.peer.write(&self.unsent);
+        self.unsent.drain(..written);
+        stage.turn();
+        let mut received = Vec::new();
+        self.peer.read(&mut received);
+        self.inbox.append(&received);
+        while self.take() {}
+    }
+
+    fn take(&mut self) -> bool {
+        let limits = Limits {
+            socket_message_bytes_max: u64::MAX,
+            socket_controls_max: u32::MAX,
+            ..Limits::default()
+        };
+        let received = self.machine.receive(self.inbox.as_slice(), 0, &limits);
+        let consumed = match received.expect("a server keeps the rules") {
+            Received::NeedBytes { .. } | Received::Closed => return false,
+            Received::Taken { consumed } | Received::Part { consumed, .. } => consumed,
+            Received::Message { consumed, kind, payload, .. } => {
+                self.read.push(Message::of(kind, payload));
+                consumed
+            }
+            Received::Ping { consumed, payload } => {
+                self.machine.send_pong(&payload, KEY, &mut self.outbox).unwrap();
+                self.pings.push(payload);
+                consumed
+            }
+            Received::Pong { consumed, payload } => {
+                self.pongs.push(payload);
+                consumed
+            }
+            Received::Close { consumed, frame } => {
+                self.machine.answer_close(&frame, 0, KEY, &mut self.outbox);
+                self.closed = Some(frame);
+                consumed
+            }
+        };
+        self.inbox.consume(consumed);
+        true
+    }
+
+    pub(super) fn until(&mut self, stage: &mut Stage, done: impl Fn(&Self) -> bool) {
+        while !done(self) {
+            self.step(stage);
+        }
+    }
+
+    /// Everything is written.
+    pub(super) fn flush(&mut self, stage: &mut Stage) {
+        self.step(stage);
+        self.until(stage, |own| own.unsent.is_empty());
+    }
+
+    /// The same, so many bytes at a time.
+    pub(super) fn flush_by(&mut self, stage: &mut Stage, step: usize) {
+        for piece in taken(&mut self.outbox).chunks(step) {
+            self.write(stage, piece);
+            stage.turn();
+        }
+    }
+
+    /// The next messages.
+    pub(super) fn messages(&mut self, stage: &mut Stage, count: usize) -> Vec<Message> {
+        while self.take() {}
+        self.until(stage, |own| own.read.len() >= count || own.peer.is_ended());
+        self.read.drain(..count.min(self.read.len())).collect()
+    }
+
+    /// Closes, and waits until the server has answered and ended the connection.
+    pub(super) fn close(&mut self, stage: &mut Stage) {
+        self.leave(stage);
+        self.until_ended(stage);
+    }
+
+    /// The same, where there are others.
+    pub(super) fn leave(&mut self, stage: &mut Stage) {
+        let frame = CloseFrame::new(1000, "").unwrap();
+        self.machine.send_close(&frame, 0, KEY, &mut self.outbox).unwrap();
+        self.until(stage, |own| own.peer.is_ended());
+        assert_eq!(self.closed.as_ref().map(CloseFrame::code), Some(1000));
+    }
+
+    /// Waits until the server has ended its side and forgotten the connection.
+    pub(super) fn until_ended(&mut self, stage: &mut Stage) {
+        self.until(stage, |own| own.peer.is_ended());
+        self.peer.shutdown();
+        stage.until(|stage| {
+            stage.turn();
+            (stage.counts().connections_open == 0).then_some(())
+        });
+    }
+}

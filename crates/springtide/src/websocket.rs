@@ -1,0 +1,77 @@
+//! WebSockets: what handles their messages, what is asked of a handshake, and what leads to them.
+//! Nothing here touches a connection: what is said to a socket is done by its session.
+
+mod close;
+mod desk;
+mod handshake;
+mod message;
+mod options;
+mod socket;
+
+pub use close::{CloseReason, ClosedBy};
+pub(crate) use desk::{Desk, Said};
+pub use message::{Message, Text};
+pub(crate) use options::Options;
+pub use options::{Overflow, WebSockets};
+pub use socket::Socket;
+pub use springtide_proto::websocket::{CloseFrame, CloseFrameError, Limits, code};
+
+use std::sync::Arc;
+
+/// What an application does with the messages of a WebSocket. Each callback runs on the connection's
+/// shard, in a turn, one at a time for a connection; one that panics ends its own connection with 1011.
+///
+/// A function `Fn(Socket, Message)` is one as well, where messages are all that matters.
+///
+/// ```
+/// use springtide::{CloseReason, Message, Server, Socket, WebSocket};
+///
+/// struct Chat;
+///
+/// impl WebSocket for Chat {
+///     fn opened(&self, socket: Socket) {
+///         socket.send("high tide at noon");
+///     }
+///
+///     fn message(&self, socket: Socket, message: Message) {
+///         match message.as_text() {
+///             Some("bye") => socket.close(),
+///             _ => socket.send(message),
+///         }
+///     }
+///
+///     fn closed(&self, _: Socket, reason: CloseReason) {
+///         println!("it ended with {}", reason.code());
+///     }
+/// }
+///
+/// let server = Server::new().websocket("/chat", Chat);
+/// ```
+pub trait WebSocket: Send + Sync + 'static {
+    /// A connection has been upgraded. Nothing of it was told before.
+    fn opened(&self, socket: Socket) {
+        let _ = socket;
+    }
+
+    /// A whole message has come.
+    fn message(&self, socket: Socket, message: Message);
+
+    /// A pong has come, to a ping of the application's own or of the server's.
+    fn pong(&self, socket: Socket, payload: bytes::Bytes) {
+        let _ = (socket, payload);
+    }
+
+    /// The connection has ended, for whatever reason: exactly once, and nothing is told behind it.
+    fn closed(&self, socket: Socket, reason: CloseReason) {
+        let _ = (socket, reason);
+    }
+}
+
+impl<F: Fn(Socket, Message) + Send + Sync + 'static> WebSocket for F {
+    fn message(&self, socket: Socket, message: Message) {
+        self(socket, message);
+    }
+}
+
+/// What handles the messages of connections, one value for all that share it.
+pub(crate) type Handler = Arc<dyn WebSocket>;

@@ -1,0 +1,52 @@
+//! A WebSocket that sends back what it is sent, and a page to try it.
+//! `cargo run --release -p springtide --example websocket`, then open <http://127.0.0.1:8080/>.
+//!
+//! Its limits are those that the longest cases of Autobahn's suite need (`docs/conformance.md`): a
+//! server of one's own mostly leaves them as they are.
+
+use springtide::{CloseReason, Error, Limits, Message, Response, Server, Socket, WebSocket};
+
+mod common;
+
+struct Echo;
+
+impl WebSocket for Echo {
+    fn message(&self, socket: Socket, message: Message) {
+        socket.send(message);
+    }
+
+    fn closed(&self, _: Socket, reason: CloseReason) {
+        if reason.code() != springtide::close_code::NORMAL {
+            eprintln!("{reason}");
+        }
+    }
+}
+
+const PAGE: &str = r#"<!doctype html>
+<title>Echo</title>
+<form><input autofocus placeholder="say something"></form>
+<ol></ol>
+<script>
+  const socket = new WebSocket(`ws://${location.host}/echo`);
+  const show = (text) => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    document.querySelector("ol").append(item);
+  };
+  socket.onmessage = (event) => show(event.data);
+  socket.onclose = (event) => show(`closed: ${event.code} ${event.reason}`);
+  document.querySelector("form").onsubmit = (event) => {
+    event.preventDefault();
+    socket.send(document.querySelector("input").value);
+  };
+</script>
+"#;
+
+fn main() -> Result<(), Error> {
+    let mut limits = Limits { socket_queue_bytes_max: 64 << 20, ..Limits::default() };
+    limits.websocket.socket_message_bytes_max = 16 << 20;
+    limits.websocket.socket_fragments_max = 1 << 17;
+    let server =
+        Server::new().limits(limits).get("/", || Response::html(PAGE)).websocket("/echo", Echo);
+    common::with_flags(server, "127.0.0.1:8080")?.run()
+}
