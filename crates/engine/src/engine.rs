@@ -435,6 +435,10 @@ impl Handle for Engine {
         self.now
     }
 
+    fn chance(&mut self) -> u64 {
+        self.backend.chance()
+    }
+
     fn unix_seconds(&self) -> u64 {
         self.clock.unix_seconds()
     }

@@ -191,6 +191,10 @@ pub trait Handle {
     /// This very moment: reads the clock.
     fn clock(&self) -> Moment;
 
+    /// A number by chance, of the world's own in a simulated one: to spread what would come at once. It
+    /// keeps no secret.
+    fn chance(&mut self) -> u64;
+
     /// Seconds since 1970.
     fn unix_seconds(&self) -> u64;
 

@@ -12,6 +12,7 @@ pages! {
     QuickStart: "docs/quick-start.md",
     Concepts: "docs/concepts.md",
     Raw: "docs/raw.md",
+    Clients: "docs/client.md",
     WebSocket: "docs/websocket.md",
     Testing: "docs/testing.md",
     LoggingAndMetrics: "docs/logging-and-metrics.md",

@@ -33,6 +33,7 @@ mod proxies;
 mod raw;
 mod report;
 mod request;
+mod resolve;
 mod response;
 mod room;
 mod route;
@@ -41,6 +42,7 @@ mod running;
 mod server;
 mod session;
 mod shard;
+mod standalone;
 mod state;
 mod streamed;
 mod table;
@@ -92,10 +94,12 @@ pub use springtide_engine::{Address, Error as EngineError};
 pub use springtide_proto::Unit;
 pub use springtide_proto::framed::Framed;
 pub use springtide_proto::http1::Limits as Http1Limits;
+pub use standalone::{Client, Connector, FramedClient, Reconnect, SteadyClient};
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
 pub use task::{
-    Canceller, Close, Connect, Elsewhere, Ended, Here, MayBlock, Operation, Pull, Push, PushAll,
-    ReceiveFrom, RemoteCanceller, SendTo, Stands, Status, Task, Timeout, Wait, timeout,
+    Call, Canceller, Close, Connect, Elsewhere, Ended, Here, Linked, MayBlock, Operation, Outgoing,
+    Pull, Push, PushAll, ReceiveFrom, RemoteCanceller, SendTo, Stands, Status, Task, Timeout, Wait,
+    timeout,
 };
 pub use websocket::{
     CloseFrame, CloseFrameError, CloseReason, ClosedBy, Compression, Limits as WebSocketLimits,

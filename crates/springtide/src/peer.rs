@@ -20,7 +20,7 @@ use springtide_engine::Address;
 use crate::current;
 use crate::session::peered::Want;
 use crate::table::Place;
-use crate::task::{Ask, Close, Connect, Pull, Task};
+use crate::task::{Ask, Close, Connect, Dial, Pull, Task};
 
 /// Names one connection for its whole life, also when it moves to another shard. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -157,7 +157,7 @@ impl Peer {
     /// # assert_eq!(received, b"nobody listens at the address");
     /// ```
     pub fn connect(address: impl Into<Address>) -> Task<Connect> {
-        Task::ask(Self::nobody(), Ask::Connect(address.into()))
+        Task::ask(Self::nobody(), Ask::Connect(Dial::to(address.into())))
     }
 
     /// Its name for ever, which is nobody else's and may go to any thread.

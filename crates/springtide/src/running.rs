@@ -66,6 +66,7 @@ type Failure = Arc<Mutex<Option<springtide_engine::Error>>>;
 
 struct RunningShard {
     neighbour: Neighbour,
+    hatch: Arc<Hatch>,
     thread: Mutex<Option<ShardThread>>,
 }
 
@@ -108,7 +109,8 @@ impl Plan {
         let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
         let sink = server.access_log.take().map(Sink::without_thread).map(Arc::new);
         let caps = Caps::of(&server.settings.limits).map(Arc::new);
-        if server.routes.is_empty() && server.routes.datagrams.is_empty() {
+        let listens = !(server.addresses.is_empty() && server.sockets.is_empty());
+        if listens && server.routes.is_empty() && server.routes.datagrams.is_empty() {
             report::error(format_args!("nothing is served: every connection is closed at once"));
         }
         Ok(Self {
@@ -152,7 +154,7 @@ impl Plan {
 }
 
 /// What a shard's thread tells when it is ready, or why it is not.
-type Ready = Result<(Arc<Mailbox>, Vec<Address>), Error>;
+type Ready = Result<(Arc<Mailbox>, Arc<Hatch>, Vec<Address>), Error>;
 
 /// Binds all shards; the first one refuses busy addresses.
 pub(crate) fn bind(mut server: Server, choice: Choice) -> Result<Bound, Error> {
@@ -212,7 +214,7 @@ impl Running {
         let thread = ShardThread::start(context, mechanism, own, Start { ready: sender, opened });
         let thread = thread.map_err(Error::Thread)?;
         let ready = receiver.recv().unwrap_or(Err(Error::NoShard(number)));
-        let (mailbox, addresses) = match ready {
+        let (mailbox, hatch, addresses) = match ready {
             Ok(ready) => ready,
             Err(error) => {
                 let _ = thread.join();
@@ -225,7 +227,7 @@ impl Running {
             self.datagram_addresses = plan.post().to_vec();
         }
         let neighbour = Neighbour { mailbox, counts };
-        self.shards.push(RunningShard { neighbour, thread: Mutex::new(Some(thread)) });
+        self.shards.push(RunningShard { neighbour, hatch, thread: Mutex::new(Some(thread)) });
         Ok(gate)
     }
 
@@ -246,6 +248,11 @@ impl Running {
         for shard in &self.shards {
             shard.neighbour.mailbox.send(Message::Peers(all.clone()));
         }
+    }
+
+    /// Where the first shard is asked something.
+    pub(crate) fn hatch(&self) -> Option<&Arc<Hatch>> {
+        self.shards.first().map(|shard| &shard.hatch)
     }
 
     /// Where the server listens, with the real ports.

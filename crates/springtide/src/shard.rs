@@ -47,7 +47,7 @@ use crate::server::Settings;
 use crate::session::Session;
 use crate::state::ShardStates;
 use crate::table::{PLACE_BITS, Place, Table};
-use crate::task::OpenHatch;
+use crate::task::{Hatch, OpenHatch};
 
 /// Tokens of the file service's operations.
 pub(crate) const FILES_TOKEN: u64 = 3 << 60;
@@ -172,6 +172,11 @@ impl Shard {
             is_memory_stale,
             is_short,
         }
+    }
+
+    /// Where other threads ask something of its raw connections.
+    pub(crate) fn hatch(&self) -> Arc<Hatch> {
+        self.standing.hatch.share()
     }
 
     pub(crate) fn add_listener(&mut self, listener: Descriptor) {
@@ -306,7 +311,7 @@ impl Shard {
             CONNECT_TOKEN => self.raw_connected(completion),
             RECEIVE_FROM_TOKEN | SEND_TO_TOKEN => self.post_completed(completion),
             CONNECT_LATE_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
-                self.connect_is_late(completion.token);
+                self.connect_is_late(&completion);
             }
             RESUME_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
                 self.listeners.resume(!self.is_full() && !self.is_short, &self.room);

@@ -2,6 +2,7 @@
 //! Nothing of the application is called here: what is to be called waits for its turn.
 
 mod desk;
+mod dial;
 mod elsewhere;
 mod hatch;
 mod operation;
@@ -11,10 +12,13 @@ mod polled;
 mod timeout;
 
 pub(crate) use desk::{Ready, Tasks, Told};
+pub(crate) use dial::{Dial, Target};
 pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
-pub(crate) use hatch::{Hatch, OpenHatch, Saying};
+pub(crate) use hatch::{Asked, Book, Due, Hatch, OpenHatch, Saying};
+pub(crate) use operation::Gone;
 pub use operation::{
-    Close, Connect, Ended, Operation, Pull, Push, PushAll, ReceiveFrom, SendTo, Stands,
+    Call, Close, Connect, Ended, Linked, Operation, Outgoing, Pull, Push, PushAll, ReceiveFrom,
+    SendTo, Stands,
 };
 pub(crate) use order::{Ask, Connecting, Order, Waiter};
 pub use timeout::{Timeout, timeout};

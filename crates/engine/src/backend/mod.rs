@@ -1,6 +1,7 @@
 //! Backends: the ways to get operations done, one folder per mechanism of the system.
 //! Chosen at run time in one place, here; nothing above knows which one it is.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
@@ -61,6 +62,12 @@ pub(crate) trait Backend {
     /// The clock its time runs by.
     fn clock(&self) -> Clock {
         Clock::System
+    }
+
+    /// A number by chance.
+    fn chance(&mut self) -> u64 {
+        // The standard library asks the system once for each thread, and differs with each state.
+        RandomState::new().hash_one(())
     }
 
     /// Makes a listening socket.

@@ -1,8 +1,8 @@
-//! Names to addresses: what is an address already at once, what is a name on a thread of its own.
-//! It never blocks a shard; how many threads there are at a time is bounded.
+//! Names to addresses for requests: asked for once, and waited for in the future that asks.
+//! How many names are being resolved at a time is bounded.
 
 use std::future::poll_fn;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
@@ -10,6 +10,7 @@ use std::task::{Poll, Waker};
 use super::url::Origin;
 use super::{ClientError, Settings};
 use crate::request::Shared;
+use crate::resolve as names;
 
 /// What a thread has to say, and to whom.
 #[derive(Default)]
@@ -18,17 +19,14 @@ struct Desk {
     waker: Option<Waker>,
 }
 
-/// The addresses of a host, at least one. `localhost` is this host without asking (RFC 6761 §6.3).
+/// The addresses of a host, at least one.
 pub(super) async fn resolve(
     origin: &Origin,
     settings: &Arc<Settings>,
     shared: &Shared,
 ) -> Result<Vec<SocketAddr>, ClientError> {
-    if let Ok(ip) = origin.name().parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, origin.port)]);
-    }
-    if origin.name() == "localhost" {
-        return Ok(vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), origin.port)]);
+    if let Some(address) = names::known(origin.name(), origin.port) {
+        return Ok(vec![address]);
     }
     if shared.engine.borrow().name() == "simulated" {
         return Err(ClientError::Resolve("a simulated world has no names".into()));
@@ -52,17 +50,14 @@ pub(super) async fn resolve(
     }
 }
 
-/// Starts the thread that asks the system; it ends when that has answered, whoever waits.
+/// Asks the system, whose answer comes to the desk.
 fn ask(
     origin: &Origin,
     settings: &Arc<Settings>,
     desk: Arc<Mutex<Desk>>,
 ) -> Result<(), ClientError> {
     let place = Seat::take(settings).ok_or(ClientError::Limit("resolving_max"))?;
-    let (name, port) = (origin.name().to_owned(), origin.port);
-    let started = springtide_engine::spawn_thread("springtide-names", move || {
-        let found = (&*name, port).to_socket_addrs();
-        let found = found.map(Iterator::collect).map_err(|error| error.to_string());
+    let asked = names::ask(origin.name().to_owned(), origin.port, move |found| {
         drop(place);
         let mut own = desk.lock().unwrap_or_else(PoisonError::into_inner);
         own.found = Some(found);
@@ -72,8 +67,7 @@ fn ask(
             waker.wake();
         }
     });
-    // Nobody waits for it: the answer comes to the desk.
-    started.map(drop).map_err(|error| ClientError::Resolve(error.to_string()))
+    asked.map_err(|error| ClientError::Resolve(error.to_string()))
 }
 
 /// One of the names that may be resolved at a time.

@@ -54,6 +54,7 @@ impl Connection {
             Ask::Connect(_) | Ask::Post(..) => {
                 room.requests.tasks.end(peer, waiter.take(), Ended::Failed(Reason::Stale));
             }
+            Ask::Watch => session.watch(waiter.take(), peer, room),
             Ask::Say(_) => {}
             Ask::ShutdownWrite => session.shut(waiter.take(), peer, room),
             Ask::Cancel(serial) => {

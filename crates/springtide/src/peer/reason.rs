@@ -4,6 +4,7 @@
 use std::fmt;
 
 use springtide_engine::Error as EngineError;
+use springtide_proto::framed::{PayloadError, Refusal};
 
 /// Why a connection ended, or a task on it.
 ///
@@ -24,10 +25,20 @@ pub enum Reason {
     TimedOut(&'static str),
     /// Nobody listens at the address (connect(2), ECONNREFUSED).
     Refused,
+    /// No connection stands at the moment; nothing was sent.
+    NotConnected,
+    /// No address was given, or one that is none; the caller's to mend: write `host:port`.
+    Address,
+    /// The system knows no address of the name.
+    Unresolved,
     /// It was cancelled here before it had begun, or before it had an effect.
     Cancelled,
     /// A limit is reached; its name. Nothing was done.
     Limit(&'static str),
+    /// The peer's bytes break the protocol of frames, or a limit of it.
+    Frame(Refusal),
+    /// What was to be sent is no frame, and nothing of it was; the caller's to mend.
+    Payload(PayloadError),
     /// The connection that this handle names is gone, or the handle is used where no shard runs.
     Stale,
     /// Code of the application panicked on this connection.
@@ -64,6 +75,9 @@ impl fmt::Display for Reason {
             Self::Reset => "the peer has reset the connection",
             Self::TimedOut(limit) => return write!(f, "the time of {limit} is over"),
             Self::Refused => "nobody listens at the address",
+            Self::NotConnected => "no connection stands at the moment",
+            Self::Address => "there is no such address: write HOST:PORT",
+            Self::Unresolved => "the name has no address",
             Self::Cancelled => "it was cancelled",
             Self::Limit(limit) => return write!(f, "the limit {limit} is reached"),
             Self::Stale => "the connection is gone",
@@ -71,6 +85,8 @@ impl fmt::Display for Reason {
             Self::Failed => "the future of the connection has failed",
             Self::Stopped => "the server has stopped",
             Self::Deadlock => "to wait here would be a deadlock: a shard goes on by this thread",
+            Self::Frame(refusal) => return refusal.fmt(f),
+            Self::Payload(error) => return error.fmt(f),
             Self::System(error) => return error.fmt(f),
         };
         f.write_str(words)

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use super::{Peer, PeerId, PeerStatus, Pieces};
 use crate::current;
 use crate::session::peered::Want;
+use crate::standalone::Background;
 use crate::table::Place;
-use crate::task::{Ask, Close, Elsewhere, Hatch, Pull, Task};
+use crate::task::{Ask, Asked, Close, Elsewhere, Hatch, Pull, Task};
 
 /// A raw connection, as any thread holds it; see [`Peer::remote`].
 ///
@@ -62,6 +63,10 @@ pub(crate) struct Link {
     pub(crate) place: Place,
     pub(crate) hatch: Arc<Hatch>,
     status: AtomicU8,
+    /// The connection is nobody else's: it is closed when this goes.
+    is_owner: bool,
+    /// What the shard goes on by, where it is no server's.
+    _background: Option<Arc<Background>>,
 }
 
 /// By their numbers.
@@ -74,8 +79,28 @@ const STATUSES: [PeerStatus; 5] = [
 ];
 
 impl Link {
-    pub(crate) const fn new(peer: Peer, hatch: Arc<Hatch>, status: PeerStatus) -> Self {
-        Self { id: peer.id, place: peer.place, hatch, status: AtomicU8::new(status as u8) }
+    pub(crate) fn new(peer: Peer, hatch: Arc<Hatch>, status: PeerStatus) -> Self {
+        Self::made(peer, hatch, status, false)
+    }
+
+    /// What closes the connection when nobody holds it any more.
+    pub(crate) fn owner(peer: Peer, hatch: Arc<Hatch>, status: PeerStatus) -> Self {
+        Self::made(peer, hatch, status, true)
+    }
+
+    fn made(peer: Peer, hatch: Arc<Hatch>, status: PeerStatus, is_owner: bool) -> Self {
+        let (status, _background) = (AtomicU8::new(status as u8), hatch.background());
+        Self { id: peer.id, place: peer.place, hatch, status, is_owner, _background }
+    }
+
+    /// What leads to a shard, and to none of its connections.
+    pub(crate) fn to(hatch: Arc<Hatch>) -> Arc<Self> {
+        Arc::new(Self::new(Peer::nobody(), hatch, PeerStatus::Connecting))
+    }
+
+    /// It, as it is held on its shard.
+    pub(crate) const fn peer(&self) -> Peer {
+        Peer::new(self.id, self.place)
     }
 
     /// The connection stands so from here on.
@@ -89,11 +114,30 @@ impl Link {
     }
 }
 
+impl Drop for Link {
+    fn drop(&mut self) {
+        if self.is_owner && self.status() != PeerStatus::Closed {
+            self.hatch.hand_in(Asked::Close(self.id, self.place));
+        }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 impl RemotePeer {
     pub(super) fn of(peer: Peer) -> Self {
         let shared = current::shard();
         let link = shared.map(|shared| shared.tasks.places.link(peer, &shared.hatch));
         Self { id: peer.id, link }
+    }
+
+    /// A connection that is closed when nobody holds it any more.
+    pub(crate) fn by(link: Arc<Link>) -> Self {
+        Self { id: link.id, link: Some(link) }
     }
 
     fn ask<O: crate::Operation>(&self, ask: Ask) -> Task<O, Elsewhere> {

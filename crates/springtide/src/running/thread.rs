@@ -86,7 +86,7 @@ impl Context {
         match made.and_then(|engine| set_up(engine, plan, self.counts.clone())) {
             Ok((shard, mailbox, addresses)) => {
                 // Who started this thread waits for the answer.
-                let _ = start.ready.send(Ok((mailbox, addresses)));
+                let _ = start.ready.send(Ok((mailbox, shard.hatch(), addresses)));
                 // A server that was given up has told the shard to stop, which takes turns.
                 let _ = start.opened.recv();
                 self.run(shard)

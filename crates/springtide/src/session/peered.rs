@@ -71,6 +71,8 @@ pub(crate) struct Busy {
     /// Who waits for everything pushed to be sent, and the end of one half or both then.
     closing: Vec<Waiter>,
     shutting: Vec<Waiter>,
+    /// Who is told of the end of the connection.
+    watching: Vec<Waiter>,
     /// The future that has the connection.
     future: Option<Place>,
     reason: Option<Reason>,
@@ -415,6 +417,7 @@ impl Busy {
             && self.bulk.is_empty()
             && self.closing.is_empty()
             && self.shutting.is_empty()
+            && self.watching.is_empty()
             && self.future.is_none()
             && self.reason.is_none()
     }

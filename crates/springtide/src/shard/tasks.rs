@@ -9,7 +9,7 @@ use crate::datagram::DatagramSocket;
 use crate::executor::{Origin, apart};
 use crate::peer::{Peer, Reason};
 use crate::raw::Intro;
-use crate::task::{Ask, Ended, Order, Ready};
+use crate::task::{Ask, Asked, Ended, Order, Ready};
 
 /// How often what was asked is done in a turn: what is always ready goes on in the next.
 const PASSES_MAX: usize = 32;
@@ -60,7 +60,10 @@ impl Shard {
     pub(super) fn take_asked(&self) {
         let shared = &self.room.requests;
         for asked in shared.hatch.take() {
-            shared.tasks.take_in(asked);
+            match asked {
+                Asked::Resolved(place, serial, found) => self.resolved(place, serial, found),
+                asked => shared.tasks.take_in(asked),
+            }
         }
     }
 

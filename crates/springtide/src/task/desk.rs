@@ -46,6 +46,9 @@ pub(crate) struct Tasks {
     farewells: RefCell<HashMap<Place, (Peer, Reason)>>,
     /// Connections that are being made.
     pub(crate) connecting: RefCell<Table<Connecting>>,
+    /// Names that are being resolved for them, and how many were so far.
+    pub(crate) resolving: Cell<usize>,
+    pub(crate) resolved: Cell<u64>,
     /// What busy sessions used, for the next.
     #[expect(clippy::vec_box, reason = "boxes move between here and sessions without a copy")]
     spare: RefCell<Vec<Box<Busy>>>,
@@ -135,6 +138,8 @@ impl Tasks {
             places,
             farewells,
             connecting,
+            resolving: Cell::new(0),
+            resolved: Cell::new(0),
             spare,
         }
     }
@@ -278,7 +283,7 @@ impl Tasks {
         self.go_on_behind(slot.peer, slot.is_followed);
         match listener {
             Listener::Callback { callback, .. } => {
-                let peer = whom(slot.peer, &ended);
+                let peer = ended.whom(slot.peer);
                 self.tell(Ready::Call(callback, peer, ended));
             }
             Listener::Detached
@@ -385,7 +390,7 @@ impl Tasks {
         };
         match std::mem::replace(listener, Listener::None) {
             Listener::Callback { callback, .. } => {
-                let peer = whom(slot.peer, &ended);
+                let peer = ended.whom(slot.peer);
                 slots.remove(task);
                 self.tell(Ready::Call(callback, peer, ended));
                 false
@@ -478,14 +483,6 @@ impl Orders {
     fn of(&mut self, serial: u64) -> Option<&mut Order> {
         let index = serial.checked_sub(self.first)?;
         self.waiting.get_mut(usize::try_from(index).ok()?)
-    }
-}
-
-/// Whom a callback is told of: a connection that was made, or the one that was asked.
-const fn whom(asked: Peer, ended: &Ended) -> Peer {
-    match ended {
-        Ended::Connected(Stands(id, place)) => Peer::new(*id, *place),
-        _ => asked,
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use springtide_engine::{Phase, time_until};
 
-use super::hatch::{Asked, Called, Ear, Errand};
+use super::hatch::{Asked, Called, Due, Ear, Errand};
 use super::{Ask, Ended, Operation, Status, Task};
 use crate::current;
 use crate::peer::{Link, Peer, Reason};
@@ -144,6 +144,25 @@ impl<O: Operation> Task<O, Elsewhere> {
         let begun = link.ok_or(Reason::Stale).and_then(|link| Errand::begin(link, ask));
         let held = begun.map_or_else(Held::Lost, Held::Errand);
         Self { side: Elsewhere { held }, operation: PhantomData }
+    }
+
+    /// One that could not even begin.
+    pub(crate) const fn lost(reason: Reason) -> Self {
+        Self { side: Elsewhere { held: Held::Lost(reason) }, operation: PhantomData }
+    }
+
+    /// One that whoever gets the duty ends, and nothing at the desk does.
+    pub(crate) fn pledge(link: &Arc<Link>) -> Result<(Self, Due), Reason> {
+        let (errand, due) = Errand::pledge(link)?;
+        Ok((Self { side: Elsewhere { held: Held::Errand(errand) }, operation: PhantomData }, due))
+    }
+
+    /// Why it could not even begin.
+    pub(crate) const fn refusal(&self) -> Option<Reason> {
+        match self.side.held {
+            Held::Lost(reason) => Some(reason),
+            Held::Errand(_) | Held::Nothing => None,
+        }
     }
 
     /// Calls back on the connection's shard with what came of it, when it ends well; see

@@ -1,8 +1,9 @@
 //! The hatch of a shard: what other threads ask of its raw connections, and how they are told.
 //! What was handed in ends, whatever becomes of the shard: nobody waits for ever.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -13,7 +14,8 @@ use crate::executor::apart;
 use crate::limits::place_of;
 use crate::mailbox::{Mailbox, Message};
 use crate::metrics::ShardCounts;
-use crate::peer::{Link, Peer, Reason};
+use crate::peer::{Link, Peer, PeerId, Reason};
+use crate::standalone::Background;
 use crate::table::Place;
 use crate::websocket::Said;
 
@@ -27,6 +29,8 @@ pub(crate) struct Hatch {
     outstanding_max: usize,
     /// Nobody turns the shard but a test: who waits for it waits for ever.
     is_simulated: bool,
+    /// The background that the shard is, where it is no server's.
+    background: OnceLock<Weak<Background>>,
 }
 
 /// A hatch as its shard has it: closed when that ends.
@@ -43,6 +47,13 @@ pub(crate) enum Asked {
     Leave(Arc<Errand>, Option<Ended>),
     /// Something for a WebSocket, which nobody waits for.
     Say(Saying),
+    /// The addresses of a name that a connection is to lead to, none where it has none; by the number
+    /// of what was asked.
+    Resolved(Place, u64, Vec<SocketAddr>),
+    /// Nobody holds this connection any more, which is nobody else's.
+    Close(PeerId, Place),
+    /// This is to be called with this connection.
+    Do(PeerId, Place, Called),
 }
 
 /// What another thread says to a WebSocket, until its shard looks at it.
@@ -56,9 +67,22 @@ pub(crate) struct Errand {
     pub(super) promise: Promise<Ended, Ear>,
     link: Arc<Link>,
     is_pull: bool,
-    /// Where its task stands on the shard, which alone knows.
-    slot: OnceLock<Place>,
+    spot: OnceLock<Spot>,
     is_cancelled: AtomicBool,
+}
+
+/// Where an errand stands.
+enum Spot {
+    /// Its task at the desk of the shard, which alone knows.
+    Desk(Place),
+    /// In the book of who has pledged it, by this number.
+    Book(Weak<dyn Book>, u64),
+}
+
+/// Whoever has pledged errands, and has the duties to end them.
+pub(crate) trait Book: Send + Sync {
+    /// Nobody wants the errand of this number any more.
+    fn forget(&self, number: u64);
 }
 
 /// Who is told of an errand's end.
@@ -92,6 +116,7 @@ impl Hatch {
             outstanding,
             outstanding_max,
             is_simulated,
+            background: OnceLock::new(),
         }))
     }
 
@@ -100,8 +125,24 @@ impl Hatch {
         self.is_simulated
     }
 
+    /// The shard is that of a background.
+    pub(crate) fn belong_to(&self, background: Weak<Background>) {
+        // It is one from its start on.
+        let _ = self.background.set(background);
+    }
+
+    /// What must go on for the shard to do so, where that is nobody's server.
+    pub(crate) fn background(&self) -> Option<Arc<Background>> {
+        self.background.get().and_then(Weak::upgrade)
+    }
+
+    /// Whether the shard has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.counts.has_ended()
+    }
+
     /// Tells the shard. Where that has ended, what it would end has ended as well.
-    pub(super) fn hand_in(&self, asked: Asked) {
+    pub(crate) fn hand_in(&self, asked: Asked) {
         match self.asked.push(asked) {
             Ok(true) => self.mailbox.send(Message::Asked),
             Ok(false) => {}
@@ -174,28 +215,64 @@ impl Errand {
     /// # Errors
     /// There are too many.
     pub(super) fn begin(link: &Arc<Link>, what: Ask) -> Result<Arc<Self>, Reason> {
-        link.hatch.enter()?;
-        let errand = Arc::new(Self {
-            promise: Promise::new(),
-            link: Arc::clone(link),
-            is_pull: matches!(what, Ask::Pull(_)),
-            slot: OnceLock::new(),
-            is_cancelled: AtomicBool::new(false),
-        });
+        let errand = Self::made(link, matches!(what, Ask::Pull(_)))?;
         link.hatch.hand_in(Asked::Begin(Due(Arc::clone(&errand)), what));
         Ok(errand)
     }
 
-    pub(super) fn hatch(&self) -> &Hatch {
+    pub(super) fn hatch(&self) -> &Arc<Hatch> {
         &self.link.hatch
     }
 
     pub(super) fn peer(&self) -> Peer {
-        Peer::new(self.link.id, self.link.place)
+        self.link.peer()
+    }
+
+    fn made(link: &Arc<Link>, is_pull: bool) -> Result<Arc<Self>, Reason> {
+        link.hatch.enter()?;
+        Ok(Arc::new(Self {
+            promise: Promise::new(),
+            link: Arc::clone(link),
+            is_pull,
+            spot: OnceLock::new(),
+            is_cancelled: AtomicBool::new(false),
+        }))
+    }
+
+    /// One that no task at the desk is for: who gets the duty ends it.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub(super) fn pledge(link: &Arc<Link>) -> Result<(Arc<Self>, Due), Reason> {
+        let errand = Self::made(link, false)?;
+        Ok((Arc::clone(&errand), Due(errand)))
+    }
+
+    /// Ends it, from any thread, unless it has: who listens is told, callbacks by the shard.
+    pub(super) fn end(own: &Arc<Self>, ended: Ended) {
+        let (mut told, mut left) = (None, Some(ended));
+        own.promise.end(|ear| {
+            told = ear;
+            // A callback gets it by the hatch.
+            left.take_if(|_| !matches!(told, Some(Ear::Callback { .. })))
+        });
+        match (told, left) {
+            (Some(Ear::Waker(waker)), _) => _ = apart(|| waker.wake()),
+            (Some(Ear::Callback { callback, .. }), Some(ended)) => {
+                own.hatch().hand_in(Asked::Call(Arc::clone(own), callback, ended));
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn cancel(self: &Arc<Self>) {
-        if !self.is_cancelled.swap(true, Ordering::Relaxed) {
+        if self.is_cancelled.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if matches!(self.spot.get(), Some(Spot::Book(..))) {
+            Self::end(self, Ended::Failed(Reason::Cancelled));
+            self.leave_book();
+        } else {
             self.hatch().hand_in(Asked::Cancel(Arc::clone(self)));
         }
     }
@@ -218,7 +295,9 @@ impl Errand {
             Phase::Ended(ended) if own.is_pull => Some(ended),
             Phase::Ended(_) | Phase::Over => return,
         };
-        own.hatch().hand_in(Asked::Leave(Arc::clone(own), left));
+        if !own.leave_book() {
+            own.hatch().hand_in(Asked::Leave(Arc::clone(own), left));
+        }
     }
 
     /// Whether somebody holds it or listens to it.
@@ -235,12 +314,24 @@ impl Errand {
     }
 
     pub(super) fn slot(&self) -> Option<Place> {
-        self.slot.get().copied()
+        match self.spot.get() {
+            Some(Spot::Desk(slot)) => Some(*slot),
+            Some(Spot::Book(..)) | None => None,
+        }
     }
 
     pub(super) fn stand_at(&self, slot: Place) {
         // An errand begins once.
-        let _ = self.slot.set(slot);
+        let _ = self.spot.set(Spot::Desk(slot));
+    }
+
+    /// Whether it stands in somebody's book, and does no more.
+    fn leave_book(&self) -> bool {
+        let Some(Spot::Book(book, number)) = self.spot.get() else { return false };
+        if let Some(book) = book.upgrade() {
+            book.forget(*number);
+        }
+        true
     }
 }
 
@@ -253,6 +344,22 @@ impl Drop for Errand {
 impl Due {
     pub(super) const fn errand(&self) -> &Arc<Errand> {
         &self.0
+    }
+
+    /// Whether somebody still wants it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.is_wanted()
+    }
+
+    /// It stands in a book from here on.
+    pub(crate) fn enter(&self, book: Weak<dyn Book>, number: u64) {
+        // It is entered once.
+        let _ = self.0.spot.set(Spot::Book(book, number));
+    }
+
+    /// Ends it so.
+    pub(crate) fn end(self, ended: Ended) {
+        Errand::end(&self.0, ended);
     }
 }
 

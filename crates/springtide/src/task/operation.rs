@@ -1,10 +1,13 @@
 //! The operations of tasks: what each gives when it ends.
 //! They are names; what is done for them stands in the session.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::datagram::Datagram;
-use crate::peer::{Peer, PeerId, Reason};
+use crate::peer::{Link, Peer, PeerId, Reason};
+use crate::standalone::Client;
 use crate::table::Place;
 
 /// What a task is for, and what it gives. It is sealed: tasks come from peers.
@@ -36,13 +39,33 @@ pub enum Ended {
     Done,
     /// A connection stands; it is plain data, so that it can be told anywhere.
     Connected(Stands),
+    /// The same as another thread holds it.
+    Linked(Linked),
+    /// A connection has ended that was watched.
+    Gone(Reason),
     Failed(Reason),
+}
+
+impl Ended {
+    /// Whom a callback is told of: a connection that was made, or the one that was asked.
+    pub(super) fn whom(&self, asked: Peer) -> Peer {
+        match self {
+            Self::Connected(Stands(id, place)) => Peer::new(*id, *place),
+            Self::Linked(Linked(link)) => link.peer(),
+            _ => asked,
+        }
+    }
 }
 
 /// Where a connection stands.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Stands(pub(crate) PeerId, pub(crate) Place);
+
+/// A connection that is closed when nobody holds it any more.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Linked(pub(crate) Arc<Link>);
 
 /// Bytes from the peer: some, or none at the end of its stream.
 #[derive(Debug)]
@@ -72,6 +95,21 @@ pub struct SendTo;
 #[derive(Debug)]
 pub struct Connect;
 
+/// The same as any thread holds it.
+#[derive(Debug)]
+pub struct Outgoing;
+
+/// The end of a connection, however that comes about.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+/// A request as a frame, and its reply.
+#[derive(Debug)]
+pub struct Call;
+
+impl sealed::Sealed for Call {}
+impl sealed::Sealed for Gone {}
+impl sealed::Sealed for Outgoing {}
 impl sealed::Sealed for Pull {}
 impl sealed::Sealed for Push {}
 impl sealed::Sealed for PushAll {}
@@ -113,6 +151,23 @@ impl Operation for Push {
     }
 
     #[inline]
+    fn value(output: Bytes) -> Option<Bytes> {
+        Some(output)
+    }
+}
+
+impl Operation for Call {
+    type Output = Bytes;
+    type Value = Bytes;
+
+    fn output(ended: Ended) -> Result<Bytes, Reason> {
+        match ended {
+            Ended::Bytes(bytes) => Ok(bytes),
+            Ended::Failed(reason) => Err(reason),
+            _ => Err(Reason::Stale),
+        }
+    }
+
     fn value(output: Bytes) -> Option<Bytes> {
         Some(output)
     }
@@ -191,6 +246,40 @@ impl Operation for Connect {
     }
 
     fn value(output: Peer) -> Option<Peer> {
+        Some(output)
+    }
+}
+
+impl Operation for Outgoing {
+    type Output = Client;
+    type Value = Client;
+
+    fn output(ended: Ended) -> Result<Client, Reason> {
+        match ended {
+            Ended::Linked(Linked(link)) => Ok(Client::of(link)),
+            Ended::Failed(reason) => Err(reason),
+            _ => Err(Reason::Stale),
+        }
+    }
+
+    fn value(output: Client) -> Option<Client> {
+        Some(output)
+    }
+}
+
+impl Operation for Gone {
+    type Output = Reason;
+    type Value = Reason;
+
+    fn output(ended: Ended) -> Result<Reason, Reason> {
+        match ended {
+            Ended::Gone(reason) => Ok(reason),
+            Ended::Failed(reason) => Err(reason),
+            _ => Err(Reason::Stale),
+        }
+    }
+
+    fn value(output: Reason) -> Option<Reason> {
         Some(output)
     }
 }

@@ -1,10 +1,14 @@
 //! Orders: what was asked of a connection and is not done yet, and who waits for it.
 //! They are data; the shard does what they say.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use bytes::Bytes;
-use springtide_engine::{Address, Key};
+use springtide_engine::{Key, Moment};
 
 use super::desk::Told;
+use super::dial::{Dial, Target};
 use crate::datagram::PostAsk;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
@@ -36,12 +40,24 @@ pub(crate) enum Waiter {
 
 /// A connection that is being made.
 pub(crate) struct Connecting {
-    pub(crate) address: Address,
+    /// Where it is to lead: the one whose turn it is, and those that come behind.
+    pub(crate) targets: VecDeque<Target>,
     pub(crate) serial: u64,
     pub(crate) waiter: Waiter,
-    pub(crate) connect: Key,
-    /// What ends it when it takes too long.
+    /// None while a name is being resolved, or nothing has begun.
+    pub(crate) connect: Option<Key>,
+    /// The name that is being resolved, by its number.
+    pub(crate) asked: Option<u64>,
+    /// What ends the present target's share of the time, and when that is, once it has begun.
     pub(crate) timeout: Key,
+    pub(crate) share_until: Option<Moment>,
+    /// That share is over.
+    pub(crate) is_late: bool,
+    /// How long all targets may take, and when that is over, once the first has begun.
+    pub(crate) limit: Duration,
+    pub(crate) until: Option<Moment>,
+    /// What came of the target before.
+    pub(crate) failed: Reason,
     /// Why it was told to end, if it was.
     pub(crate) cut: Option<Reason>,
 }
@@ -52,8 +68,10 @@ pub(crate) enum Ask {
     Push(Pushed),
     Close,
     ShutdownWrite,
-    /// A connection to this address, of nobody yet.
-    Connect(Address),
+    /// To be told of the end of the connection.
+    Watch,
+    /// A connection, of nobody yet.
+    Connect(Box<Dial>),
     /// Something of a socket for datagrams.
     Post(Place, Box<PostAsk>),
     /// The task of this serial number is to end.

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::peer::{Link, Peer, PeerId, PeerStatus};
 use crate::session::Messaging;
@@ -22,8 +22,8 @@ pub(crate) struct Places {
     frozen: RefCell<HashMap<PeerId, Box<Peered>>>,
     /// The same of WebSockets.
     sockets: RefCell<HashMap<PeerId, Box<Messaging>>>,
-    /// Connections that other threads know of.
-    links: RefCell<HashMap<PeerId, Arc<Link>>>,
+    /// Connections that other threads know of, or did.
+    links: RefCell<HashMap<PeerId, Weak<Link>>>,
 }
 
 impl Places {
@@ -112,7 +112,7 @@ impl Places {
     pub(crate) fn stand(&self, peer: Peer, status: PeerStatus) {
         let links = self.links.borrow();
         if !links.is_empty()
-            && let Some(link) = links.get(&peer.id())
+            && let Some(link) = links.get(&peer.id()).and_then(Weak::upgrade)
         {
             link.stand(status);
         }
@@ -123,14 +123,24 @@ impl Places {
         }
         standing[index] = (place.generation(), status);
     }
+
     /// What other threads share of a connection.
     pub(crate) fn link(&self, peer: Peer, hatch: &Arc<Hatch>) -> Arc<Link> {
-        let (status, mut links) = (self.status(peer), self.links.borrow_mut());
-        let make = || Arc::new(Link::new(peer, Arc::clone(hatch), status));
-        match status {
-            PeerStatus::Closed => make(),
-            _ => Arc::clone(links.entry(peer.id()).or_insert_with(make)),
+        let known = self.links.borrow().get(&peer.id()).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| self.keep(Link::new(peer, Arc::clone(hatch), self.status(peer))))
+    }
+
+    /// The same of a connection that is closed when none of them holds it any more.
+    pub(crate) fn link_own(&self, peer: Peer, hatch: &Arc<Hatch>) -> Arc<Link> {
+        self.keep(Link::owner(peer, Arc::clone(hatch), self.status(peer)))
+    }
+
+    fn keep(&self, link: Link) -> Arc<Link> {
+        let link = Arc::new(link);
+        if link.status() != PeerStatus::Closed {
+            self.links.borrow_mut().insert(link.id, Arc::downgrade(&link));
         }
+        link
     }
 
     /// The shard has ended.
@@ -138,7 +148,9 @@ impl Places {
         self.standing.take();
         self.moved.take();
         for (_, link) in self.links.take() {
-            link.stand(PeerStatus::Closed);
+            if let Some(link) = link.upgrade() {
+                link.stand(PeerStatus::Closed);
+            }
         }
     }
 }

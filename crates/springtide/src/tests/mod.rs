@@ -27,6 +27,7 @@ mod peers;
 mod proxied;
 mod remote;
 mod stage;
+mod standalone;
 mod state;
 mod streams;
 mod time;

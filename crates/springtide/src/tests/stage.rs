@@ -21,7 +21,7 @@ use crate::limits::Limits;
 use crate::mailbox::{Mailbox, Message};
 use crate::metrics::{Counts, Metrics};
 use crate::offload::Pool;
-use crate::peer::PeerId;
+use crate::peer::{Link, PeerId};
 use crate::running::{Plan, set_up};
 use crate::server::Server;
 use crate::shard::{Held, Ran, Shard};
@@ -219,6 +219,11 @@ impl Stage {
         true
     }
 
+    /// What leads to its shard, for clients that are no server's.
+    pub(crate) fn link(&mut self) -> Arc<Link> {
+        Link::to(self.shard().hatch())
+    }
+
     /// Asks the shard for something, as other threads do.
     pub(crate) fn send(&self, message: Message) {
         self.mailbox.send(message);
@@ -334,6 +339,11 @@ impl Stage {
     /// Whether its shard gets another engine all the time.
     pub(crate) fn is_moving(&self) -> bool {
         self.backend.is_moving()
+    }
+
+    /// Whether its time is that of a world.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.backend.is_simulated()
     }
 
     /// Hands over what the access log has, without waiting for its time.

@@ -401,6 +401,10 @@ impl Backend for Simulated {
         self.take_now(socket, memory, bytes_max)
     }
 
+    fn chance(&mut self) -> u64 {
+        self.below(usize::MAX) as u64
+    }
+
     fn sends_at_once_max(&self) -> usize {
         self.world.state.borrow().chance.sends_at_once_max
     }

@@ -106,6 +106,15 @@ impl Peered {
         self.busy(tasks).closing.push(waiter);
     }
 
+    /// Tells of the end of the connection.
+    pub(crate) fn watch(&mut self, waiter: Waiter, peer: Peer, room: &Room) {
+        let tasks = &room.requests.tasks;
+        match self.end {
+            End::Over => tasks.end(peer, waiter, Ended::Gone(self.reason())),
+            _ => self.busy(tasks).watching.push(waiter),
+        }
+    }
+
     /// How the connection stands, as handles tell it.
     pub(crate) fn status(&self) -> PeerStatus {
         match self.end {
@@ -171,6 +180,8 @@ impl Peered {
         let reason = self.reason();
         self.end = End::Over;
         let (tasks, peer) = (&room.requests.tasks, who.peer());
+        // Whoever is told on another thread finds it closed.
+        tasks.places.fall(peer);
         if let Some(callback) = self.callback.take() {
             tasks.tell(Ready::Call(callback, peer, Ended::Failed(reason)));
         }
@@ -185,13 +196,14 @@ impl Peered {
                 let ended = if is_closed { Ended::Done } else { Ended::Failed(reason) };
                 tasks.end(peer, waiter, ended);
             }
+            for waiter in busy.watching {
+                tasks.end(peer, waiter, Ended::Gone(reason));
+            }
             if let Some(future) = busy.future {
                 room.executor.gone.push(future);
-                tasks.places.fall(peer);
                 return tasks.tell_behind(future, peer, reason);
             }
         }
-        tasks.places.fall(peer);
         tasks.tell(Ready::Gone(peer, reason));
     }
 

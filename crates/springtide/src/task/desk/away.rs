@@ -8,9 +8,10 @@ use springtide_engine::Callback;
 
 use super::{Listener, Ready, Slot, State, Tasks, Waiter};
 use crate::executor::apart;
-use crate::peer::{Peer, PeerStatus};
+use crate::peer::{Peer, PeerStatus, Reason};
 use crate::table::{Place, Table};
 use crate::task::hatch::{Asked, Called, Due, Ear, Errand};
+use crate::task::operation::{Linked, Stands};
 use crate::task::{Ask, Ended};
 
 impl Tasks {
@@ -39,12 +40,16 @@ impl Tasks {
             }
             Asked::Cancel(errand) => {
                 let name = self.task_of(&errand).and_then(|task| self.name_of(task));
-                if let Some((peer, serial)) = name {
-                    self.order(peer, Ask::Cancel(serial), Waiter::Nobody);
+                match name {
+                    Some((peer, serial)) => {
+                        self.order(peer, Ask::Cancel(serial), Waiter::Nobody);
+                    }
+                    // It stands elsewhere, or has ended.
+                    None => Errand::end(&errand, Ended::Failed(Reason::Cancelled)),
                 }
             }
             Asked::Call(errand, callback, ended) => {
-                self.tell(called(callback, errand.peer(), ended));
+                self.tell(called(callback, ended.whom(errand.peer()), ended));
                 self.leave(&errand, None);
             }
             Asked::Leave(errand, ended) => self.leave(&errand, ended),
@@ -52,6 +57,13 @@ impl Tasks {
                 let (peer, said) = saying.take();
                 self.say(peer, Ask::Say(said));
             }
+            Asked::Close(id, place) => {
+                self.order(Peer::new(id, place), Ask::Close, Waiter::Nobody);
+            }
+            Asked::Do(id, place, callback) => {
+                self.tell(called(callback, Peer::new(id, place), Ended::Done));
+            }
+            Asked::Resolved(..) => {}
         }
     }
 
@@ -82,12 +94,13 @@ impl Tasks {
 
     /// A task of another thread has ended, which is told of it: what stands in its place from here on.
     pub(super) fn give_away(&self, due: &Due, slot: &Slot, ended: Ended) -> Option<State> {
-        let (errand, mut left, mut is_given) = (due.errand(), Some(ended), false);
+        let errand = due.errand();
+        let (mut left, mut is_given) = (Some(self.linked(ended, errand)), false);
         errand.promise.end(|ear| {
             let ended = left.take()?;
             match ear {
                 Some(Ear::Callback { callback, .. }) => {
-                    self.tell(called(callback, slot.peer, ended));
+                    self.tell(called(callback, ended.whom(slot.peer), ended));
                     return None;
                 }
                 Some(Ear::Waker(waker)) => self.wake(waker),
@@ -101,6 +114,17 @@ impl Tasks {
             Some(_) => Some(State::Away(Arc::clone(errand), left)),
             None if is_given && slot.is_pull => Some(State::Away(Arc::clone(errand), None)),
             None => None,
+        }
+    }
+
+    /// A connection that was made for another thread, as that holds it.
+    fn linked(&self, ended: Ended, errand: &Errand) -> Ended {
+        match ended {
+            Ended::Connected(Stands(id, place)) => {
+                let peer = Peer::new(id, place);
+                Ended::Linked(Linked(self.places.link_own(peer, errand.hatch())))
+            }
+            ended => ended,
         }
     }
 

@@ -168,6 +168,10 @@ impl Handle for Refused {
         self.now() + Duration::from_millis(self.ahead_ms.load(Ordering::Relaxed))
     }
 
+    fn chance(&mut self) -> u64 {
+        self.engine.chance()
+    }
+
     fn unix_seconds(&self) -> u64 {
         self.engine.unix_seconds()
     }

@@ -1,0 +1,15 @@
+//! Clients that need no server: connections to others for any thread, on the shard where they are made,
+//! or on one in the background.
+//! It touches no socket: what is asked is done by a shard.
+
+mod background;
+mod calls;
+mod client;
+mod connector;
+mod reconnect;
+
+pub(crate) use background::Background;
+pub use calls::FramedClient;
+pub use client::Client;
+pub use connector::Connector;
+pub use reconnect::{Reconnect, SteadyClient};
