@@ -23,11 +23,11 @@ impl Connection {
         let Order { peer, ask, waiter } = order;
         let peer = *peer;
         let is_open = self.state == State::Open;
-        if let Ask::Say(said) = ask {
-            let said = std::mem::replace(said, Said::Ping(bytes::Bytes::new()));
-            return self.say(said, room);
-        }
         let Some(session) = self.session.peered().filter(|_| is_open) else {
+            if let Ask::Say(said) = ask {
+                let said = std::mem::replace(said, Said::Ping(bytes::Bytes::new()));
+                return self.say(said, room);
+            }
             let failed = Ended::Failed(Reason::Closed);
             return room.requests.tasks.end(peer, waiter.take(), failed);
         };

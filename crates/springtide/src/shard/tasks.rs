@@ -67,6 +67,7 @@ impl Shard {
         }
     }
 
+    #[inline]
     fn obey(&mut self, order: &mut Order, serial: u64) {
         let tasks = &self.room.requests.tasks;
         tasks.settle(order, serial);

@@ -46,11 +46,11 @@ impl Places {
     /// A handle that names the place where its connection stands now.
     #[inline]
     pub(crate) fn find(&self, peer: Peer) -> Peer {
-        if self.status_at(peer.place()).is_some() {
+        let moved = self.moved.borrow();
+        if moved.is_empty() || self.status_at(peer.place()).is_some() {
             return peer;
         }
-        let moved = self.moved.borrow().get(&peer.id()).copied();
-        moved.map_or(peer, |place| Peer::new(peer.id(), place))
+        moved.get(&peer.id()).map_or(peer, |place| Peer::new(peer.id(), *place))
     }
 
     /// A connection stands elsewhere from here on.
