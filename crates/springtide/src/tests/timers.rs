@@ -147,8 +147,9 @@ fn tasks_have_their_time(backend: Backend) {
         Ok(())
     });
     let limits = Limits { outbox_bytes_max: 4 << 20, send_timeout_ms: 60_000, ..Limits::default() };
+    let mut nowhere = None;
     let mut stage = Stage::with_world(backend, server.limits(limits), |world| {
-        std::mem::forget(world.swallow(&([127, 0, 0, 1], 9).into()).unwrap());
+        nowhere = Some(world.swallow(&([127, 0, 0, 1], 9).into()).unwrap());
     });
     let mut peer = stage.connect();
     let mut after = |stage: &mut Stage, sent: &[u8], time: Duration, expected: &[&str]| {
@@ -173,6 +174,7 @@ fn tasks_have_their_time(backend: Backend) {
     });
     assert_eq!(received, vec![b'x'; 1 << 20]);
     assert_eq!((stage.held().timers, stage.at_desk()[0]), (0, 0));
+    drop(nowhere);
 }
 
 over_all_backends!(timers_call_back);
