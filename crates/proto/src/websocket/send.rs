@@ -114,10 +114,7 @@ impl Machine {
         key: Option<MaskKey>,
         outbox: &mut Outbox,
     ) -> Result<(), SendError> {
-        if self.is_sending {
-            return Err(SendError::WithinMessage);
-        }
-        self.send(Opening::whole(kind.into(), payload.len(), key), payload, outbox)
+        self.send_whole(Opening::whole(kind.into(), payload.len(), key), payload, outbox)
     }
 
     /// Sends a whole message that was deflated (RFC 7692 §7.2.1).
@@ -131,11 +128,22 @@ impl Machine {
         key: Option<MaskKey>,
         outbox: &mut Outbox,
     ) -> Result<(), SendError> {
-        if self.is_sending {
-            return Err(SendError::WithinMessage);
-        }
         let whole = Opening::whole(kind.into(), payload.len(), key);
-        self.send(Opening { is_compressed: true, ..whole }, payload, outbox)
+        self.send_whole(Opening { is_compressed: true, ..whole }, payload, outbox)
+    }
+
+    /// Sends a frame that is a message of its own, unless one in parts has not ended.
+    #[inline]
+    fn send_whole(
+        &self,
+        opening: Opening,
+        payload: Piece,
+        outbox: &mut Outbox,
+    ) -> Result<(), SendError> {
+        match self.is_sending {
+            true => Err(SendError::WithinMessage),
+            false => self.send(opening, payload, outbox),
+        }
     }
 
     /// Sends a part of a message, which may be empty. Until the last has been sent, only control frames

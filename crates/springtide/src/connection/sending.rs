@@ -35,10 +35,10 @@ impl Connection {
         self.rest(room);
     }
 
-    /// Whether nothing waits behind what is to be sent: neither in the connection nor for its end.
+    /// Whether anything waits for the end of what is to be sent, but for the session.
     #[inline]
-    fn is_last(&self, traffic: &Traffic) -> bool {
-        traffic.inbox.is_empty() && !self.is_paused && !self.is_leaving && !self.is_ended
+    fn is_followed(&self, traffic: &Traffic) -> bool {
+        !traffic.inbox.is_empty() || self.is_paused || self.is_leaving
     }
 
     /// Sends at once all that waits, when nobody waits for its end: mostly it is one stretch of bytes
@@ -46,7 +46,8 @@ impl Connection {
     #[inline]
     fn send_only(&mut self, room: &mut Room) -> bool {
         let Some(traffic) = &self.traffic else { return false };
-        if self.stage.is_some() || !self.is_last(traffic) || self.session.acts_on_sent() {
+        let is_followed = self.is_followed(traffic) || self.is_ended;
+        if self.stage.is_some() || is_followed || self.session.acts_on_sent() {
             return false;
         }
         let Some(bytes) = traffic.outbox.only(SEND_BYTES_MAX) else { return false };
@@ -77,8 +78,8 @@ impl Connection {
         if let Some(stage) = &mut self.stage {
             stage.seal(&mut pieces);
         }
-        let has_more = !traffic.outbox.is_empty() || !traffic.inbox.is_empty();
-        let is_followed = has_more || self.is_paused || self.is_leaving;
+        let Some(traffic) = &self.traffic else { return };
+        let is_followed = !traffic.outbox.is_empty() || self.is_followed(traffic);
         let may_go = room.sends_at_once && !self.is_ended && !is_followed;
         if may_go && !self.session.acts_on_sent() {
             self.send_what_fits(pieces, room);

@@ -47,6 +47,15 @@ pub enum Ended {
 }
 
 impl Ended {
+    /// Why nothing came of an operation that ended so. What is no end of that operation cannot be: then
+    /// whoever asked has a stale name.
+    fn failure(self) -> Reason {
+        match self {
+            Self::Failed(reason) => reason,
+            _ => Reason::Stale,
+        }
+    }
+
     /// Whom a callback is told of: a connection that was made, or the one that was asked.
     pub(super) fn whom(&self, asked: Peer) -> Peer {
         match self {
@@ -163,8 +172,7 @@ impl Operation for Call {
     fn output(ended: Ended) -> Result<Bytes, Reason> {
         match ended {
             Ended::Bytes(bytes) => Ok(bytes),
-            Ended::Failed(reason) => Err(reason),
-            _ => Err(Reason::Stale),
+            other => Err(other.failure()),
         }
     }
 
@@ -197,8 +205,7 @@ impl Operation for ReceiveFrom {
     fn output(ended: Ended) -> Result<Datagram, Reason> {
         match ended {
             Ended::Datagram(datagram) => Ok(*datagram),
-            Ended::Failed(reason) => Err(reason),
-            _ => Err(Reason::Stale),
+            other => Err(other.failure()),
         }
     }
 
@@ -240,8 +247,7 @@ impl Operation for Connect {
     fn output(ended: Ended) -> Result<Peer, Reason> {
         match ended {
             Ended::Connected(Stands(id, place)) => Ok(Peer::new(id, place)),
-            Ended::Failed(reason) => Err(reason),
-            _ => Err(Reason::Stale),
+            other => Err(other.failure()),
         }
     }
 
@@ -257,8 +263,7 @@ impl Operation for Outgoing {
     fn output(ended: Ended) -> Result<Client, Reason> {
         match ended {
             Ended::Linked(Linked(link)) => Ok(Client::of(link)),
-            Ended::Failed(reason) => Err(reason),
-            _ => Err(Reason::Stale),
+            other => Err(other.failure()),
         }
     }
 
@@ -274,8 +279,7 @@ impl Operation for Gone {
     fn output(ended: Ended) -> Result<Reason, Reason> {
         match ended {
             Ended::Gone(reason) => Ok(reason),
-            Ended::Failed(reason) => Err(reason),
-            _ => Err(Reason::Stale),
+            other => Err(other.failure()),
         }
     }
 

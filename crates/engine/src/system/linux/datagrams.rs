@@ -3,11 +3,12 @@
 
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use super::sockets::bind;
 use super::{EINTR, EIO, Sharing};
 use crate::op::{DATAGRAM_BYTES_MAX, Datagram};
 
@@ -15,16 +16,7 @@ use crate::op::{DATAGRAM_BYTES_MAX, Datagram};
 pub(crate) fn bind_udp(address: SocketAddr, sharing: Sharing) -> io::Result<OwnedFd> {
     let kind = Type::DGRAM.nonblocking().cloexec();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
-    if let IpAddr::V6(ip) = address.ip() {
-        socket.set_only_v6(!ip.is_unspecified())?;
-    }
-    if sharing == Sharing::Joining {
-        socket.set_reuse_port(true)?;
-    }
-    socket.bind(&address.into())?;
-    if sharing == Sharing::First {
-        socket.set_reuse_port(true)?;
-    }
+    bind(&socket, address, sharing)?;
     Ok(socket.into())
 }
 

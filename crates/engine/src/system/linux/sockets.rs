@@ -40,6 +40,13 @@ pub(crate) fn listen_tcp(
     if let Some(silence) = keepalive {
         socket.set_tcp_keepalive(&asking_after(silence))?;
     }
+    bind(&socket, address, sharing)?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// Binds a socket to an address, and says with whom it shares the port: before the bind, or behind it.
+pub(super) fn bind(socket: &Socket, address: SocketAddr, sharing: Sharing) -> io::Result<()> {
     if let IpAddr::V6(ip) = address.ip() {
         socket.set_only_v6(!ip.is_unspecified())?;
     }
@@ -50,8 +57,7 @@ pub(crate) fn listen_tcp(
     if sharing == Sharing::First {
         socket.set_reuse_port(true)?;
     }
-    socket.listen(backlog)?;
-    Ok(socket.into())
+    Ok(())
 }
 
 /// How often a silent peer is asked before it is given up: as long as it was silent, all together.
