@@ -3,7 +3,10 @@
 //!
 //! A [`History`] is plain data that follows from a seed: a server's limits and faults, what each
 //! peer says and how it ends, and the events by which peers, time, files and shards move on.
-//! [`play`] plays one and compares everything that peers see with what a model says.
+//! [`play`] plays one and compares everything that peers see with what a model says. Where no fault
+//! disturbs, everything must be done before time moves on; of a server that is told to stop, whatever
+//! it has received the first byte of, or handled, must be answered; in the end bytes sent are bytes
+//! that came, and descriptors and chunks are back.
 //! [`machine::play`] does the same for replies that no history has, on the machine alone, and
 //! [`raw::play`] for raw connections, their tasks, and frames.
 //! [`shrink`] makes a history that fails small. The same history is played the same to the bit.
