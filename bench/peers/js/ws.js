@@ -2,7 +2,9 @@
 import { WebSocket, WebSocketServer } from "ws";
 
 const [host, port] = process.argv[process.argv.indexOf("--listen") + 1].split(":");
-const server = new WebSocketServer({ host, port: Number(port), backlog: 4096, maxPayload: 16 << 20 });
+const perMessageDeflate = process.argv.includes("--deflate");
+const options = { backlog: 4096, maxPayload: 16 << 20, perMessageDeflate };
+const server = new WebSocketServer({ host, port: Number(port), ...options });
 
 server.on("connection", (socket, request) => {
   const relays = request.url === "/bc";

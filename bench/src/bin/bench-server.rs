@@ -61,8 +61,10 @@ async fn echo_awaited(peer: Peer) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Longest message of a WebSocket, and most of its fragments: what the cases of Autobahn ask for.
+/// Longest message of a WebSocket, most of its fragments, and what may wait for its peer: what the cases
+/// of Autobahn ask for.
 const MESSAGE_BYTES_MAX: u64 = 16 << 20;
+const QUEUE_BYTES_MAX: usize = 64 << 20;
 const FRAGMENTS_MAX: u32 = 1 << 20;
 
 /// Longest body that is taken piece by piece.
@@ -111,7 +113,7 @@ fn main() -> ExitCode {
 
 fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     // The load generator keeps its connections for millions of requests, as it does with the peers.
-    let mut limits = Limits::default();
+    let mut limits = Limits { socket_queue_bytes_max: QUEUE_BYTES_MAX, ..Limits::default() };
     limits.http1.requests_max = u32::MAX;
     limits.websocket.socket_fragments_max = FRAGMENTS_MAX;
     let echo_message = |socket: Socket, message: springtide::Message| socket.send(message);
