@@ -103,5 +103,6 @@ pub use task::{
 };
 pub use websocket::{
     CloseFrame, CloseFrameError, CloseReason, ClosedBy, Compression, Limits as WebSocketLimits,
-    Message, Overflow, RemoteSocket, Socket, Text, WebSocket, WebSockets, code as close_code,
+    Message, Messages, Overflow, RemoteSocket, Socket, Text, WebSocket, WebSockets,
+    code as close_code,
 };

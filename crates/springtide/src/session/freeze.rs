@@ -100,8 +100,10 @@ impl Session {
         session
     }
 
-    fn thaw_socket(who: Who, room: &Room) -> Option<Box<Messaging>> {
-        room.requests.tasks.places.thaw_socket(who.id, who.place)
+    fn thaw_socket(who: Who, room: &mut Room) -> Option<Box<Messaging>> {
+        let mut session = room.requests.tasks.places.thaw_socket(who.id, who.place)?;
+        session.arrive(who, room);
+        Some(session)
     }
 
     /// The session that was frozen.

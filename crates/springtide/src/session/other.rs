@@ -130,7 +130,8 @@ impl Other {
             Self::Peered(session) => session.sent(waiting_bytes, who, room),
             Self::Tunnel(session) => session.sent(waiting_bytes, room),
             Self::Upstream(session) => session.sent(waiting_bytes, room),
-            Self::Framed(_) | Self::Messaging(_) | Self::Proxied(_) | Self::Left => {}
+            Self::Messaging(session) => session.sent(waiting_bytes, who.peer(), room),
+            Self::Framed(_) | Self::Proxied(_) | Self::Left => {}
         }
     }
 
@@ -395,6 +396,10 @@ impl Session {
             Self::Other(Other::Framed(session)) => {
                 room.counts.panics_total += u64::from(response.is_none());
                 session.ended(exchange);
+            }
+            Self::Other(Other::Messaging(session)) => {
+                let status = response.map(|response| response.status_code());
+                session.future_ended(status, room);
             }
             Self::Other(_) => {}
         }

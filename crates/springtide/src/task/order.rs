@@ -82,6 +82,8 @@ pub(crate) enum Ask {
     Return(Bytes),
     /// To a WebSocket.
     Say(Said),
+    /// To be told when a WebSocket's peer is not behind.
+    Ready,
 }
 
 impl Waiter {
