@@ -173,12 +173,16 @@ impl Room {
     pub(crate) fn keep(&mut self) -> Option<(Rc<Shared>, Executor)> {
         let has_timers = self.requests.timers.borrow().has_callbacks();
         let has_post = !self.requests.post.is_empty();
-        (has_timers || has_post || self.requests.tasks.has_kept()).then(|| {
+        let is_owed = !self.executor.gone.is_empty();
+        (has_timers || has_post || is_owed || self.requests.tasks.has_kept()).then(|| {
             self.is_kept = true;
             let shared = Rc::clone(&self.requests);
             let spare = Executor::new(Rc::clone(&shared));
             let mut executor = std::mem::replace(&mut self.executor, spare);
-            executor.drop_all_but(&shared.tasks.places.kept_futures());
+            let mut futures = shared.tasks.places.kept_futures();
+            // They are told of the end once more.
+            futures.extend(&executor.gone);
+            executor.drop_all_but(&futures);
             shared.tasks.tell_farewells();
             (shared, executor)
         })

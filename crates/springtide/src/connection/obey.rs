@@ -9,7 +9,7 @@ use crate::peer::{PeerId, Reason};
 use crate::room::Room;
 use crate::session::Session;
 use crate::table::Place;
-use crate::task::{Ask, Ended, Order};
+use crate::task::{Ask, Ended, Order, Waiter};
 use crate::websocket::Said;
 
 impl Connection {
@@ -32,6 +32,12 @@ impl Connection {
             if let Ask::Say(said) = ask {
                 let said = std::mem::replace(said, Said::Ping(bytes::Bytes::new()));
                 return self.say(said, room);
+            }
+            if matches!(ask, Ask::Ready) && is_open && self.session.messaging().is_some() {
+                return self.await_room(waiter.take(), room);
+            }
+            if matches!(ask, Ask::GoOn) {
+                return self.read_on(room);
             }
             let failed = Ended::Failed(Reason::Closed);
             return room.requests.tasks.end(peer, waiter.take(), failed);
@@ -56,7 +62,7 @@ impl Connection {
             }
             Ask::Push(pieces) => session.push(serial, pieces, waiter, peer, room),
             Ask::Close => session.close(waiter.take(), peer, room),
-            Ask::Connect(_) | Ask::Post(..) | Ask::Publish(_) | Ask::Met(_) => {
+            Ask::Connect(_) | Ask::Post(..) | Ask::Publish(_) | Ask::Met(_) | Ask::Ready => {
                 room.requests.tasks.end(peer, waiter.take(), Ended::Failed(Reason::Stale));
             }
             Ask::Watch => session.watch(waiter.take(), peer, room),
@@ -100,6 +106,16 @@ impl Connection {
         self.tell(room, |session, outbox, room| {
             if let Some(session) = session.messaging() {
                 session.say(said, outbox, room);
+            }
+        });
+    }
+
+    /// Somebody waits until the peer of a WebSocket is not behind.
+    fn await_room(&mut self, waiter: Waiter, room: &mut Room) {
+        let peer = self.who().peer();
+        self.tell(room, |session, _, room| {
+            if let Some(session) = session.messaging() {
+                session.await_room(waiter, peer, room);
             }
         });
     }

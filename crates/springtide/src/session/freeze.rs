@@ -101,9 +101,11 @@ impl Session {
         session
     }
 
-    fn thaw_socket(who: Who, room: &Room) -> Option<Box<Messaging>> {
+    fn thaw_socket(who: Who, room: &mut Room) -> Option<Box<Messaging>> {
         room.requests.topics.move_to(who.id, who.place);
-        room.requests.tasks.places.thaw_socket(who.id, who.place)
+        let mut session = room.requests.tasks.places.thaw_socket(who.id, who.place)?;
+        session.arrive(who, room);
+        Some(session)
     }
 
     /// The session that was frozen.

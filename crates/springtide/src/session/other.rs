@@ -131,7 +131,8 @@ impl Other {
             Self::Peered(session) => session.sent(waiting_bytes, who, room),
             Self::Tunnel(session) => session.sent(waiting_bytes, room),
             Self::Upstream(session) => session.sent(waiting_bytes, room),
-            Self::Framed(_) | Self::Messaging(_) | Self::Proxied(_) | Self::Left => {}
+            Self::Messaging(session) => session.sent(waiting_bytes, who.peer(), room),
+            Self::Framed(_) | Self::Proxied(_) | Self::Left => {}
         }
     }
 
@@ -216,6 +217,7 @@ impl Session {
         match received {
             Ok(consumed) => {
                 *self = Self::Http1(Http1::new(room));
+                room.met.counts().begin(self.spoken());
                 let rest = Source::Joined(&source.bytes()[consumed..]);
                 let (more, step) = self.receive(&rest, who, outbox, room);
                 (consumed + more, step)
@@ -345,7 +347,9 @@ impl Session {
         if room.requests.desk.is_draining() {
             next.drain(who, room);
         }
+        room.met.counts().leave(self.spoken());
         *self = Self::Other(next);
+        room.met.counts().begin(self.spoken());
         let rest = Source::Joined(&source.bytes()[consumed..]);
         let (more, step) = self.receive_other(&rest, who, outbox, room);
         (consumed + more, step)
@@ -393,6 +397,10 @@ impl Session {
             Self::Other(Other::Framed(session)) => {
                 room.counts.panics_total += u64::from(response.is_none());
                 session.ended(exchange);
+            }
+            Self::Other(Other::Messaging(session)) => {
+                let status = response.map(|response| response.status_code());
+                session.future_ended(status, room);
             }
             Self::Other(_) => {}
         }

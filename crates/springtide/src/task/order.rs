@@ -87,6 +87,8 @@ pub(crate) enum Ask {
     Publish(Box<Local>),
     /// A limit of what it asked for was met, by its name.
     Met(&'static str),
+    /// To be told when a WebSocket's peer is not behind.
+    Ready,
 }
 
 impl Waiter {

@@ -107,7 +107,9 @@ impl Places {
 
     /// The futures of the sessions that are frozen.
     pub(crate) fn kept_futures(&self) -> HashSet<Place> {
-        self.frozen.borrow().values().filter_map(|session| session.future()).collect()
+        let (frozen, sockets) = (self.frozen.borrow(), self.sockets.borrow());
+        let sockets = sockets.values().filter_map(|session| session.future());
+        frozen.values().filter_map(|session| session.future()).chain(sockets).collect()
     }
 
     /// A connection stands so from here on.
