@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use crate::clock::{Clock, Moment};
-use crate::completion::{Listing, Outcome};
+use crate::completion::{Metadata, Outcome};
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, FilePart, Op, Piece};
@@ -154,10 +154,14 @@ pub(crate) trait Backend {
         system::open_directory(path).map(system::into_descriptor)
     }
 
-    /// The names in a directory, where they are had without waiting; else none, and a thread reads
-    /// them.
-    fn list(&self, _directory: Descriptor, _entries_max: usize) -> Option<Result<Listing, i32>> {
-        None
+    /// Whether what is for the engine's workers is done here instead: there is no disk to wait for.
+    fn has_own_files(&self) -> bool {
+        false
+    }
+
+    /// What is known of an open file.
+    fn metadata(&self, file: Descriptor) -> Result<Metadata, i32> {
+        system::metadata(file.number())
     }
 
     /// Takes a socket over that was opened elsewhere.
