@@ -11,6 +11,7 @@ mod connection;
 mod current;
 mod datagram;
 mod date;
+mod detection;
 mod error;
 mod executor;
 mod files;
@@ -62,6 +63,7 @@ pub use client::{
     ClientBody, ClientError, ClientLimits, ClientRequest, ClientResponse, HttpClient,
 };
 pub use datagram::{Datagram, DatagramSocket};
+pub use detection::Detection;
 pub use error::Error;
 pub use executor::{Closed, Interval, Sleep, Timer, interval, sleep};
 pub use files::Files;

@@ -18,7 +18,7 @@ use crate::metrics::Counts;
 use crate::offload::Pool;
 use crate::request::Shared;
 use crate::response::Compressing;
-use crate::session::Session;
+use crate::server::MakeSession;
 use crate::table::Place;
 use crate::transport::Stage;
 use crate::watch::Watch;
@@ -63,7 +63,7 @@ pub(crate) struct Room {
     /// Makes the stage of each connection's transport; none for plain ones.
     pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
     /// Makes the session of each connection; none for HTTP/1.1.
-    pub(crate) session: Option<fn(&Room) -> Session>,
+    pub(crate) session: Option<MakeSession>,
     #[expect(clippy::vec_box, reason = "boxes move between here and connections without a copy")]
     traffic: Vec<Box<Traffic>>,
     buffers: Vec<Vec<u8>>,
@@ -125,7 +125,7 @@ impl Room {
         met: Met,
         files: FileService,
         stage: Option<fn() -> Box<dyn Stage>>,
-        session: Option<fn(&Room) -> Session>,
+        session: Option<MakeSession>,
     ) -> Self {
         let (date, now_ms, sends_at_once_max) = {
             let engine = requests.engine.borrow();

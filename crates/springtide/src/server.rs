@@ -22,7 +22,8 @@ use crate::room::Room;
 use crate::route::Routes;
 use crate::router::{Router, verbs};
 use crate::running::{self, Bound, Running};
-use crate::session::{Other, Proxied, Session};
+use crate::session::peered::Peered;
+use crate::session::{Detecting, Framed, Other, Proxied, Session};
 use crate::topic::Topics;
 use crate::transport::Stage;
 
@@ -72,8 +73,11 @@ pub(crate) struct Settings {
     pub(crate) unix_mode: Option<u32>,
     pub(crate) compresses: bool,
     pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
-    pub(crate) session: Option<fn(&Room) -> Session>,
+    pub(crate) session: Option<MakeSession>,
 }
+
+/// Makes the session that a connection begins with.
+pub(crate) type MakeSession = fn(&Room) -> Session;
 
 /// How connections come to shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -258,12 +262,6 @@ impl Server {
     #[must_use]
     pub fn proxy_protocol(mut self, protocol: ProxyProtocol) -> Self {
         self.requires_proxy = protocol == ProxyProtocol::Required;
-        self.settings.session = match protocol {
-            ProxyProtocol::Off => None,
-            ProxyProtocol::Required => {
-                Some(|room| Session::Other(Other::Proxied(Box::new(Proxied::new(room.now_ms)))))
-            }
-        };
         self
     }
 
@@ -467,7 +465,28 @@ impl Server {
         if let Some(name) = self.state_twice {
             return Err(Error::StateTwice(name));
         }
-        self.routes.absorb(&mut self.root, &mut self.hosts).map_err(Error::Route)
+        self.routes.absorb(&mut self.root, &mut self.hosts).map_err(Error::Route)?;
+        self.settings.session = self.first_session();
+        Ok(())
+    }
+
+    /// What connections begin with, where that is not HTTP.
+    fn first_session(&self) -> Option<MakeSession> {
+        let routes = &self.routes;
+        let (has_raw, has_frames) = (routes.raw.intro.is_some(), routes.framed.is_some());
+        if self.requires_proxy {
+            return Some(|room| {
+                Session::Other(Other::Proxied(Box::new(Proxied::new(room.now_ms))))
+            });
+        }
+        match (routes.has_http(), has_raw, has_frames) {
+            (_, false, false) => None,
+            (true, ..) => {
+                Some(|room| Session::Other(Other::Detecting(Detecting::new(room.now_ms))))
+            }
+            (false, true, _) => Some(|room| Session::Other(Other::Peered(Peered::new(room)))),
+            (false, ..) => Some(|room| Session::Other(Other::Framed(Box::new(Framed::new(room))))),
+        }
     }
 
     pub(crate) const fn raw_service(&mut self) -> &mut RawService {

@@ -7,7 +7,7 @@ use super::{Connection, State};
 use crate::limits::place_of;
 use crate::peer::{PeerId, Reason};
 use crate::room::Room;
-use crate::session::Session;
+use crate::session::{Other, Session};
 use crate::table::Place;
 use crate::task::{Ask, Ended, Order, Waiter};
 use crate::websocket::Said;
@@ -120,6 +120,14 @@ impl Connection {
         });
     }
 
+    /// The application is told of it, where it is a raw one.
+    #[inline]
+    pub(crate) fn introduce(&self, room: &Room) {
+        if let Session::Other(_) = &self.session {
+            self.session.introduce(self.who(), room);
+        }
+    }
+
     /// A future has it.
     pub(crate) fn begin_future(&mut self, future: Place) {
         if let Some(session) = self.session.peered() {
@@ -132,7 +140,10 @@ impl Connection {
         let ahead = self.session.peered().map_or(0, |session| session.ahead());
         let unread = self.traffic.as_ref().map_or(0, |own| own.inbox.len()) + ahead;
         self.session.end_of_stream(unread, self.who(), room);
-        let is_read = self.session.peered().is_some_and(|session| session.wants_bytes(room));
+        let is_read = match &mut self.session {
+            Session::Other(Other::Detecting(session)) => session.looks_again(),
+            session => session.peered().is_some_and(|session| session.wants_bytes(room)),
+        };
         if unread > 0 && is_read && !self.is_ready {
             self.is_ready = true;
             room.ready.push(self.place);
