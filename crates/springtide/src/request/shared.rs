@@ -20,6 +20,7 @@ use crate::handler::AwaitedHandler;
 use crate::problem::Form;
 use crate::raw::AwaitedIntro;
 use crate::route::Routes;
+use crate::standalone::Lobbies;
 use crate::state::ShardStates;
 use crate::table::Place;
 use crate::task::{Hatch, Tasks};
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) sockets: Sockets,
     /// Sockets for datagrams.
     pub(crate) post: Post,
+    /// Listeners of the application.
+    pub(crate) lobbies: Lobbies,
     /// What requests of frames are answered.
     pub(crate) answers: Rc<Answers>,
     /// Something stands in one of the next two.
@@ -115,6 +118,7 @@ impl Shared {
             tasks: Tasks::new(),
             sockets: Sockets::default(),
             post: Post::new(),
+            lobbies: Lobbies::default(),
             answers,
             has_news,
             told,
