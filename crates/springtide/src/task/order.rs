@@ -12,6 +12,7 @@ use super::dial::{Dial, Target};
 use crate::datagram::PostAsk;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
+use crate::standalone::LobbyAsk;
 use crate::table::Place;
 use crate::topic::Local;
 use crate::websocket::Said;
@@ -73,6 +74,8 @@ pub(crate) enum Ask {
     Watch,
     /// A connection, of nobody yet.
     Connect(Box<Dial>),
+    /// Something of the listener of this number.
+    Lobby(u64, LobbyAsk),
     /// Something of a socket for datagrams.
     Post(Place, Box<PostAsk>),
     /// The task of this serial number is to end.
