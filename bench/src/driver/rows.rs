@@ -34,7 +34,7 @@ pub(super) struct Mark {
 }
 
 use Server::{Actix, Axum, EngineEpoll, EngineUring, FloorEpoll, FloorUring};
-use Server::{Bun, FastWebSockets, Tungstenite, Ws};
+use Server::{Bun, FastWebSockets, OursTwo, Tungstenite, Ws};
 use Server::{KeyValueEpoll, KeyValueUring, Redis, Ringline, Tokio};
 use Server::{May, Nginx, Ntex, OursAwait, OursEpoll, OursLogged, OursUring};
 
@@ -58,6 +58,7 @@ const RAW: &[Server] = &[FloorUring, FloorEpoll, OursUring, OursEpoll, OursAwait
 const SOCKETS: &[Server] =
     &[FloorUring, FloorEpoll, OursUring, OursEpoll, FastWebSockets, Tungstenite, Bun, Ws];
 const SOCKETS_IDLE: &[Server] = &[OursUring, OursEpoll, FastWebSockets, Tungstenite, Bun, Ws];
+const RELAYS: &[Server] = &[OursUring, OursEpoll, OursTwo, FastWebSockets, Tungstenite, Bun, Ws];
 const KEY_VALUE: &[Server] = &[KeyValueUring, KeyValueEpoll, Redis];
 
 const fn mark(server: Server, to: Server, ratio_max: f64) -> Mark {
@@ -82,6 +83,9 @@ const RAW_LARGE: &[Mark] = &[
     mark(OursUring, Ringline, 0.97),
     mark(OursAwait, OursUring, 1.08),
 ];
+
+const RELAY_ONE: &[Mark] = &[mark(OursUring, Bun, 0.85), mark(OursTwo, OursUring, 1.10)];
+const RELAY_FOUR: &[Mark] = &[mark(OursUring, Bun, 0.90), mark(OursTwo, OursUring, 1.10)];
 
 const COMMANDS: &[Mark] = &[mark(KeyValueUring, Redis, 0.95)];
 
@@ -113,6 +117,16 @@ const fn sockets(
 ) -> Row {
     let floor: &[&str] = &["--response", "echo"];
     Row { floor, floor_load, marks, servers: SOCKETS, ..plain(name, title, load) }
+}
+
+/// One WebSocket speaks, and its messages come to all others; a request is a delivery.
+const fn relay(
+    name: &'static str,
+    title: &'static str,
+    load: &'static [&'static str],
+    marks: &'static [Mark],
+) -> Row {
+    Row { canned: None, marks, servers: RELAYS, ..plain(name, title, load) }
 }
 
 /// Commands of Redis as its own benchmark asks them, 16 at once over 50 connections.
@@ -326,6 +340,70 @@ pub(super) const ROWS: &[Row] = &[
             &[mark(OursUring, FastWebSockets, 1.00), mark(OursUring, Bun, 1.00)],
         )
     },
+    relay(
+        "bc1000",
+        "Broadcast of 128 B to 1,000 WebSockets, one message outstanding",
+        &[
+            "--path",
+            "/bc",
+            "--broadcast",
+            "--socket-bytes",
+            "128",
+            "--connections",
+            "1000",
+            "--depth",
+            "1",
+        ],
+        RELAY_ONE,
+    ),
+    relay(
+        "bc1000x4",
+        "Broadcast of 128 B to 1,000 WebSockets, four messages outstanding",
+        &[
+            "--path",
+            "/bc",
+            "--broadcast",
+            "--socket-bytes",
+            "128",
+            "--connections",
+            "1000",
+            "--depth",
+            "4",
+        ],
+        RELAY_FOUR,
+    ),
+    relay(
+        "bc9000",
+        "Broadcast of 128 B to 9,000 WebSockets, one message outstanding",
+        &[
+            "--path",
+            "/bc",
+            "--broadcast",
+            "--socket-bytes",
+            "128",
+            "--connections",
+            "9000",
+            "--depth",
+            "1",
+        ],
+        RELAY_ONE,
+    ),
+    relay(
+        "bc9000x4",
+        "Broadcast of 128 B to 9,000 WebSockets, four messages outstanding",
+        &[
+            "--path",
+            "/bc",
+            "--broadcast",
+            "--socket-bytes",
+            "128",
+            "--connections",
+            "9000",
+            "--depth",
+            "4",
+        ],
+        RELAY_FOUR,
+    ),
     Row {
         memory: true,
         servers: SOCKETS_IDLE,
