@@ -60,7 +60,8 @@ pub use error::{Error, OpKind};
 pub use handle::Handle;
 pub use intake::Intake;
 pub use op::{
-    DATAGRAM_BYTES_MAX, Datagram, Descriptor, FilePart, Op, PIECES_MAX, Piece, SEND_BYTES_MAX,
+    DATAGRAM_BYTES_MAX, Datagram, Descriptor, FilePart, Op, PIECES_MAX, Piece, Route,
+    SEND_BYTES_MAX,
 };
 pub use options::{Address, Choice, EngineOptions, ListenOptions, Mechanism};
 pub use pages::Pages;
