@@ -15,7 +15,7 @@ const PUSH_BYTES: usize = 128;
 
 impl Pushing {
     pub(super) fn cost(&self) -> usize {
-        self.pieces.len() + PUSH_BYTES * self.pieces.pieces().len().max(1)
+        self.len + PUSH_BYTES * self.pieces.pieces().len().max(1)
     }
 }
 
@@ -38,7 +38,7 @@ impl Peered {
             return tasks.end(peer, waiter.take(), Ended::Failed(reason));
         }
         let busy = self.busy(tasks);
-        let push = Pushing { serial, waiter: waiter.take(), pieces };
+        let push = Pushing { serial, waiter: waiter.take(), len: pieces.len(), pieces };
         busy.waiting_bytes += push.cost();
         busy.pushes.push_back(push);
     }
@@ -70,6 +70,7 @@ impl Peered {
             busy.waiting_bytes -= push.cost();
             if !tasks.is_wanted(&push.waiter) {
                 push.pieces.forget();
+                push.len = 0;
             }
             for piece in push.pieces.pieces() {
                 if piece.len() <= COPY_BYTES_MAX {
@@ -78,7 +79,7 @@ impl Peered {
                     outbox.push(Piece::Shared(piece.clone()));
                 }
             }
-            busy.poured_bytes += push.pieces.len();
+            busy.poured_bytes += push.len;
         }
     }
 
@@ -88,13 +89,13 @@ impl Peered {
         let Some(busy) = &mut self.busy else { return };
         while busy.poured > 0
             && let Some(first) = busy.pushes.front()
-            && busy.poured_bytes - first.pieces.len() >= waiting_bytes
+            && busy.poured_bytes - first.len >= waiting_bytes
             && let Some(push) = busy.pushes.pop_front()
         {
             // Not where nothing was: what is thawed asks as well.
             self.seen_s = seconds(room.now_ms);
             busy.poured -= 1;
-            busy.poured_bytes -= push.pieces.len();
+            busy.poured_bytes -= push.len;
             tasks.end(who.peer(), push.waiter, push.pieces.ended());
         }
         self.rest(tasks);
