@@ -32,6 +32,7 @@ pub(super) struct Mark {
 }
 
 use Server::{Actix, Axum, EngineEpoll, EngineUring, FloorEpoll, FloorUring};
+use Server::{ForwardEpoll, ForwardUring, Haproxy, HaproxySplice};
 use Server::{KeyValueEpoll, KeyValueUring, Redis, Ringline, Tokio};
 use Server::{May, Nginx, Ntex, OursAwait, OursEpoll, OursLogged, OursUring};
 
@@ -52,6 +53,8 @@ const STREAMS: &[Server] = &[OursUring, OursEpoll, Axum];
 const ECHO: &[Server] = &[FloorUring, FloorEpoll, EngineUring, EngineEpoll];
 
 const RAW: &[Server] = &[FloorUring, FloorEpoll, OursUring, OursEpoll, OursAwait, Tokio, Ringline];
+/// Who passes bytes on, to an echo of the floor's.
+const FORWARD: &[Server] = &[ForwardUring, ForwardEpoll, Haproxy, HaproxySplice];
 const KEY_VALUE: &[Server] = &[KeyValueUring, KeyValueEpoll, Redis];
 
 const fn mark(server: Server, to: Server, ratio_max: f64) -> Mark {
@@ -77,6 +80,9 @@ const RAW_LARGE: &[Mark] = &[
     mark(OursAwait, OursUring, 1.08),
 ];
 
+/// At most what the cheaper of both costs.
+const PASSED_ON: &[Mark] =
+    &[mark(ForwardUring, Haproxy, 1.00), mark(ForwardUring, HaproxySplice, 1.00)];
 const COMMANDS: &[Mark] = &[mark(KeyValueUring, Redis, 0.95)];
 
 const fn plain(name: &'static str, title: &'static str, load: &'static [&'static str]) -> Row {
@@ -264,6 +270,17 @@ pub(super) const ROWS: &[Row] = &[
         &["--echo-bytes", "64", "--connections", "1000"],
         RAW_SMALL,
     ),
+    Row {
+        floor: &["--response", "echo", "--buffer-bytes", "65536"],
+        canned: None,
+        marks: PASSED_ON,
+        servers: FORWARD,
+        ..plain(
+            "forward",
+            "Echo of 256 KB through a port forwarder, 16 connections",
+            &["--echo-bytes", "262144", "--buffer-bytes", "65536", "--connections", "16"],
+        )
+    },
     key_value(
         "keyping",
         "PING, pipelined ×16, 50 connections",
@@ -285,6 +302,15 @@ pub(super) const ROWS: &[Row] = &[
             "memory",
             "Resident memory for each of 10,000 idle connections after one request",
             &["--connections", "10000", "--memory"],
+        )
+    },
+    Row {
+        memory: true,
+        ..raw(
+            "rawmemory",
+            "Resident memory for each of 10,000 idle raw connections after one echo",
+            &["--echo-bytes", "64", "--connections", "10000", "--memory"],
+            &[],
         )
     },
 ];
