@@ -2,6 +2,7 @@
 //! They are data; the shard does what they say.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,6 +45,7 @@ pub(crate) enum Waiter {
 pub(crate) struct Connecting {
     /// Where it is to lead: the one whose turn it is, and those that come behind.
     pub(crate) targets: VecDeque<Target>,
+    pub(crate) local: Option<SocketAddr>,
     pub(crate) serial: u64,
     pub(crate) waiter: Waiter,
     /// None while a name is being resolved, or nothing has begun.
