@@ -9,6 +9,7 @@ mod handshake;
 mod message;
 mod messages;
 mod options;
+mod parts;
 mod remote;
 mod socket;
 
@@ -21,6 +22,7 @@ pub(crate) use messages::Inlet;
 pub use messages::Messages;
 pub(crate) use options::Options;
 pub use options::{Compression, Overflow, WebSockets};
+pub use parts::{MessagePart, MessageParts};
 pub use remote::RemoteSocket;
 pub use socket::Socket;
 pub use springtide_proto::websocket::{CloseFrame, CloseFrameError, Limits, code};
