@@ -22,8 +22,7 @@ use crate::room::Room;
 use crate::route::Routes;
 use crate::router::{Router, verbs};
 use crate::running::{self, Bound, Running};
-use crate::session::peered::Peered;
-use crate::session::{Detecting, Framed, Other, Proxied, Session};
+use crate::session::Session;
 use crate::topic::Topics;
 use crate::transport::Stage;
 
@@ -466,27 +465,8 @@ impl Server {
             return Err(Error::StateTwice(name));
         }
         self.routes.absorb(&mut self.root, &mut self.hosts).map_err(Error::Route)?;
-        self.settings.session = self.first_session();
+        self.settings.session = self.routes.first_session(self.requires_proxy);
         Ok(())
-    }
-
-    /// What connections begin with, where that is not HTTP.
-    fn first_session(&self) -> Option<MakeSession> {
-        let routes = &self.routes;
-        let (has_raw, has_frames) = (routes.raw.intro.is_some(), routes.framed.is_some());
-        if self.requires_proxy {
-            return Some(|room| {
-                Session::Other(Other::Proxied(Box::new(Proxied::new(room.now_ms))))
-            });
-        }
-        match (routes.has_http(), has_raw, has_frames) {
-            (_, false, false) => None,
-            (true, ..) => {
-                Some(|room| Session::Other(Other::Detecting(Detecting::new(room.now_ms))))
-            }
-            (false, true, _) => Some(|room| Session::Other(Other::Peered(Peered::new(room)))),
-            (false, ..) => Some(|room| Session::Other(Other::Framed(Box::new(Framed::new(room))))),
-        }
     }
 
     pub(crate) const fn raw_service(&mut self) -> &mut RawService {

@@ -275,6 +275,8 @@ impl Messaging {
                 self.queue.close(frame);
                 self.pour(outbox, room);
             }
+            Said::Piece(piece) => self.go_on_with(piece, outbox, room),
+            Said::Cut(stream) => self.cut(stream, outbox, room),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
 use crate::table::Place;
 use crate::topic::Local;
-use crate::websocket::Said;
+use crate::websocket::{Awaits, Said};
 
 /// Something asked of a connection, and for whom.
 pub(crate) struct Order {
@@ -88,7 +88,7 @@ pub(crate) enum Ask {
     /// A limit of what it asked for was met, by its name.
     Met(&'static str),
     /// To be told when a WebSocket's peer is not behind.
-    Ready,
+    Await(Awaits),
 }
 
 impl Waiter {

@@ -49,7 +49,7 @@ impl Messages {
         self.inlet.poll_next(context).map_ok(|part| part.map(|part| part.piece))
     }
 
-    pub(super) async fn next_part(&mut self) -> Result<Option<MessagePart>, CloseReason> {
+    pub(super) async fn next_part(&self) -> Result<Option<MessagePart>, CloseReason> {
         poll_fn(|context| self.inlet.poll_next(context)).await
     }
 

@@ -292,7 +292,7 @@ fn long_messages_come_in_parts(backend: Backend) {
                     let whole = String::from_utf8(std::mem::take(&mut said)).unwrap();
                     assert!(whole.chars().all(|own| own == 'ö'));
                     socket.send(format!("{}", whole.len()));
-                    own.add(format!("{}", if count == 1 { "whole" } else { "parts" }));
+                    own.add(if count == 1 { "whole" } else { "parts" });
                     count = 0;
                 }
             }
@@ -328,7 +328,70 @@ fn long_messages_come_in_parts(backend: Backend) {
     assert_eq!(client.closed.as_ref().map(CloseFrame::code), Some(1009));
 }
 
+/// Messages in pieces, with others around and between them, to a peer that reads late: what is said
+/// meanwhile waits, pings do not, and little is held.
+fn messages_leave_in_pieces(backend: Backend) {
+    const PIECES: usize = 400;
+    let server = Server::new().websocket_async("/", async |socket: Socket, _: Messages| {
+        socket.send("before");
+        let (mut first, mut second) = (socket.stream(), socket.stream());
+        first.write("first ").await?;
+        socket.send("between");
+        socket.ping("ping");
+        for _ in 0..PIECES {
+            first.write("x".repeat(10_000)).await?;
+        }
+        assert_eq!(first.write(vec![7]).await, Err(crate::Reason::Failed));
+        first.finish().await?;
+        second.write(vec![1; 300_000]).await?;
+        second.write(vec![2]).await?;
+        second.finish().await?;
+        socket.stream().finish().await?;
+        drop(socket.stream());
+        Ok(())
+    });
+    let (mut stage, mut client) = opened(backend, server);
+    for _ in 0..1_000 {
+        stage.turn();
+        assert!(stage.bytes_held() < 1 << 20, "{}", stage.bytes_held());
+    }
+    client.until(&mut stage, |client| client.pings.len() == 1);
+    let read = client.messages(&mut stage, 5);
+    let first = format!("first {}", "x".repeat(10_000 * PIECES));
+    let second = [vec![1; 300_000], vec![2]].concat();
+    let expected = [
+        Message::from("before"),
+        first.into(),
+        "between".into(),
+        second.into(),
+        Message::from(Vec::new()),
+    ];
+    assert!(read == expected, "{:?}", read.iter().map(Message::len).collect::<Vec<_>>());
+    client.until_ended(&mut stage);
+    assert_eq!(client.closed.as_ref().map(CloseFrame::code), Some(1000));
+    assert_eq!((stage.counts().messages_sent, stage.counts().messages_dropped), (5, 0));
+}
+
+/// A message that is not finished is cut, so that nobody takes a part for the whole.
+fn an_unfinished_message_is_cut(backend: Backend) {
+    let server =
+        Server::new().websocket_async("/", async |socket: Socket, mut messages: Messages| {
+            let mut message = socket.stream();
+            message.write("half").await?;
+            messages.next().await?;
+            Ok(())
+        });
+    let (mut stage, mut client) = opened(backend, server);
+    client.send("go on");
+    client.until_ended(&mut stage);
+    assert_eq!(client.closed.as_ref().map(CloseFrame::code), Some(1011));
+    assert!(client.messages(&mut stage, 1).is_empty());
+    assert_eq!(stage.bytes_held(), 0);
+}
+
 over_all_backends!(
+    messages_leave_in_pieces,
+    an_unfinished_message_is_cut,
     long_messages_come_in_parts,
     messages_are_echoed_in_order,
     a_close_is_answered_behind_the_messages,
