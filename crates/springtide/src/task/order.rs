@@ -16,7 +16,7 @@ use crate::session::peered::Want;
 use crate::standalone::LobbyAsk;
 use crate::table::Place;
 use crate::topic::Local;
-use crate::websocket::Said;
+use crate::websocket::{Awaits, Said};
 
 /// Something asked of a connection, and for whom.
 pub(crate) struct Order {
@@ -93,7 +93,7 @@ pub(crate) enum Ask {
     /// A limit of what it asked for was met, by its name.
     Met(&'static str),
     /// To be told when a WebSocket's peer is not behind.
-    Ready,
+    Await(Awaits),
 }
 
 impl Waiter {
