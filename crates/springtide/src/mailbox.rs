@@ -8,7 +8,7 @@ use springtide_engine::{Descriptor, Waker};
 
 use crate::admin::OpenConnection;
 use crate::connection::FrozenConnection;
-use crate::metrics::ShardCounts;
+use crate::metrics::{EngineCounts, ShardCounts};
 
 /// Something for a shard to do.
 pub(crate) enum Message {
@@ -22,6 +22,8 @@ pub(crate) enum Message {
     Share { target: u16, count: usize },
     /// Tell how the connections stand.
     Look(mpsc::Sender<Vec<OpenConnection>>),
+    /// Tell what the engine did.
+    Count(mpsc::Sender<EngineCounts>),
     /// Other threads have asked something of raw connections, and it stands in the hatch.
     Asked,
     /// Say that the shard makes turns.
@@ -44,6 +46,7 @@ impl Message {
             Self::Peers(_)
             | Self::Asked
             | Self::Look(_)
+            | Self::Count(_)
             | Self::Answer(_)
             | Self::Share { .. }
             | Self::Retire { .. }

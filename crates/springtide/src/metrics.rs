@@ -2,9 +2,11 @@
 //! Reading them never slows a shard down.
 
 mod durations;
+mod engine;
 mod text;
 
 use durations::{Durations, Sums};
+pub use engine::EngineCounts;
 pub(crate) use text::MEDIA_TYPE;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -291,6 +291,9 @@ fn the_admin_address_tells_of_the_server() {
     let get = |path: &str| curl(&[&format!("http://{admin}{path}")]);
     let metrics = get("/metrics");
     assert!(metrics.contains("\nhttp_server_requests_total 1\n"), "{metrics}");
+    let name = "\nspringtide_engine_completions_total ";
+    let completions = metrics.split_once(name).and_then(|(_, rest)| rest.lines().next()).unwrap();
+    assert!(completions.parse::<u64>().unwrap() > 1, "{metrics}");
     assert_eq!(get("/healthz"), "serving\n");
     while !get("/connections").contains("\"status\":\"reading\"") {}
     program.signal("TERM");
