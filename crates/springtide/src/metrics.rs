@@ -3,10 +3,14 @@
 
 mod durations;
 mod engine;
+mod protocols;
 mod text;
 
 use durations::{Durations, Sums};
 pub use engine::EngineCounts;
+pub(crate) use protocols::Protocol;
+pub use protocols::ProtocolCounts;
+use protocols::Shares;
 pub(crate) use text::MEDIA_TYPE;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -147,6 +151,8 @@ pub(crate) struct ShardCounts {
     values: [AtomicU64; Counts::FIELDS],
     /// How often each limit was met: seldom, so it is counted here at once.
     limits: LimitCounts,
+    /// Connections by protocol: counted at once as well.
+    protocols: Shares,
     log_lines_dropped: AtomicU64,
     /// How long requests took, where there is an access log.
     pub(crate) durations: Durations,

@@ -16,6 +16,7 @@ use springtide_proto::Outbox;
 use springtide_proto::http1::{Reading, Writing};
 
 use crate::limits::{BYTES_PER_TURN_MAX, EXCHANGES_PER_TURN_MAX};
+use crate::metrics::Protocol;
 use crate::peer::{Peer, PeerId};
 use crate::room::Room;
 use crate::table::Place;
@@ -344,6 +345,19 @@ impl Session {
         match self {
             Self::Http1(session) => session.is_peer_done(),
             Self::Other(_) => false,
+        }
+    }
+
+    /// What is spoken on a connection that was accepted, as far as that is known.
+    pub(crate) const fn spoken(&self) -> Option<Protocol> {
+        match self {
+            Self::Http1(_) => Some(Protocol::Http),
+            Self::Other(Other::Peered(session)) if session.is_outgoing() => None,
+            Self::Other(Other::Peered(_)) => Some(Protocol::Raw),
+            Self::Other(Other::Framed(_)) => Some(Protocol::Framed),
+            Self::Other(Other::Messaging(_)) => Some(Protocol::WebSocket),
+            Self::Other(Other::Tunnel(_)) => Some(Protocol::Upgraded),
+            Self::Other(Other::Proxied(_) | Other::Upstream(_) | Other::Left) => None,
         }
     }
 

@@ -215,6 +215,7 @@ impl Session {
         match received {
             Ok(consumed) => {
                 *self = Self::Http1(Http1::new(room));
+                room.met.counts().begin(self.spoken());
                 let rest = Source::Joined(&source.bytes()[consumed..]);
                 let (more, step) = self.receive(&rest, who, outbox, room);
                 (consumed + more, step)
@@ -344,7 +345,9 @@ impl Session {
         if room.requests.desk.is_draining() {
             next.drain(who, room);
         }
+        room.met.counts().leave(self.spoken());
         *self = Self::Other(next);
+        room.met.counts().begin(self.spoken());
         let rest = Source::Joined(&source.bytes()[consumed..]);
         let (more, step) = self.receive_other(&rest, who, outbox, room);
         (consumed + more, step)

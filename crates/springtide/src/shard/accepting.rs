@@ -110,6 +110,7 @@ impl Shard {
                 None if is_raw => Session::Other(Other::Peered(Peered::new(room))),
                 None => Session::Http1(Http1::new(room)),
             };
+            room.met.counts().begin(session.spoken());
             Connection::open(place, id, socket, session, room)
         });
         if is_raw {

@@ -121,10 +121,12 @@ impl Shard {
             }
         };
         shard.room.counts = counts;
+        shard.standing.counts.carry_none();
         for frozen in connections {
             let room = &mut shard.room;
             let place =
                 shard.connections.insert_with(|place| Connection::thaw(place, frozen, room));
+            shard.carry(place);
             // Its deadline may be now, and the wheel knows only what is ahead.
             shard.due.push(place.index());
         }

@@ -24,6 +24,7 @@ mod offload;
 #[cfg(feature = "tokio")]
 mod on_tokio;
 mod peers;
+mod protocols;
 mod proxied;
 mod remote;
 mod stage;

@@ -331,6 +331,10 @@ impl Stage {
         self.metrics.counts()
     }
 
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.metrics.clone()
+    }
+
     /// Bytes that all connections hold.
     pub(crate) fn bytes_held(&mut self) -> usize {
         self.shard().bytes_held()
