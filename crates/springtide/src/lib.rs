@@ -50,6 +50,7 @@ mod task;
 pub mod test;
 #[cfg(test)]
 mod tests;
+mod topic;
 mod transport;
 mod watch;
 mod websocket;
@@ -101,6 +102,7 @@ pub use task::{
     Pull, Push, PushAll, ReceiveFrom, RemoteCanceller, SendTo, Stands, Status, Task, Timeout, Wait,
     timeout,
 };
+pub use topic::{Subscribed, TopicCounts, Topics};
 pub use websocket::{
     CloseFrame, CloseFrameError, CloseReason, ClosedBy, Compression, Limits as WebSocketLimits,
     Message, Overflow, RemoteSocket, Socket, Text, WebSocket, WebSockets, code as close_code,

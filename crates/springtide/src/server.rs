@@ -23,6 +23,7 @@ use crate::route::Routes;
 use crate::router::{Router, verbs};
 use crate::running::{self, Bound, Running};
 use crate::session::{Other, Proxied, Session};
+use crate::topic::Topics;
 use crate::transport::Stage;
 
 /// A server, to be configured and then started.
@@ -55,6 +56,7 @@ pub struct Server {
     pub(crate) sockets: Vec<Arc<OwnedFd>>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
+    pub(crate) topics: Topics,
     pub(crate) admin: Vec<Address>,
     pub(crate) access_log: Option<AccessLog>,
 }
@@ -368,6 +370,12 @@ impl Server {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.metrics.clone()
+    }
+
+    /// What connections have subscribed to; also for its own handlers.
+    #[must_use]
+    pub fn topics(&self) -> Topics {
+        self.topics.clone()
     }
 
     /// Adds an address to listen on: `127.0.0.1:8080`, `[::]:8080` (IPv6 and IPv4 both),

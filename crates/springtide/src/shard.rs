@@ -13,6 +13,7 @@ mod moving;
 mod orders;
 mod report;
 mod tasks;
+mod topics;
 
 #[cfg(test)]
 pub(crate) use report::Held;
@@ -49,6 +50,7 @@ use crate::session::Session;
 use crate::state::ShardStates;
 use crate::table::{PLACE_BITS, Place, Table};
 use crate::task::{Hatch, OpenHatch};
+use crate::topic::{ShardTopics, Topics};
 
 /// Tokens of the file service's operations.
 pub(crate) const FILES_TOKEN: u64 = 3 << 60;
@@ -98,6 +100,7 @@ pub(crate) struct Standing {
     pub(crate) sink: Option<Arc<Sink>>,
     /// What one address may have, if that has a limit.
     pub(crate) caps: Option<Arc<Caps>>,
+    pub(crate) topics: Topics,
     pub(crate) settings: Settings,
     pub(crate) neighbours: Vec<Neighbour>,
     /// How many connections were dealt to each neighbour.
@@ -135,7 +138,8 @@ impl Shard {
         let engine = Rc::new(RefCell::new(engine));
         let (number, router) = (standing.number, standing.router.clone());
         let hatch = standing.hatch.share();
-        let shared = Shared::new(engine, router, bell, hatch, number, states);
+        let topics = ShardTopics::new(Arc::clone(standing.topics.registry()), number);
+        let shared = Shared::new(engine, router, bell, hatch, number, states, topics);
         Self::of(standing, shared, Table::new(), files, roots)
     }
 
@@ -244,6 +248,7 @@ impl Shard {
         self.run_tasks();
         self.run_futures();
         self.run_tasks();
+        self.room.requests.topics.hand_over();
         self.flush();
         if self.room.limits.memory_max != usize::MAX || self.room.log.is_some() {
             self.look_around();

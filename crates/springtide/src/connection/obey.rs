@@ -4,6 +4,7 @@
 use springtide_engine::{Key, Op};
 
 use super::{Connection, State};
+use crate::limits::place_of;
 use crate::peer::{PeerId, Reason};
 use crate::room::Room;
 use crate::session::Session;
@@ -22,6 +23,10 @@ impl Connection {
         let who = self.who();
         let Order { peer, ask, waiter } = order;
         let peer = *peer;
+        if let Ask::Met(limit) = *ask {
+            let what = format_args!("a topic was refused");
+            return room.tell_limit(place_of(limit), self.socket, what);
+        }
         let is_open = self.state == State::Open;
         let Some(session) = self.session.peered().filter(|_| is_open) else {
             if let Ask::Say(said) = ask {
@@ -51,7 +56,7 @@ impl Connection {
             }
             Ask::Push(pieces) => session.push(serial, pieces, waiter, peer, room),
             Ask::Close => session.close(waiter.take(), peer, room),
-            Ask::Connect(_) | Ask::Post(..) => {
+            Ask::Connect(_) | Ask::Post(..) | Ask::Publish(_) | Ask::Met(_) => {
                 room.requests.tasks.end(peer, waiter.take(), Ended::Failed(Reason::Stale));
             }
             Ask::Watch => session.watch(waiter.take(), peer, room),

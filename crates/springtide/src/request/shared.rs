@@ -23,6 +23,7 @@ use crate::route::Routes;
 use crate::state::ShardStates;
 use crate::table::Place;
 use crate::task::{Hatch, Tasks};
+use crate::topic::ShardTopics;
 use crate::websocket::Desk as Sockets;
 
 /// What all requests of a shard share.
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) tasks: Tasks,
     /// What handlers of WebSockets say to their own connections.
     pub(crate) sockets: Sockets,
+    /// What connections have subscribed to.
+    pub(crate) topics: ShardTopics,
     /// Sockets for datagrams.
     pub(crate) post: Post,
     /// What requests of frames are answered.
@@ -89,6 +92,7 @@ impl Shared {
         hatch: Arc<Hatch>,
         shard: usize,
         states: ShardStates,
+        topics: ShardTopics,
     ) -> Rc<Self> {
         let names = Names::of(&**engine.borrow(), shard);
         let timers = Timers::new(engine.borrow().now().milliseconds());
@@ -114,6 +118,7 @@ impl Shared {
             desk: Desk::new(),
             tasks: Tasks::new(),
             sockets: Sockets::default(),
+            topics,
             post: Post::new(),
             answers,
             has_news,

@@ -92,6 +92,7 @@ impl Session {
         let Some(session) = room.requests.tasks.places.thaw(who.id, who.place) else {
             return Peered::lost(room);
         };
+        room.requests.topics.move_to(who.id, who.place);
         if let Some(future) = session.future()
             && let Some(waiting) = room.executor.get_mut(future)
         {
@@ -101,6 +102,7 @@ impl Session {
     }
 
     fn thaw_socket(who: Who, room: &Room) -> Option<Box<Messaging>> {
+        room.requests.topics.move_to(who.id, who.place);
         room.requests.tasks.places.thaw_socket(who.id, who.place)
     }
 

@@ -115,6 +115,7 @@ impl Other {
     }
 
     pub(super) fn abandon(&mut self, who: Who, room: &mut Room) {
+        room.requests.topics.end(who.id);
         match self {
             Self::Peered(session) => session.abandon(who, room),
             Self::Framed(session) => session.abandon(room),

@@ -158,6 +158,10 @@ impl Shard {
         self.flush_log();
         self.standing.counts.end();
         while let Some(message) = self.standing.mailbox.next() {
+            if matches!(message, Message::Published(_)) {
+                // Nobody of those whom it is for is anywhere else.
+                continue;
+            }
             if let Some(message) = self.offer(message) {
                 self.close(&message);
             }

@@ -13,6 +13,7 @@ use crate::datagram::PostAsk;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
 use crate::table::Place;
+use crate::topic::Local;
 use crate::websocket::Said;
 
 /// Something asked of a connection, and for whom.
@@ -82,6 +83,10 @@ pub(crate) enum Ask {
     Return(Bytes),
     /// To a WebSocket.
     Say(Said),
+    /// To whoever has subscribed.
+    Publish(Box<Local>),
+    /// A limit of what it asked for was met, by its name.
+    Met(&'static str),
 }
 
 impl Waiter {

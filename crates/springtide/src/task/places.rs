@@ -22,6 +22,8 @@ pub(crate) struct Places {
     frozen: RefCell<HashMap<PeerId, Box<Peered>>>,
     /// The same of WebSockets.
     sockets: RefCell<HashMap<PeerId, Box<Messaging>>>,
+    /// Where each connection stands that has a name, once somebody has asked by names.
+    index: RefCell<Option<HashMap<PeerId, Place>>>,
     /// Connections that other threads know of, or did.
     links: RefCell<HashMap<PeerId, Weak<Link>>>,
 }
@@ -116,12 +118,35 @@ impl Places {
         {
             link.stand(status);
         }
+        self.note(peer, status);
         let place = peer.place();
         let (mut standing, index) = (self.standing.borrow_mut(), place.index() as usize);
         if standing.len() <= index {
             standing.resize(index + 1, (u32::MAX, PeerStatus::Closed));
         }
         standing[index] = (place.generation(), status);
+    }
+
+    /// Lists a connection where it stands, or no more.
+    fn note(&self, peer: Peer, status: PeerStatus) {
+        if let Some(index) = &mut *self.index.borrow_mut() {
+            match status {
+                PeerStatus::Closed => _ = index.remove(&peer.id()),
+                _ => _ = index.insert(peer.id(), peer.place()),
+            }
+        }
+    }
+
+    /// Where connections of these names stand, of those that are here. All are listed from the first time on,
+    /// when `all` tells of those that stand already.
+    pub(crate) fn find_all(
+        &self,
+        ids: &[PeerId],
+        all: impl FnOnce() -> HashMap<PeerId, Place>,
+    ) -> Vec<Place> {
+        let mut index = self.index.borrow_mut();
+        let index = index.get_or_insert_with(all);
+        ids.iter().filter_map(|id| index.get(id).copied()).collect()
     }
 
     /// What other threads share of a connection.
@@ -146,6 +171,7 @@ impl Places {
     /// The shard has ended.
     pub(super) fn end(&self) {
         self.standing.take();
+        self.index.take();
         self.moved.take();
         for (_, link) in self.links.take() {
             if let Some(link) = link.upgrade() {

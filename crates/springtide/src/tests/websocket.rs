@@ -9,6 +9,7 @@ mod order;
 mod queue;
 mod remote;
 mod timed;
+mod topics;
 
 use std::sync::{Arc, Mutex};
 

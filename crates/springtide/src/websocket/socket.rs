@@ -40,6 +40,10 @@ impl Socket {
         Self { peer }
     }
 
+    pub(crate) const fn peer(self) -> Peer {
+        self.peer
+    }
+
     /// Its name for ever, which is nobody else's and may go to any thread.
     #[must_use]
     pub const fn id(self) -> PeerId {

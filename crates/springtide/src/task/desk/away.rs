@@ -13,6 +13,7 @@ use crate::table::{Place, Table};
 use crate::task::hatch::{Asked, Called, Due, Ear, Errand};
 use crate::task::operation::{Linked, Stands};
 use crate::task::{Ask, Ended};
+use crate::topic::Local;
 
 impl Tasks {
     /// Whether something was asked and is not done.
@@ -26,6 +27,16 @@ impl Tasks {
         if self.places.status(peer) != PeerStatus::Closed {
             self.order(peer, ask, Waiter::Nobody);
         }
+    }
+
+    /// Something is published, behind what was said before.
+    pub(crate) fn publish(&self, local: Local) {
+        self.order(Peer::nobody(), Ask::Publish(Box::new(local)), Waiter::Nobody);
+    }
+
+    /// A limit is told of, by its name: somebody here has asked for more than it allows.
+    pub(crate) fn tell_limit(&self, peer: Peer, limit: &'static str) {
+        self.order(peer, Ask::Met(limit), Waiter::Nobody);
     }
 
     /// Something that another thread says.
