@@ -14,14 +14,12 @@ pub struct EngineCounts {
     pub shards: u64,
     /// Calls that wait for the system: io_uring_enter(2), epoll_wait(2), poll(2).
     pub enters_total: u64,
-    /// Operations submitted.
+    /// Operations submitted. What is sent at once is none.
     pub submissions_total: u64,
     /// Completions delivered; an operation that streams has many.
     pub completions_total: u64,
     /// Cancels asked for.
     pub cancels_total: u64,
-    /// Sends made at once, without an operation.
-    pub sends_direct_total: u64,
     /// Receives that found every buffer taken, and were parked until one came back.
     pub buffers_exhausted_total: u64,
     /// Operations that stream, which the system ended and the engine began again.
@@ -41,7 +39,6 @@ impl EngineCounts {
             submissions_total: stats.submitted,
             completions_total: stats.completed,
             cancels_total: stats.cancels,
-            sends_direct_total: stats.sends_direct,
             buffers_exhausted_total: stats.starved,
             rearmed_total: stats.rearmed,
             operations_in_flight: in_flight as u64,
@@ -56,7 +53,6 @@ impl EngineCounts {
             submissions_total: self.submissions_total + other.submissions_total,
             completions_total: self.completions_total + other.completions_total,
             cancels_total: self.cancels_total + other.cancels_total,
-            sends_direct_total: self.sends_direct_total + other.sends_direct_total,
             buffers_exhausted_total: self.buffers_exhausted_total + other.buffers_exhausted_total,
             rearmed_total: self.rearmed_total + other.rearmed_total,
             operations_in_flight: self.operations_in_flight + other.operations_in_flight,
@@ -83,11 +79,6 @@ const ROWS: &[Row<EngineCounts>] = &[
         own.completions_total
     }),
     Row::counter("springtide_engine_cancels_total", "Cancels asked for.", |own| own.cancels_total),
-    Row::counter(
-        "springtide_engine_sends_direct_total",
-        "Sends made at once, without an operation.",
-        |own| own.sends_direct_total,
-    ),
     Row::counter(
         "springtide_engine_buffers_exhausted_total",
         "Receives that found every buffer taken.",
