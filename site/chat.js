@@ -8,7 +8,7 @@ const BIRDS = ["Avocet", "Curlew", "Dunlin", "Eider", "Fulmar", "Gannet", "Heron
 const lines = one("[data-lines]");
 const form = one("[data-say]");
 const refused = one("[data-refused]");
-const own = { name: stored("name") ?? BIRDS[Math.floor(Math.random() * BIRDS.length)], room: "", life: 0, listed: 0, present: {} };
+const own = { name: stored("name") ?? BIRDS[Math.floor(Math.random() * BIRDS.length)], room: "", began: 0, listed: 0, present: {} };
 
 /** Where storage is refused, a name lasts as long as the page. */
 function stored(key) {
@@ -76,15 +76,18 @@ function showOwn() {
   say(one("[data-present]"), present === undefined ? "" : present === 1 ? "only you" : `${number.format(present)} here`);
 }
 
-function entered({ room, name, life, lines: remembered }) {
+function entered({ room, name, now_ms, lines: remembered }) {
   refuse("");
+  // The server counts from its start; another start is another server, which has other lines.
+  const began = Date.now() - now_ms;
+  const isSame = Math.abs(began - own.began) < 5000;
   // The same room after a lost connection: only what is new is shown, and read out.
-  const isAgain = room === own.room && life === own.life;
+  const isAgain = room === own.room && isSame;
   if (!isAgain) {
     lines.setAttribute("aria-busy", "true");
     lines.replaceChildren();
   }
-  Object.assign(own, { room, name, life });
+  Object.assign(own, { room, name, began });
   showOwn();
   say(one("[data-room]"), room);
   document.title = `${room} – Chat – Springtide`;
@@ -104,7 +107,7 @@ function showLine(line, mayFollow) {
     if (at < line.number) break;
     before = last;
   }
-  const at = new Date(line.at_ms);
+  const at = new Date(own.began + line.at_ms);
   const time = make("time", "", at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
   time.dateTime = at.toISOString();
   time.title = at.toLocaleString();

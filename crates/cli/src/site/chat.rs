@@ -1,15 +1,16 @@
 //! The chat: guests in rooms, who hear what is said there and how many are present.
 //! The rules stand in [`rooms`]; here is only how they meet sockets.
 
+mod pace;
 mod rooms;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use springtide::{CloseReason, Message, Socket, WebSocket, WebSockets};
+use springtide::{CloseReason, Message, Socket, Topics, WebSocket, WebSockets};
 
-use super::hub::Hub;
+use super::Started;
+use pace::Pace;
 use rooms::{Line, Listed, Refusal, Rooms};
 
 /// The longest message of a guest: a line of four-byte characters, each written as two escapes.
@@ -35,11 +36,11 @@ enum Told<'a> {
         number: u64,
         rooms: Vec<Listed>,
     },
-    /// The guest has entered. A `life` is that of the chat: with another one all lines are forgotten.
+    /// The guest has entered, so long after the server was started: pages have clocks of their own.
     Entered {
         room: &'a str,
         name: &'a str,
-        life: u64,
+        now_ms: u64,
         lines: Vec<Line>,
     },
     /// Somebody has said something in the guest's room.
@@ -61,18 +62,18 @@ impl From<Told<'_>> for Message {
 /// The chat of the site.
 pub(super) struct Chat {
     rooms: Mutex<Rooms>,
-    hub: Hub,
-    life: u64,
+    topics: Topics,
+    clock: Started,
 }
 
 impl Chat {
-    pub(super) fn new(hub: Hub) -> Arc<Self> {
-        Arc::new(Self { rooms: Mutex::new(Rooms::new()), hub, life: now_ms() })
+    pub(super) fn new(topics: Topics, clock: Started) -> Arc<Self> {
+        Arc::new(Self { rooms: Mutex::new(Rooms::new()), topics, clock })
     }
 
     /// What handles the socket of one more guest.
     pub(super) fn guest(self: &Arc<Self>) -> WebSockets {
-        let guest = Guest { chat: self.clone(), seat: Mutex::default() };
+        let guest = Guest { chat: self.clone(), seat: Mutex::default(), pace: Mutex::default() };
         WebSockets::new(guest).message_bytes_max(MESSAGE_BYTES_MAX)
     }
 
@@ -86,7 +87,7 @@ impl Chat {
     }
 
     fn tell_rooms(&self) {
-        self.hub.publish(LOBBY, &self.list());
+        self.topics.publish(LOBBY, self.list());
     }
 }
 
@@ -94,6 +95,7 @@ impl Chat {
 struct Guest {
     chat: Arc<Chat>,
     seat: Mutex<Option<Seat>>,
+    pace: Mutex<Pace>,
 }
 
 struct Seat {
@@ -106,15 +108,26 @@ impl Guest {
         self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn obey(&self, socket: Socket, message: &Message) -> Result<(), Refusal> {
+        self.pace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .ask(self.chat.clock.uptime_ms())?;
+        match serde_json::from_slice(message.as_bytes()).map_err(|_| Refusal::NotAsked)? {
+            Ask::Enter { room, name } => self.enter(socket, room, &name),
+            Ask::Say { text } => self.say(&text),
+        }
+    }
+
     fn enter(&self, socket: Socket, room: String, name: &str) -> Result<(), Refusal> {
         let name = rooms::guest(name)?;
         self.chat.rooms().enter(&room)?;
         self.leave(socket);
         // Heard from before the lines are read: none falls in between, and numbers tell doubles.
-        self.chat.hub.subscribe(socket, &topic(&room));
+        socket.subscribe(topic(&room));
         let lines = self.chat.rooms().lines(&room);
-        let life = self.chat.life;
-        socket.send(Told::Entered { room: &room, name: &name, life, lines });
+        let now_ms = self.chat.clock.uptime_ms();
+        socket.send(Told::Entered { room: &room, name: &name, now_ms, lines });
         *self.seat() = Some(Seat { room, name });
         self.chat.tell_rooms();
         Ok(())
@@ -123,14 +136,14 @@ impl Guest {
     fn say(&self, text: &str) -> Result<(), Refusal> {
         let seat = self.seat();
         let Seat { room, name } = seat.as_ref().ok_or(Refusal::NoRoom)?;
-        let line = self.chat.rooms().say(room, name, text, now_ms())?;
-        self.chat.hub.publish(&topic(room), &Told::Said { room, line: &line }.into());
+        let line = self.chat.rooms().say(room, name, text, self.chat.clock.uptime_ms())?;
+        self.chat.topics.publish(topic(room), Told::Said { room, line: &line });
         Ok(())
     }
 
     fn leave(&self, socket: Socket) {
         if let Some(seat) = self.seat().take() {
-            self.chat.hub.unsubscribe(socket, &topic(&seat.room));
+            socket.unsubscribe(topic(&seat.room));
             self.chat.rooms().leave(&seat.room);
         }
     }
@@ -138,26 +151,17 @@ impl Guest {
 
 impl WebSocket for Guest {
     fn opened(&self, socket: Socket) {
-        self.chat.hub.subscribe(socket, LOBBY);
+        socket.subscribe(LOBBY);
         socket.send(self.chat.list());
     }
 
     fn message(&self, socket: Socket, message: Message) {
-        let done = match serde_json::from_slice(message.as_bytes()) {
-            Ok(Ask::Enter { room, name }) => self.enter(socket, room, &name),
-            Ok(Ask::Say { text }) => self.say(&text),
-            Err(error) => {
-                socket.send(Told::Refused { why: format!("That is not asked like this: {error}") });
-                return;
-            }
-        };
-        if let Err(refusal) = done {
+        if let Err(refusal) = self.obey(socket, &message) {
             socket.send(Told::Refused { why: refusal.to_string() });
         }
     }
 
     fn closed(&self, socket: Socket, _: CloseReason) {
-        self.chat.hub.unsubscribe(socket, LOBBY);
         self.leave(socket);
         self.chat.tell_rooms();
     }
@@ -166,9 +170,4 @@ impl WebSocket for Guest {
 /// What is published to a room's guests.
 fn topic(room: &str) -> String {
     format!("{LOBBY}.{room}")
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use serde::Serialize;
-use springtide::{CloseReason, Counts, EngineCounts, Message, Overflow, ProtocolCounts, Running};
+use springtide::{Counts, EngineCounts, Message, Overflow, ProtocolCounts, Running};
 use springtide::{Socket, WebSocket, WebSockets};
-
-use super::hub::Hub;
 
 const TOPIC: &str = "dashboard";
 /// How often everybody is told.
@@ -52,23 +50,19 @@ impl From<Sample> for Message {
 }
 
 /// What handles the sockets of those who look.
-pub(super) fn sockets(hub: Hub) -> WebSockets {
+pub(super) fn sockets() -> WebSockets {
     // Whoever is behind wants the newest sample only.
-    WebSockets::new(Watcher(hub)).overflow(Overflow::KeepLatest)
+    WebSockets::new(Watcher).overflow(Overflow::KeepLatest)
 }
 
-struct Watcher(Hub);
+struct Watcher;
 
 impl WebSocket for Watcher {
     fn opened(&self, socket: Socket) {
-        self.0.subscribe(socket, TOPIC);
+        socket.subscribe(TOPIC);
     }
 
     fn message(&self, _: Socket, _: Message) {}
-
-    fn closed(&self, socket: Socket, _: CloseReason) {
-        self.0.unsubscribe(socket, TOPIC);
-    }
 }
 
 /// The thread that takes samples, until it is dropped.
@@ -78,12 +72,13 @@ pub(crate) struct Beat {
 }
 
 impl Beat {
-    pub(super) fn start(hub: Hub, running: Arc<Running>) -> Self {
+    pub(super) fn start(running: Arc<Running>) -> Self {
         let (end, ended) = mpsc::channel();
+        let topics = running.topics();
         let thread = std::thread::spawn(move || {
             while ended.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
-                if hub.is_heard(TOPIC) {
-                    hub.publish(TOPIC, &Sample::take(&running).into());
+                if topics.topic(TOPIC).subscribers > 0 {
+                    topics.publish(TOPIC, Sample::take(&running));
                 }
             }
         });

@@ -2,7 +2,9 @@
 //! `curl` is the client: what it shows is what users see.
 
 mod browser;
+mod chromium;
 mod deploy;
+mod live;
 mod process;
 
 use std::io::{Read, Write};

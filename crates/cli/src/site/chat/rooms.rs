@@ -22,7 +22,7 @@ const STANDING: [&str; 3] = ["harbour", "lighthouse", "engine-room"];
 pub(super) struct Line {
     /// Grows from line to line, in all rooms together.
     pub(super) number: u64,
-    /// When, in milliseconds since 1970.
+    /// When, in milliseconds since the server was started.
     pub(super) at_ms: u64,
     pub(super) name: String,
     pub(super) text: String,
@@ -45,6 +45,9 @@ pub(super) enum Refusal {
     LineEmpty,
     LineTooLong,
     LineUnreadable,
+    TooFast,
+    /// What came is nothing that can be asked for.
+    NotAsked,
 }
 
 impl fmt::Display for Refusal {
@@ -61,6 +64,8 @@ impl fmt::Display for Refusal {
             Self::LineTooLong => {
                 write!(f, "A line has {LINE_CHARS_MAX} characters at most. Send it in parts.")
             }
+            Self::NotAsked => f.write_str("That is nothing that can be asked for here."),
+            Self::TooFast => f.write_str("That was too fast. Wait a few seconds."),
             Self::LineUnreadable => f.write_str("A line is text without control characters."),
         }
     }
