@@ -1,6 +1,7 @@
 //! Sessions: a protocol's machine bound to a connection, one kind a file.
 //! A session knows no socket: it takes bytes, and writes to the outbox.
 
+mod detecting;
 mod framed;
 mod freeze;
 pub(crate) mod http1;
@@ -20,6 +21,7 @@ use crate::metrics::Protocol;
 use crate::peer::{Peer, PeerId};
 use crate::room::Room;
 use crate::table::Place;
+pub(crate) use detecting::Detecting;
 pub(crate) use framed::Framed;
 pub(crate) use freeze::FrozenSession;
 use http1::Http1;
@@ -264,7 +266,12 @@ impl Session {
     pub(crate) fn on_deadline(&mut self, who: Who, outbox: &mut Outbox, room: &mut Room) {
         match self {
             Self::Http1(session) => session.on_deadline(who, outbox, room),
-            Self::Other(session) => session.on_deadline(who, outbox, room),
+            Self::Other(_) => {
+                self.greet_the_silent(who, room);
+                if let Self::Other(session) = self {
+                    session.on_deadline(who, outbox, room);
+                }
+            }
         }
     }
 
@@ -357,7 +364,9 @@ impl Session {
             Self::Other(Other::Framed(_)) => Some(Protocol::Framed),
             Self::Other(Other::Messaging(_)) => Some(Protocol::WebSocket),
             Self::Other(Other::Tunnel(_)) => Some(Protocol::Upgraded),
-            Self::Other(Other::Proxied(_) | Other::Upstream(_) | Other::Left) => None,
+            Self::Other(
+                Other::Detecting(_) | Other::Proxied(_) | Other::Upstream(_) | Other::Left,
+            ) => None,
         }
     }
 
@@ -368,6 +377,7 @@ impl Session {
             Self::Other(Other::Peered(_)) => "raw",
             Self::Other(Other::Framed(_)) => "framed",
             Self::Other(Other::Proxied(_)) => "proxy",
+            Self::Other(Other::Detecting(_)) => "unknown",
             Self::Other(Other::Messaging(_)) => "websocket",
             Self::Other(Other::Tunnel(_)) => "upgraded",
             Self::Other(Other::Upstream(_) | Other::Left) => "http/1.1 client",

@@ -8,6 +8,7 @@ mod bodies;
 mod client;
 mod compress;
 mod datagrams;
+mod detecting;
 mod ends;
 mod errors;
 mod exchanges;
