@@ -51,6 +51,24 @@ fn curl_sees_the_bundled_site() {
     }
 }
 
+/// What comes is summed, and what is longer than allowed is refused before it comes. No page may load
+/// anything from elsewhere.
+#[test]
+fn curl_uploads_to_the_bundled_site() {
+    let site = Site::new("curl-upload", &[("file", "123456789")]);
+    let program = Program::serve(&[]);
+    let (file, upload) = (format!("{}/file", site.path()), format!("{}/live/upload", program.url));
+    assert_eq!(curl(&["--upload-file", &file, &upload]), r#"{"bytes":9,"crc32":"cbf43926"}"#);
+    let head = ["--request", "PUT", "--header", "Content-Length: 1073741825"];
+    let status = ["--output", "/dev/null", "--write-out", "%{http_code}"];
+    assert_eq!(curl(&[&head[..], &status, &[&upload]].concat()), "413");
+    let page = curl(&["--head", &format!("{}/chat.html", program.url)]);
+    assert!(
+        page.contains("content-security-policy: default-src 'none'; script-src 'self';"),
+        "{page}"
+    );
+}
+
 #[test]
 fn curl_sees_a_directory() {
     let program = Program::serve(&[env!("CARGO_MANIFEST_DIR"), "--workers", "1"]);
