@@ -73,7 +73,7 @@ pub use handler::{
 };
 pub use http::{HeaderName, HeaderValue, Method, StatusCode};
 pub use limits::{Limit, LimitError, Limits};
-pub use metrics::{Counts, Metrics, ProtocolCounts};
+pub use metrics::{Counts, EngineCounts, Metrics, ProtocolCounts};
 pub use middleware::{
     AsyncNext, BasicAuth, Cors, Early, Finish, Logged, Middleware, Next, Outcome, RateLimit,
     RequestIds, RequestLog, SecurityHeaders, Wrap,

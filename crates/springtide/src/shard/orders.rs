@@ -4,6 +4,7 @@
 use super::{Shard, Stopping};
 use crate::connection::Connection;
 use crate::mailbox::Message;
+use crate::metrics::EngineCounts;
 
 impl Shard {
     pub(super) fn handle(&mut self, message: Message) {
@@ -31,6 +32,11 @@ impl Shard {
                 let seen = self.connections.iter().map(|own| own.seen(number, room)).collect();
                 // Who asked may have given up.
                 let _ = sender.send(seen);
+            }
+            Message::Count(sender) => {
+                let (stats, in_flight) = self.engine_stats();
+                // Who asked may have given up.
+                let _ = sender.send(EngineCounts::of(&stats, in_flight));
             }
             Message::Asked => self.take_asked(),
             Message::Published(batch) => self.take_published(&batch),
