@@ -236,3 +236,25 @@ fn long_bodies() {
     assert_eq!((report.requests, report.errors), (0, 1));
     assert!(report.error_samples[0].contains("599999"), "{:?}", report.error_samples);
 }
+
+/// A server of WebSockets as users write it, for as long as it is held.
+fn sockets() -> Option<springtide::Running> {
+    let echo = |socket: springtide::Socket, message: springtide::Message| socket.send(message);
+    start("uring", &[], &[])?;
+    let server = springtide::Server::new().workers(1).websocket("/ws", echo);
+    Some(server.listen("127.0.0.1:0").expect("an address").start().expect("a server"))
+}
+
+#[test]
+fn websockets() {
+    let Some(server) = sockets() else { return };
+    let springtide::Address::Internet(address) = server.addresses()[0] else { unreachable!() };
+    for bytes in ["0", "64", "126", "20000"] {
+        let report = run(address, &["--path", "/ws", "--socket-bytes", bytes]);
+        assert_eq!(report.errors, 0, "{bytes}: {:?}", report.error_samples);
+        assert!(report.requests >= 2000, "{bytes}: {}", report.requests);
+    }
+    let flags = ["load", &address.to_string(), "--path", "/none", "--socket-bytes", "64"];
+    let error = load::run(&Options::parse_from(flags)).expect_err("there is no such path");
+    assert!(error.to_string().contains("404"), "{error}");
+}

@@ -32,6 +32,12 @@ pub enum Outcome {
     EndOfStream,
     /// Memory with what was received or read appended; nothing appended means the end.
     Filled(Vec<u8>),
+    /// The buffers, with so many bytes appended in their order; none means the end of the file.
+    FilledAll(Vec<Vec<u8>>, usize),
+    /// So many bytes were written, at least one; all pieces come back.
+    Written(Vec<Piece>, usize),
+    /// What is known of a path.
+    Described(Metadata),
     /// All pieces were sent; they come back.
     Sent(Vec<Piece>),
     /// A datagram has come. `more` is true.
@@ -42,7 +48,7 @@ pub enum Outcome {
     Opened(Descriptor, Metadata),
     /// The names in the directory.
     Listed(Listing),
-    /// Shutdown or close is done.
+    /// It is done, and there is nothing to tell of it.
     Done,
     /// The moment of a timeout has come.
     Expired,
@@ -77,9 +83,11 @@ pub enum Memory {
     None,
     /// The memory of a receive or a read.
     Buffer(Vec<u8>),
+    /// The memory of a vectored read.
+    Buffers(Vec<Vec<u8>>),
     /// A datagram that was not sent.
     Datagram(Box<Datagram>),
-    /// The pieces of a send, of which the first `sent` bytes had been taken by the system.
+    /// The pieces of a send or a write, of which the first `sent` bytes had been taken by the system.
     Pieces {
         /// All of them, unchanged.
         pieces: Vec<Piece>,
@@ -93,14 +101,15 @@ impl Memory {
     pub(crate) fn of(op: Op, sent: usize) -> Self {
         match op {
             Op::ReceiveInto { memory, .. } | Op::Read { memory, .. } => Self::Buffer(memory),
-            Op::Send { pieces, .. } => Self::Pieces { pieces, sent },
+            Op::ReadVectored { memories, .. } => Self::Buffers(memories),
+            Op::Send { pieces, .. } | Op::Write { pieces, .. } => Self::Pieces { pieces, sent },
             Op::SendTo { datagram, .. } => Self::Datagram(datagram),
             _ => Self::None,
         }
     }
 }
 
-/// What is known of an open file (fstat(2)).
+/// What is known of a file (stat(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metadata {
     /// Its length in bytes.

@@ -1,6 +1,8 @@
 //! The engine of one shard: operations in, completions out, turn by turn.
 //! It knows no protocol and runs no code of the application: what ended is listed, not called.
 
+mod work;
+
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -13,11 +15,10 @@ use crate::backend::uring::Uring;
 use crate::backend::{Backend, Until};
 use crate::chunk::ChunkLimits;
 use crate::clock::{Clock, Moment};
-use crate::completion::{Completion, Listing, Outcome};
+use crate::completion::{Completion, Metadata, Outcome};
 use crate::error::{Error, OpKind};
 use crate::handle::Handle;
 use crate::ledger::{COMPLETIONS_ROOM, Ledger};
-use crate::lister::Lister;
 use crate::op::{Descriptor, FilePart, Op, Piece};
 use crate::options::{Address, EngineOptions, ListenOptions, Mechanism};
 use crate::sheet::Sheet;
@@ -26,9 +27,21 @@ use crate::stats::Stats;
 use crate::system::{self, SocketFile};
 use crate::wake::Waker;
 use crate::wheel::Wheel;
+use crate::workers::Workers;
+use work::Worked;
 
 /// How many turns a cancelled operation may take to end before the engine gives up on it.
 const QUIESCE_TURNS_MAX: usize = 10_000;
+/// Threads for files: what waits for a disk holds up three others at most.
+const THREADS_MAX: usize = 4;
+
+/// Who begins an operation.
+enum Way {
+    Send,
+    Timeout(Moment),
+    Workers,
+    Backend,
+}
 
 /// An engine, owned by the thread of its shard: it cannot be given to another one.
 ///
@@ -47,7 +60,7 @@ pub struct Engine {
     due: Vec<u32>,
     /// Timeouts of this turn, to be put into order.
     expired: Vec<(Moment, Key)>,
-    lister: Lister,
+    workers: Workers<Worked>,
     clock: Clock,
     now: Moment,
     stats: Stats,
@@ -87,57 +100,29 @@ impl Engine {
         let now = clock.now();
         let wheel = Wheel::new(now.milliseconds());
         let timeouts = Sheet::new(Key::NONE);
-        let (due, expired, lister, stats) = Default::default();
-        Self { backend, ledger, wheel, timeouts, due, expired, lister, clock, now, stats }
+        let (due, expired, stats) = Default::default();
+        let workers = Workers::new(backend.waker().clone(), THREADS_MAX);
+        Self { backend, ledger, wheel, timeouts, due, expired, workers, clock, now, stats }
     }
 
     #[inline]
     fn start(&mut self, op: Op, token: u64, quiet: bool) -> Key {
         self.stats.submitted += 1;
-        let (is_send, timeout, list) = match &op {
-            Op::Send { .. } => (true, None, None),
-            Op::Timeout { at } => (false, Some(*at), None),
-            Op::List { directory, entries_max } => (false, None, Some((*directory, *entries_max))),
-            _ => (false, None, None),
+        let way = match &op {
+            Op::Send { .. } => Way::Send,
+            Op::Timeout { at } => Way::Timeout(*at),
+            op if op.is_for_workers() => Way::Workers,
+            _ => Way::Backend,
         };
         let (key, entered) = self.ledger.enter(op, token, quiet);
-        match (timeout, list) {
+        match way {
             _ if !entered => {}
-            (Some(at), _) => self.start_timeout(key, at),
-            (None, Some((directory, entries_max))) => self.start_list(key, directory, entries_max),
-            (None, None) if is_send => self.backend.send(&mut self.ledger, key),
-            (None, None) => self.backend.submit(&mut self.ledger, key),
+            Way::Timeout(at) => self.start_timeout(key, at),
+            Way::Workers => self.start_work(key),
+            Way::Send => self.backend.send(&mut self.ledger, key),
+            Way::Backend => self.backend.submit(&mut self.ledger, key),
         }
         key
-    }
-
-    fn start_list(&mut self, key: Key, directory: Descriptor, entries_max: usize) {
-        if let Some(listed) = self.backend.list(directory, entries_max) {
-            return self.end_list(key, listed);
-        }
-        // Its own descriptor outlives a cancel.
-        let own = system::open_again(directory.number());
-        let waker = self.backend.waker();
-        let started = own.and_then(|own| self.lister.start((key, own, entries_max), waker));
-        if let Err(errno) = started {
-            self.ledger.fail_errno(key, OpKind::List, errno);
-        }
-    }
-
-    /// Ends what the thread has read. What was cancelled meanwhile is stale.
-    fn end_lists(&mut self) {
-        while let Some((key, listed)) = self.lister.next_ended() {
-            if self.ledger.slots.get(key).is_some() {
-                self.end_list(key, listed);
-            }
-        }
-    }
-
-    fn end_list(&mut self, key: Key, listed: Result<Listing, i32>) {
-        match listed {
-            Ok(listing) => self.ledger.end(key, |_| Outcome::Listed(listing)),
-            Err(errno) => self.ledger.fail_errno(key, OpKind::List, errno),
-        }
     }
 
     /// Closes go when the last operation of their descriptor has completed (law 6), shutdowns when
@@ -191,6 +176,8 @@ impl Engine {
                 self.cancel(key);
             }
         }
+        self.workers.rest();
+        self.end_work();
         self.backend = self.backend.successor()?;
         Ok(())
     }
@@ -242,10 +229,14 @@ impl Handle for Engine {
         match op.kind() {
             // A close frees the descriptor whatever happens: it is not taken back.
             OpKind::Close => return,
-            OpKind::List => self.ledger.fail(key, Error::Cancelled),
             OpKind::Timeout => {
                 self.wheel.remove(key.index());
                 self.ledger.fail(key, Error::Cancelled);
+            }
+            _ if op.is_for_workers() && !self.backend.has_own_files() => {
+                slot.marks.cancelled = true;
+                // What a thread has begun is done.
+                self.workers.withdraw(key);
             }
             _ => {
                 slot.marks.cancelled = true;
@@ -316,7 +307,7 @@ impl Handle for Engine {
         let mut turned = self.backend.turn(&mut self.ledger, until);
         self.now = self.clock.now();
         self.expire();
-        self.end_lists();
+        self.end_work();
         if let Err(Error::LateRefusal { .. }) = turned {
             turned = self.step_down().and(turned);
         }
@@ -403,6 +394,10 @@ impl Handle for Engine {
         let opened = self.backend.open_directory(path)?;
         self.ledger.arrive(opened);
         Ok(opened)
+    }
+
+    fn metadata(&self, file: Descriptor) -> Result<Metadata, Error> {
+        self.backend.metadata(file).map_err(|errno| Error::system(OpKind::Describe, errno))
     }
 
     fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error> {

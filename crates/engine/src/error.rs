@@ -30,6 +30,20 @@ pub enum OpKind {
     Open,
     /// Read from a file.
     Read,
+    /// Write to a file.
+    Write,
+    /// Bring a file to its disk.
+    Sync,
+    /// Set the length of a file.
+    Truncate,
+    /// Tell what is known of a path.
+    Describe,
+    /// Take a name away.
+    Remove,
+    /// Give another name.
+    Rename,
+    /// Make a directory.
+    CreateDirectory,
     /// Read the names in a directory.
     List,
     /// Wait for a moment.
@@ -53,6 +67,13 @@ impl OpKind {
             Self::Close => "close",
             Self::Open => "open",
             Self::Read => "read",
+            Self::Write => "write",
+            Self::Sync => "sync",
+            Self::Truncate => "truncate",
+            Self::Describe => "stat",
+            Self::Remove => "remove",
+            Self::Rename => "rename",
+            Self::CreateDirectory => "make a directory",
             Self::List => "list",
             Self::Timeout => "timeout",
             Self::Listen => "listen",

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use crate::clock::Moment;
-use crate::completion::Completion;
+use crate::completion::{Completion, Metadata};
 use crate::error::Error;
 use crate::op::{Descriptor, FilePart, Op, Piece};
 use crate::options::{Address, ListenOptions};
@@ -165,6 +165,12 @@ pub trait Handle {
     /// # Errors
     /// There is none, or it may not be read.
     fn open_directory(&mut self, path: &Path) -> Result<Descriptor, Error>;
+
+    /// What is known of an open file (fstat(2)). It waits for no disk: what is open is in memory.
+    ///
+    /// # Errors
+    /// It is not open.
+    fn metadata(&self, file: Descriptor) -> Result<Metadata, Error>;
 
     /// Takes over a socket that was opened elsewhere; it must not block.
     ///

@@ -206,6 +206,20 @@ fn misuse_of(op: &Op) -> Option<&'static str> {
             Some("a Unix socket is connected to by its name")
         }
         Op::ReceiveFrom { bytes_max: 0, .. } => Some("a datagram is received with room for it"),
+        Op::ReadVectored { memories, .. } if memories.len() > PIECES_MAX => {
+            Some("a read has at most PIECES_MAX buffers")
+        }
+        Op::ReadVectored { memories, .. }
+            if memories.iter().all(|memory| memory.capacity() == memory.len()) =>
+        {
+            Some("memory to receive or read into has spare capacity")
+        }
+        Op::Write { pieces, .. } if pieces.len() > PIECES_MAX => {
+            Some("a write has at most PIECES_MAX pieces")
+        }
+        Op::Write { pieces, .. } if Ledger::unsent_of(pieces, 0) == 0 => {
+            Some("a write has at least one byte")
+        }
         Op::ReceiveInto { memory, .. } | Op::Read { memory, .. }
             if memory.capacity() == memory.len() =>
         {

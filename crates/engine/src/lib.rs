@@ -36,7 +36,6 @@ mod error;
 mod handle;
 mod intake;
 mod ledger;
-mod lister;
 mod op;
 mod options;
 mod pages;
@@ -49,8 +48,9 @@ mod sync;
 mod system;
 mod wake;
 mod wheel;
+mod workers;
 
-pub use backend::simulated;
+pub use backend::{open_listener, simulated};
 pub use callback::{CALLBACK_BYTES_MAX, Callback};
 pub use chunk::{CHUNK_BYTES, COPY_BYTES_MAX, Chunk};
 pub use clock::{Moment, system_now, time_until};
@@ -60,7 +60,8 @@ pub use error::{Error, OpKind};
 pub use handle::Handle;
 pub use intake::Intake;
 pub use op::{
-    DATAGRAM_BYTES_MAX, Datagram, Descriptor, FilePart, Op, PIECES_MAX, Piece, SEND_BYTES_MAX,
+    DATAGRAM_BYTES_MAX, Datagram, Descriptor, FilePart, Op, OpenOptions, PIECES_MAX, Piece,
+    SEND_BYTES_MAX,
 };
 pub use options::{Address, Choice, EngineOptions, ListenOptions, Mechanism};
 pub use pages::Pages;

@@ -33,6 +33,38 @@ pub struct FilePart {
     pub length: usize,
 }
 
+/// For what a file is opened (open(2)).
+///
+/// ```
+/// use springtide_engine::OpenOptions;
+/// let log = OpenOptions { append: true, create: true, ..OpenOptions::default() };
+/// assert!(!log.read && log.mode == 0o666);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// To be read; also where nothing else is said.
+    pub read: bool,
+    /// To be written to.
+    pub write: bool,
+    /// To be written to at its end, wherever that is by then.
+    pub append: bool,
+    /// What it holds is thrown away.
+    pub truncate: bool,
+    /// It is made where there is none.
+    pub create: bool,
+    /// It is made, and there is none yet.
+    pub create_new: bool,
+    /// Its permissions when it is made, as far as umask(2) leaves them.
+    pub mode: u32,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        let (read, write, append, truncate, create, create_new) = Default::default();
+        Self { read, write, append, truncate, create, create_new, mode: 0o666 }
+    }
+}
+
 /// One piece of what a send sends.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Piece {
@@ -166,9 +198,78 @@ pub enum Op {
         /// From the beginning of the file, in bytes.
         offset: u64,
     },
+    /// Opens a file by its path from the process's own directory (openat(2)), close-on-exec; it waits
+    /// for no writer of a pipe.
+    OpenFile {
+        /// Which one; links are followed.
+        path: CString,
+        /// For what.
+        options: OpenOptions,
+    },
+    /// Reads into the spare capacities of several buffers in their order (preadv2(2)): at least one,
+    /// and at most [`PIECES_MAX`]. Short as a [`Op::Read`] may be.
+    ReadVectored {
+        /// A descriptor from [`Op::Open`] or [`Op::OpenFile`].
+        file: Descriptor,
+        /// Appended to; they come back with the completion.
+        memories: Vec<Vec<u8>>,
+        /// From the beginning of the file, in bytes.
+        offset: u64,
+    },
+    /// Writes all pieces in order at `offset` (pwritev2(2)); at the end where the file was opened with
+    /// [`OpenOptions::append`]. It may write less: on a full disk, at a limit, when it is interrupted.
+    Write {
+        /// A descriptor from [`Op::OpenFile`].
+        file: Descriptor,
+        /// At most [`PIECES_MAX`] pieces, and one byte at least.
+        pieces: Vec<Piece>,
+        /// From the beginning of the file, in bytes.
+        offset: u64,
+    },
+    /// Waits until a file is on its disk (fsync(2)).
+    Sync {
+        /// A descriptor from [`Op::OpenFile`].
+        file: Descriptor,
+        /// Its content, and not when it was changed (fdatasync(2)).
+        data_only: bool,
+    },
+    /// Cuts a file or makes it longer by zeroes (ftruncate(2)).
+    Truncate {
+        /// A descriptor from [`Op::OpenFile`].
+        file: Descriptor,
+        /// In bytes.
+        length: u64,
+    },
+    /// Tells what is known of a path (stat(2)); links are followed.
+    Describe {
+        /// Which one.
+        path: CString,
+    },
+    /// Takes a name away (unlink(2), rmdir(2)).
+    Remove {
+        /// Which one; a link is not followed.
+        path: CString,
+        /// It is an empty directory; a file or a link otherwise.
+        is_directory: bool,
+    },
+    /// Gives another name, which is taken from whoever has it (rename(2)).
+    Rename {
+        /// The old one.
+        from: CString,
+        /// The new one, on the same file system.
+        to: CString,
+    },
+    /// Makes a directory (mkdir(2)).
+    CreateDirectory {
+        /// Where there is none.
+        path: CString,
+        /// Its permissions, as far as umask(2) leaves them.
+        mode: u32,
+    },
     /// Reads the names in a directory (getdents64(2)), on a thread of the engine's own.
     List {
-        /// A descriptor from [`Op::Open`] or [`Handle::open_directory`](crate::Handle::open_directory).
+        /// A descriptor from [`Op::Open`], [`Op::OpenFile`] or
+        /// [`Handle::open_directory`](crate::Handle::open_directory).
         directory: Descriptor,
         /// At most how many names: what is behind them is not read.
         entries_max: usize,
@@ -203,6 +304,15 @@ impl Op {
             Self::Open { .. } => OpKind::Open,
             Self::Read { .. } => OpKind::Read,
             Self::List { .. } => OpKind::List,
+            Self::OpenFile { .. } => OpKind::Open,
+            Self::ReadVectored { .. } => OpKind::Read,
+            Self::Write { .. } => OpKind::Write,
+            Self::Sync { .. } => OpKind::Sync,
+            Self::Truncate { .. } => OpKind::Truncate,
+            Self::Describe { .. } => OpKind::Describe,
+            Self::Remove { .. } => OpKind::Remove,
+            Self::Rename { .. } => OpKind::Rename,
+            Self::CreateDirectory { .. } => OpKind::CreateDirectory,
             Self::Timeout { .. } => OpKind::Timeout,
         }
     }
@@ -219,10 +329,39 @@ impl Op {
             | Self::ReceiveFrom { socket, .. }
             | Self::SendTo { socket, .. }
             | Self::Shutdown { socket } => Some(*socket),
-            Self::Read { file, .. } => Some(*file),
+            Self::Read { file, .. }
+            | Self::ReadVectored { file, .. }
+            | Self::Write { file, .. }
+            | Self::Sync { file, .. }
+            | Self::Truncate { file, .. } => Some(*file),
             Self::Open { root, .. } => Some(*root),
             Self::List { directory, .. } => Some(*directory),
-            Self::Connect { .. } | Self::Timeout { .. } => None,
+            Self::Connect { .. }
+            | Self::Timeout { .. }
+            | Self::OpenFile { .. }
+            | Self::Describe { .. }
+            | Self::Remove { .. }
+            | Self::Rename { .. }
+            | Self::CreateDirectory { .. } => None,
         }
+    }
+
+    /// Whether the engine does it by itself, alike over every mechanism: at once when that does not
+    /// wait, and on a thread of its own otherwise.
+    #[inline]
+    pub(crate) const fn is_for_workers(&self) -> bool {
+        matches!(
+            self,
+            Self::List { .. }
+                | Self::OpenFile { .. }
+                | Self::ReadVectored { .. }
+                | Self::Write { .. }
+                | Self::Sync { .. }
+                | Self::Truncate { .. }
+                | Self::Describe { .. }
+                | Self::Remove { .. }
+                | Self::Rename { .. }
+                | Self::CreateDirectory { .. }
+        )
     }
 }

@@ -2,9 +2,13 @@
 //! Reading them never slows a shard down.
 
 mod durations;
+mod protocols;
 mod text;
 
 use durations::{Durations, Sums};
+pub(crate) use protocols::Protocol;
+pub use protocols::ProtocolCounts;
+use protocols::Shares;
 pub(crate) use text::MEDIA_TYPE;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -158,6 +162,8 @@ pub(crate) struct ShardCounts {
     values: [AtomicU64; Counts::FIELDS],
     /// How often each limit was met: seldom, so it is counted here at once.
     limits: LimitCounts,
+    /// Connections by protocol: counted at once as well.
+    protocols: Shares,
     log_lines_dropped: AtomicU64,
     /// Deliveries that others could not hand over to the shard.
     deliveries_refused: AtomicU64,

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use crate::clock::{Clock, Moment};
-use crate::completion::{Listing, Outcome};
+use crate::completion::{Metadata, Outcome};
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, FilePart, Op, Piece};
@@ -154,10 +154,14 @@ pub(crate) trait Backend {
         system::open_directory(path).map(system::into_descriptor)
     }
 
-    /// The names in a directory, where they are had without waiting; else none, and a thread reads
-    /// them.
-    fn list(&self, _directory: Descriptor, _entries_max: usize) -> Option<Result<Listing, i32>> {
-        None
+    /// Whether what is for the engine's workers is done here instead: there is no disk to wait for.
+    fn has_own_files(&self) -> bool {
+        false
+    }
+
+    /// What is known of an open file.
+    fn metadata(&self, file: Descriptor) -> Result<Metadata, i32> {
+        system::metadata(file.number())
     }
 
     /// Takes a socket over that was opened elsewhere.
@@ -320,7 +324,17 @@ pub(crate) fn connect_unix(ledger: &mut Ledger, key: Key) -> bool {
 }
 
 /// Makes a listening socket of the system.
-pub(crate) fn listen(options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
+fn listen(options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
+    open_listener(options).map(system::into_descriptor)
+}
+
+/// Makes a listening socket with TCP_NODELAY that no engine has yet; [`Handle::adopt`] brings it to one.
+///
+/// # Errors
+/// The address is busy or not ours (bind(2), listen(2)).
+///
+/// [`Handle::adopt`]: crate::Handle::adopt
+pub fn open_listener(options: &ListenOptions<'_>) -> Result<OwnedFd, Error> {
     use crate::system::Sharing;
     let listening = match options.address {
         Address::Internet(address) => {
@@ -330,5 +344,5 @@ pub(crate) fn listen(options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
         Address::Unix(Some(path)) => system::listen_unix(path, options.backlog, options.mode),
         Address::Unix(None) => return Err(Error::Misuse("a Unix listener has a path")),
     };
-    listening.map(system::into_descriptor).map_err(|error| Error::from_io(OpKind::Listen, &error))
+    listening.map_err(|error| Error::from_io(OpKind::Listen, &error))
 }

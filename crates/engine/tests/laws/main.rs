@@ -26,6 +26,7 @@ mod stage;
 mod streams;
 mod time;
 mod unix;
+mod writing;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -135,6 +136,12 @@ laws! {
             a_small_ring_keeps_every_order;
         fairness:
             small_messages_pass_beside_a_flood;
+        writing:
+            files_are_written_and_read_again
+            writes_fail_with_their_memory
+            names_are_made_moved_and_taken_away
+            what_is_cancelled_on_files_ends_once
+            a_close_waits_for_what_is_written;
         files:
             files_are_opened_and_read
             no_path_leads_out_of_the_root

@@ -50,6 +50,7 @@ impl Shard {
             self.pass_on(Message::TakeListener(listener));
         }
         self.close_post(true);
+        self.close_lobbies();
         self.finish_connections();
     }
 

@@ -12,6 +12,7 @@ use super::dial::{Dial, Target};
 use crate::datagram::PostAsk;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
+use crate::standalone::LobbyAsk;
 use crate::table::Place;
 use crate::topic::Local;
 use crate::websocket::Said;
@@ -73,6 +74,8 @@ pub(crate) enum Ask {
     Watch,
     /// A connection, of nobody yet.
     Connect(Box<Dial>),
+    /// Something of the listener of this number.
+    Lobby(u64, LobbyAsk),
     /// Something of a socket for datagrams.
     Post(Place, Box<PostAsk>),
     /// The task of this serial number is to end.
@@ -87,6 +90,8 @@ pub(crate) enum Ask {
     Publish(Box<Local>),
     /// A limit of what it asked for was met, by its name.
     Met(&'static str),
+    /// To be told when a WebSocket's peer is not behind.
+    Ready,
 }
 
 impl Waiter {

@@ -107,7 +107,9 @@ impl Places {
 
     /// The futures of the sessions that are frozen.
     pub(crate) fn kept_futures(&self) -> HashSet<Place> {
-        self.frozen.borrow().values().filter_map(|session| session.future()).collect()
+        let (frozen, sockets) = (self.frozen.borrow(), self.sockets.borrow());
+        let sockets = sockets.values().filter_map(|session| session.future());
+        frozen.values().filter_map(|session| session.future()).chain(sockets).collect()
     }
 
     /// A connection stands so from here on.
@@ -155,9 +157,10 @@ impl Places {
         known.unwrap_or_else(|| self.keep(Link::new(peer, Arc::clone(hatch), self.status(peer))))
     }
 
-    /// The same of a connection that is closed when none of them holds it any more.
-    pub(crate) fn link_own(&self, peer: Peer, hatch: &Arc<Hatch>) -> Arc<Link> {
-        self.keep(Link::owner(peer, Arc::clone(hatch), self.status(peer)))
+    /// The same of a connection that is closed when none of them holds it any more, and the number of the
+    /// listener that it came to.
+    pub(crate) fn link_own(&self, peer: Peer, hatch: &Arc<Hatch>, lobby: Option<u64>) -> Arc<Link> {
+        self.keep(Link::owner(peer, Arc::clone(hatch), self.status(peer), lobby))
     }
 
     fn keep(&self, link: Link) -> Arc<Link> {

@@ -6,7 +6,6 @@
 //! not fit waits until the socket is writable.
 
 mod files;
-mod pool;
 pub(crate) mod selector;
 mod sockets;
 
@@ -23,10 +22,12 @@ use crate::slots::Key;
 use crate::stats::Stats;
 use crate::system::{self, Event};
 use crate::wake::Waker;
+use crate::workers::Workers;
 
-use pool::Pool;
 use selector::{Interest, Ready, Selector};
 
+/// Threads for files that are not in memory.
+const THREADS_MAX: usize = 2;
 /// Nobody waits.
 const NOBODY: u32 = u32::MAX;
 
@@ -54,7 +55,8 @@ pub(crate) struct Readiness {
     watches: Sheet<Watch>,
     event: Arc<Event>,
     waker: Waker,
-    pool: Pool,
+    /// They give a descriptor or a count of bytes, or an errno.
+    workers: Workers<Result<usize, i32>>,
     /// Sends of this turn.
     sends: Vec<Key>,
     /// Receives that wait for buffers.
@@ -82,7 +84,7 @@ impl Readiness {
             selector,
             watches: Sheet::new(Watch::EMPTY),
             event,
-            pool: Pool::new(waker.clone()),
+            workers: Workers::new(waker.clone(), THREADS_MAX),
             waker,
             sends: Vec::new(),
             starved: Vec::new(),
@@ -276,8 +278,8 @@ impl Backend for Readiness {
             }
             Op::Open { .. } => self.open(ledger, key),
             Op::Read { .. } => self.read(ledger, key),
-            // The turn's flush starts sends, and the engine timeouts and lists.
-            Op::Send { .. } | Op::Timeout { .. } | Op::List { .. } => {}
+            // The turn's flush starts sends; all others are the engine's own.
+            _ => {}
         }
     }
 
@@ -308,7 +310,7 @@ impl Backend for Readiness {
                 self.starved.retain(|starved| *starved != key);
                 self.forget_reader(socket);
             }
-            Op::Shutdown { .. } | Op::Close { .. } | Op::Timeout { .. } | Op::List { .. } => {}
+            _ => {}
         }
         ledger.fail(key, Error::Cancelled);
     }

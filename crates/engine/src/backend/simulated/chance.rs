@@ -8,7 +8,7 @@ pub enum Fault {
     ShortReceive,
     /// A read of a file gives fewer bytes than are there.
     ShortRead,
-    /// Some bytes of a send go now, the rest later.
+    /// Some bytes of a send or a write go now, the rest later.
     PartialSend,
     /// A connection is reset.
     Reset,

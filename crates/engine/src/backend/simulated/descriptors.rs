@@ -21,7 +21,8 @@ pub(super) enum Entry {
     Socket(End),
     /// For datagrams.
     Letterbox(usize),
-    File(Rc<RefCell<File>>),
+    /// And whether it is written to at its end.
+    File(Rc<RefCell<File>>, bool),
     Directory(PathBuf),
 }
 
@@ -89,6 +90,14 @@ impl Table {
         }
     }
 
+    pub(super) fn file(&self, descriptor: Descriptor) -> Result<(&Rc<RefCell<File>>, &bool), i32> {
+        match self.get(descriptor)? {
+            Entry::File(file, appends) => Ok((file, appends)),
+            Entry::Directory(_) => Err(system::EISDIR),
+            Entry::Listener(_) | Entry::Socket(_) | Entry::Letterbox(_) => Err(system::EINVAL),
+        }
+    }
+
     pub(super) fn listener(&self, descriptor: Descriptor) -> Result<usize, i32> {
         match self.get(descriptor)? {
             Entry::Listener(listener) => Ok(*listener),
@@ -107,7 +116,7 @@ impl Table {
             Entry::Listener(listener) => network.unlisten(listener),
             Entry::Socket(end) => network.close(end),
             Entry::Letterbox(own) => network.unbind(own),
-            Entry::File(_) | Entry::Directory(_) => {}
+            Entry::File(..) | Entry::Directory(_) => {}
         }
         let index = usize::try_from(descriptor.0 - FIRST).expect("it was just looked up");
         self.entries[index] = None;

@@ -2,10 +2,11 @@
 //! No path leads out of the directory that it is opened beneath.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
+use super::paths::parent;
 use crate::completion::{Entry, Listing, Metadata};
 use crate::system;
 
@@ -26,6 +27,12 @@ impl File {
             is_file: true,
         }
     }
+
+    /// Cuts it, or makes it longer by zeroes.
+    pub(super) fn set_length(&mut self, length: usize, modified_ns: i128) {
+        self.bytes.resize(length, 0);
+        self.modified_ns = modified_ns;
+    }
 }
 
 /// What a path leads to.
@@ -38,6 +45,8 @@ pub(super) enum Found {
 #[derive(Default)]
 pub(super) struct Files {
     files: BTreeMap<PathBuf, Rc<RefCell<File>>>,
+    /// Directories that were made; those of a file that was written need not be.
+    directories: BTreeSet<PathBuf>,
     inodes: u64,
 }
 
@@ -52,9 +61,89 @@ impl Files {
             file.modified_ns = modified_ns;
             return;
         }
+        self.insert(path, bytes.to_vec(), modified_ns);
+    }
+
+    fn insert(&mut self, path: PathBuf, bytes: Vec<u8>, modified_ns: i128) -> Rc<RefCell<File>> {
         self.inodes += 1;
-        let fresh = File { bytes: bytes.to_vec(), modified_ns, inode: self.inodes };
-        self.files.insert(path, Rc::new(RefCell::new(fresh)));
+        let fresh = Rc::new(RefCell::new(File { bytes, modified_ns, inode: self.inodes }));
+        self.files.insert(path, fresh.clone());
+        fresh
+    }
+
+    /// Makes an empty file in a directory that is there.
+    pub(super) fn create(
+        &mut self,
+        path: &Path,
+        modified_ns: i128,
+    ) -> Result<Rc<RefCell<File>>, i32> {
+        let path = self.fresh_name(path)?;
+        Ok(self.insert(path, Vec::new(), modified_ns))
+    }
+
+    pub(super) fn create_directory(&mut self, path: &Path) -> Result<(), i32> {
+        if self.find(Path::new(""), path).is_ok() {
+            return Err(system::EEXIST);
+        }
+        let path = self.fresh_name(path)?;
+        self.directories.insert(path);
+        Ok(())
+    }
+
+    /// A path whose directory is there.
+    fn fresh_name(&self, path: &Path) -> Result<PathBuf, i32> {
+        let path = beneath(Path::new(""), path)?;
+        match self.find(Path::new(""), &parent(&path))? {
+            Found::Directory(_) => Ok(path),
+            Found::File(_) => Err(system::ENOTDIR),
+        }
+    }
+
+    /// Takes a name away, of a file or of an empty directory.
+    pub(super) fn remove_name(&mut self, path: &Path, is_directory: bool) -> Result<(), i32> {
+        let path = beneath(Path::new(""), path)?;
+        match (self.find(Path::new(""), &path)?, is_directory) {
+            (Found::File(_), true) => return Err(system::ENOTDIR),
+            (Found::Directory(_), false) => return Err(system::EISDIR),
+            (Found::File(_), false) => _ = self.files.remove(&path),
+            (Found::Directory(_), true) if !self.list(&path, 1).entries.is_empty() => {
+                return Err(system::ENOTEMPTY);
+            }
+            (Found::Directory(_), true) => _ = self.directories.remove(&path),
+        }
+        Ok(())
+    }
+
+    /// Gives a file or a directory, with what is in it, another name.
+    pub(super) fn rename(&mut self, from: &Path, to: &Path) -> Result<(), i32> {
+        let found = self.find(Path::new(""), from)?;
+        let (from, to) = (beneath(Path::new(""), from)?, self.fresh_name(to)?);
+        let taken = self.find(Path::new(""), &to).ok();
+        match (found, taken) {
+            (Found::File(_), Some(Found::Directory(_))) => return Err(system::EISDIR),
+            (Found::Directory(_), Some(Found::File(_))) => return Err(system::ENOTDIR),
+            (Found::File(file), _) => {
+                self.files.remove(&from);
+                self.files.insert(to, file);
+                return Ok(());
+            }
+            (Found::Directory(_), Some(_)) if !self.list(&to, 1).entries.is_empty() => {
+                return Err(system::ENOTEMPTY);
+            }
+            (Found::Directory(_), _) if to.starts_with(&from) => return Err(system::EINVAL),
+            (Found::Directory(_), _) => {}
+        }
+        let moved = |path: PathBuf| match path.strip_prefix(&from) {
+            Ok(rest) if rest.as_os_str().is_empty() => to.clone(),
+            Ok(rest) => to.join(rest),
+            Err(_) => path,
+        };
+        let files = std::mem::take(&mut self.files);
+        self.files = files.into_iter().map(|(path, file)| (moved(path), file)).collect();
+        let directories = std::mem::take(&mut self.directories);
+        self.directories = directories.into_iter().map(moved).collect();
+        self.directories.insert(to);
+        Ok(())
     }
 
     /// Takes a file's name away; who has it open keeps it.
@@ -72,6 +161,11 @@ impl Files {
                 names.insert(name, components.next().is_some());
             }
         }
+        for path in self.directories.iter().filter_map(|path| path.strip_prefix(directory).ok()) {
+            if let Some(name) = path.components().next() {
+                names.insert(name.as_os_str().as_encoded_bytes().to_vec(), true);
+            }
+        }
         let is_cut = names.len() > entries_max;
         let entries = names.into_iter().take(entries_max);
         let entries = entries.map(|(name, is_directory)| Entry { name, is_directory }).collect();
@@ -86,7 +180,13 @@ impl Files {
         }
         let is_directory =
             path.as_os_str().is_empty() || self.files.keys().any(|file| file.starts_with(&path));
-        if is_directory { Ok(Found::Directory(path)) } else { Err(system::ENOENT) }
+        let is_directory =
+            is_directory || self.directories.iter().any(|own| own.starts_with(&path));
+        if is_directory {
+            return Ok(Found::Directory(path));
+        }
+        let is_in_file = path.ancestors().skip(1).any(|above| self.files.contains_key(above));
+        Err(if is_in_file { system::ENOTDIR } else { system::ENOENT })
     }
 }
 

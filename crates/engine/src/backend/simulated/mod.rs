@@ -34,6 +34,7 @@ mod endings;
 mod files;
 mod network;
 mod operations;
+mod paths;
 mod perform;
 mod planned;
 mod post;

@@ -8,12 +8,12 @@ use std::path::Path;
 use super::World;
 use super::chance::Fault;
 use super::descriptors::Entry;
-use super::files::Found;
+use super::files::{Found, directory_metadata};
 use super::network::Ready;
 use super::schedule::Next;
 use crate::backend::{Backend, Until, cancelled, sent};
 use crate::clock::Clock;
-use crate::completion::Listing;
+use crate::completion::Metadata;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, FilePart, Op, Piece};
@@ -332,7 +332,7 @@ impl Backend for Simulated {
                 let address = state.network.post.address(*own).map(Address::Internet);
                 address.ok_or_else(|| error(system::EBADF))
             }
-            Entry::File(_) | Entry::Directory(_) => Err(error(system::ENOTSOCK)),
+            Entry::File(..) | Entry::Directory(_) => Err(error(system::ENOTSOCK)),
         }
     }
 
@@ -433,10 +433,16 @@ impl Backend for Simulated {
         }
     }
 
-    fn list(&self, directory: Descriptor, entries_max: usize) -> Option<Result<Listing, i32>> {
-        let state = self.world.state.borrow();
-        let path = state.table.directory(directory);
-        Some(path.map(|path| state.files.list(path, entries_max)))
+    fn has_own_files(&self) -> bool {
+        true
+    }
+
+    fn metadata(&self, file: Descriptor) -> Result<Metadata, i32> {
+        match self.world.state.borrow().table.get(file)? {
+            Entry::File(file, _) => Ok(file.borrow().metadata()),
+            Entry::Directory(_) => Ok(directory_metadata()),
+            Entry::Listener(_) | Entry::Socket(_) | Entry::Letterbox(_) => Err(system::EINVAL),
+        }
     }
 
     fn adopt(&mut self, _: OwnedFd) -> Result<Descriptor, Error> {

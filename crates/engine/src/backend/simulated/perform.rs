@@ -31,7 +31,7 @@ impl Simulated {
         if self.fails_as_planned(ledger, key) {
             return Step::Moved;
         }
-        let op = ledger.slots.get(key).map(|slot| &slot.op);
+        let op = ledger.slots.get(key).map(|slot| &mut slot.op);
         let Some(op) = op else { return Step::Moved };
         let kind = op.kind();
         let done = match op {
@@ -73,7 +73,8 @@ impl Simulated {
                 let (file, offset) = (*file, *offset);
                 self.read(ledger, key, file, offset)
             }
-            Op::Timeout { .. } | Op::List { .. } => unreachable!("they are the engine's"),
+            Op::Timeout { .. } => unreachable!("they are the engine's"),
+            _ => self.perform_on_files(op),
         };
         match done {
             Ok(_) if kind == OpKind::SendTo => ledger.end(key, sent_to),
@@ -232,7 +233,7 @@ impl Simulated {
         self.may_reset(socket);
         let piece = {
             let state = self.world.state.borrow();
-            let Entry::File(file) = state.table.get(part.file)? else { return Err(system::EINVAL) };
+            let file = state.table.file(part.file)?.0;
             let start = usize::try_from(part.offset).map_err(|_| system::EINVAL)?;
             let file = file.borrow();
             let bytes = file.bytes.get(start..start + part.length).ok_or(system::EAGAIN)?;
@@ -371,7 +372,7 @@ impl Simulated {
         let (entry, metadata) = match files.find(root, path)? {
             Found::File(file) => {
                 let metadata = file.borrow().metadata();
-                (Entry::File(file), metadata)
+                (Entry::File(file, false), metadata)
             }
             Found::Directory(path) => (Entry::Directory(path), directory_metadata()),
         };
@@ -389,13 +390,7 @@ impl Simulated {
             unreachable!("asked for a read");
         };
         let State { table, chance, .. } = &mut *self.world.state.borrow_mut();
-        let file = match table.get(file)? {
-            Entry::File(file) => file.borrow(),
-            Entry::Directory(_) => return Err(system::EISDIR),
-            Entry::Listener(_) | Entry::Socket(_) | Entry::Letterbox(_) => {
-                return Err(system::EINVAL);
-            }
-        };
+        let file = table.file(file)?.0.borrow();
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let rest = file.bytes.get(offset..).unwrap_or_default();
         let mut count = rest.len().min(memory.capacity() - memory.len());

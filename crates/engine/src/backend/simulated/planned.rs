@@ -45,6 +45,9 @@ const fn errors(kind: OpKind) -> &'static [i32] {
         OpKind::Close => &[system::EIO],
         OpKind::Open => &[system::EMFILE, system::ENFILE, system::ENOENT, system::EIO],
         OpKind::Read => &[system::EIO, system::EISDIR],
+        OpKind::Write | OpKind::Truncate => &[system::ENOSPC, system::EIO],
+        OpKind::Sync | OpKind::Describe => &[system::EIO],
+        OpKind::Remove | OpKind::Rename | OpKind::CreateDirectory => &[system::EIO, system::ENOSPC],
         _ => &[],
     }
 }

@@ -88,8 +88,8 @@ impl Uring {
             // Datagrams of any length are received by calls, and no chunk is held for them.
             Op::ReceiveFrom { socket, .. } => opcode::PollAdd::new(fd(*socket), COME).build(),
             Op::SendTo { .. } => return self.send_to(ledger, key),
-            // The turn's flush starts sends, and the engine timeouts and lists.
-            Op::Send { .. } | Op::Timeout { .. } | Op::List { .. } => return,
+            // The turn's flush starts sends; all others are the engine's own.
+            _ => return,
         };
         slot.marks.asked = Asked::Operation;
         self.push(key, entry);

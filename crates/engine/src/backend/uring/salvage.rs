@@ -65,6 +65,7 @@ fn end(ledger: &mut Ledger, key: Key, taken: bool, is_whole: bool) {
     match &mut slot.op {
         // The engine's own, or waiting for others: started when those have ended.
         Op::Timeout { .. } | Op::Shutdown { .. } => return,
+        op if op.is_for_workers() => return,
         Op::Close { .. } if !in_system => return,
         Op::Close { descriptor } => {
             // The kernel closes within the enter that takes the entry, or on a thread of its own.

@@ -128,14 +128,18 @@ pub(crate) fn metadata(fd: RawFd) -> Result<Metadata, i32> {
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: `stat` is valid for writes and outlives the call.
     check(unsafe { libc::fstat(fd, &raw mut stat) } as isize)?;
+    Ok(metadata_of(&stat))
+}
+
+pub(super) fn metadata_of(stat: &libc::stat) -> Metadata {
     let kind = stat.st_mode & libc::S_IFMT;
-    Ok(Metadata {
+    Metadata {
         length: u64::try_from(stat.st_size).unwrap_or(0),
         modified_ns: i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec),
         inode: stat.st_ino,
         is_directory: kind == libc::S_IFDIR,
         is_file: kind == libc::S_IFREG,
-    })
+    }
 }
 
 /// Reads from a file at an offset; with `cached`, answers EAGAIN instead of waiting for the disk.

@@ -5,9 +5,11 @@ mod beneath;
 mod datagrams;
 mod files;
 mod memory;
+mod paths;
 mod sockets;
 mod timer;
 mod unix;
+mod vectors;
 mod work;
 
 use std::io;
@@ -20,11 +22,13 @@ pub(crate) use datagrams::*;
 pub(crate) use files::*;
 pub(crate) use libc::pollfd as PollEntry;
 pub(crate) use memory::*;
+pub(crate) use paths::*;
 pub(crate) use sockets::*;
 pub use sockets::{keep_alive, prepare_listener};
 pub(crate) use timer::Timer;
 pub use unix::SocketFile;
 pub(crate) use unix::{connect_unix, listen_unix};
+pub(crate) use vectors::*;
 pub(crate) use work::Work;
 
 pub(crate) const EIO: i32 = libc::EIO;
@@ -52,6 +56,9 @@ pub(crate) const ENOTSOCK: i32 = libc::ENOTSOCK;
 pub(crate) const EINVAL: i32 = libc::EINVAL;
 pub(crate) const EBADF: i32 = libc::EBADF;
 pub(crate) const EISDIR: i32 = libc::EISDIR;
+pub(crate) const EEXIST: i32 = libc::EEXIST;
+pub(crate) const ENOTEMPTY: i32 = libc::ENOTEMPTY;
+pub(crate) const ENOSPC: i32 = libc::ENOSPC;
 
 pub(crate) fn is_peer_gone(errno: i32) -> bool {
     matches!(

@@ -259,6 +259,6 @@ impl Messaging {
 
     /// Whether something waits for what is being sent.
     pub(crate) fn has_waiting(&self) -> bool {
-        !self.queue.is_empty()
+        !self.queue.is_empty() || self.waiting.is_some()
     }
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use springtide_engine::{
-    Address, Completion, Descriptor, Error, FilePart, Handle, Key, ListenOptions, Moment, Op,
-    OpKind, Piece, SocketFile, Stats, Waker,
+    Address, Completion, Descriptor, Error, FilePart, Handle, Key, ListenOptions, Metadata, Moment,
+    Op, OpKind, Piece, SocketFile, Stats, Waker,
 };
 
 /// EPERM, as a filter of system calls gives it.
@@ -142,6 +142,10 @@ impl Handle for Refused {
 
     fn open_directory(&mut self, path: &Path) -> Result<Descriptor, Error> {
         self.engine.open_directory(path)
+    }
+
+    fn metadata(&self, file: Descriptor) -> Result<Metadata, Error> {
+        self.engine.metadata(file)
     }
 
     fn adopt(&mut self, socket: OwnedFd) -> Result<Descriptor, Error> {

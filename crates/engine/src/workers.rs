@@ -1,0 +1,124 @@
+//! A few threads for what would block a shard and what no mechanism of the system does by itself.
+//! They touch what a job was given, and nothing else of an operation.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crossbeam_queue::SegQueue;
+
+use crate::slots::Key;
+use crate::system;
+use crate::wake::Waker;
+
+/// What a thread does, or says that it has not done: it is called once, with whether it is wanted.
+type Job<T> = Box<dyn FnOnce(bool) -> T + Send>;
+
+struct Queue<T> {
+    jobs: Mutex<Jobs<T>>,
+    arrived: Condvar,
+    rested: Condvar,
+    ended: SegQueue<(Key, T)>,
+    waker: Waker,
+}
+
+struct Jobs<T> {
+    waiting: VecDeque<(Key, Job<T>)>,
+    running: usize,
+    is_over: bool,
+}
+
+/// The threads, started by the first jobs.
+pub(crate) struct Workers<T> {
+    queue: Arc<Queue<T>>,
+    threads: Vec<JoinHandle<()>>,
+    threads_max: usize,
+}
+
+impl<T: Send + 'static> Workers<T> {
+    pub(crate) fn new(waker: Waker, threads_max: usize) -> Self {
+        let jobs = Mutex::new(Jobs { waiting: VecDeque::new(), running: 0, is_over: false });
+        let (arrived, rested, ended) = Default::default();
+        let queue = Arc::new(Queue { jobs, arrived, rested, ended, waker });
+        Self { queue, threads: Vec::new(), threads_max }
+    }
+
+    /// Hands a job to a thread; without any it is done here. Bounded by the operations in flight.
+    pub(crate) fn start(&mut self, key: Key, job: impl FnOnce(bool) -> T + Send + 'static) {
+        if self.threads.len() < self.threads_max {
+            let queue = self.queue.clone();
+            let thread = system::spawn_thread("springtide-files", move || queue.work());
+            self.threads.extend(thread.ok());
+        }
+        if self.threads.is_empty() {
+            self.queue.ended.push((key, job(true)));
+            self.queue.waker.wake();
+            return;
+        }
+        let mut jobs = self.queue.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.waiting.push_back((key, Box::new(job)));
+        self.queue.arrived.notify_one();
+    }
+
+    /// Takes a job back that no thread has begun: it ends without being done. True when there was one.
+    pub(crate) fn withdraw(&self, key: Key) -> bool {
+        let mut jobs = self.queue.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(at) = jobs.waiting.iter().position(|(own, _)| *own == key) else { return false };
+        let job = jobs.waiting.remove(at);
+        drop(jobs);
+        if let Some((key, job)) = job {
+            self.queue.ended.push((key, job(false)));
+        }
+        true
+    }
+
+    /// Takes back what no thread has begun, and waits for what they have.
+    pub(crate) fn rest(&self) {
+        let mut jobs = self.queue.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, job) in std::mem::take(&mut jobs.waiting) {
+            self.queue.ended.push((key, job(false)));
+        }
+        while jobs.running > 0 {
+            jobs = self.queue.rested.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The next job that has ended.
+    pub(crate) fn next_ended(&self) -> Option<(Key, T)> {
+        self.queue.ended.pop()
+    }
+}
+
+impl<T> Drop for Workers<T> {
+    /// Waits for the jobs that run: what they have must not go before.
+    fn drop(&mut self) {
+        self.queue.jobs.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
+        self.queue.arrived.notify_all();
+        for thread in self.threads.drain(..) {
+            // A worker runs no code that panics; if it did, its memory is no longer in use.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl<T> Queue<T> {
+    fn work(&self) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let Some((key, job)) = jobs.waiting.pop_front() else {
+                if jobs.is_over {
+                    return;
+                }
+                jobs = self.arrived.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            jobs.running += 1;
+            drop(jobs);
+            self.ended.push((key, job(true)));
+            self.waker.wake();
+            jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            jobs.running -= 1;
+            self.rested.notify_all();
+        }
+    }
+}
