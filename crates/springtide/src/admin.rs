@@ -12,6 +12,7 @@ use crate::mailbox::{Message, Neighbour};
 use crate::metrics::{EngineCounts, MEDIA_TYPE, Metrics};
 use crate::response::{IntoResponse, Response};
 use crate::server::{Engine, Server};
+use crate::topic::Topics;
 
 /// One open connection, as it was when its shard was asked.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -98,7 +99,7 @@ impl Status {
 }
 
 /// The server at the admin address.
-pub(crate) fn server(status: &Arc<Status>, metrics: Metrics) -> Server {
+pub(crate) fn server(status: &Arc<Status>, metrics: Metrics, topics: Topics) -> Server {
     let (health, connections, engines) = (status.clone(), status.clone(), status.clone());
     let fresh = |response: Response| response.header("cache-control", "no-store");
     Server::new()
@@ -106,7 +107,8 @@ pub(crate) fn server(status: &Arc<Status>, metrics: Metrics) -> Server {
         .engine(Engine::Epoll)
         .get("/healthz", move || fresh(health.health()))
         .get("/metrics", move || {
-            let text = metrics.to_text() + &engines.engine_counts().to_text();
+            let counts = metrics.to_text() + &engines.engine_counts().to_text();
+            let text = counts + &topics.to_text();
             fresh(text.into_response().header("content-type", MEDIA_TYPE))
         })
         .get("/connections", move || fresh(Response::json(&connections.connections())))

@@ -240,7 +240,7 @@ impl Running {
 
     /// Binds what serves the admin addresses: never over a ring, which takes locked memory.
     fn bind_admin(&self, addresses: Vec<Address>) -> Result<Bound, Error> {
-        let mut server = admin::server(&self.status, self.metrics());
+        let mut server = admin::server(&self.status, self.metrics(), self.topics());
         server.addresses = addresses;
         server.check()?;
         let choice = Choice::probe(Some(Mechanism::Epoll));

@@ -112,6 +112,16 @@ const ROWS: &[Row<Counts>] = &[
         "Messages of WebSockets that were not sent.",
         |own| own.messages_dropped,
     ),
+    counter(
+        "springtide_deliveries_total",
+        "Messages of topics and broadcasts given to a connection, for each of them.",
+        |own| own.deliveries_total,
+    ),
+    counter(
+        "springtide_deliveries_dropped_total",
+        "Messages of topics and broadcasts that a connection did not get.",
+        |own| own.deliveries_dropped,
+    ),
 ];
 
 impl Metrics {

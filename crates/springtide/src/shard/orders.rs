@@ -39,7 +39,7 @@ impl Shard {
                 let _ = sender.send(EngineCounts::of(&stats, in_flight));
             }
             Message::Asked => self.take_asked(),
-            Message::Published(batch) => self.take_published(&batch),
+            Message::Published(batch) => self.room.requests.topics.arrive(batch),
             Message::Answer(sender) => {
                 // Who asked may have given up.
                 let _ = sender.send(());

@@ -9,7 +9,7 @@ use super::{Backend, Stage, over_all_backends};
 use crate::admin::{self, Status};
 use crate::mailbox::Message;
 use crate::metrics::Metrics;
-use crate::{ConnectionStatus, Framed, OpenConnection, Server};
+use crate::{ConnectionStatus, Framed, OpenConnection, Server, Topics};
 
 fn look(stage: &mut Stage) -> Vec<OpenConnection> {
     let (sender, receiver) = mpsc::channel();
@@ -132,7 +132,8 @@ fn the_pages_tell_of_the_server() {
     let (status, metrics) = (Arc::new(Status::default()), Metrics::default());
     let _ = status.shards.set(Vec::new());
     metrics.add_shard().meet(0);
-    let mut stage = Stage::new(Backend::Simulated, admin::server(&status, metrics));
+    let server = admin::server(&status, metrics, Topics::default());
+    let mut stage = Stage::new(Backend::Simulated, server);
     let get = |stage: &mut Stage, path: &str| {
         let mut peer = stage.connect();
         stage.talk_to_end(
