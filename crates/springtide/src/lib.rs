@@ -107,6 +107,6 @@ pub use task::{
 pub use topic::{Subscribed, TopicCounts, Topics};
 pub use websocket::{
     CloseFrame, CloseFrameError, CloseReason, ClosedBy, Compression, Limits as WebSocketLimits,
-    Message, Messages, Overflow, RemoteSocket, Socket, Text, WebSocket, WebSockets,
-    code as close_code,
+    Message, MessagePart, MessageParts, MessageWriter, Messages, Overflow, RemoteSocket, Socket,
+    Text, WebSocket, WebSockets, code as close_code,
 };

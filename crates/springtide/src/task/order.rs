@@ -2,6 +2,7 @@
 //! They are data; the shard does what they say.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use crate::session::peered::Want;
 use crate::standalone::LobbyAsk;
 use crate::table::Place;
 use crate::topic::Local;
-use crate::websocket::Said;
+use crate::websocket::{Awaits, Said};
 
 /// Something asked of a connection, and for whom.
 pub(crate) struct Order {
@@ -44,6 +45,7 @@ pub(crate) enum Waiter {
 pub(crate) struct Connecting {
     /// Where it is to lead: the one whose turn it is, and those that come behind.
     pub(crate) targets: VecDeque<Target>,
+    pub(crate) local: Option<SocketAddr>,
     pub(crate) serial: u64,
     pub(crate) waiter: Waiter,
     /// None while a name is being resolved, or nothing has begun.
@@ -91,7 +93,7 @@ pub(crate) enum Ask {
     /// A limit of what it asked for was met, by its name.
     Met(&'static str),
     /// To be told when a WebSocket's peer is not behind.
-    Ready,
+    Await(Awaits),
 }
 
 impl Waiter {
