@@ -7,8 +7,8 @@ const BIRDS = ["Avocet", "Curlew", "Dunlin", "Eider", "Fulmar", "Gannet", "Heron
 
 const lines = one("[data-lines]");
 const form = one("[data-say]");
-const refused = one("[data-refused]");
-const own = { name: stored("name") ?? BIRDS[Math.floor(Math.random() * BIRDS.length)], room: "", began: 0, listed: 0, present: {} };
+const notice = one("[data-refused]");
+const own = { name: stored("name") ?? BIRDS[Math.floor(Math.random() * BIRDS.length)], room: "", entering: "", isSeated: false, isSentBack: false, began: 0, listed: 0, present: {} };
 
 /** Where storage is refused, a name lasts as long as the page. */
 function stored(key) {
@@ -19,8 +19,10 @@ function store(key, value) {
   try { localStorage.setItem(`chat.${key}`, value); } catch { /* it lasts as long as the page */ }
 }
 
+const ROOM = "#room=";
+
 function wantedRoom() {
-  return decodeURIComponent(location.hash.slice(1)) || "harbour";
+  return location.hash.startsWith(ROOM) ? location.hash.slice(ROOM.length) : own.room || "harbour";
 }
 
 // ---- what the server tells ------------------------------------------------------------------
@@ -30,17 +32,31 @@ const link = new Link("/live/chat", text => {
   if (told.kind === "rooms") showRooms(told);
   else if (told.kind === "entered") entered(told);
   else if (told.kind === "said" && told.room === own.room) showLine(told.line, true);
-  else if (told.kind === "refused") refuse(told.why);
+  else if (told.kind === "refused") refused(told.why);
 }, begin);
 
 /** Of the lists of one connection only the newest counts. */
 function begin() {
   own.listed = 0;
+  own.isSeated = false;
   enter();
 }
 
 function enter() {
-  link.send(JSON.stringify({ do: "enter", room: wantedRoom(), name: own.name }));
+  own.entering = wantedRoom();
+  link.send(JSON.stringify({ do: "enter", room: own.entering, name: own.name }));
+}
+
+/** Who may not enter a room stays where they were, or goes where everybody may. */
+function refused(why) {
+  refuse(why);
+  const wanted = own.entering;
+  own.entering = "";
+  if (!wanted) return;
+  const back = own.room || "harbour";
+  history.replaceState(null, "", ROOM + back);
+  own.isSentBack = !own.isSeated && wanted !== back;
+  if (own.isSentBack) enter();
 }
 
 /** Rooms that stay keep their elements: the list may change under a finger or a focus. */
@@ -62,7 +78,7 @@ function showRooms({ number: at, rooms }) {
 
 function makeRoom(name) {
   const link = make("a", "", make("b", "", name), make("span"));
-  link.href = `#${name}`;
+  link.href = ROOM + name;
   const entry = make("li", "", link);
   entry.dataset.name = name;
   return entry;
@@ -77,7 +93,7 @@ function showOwn() {
 }
 
 function entered({ room, name, now_ms, lines: remembered }) {
-  refuse("");
+  if (!own.isSentBack) refuse("");
   // The server counts from its start; another start is another server, which has other lines.
   const began = Date.now() - now_ms;
   const isSame = Math.abs(began - own.began) < 5000;
@@ -87,7 +103,7 @@ function entered({ room, name, now_ms, lines: remembered }) {
     lines.setAttribute("aria-busy", "true");
     lines.replaceChildren();
   }
-  Object.assign(own, { room, name, began });
+  Object.assign(own, { room, name, began, entering: "", isSeated: true, isSentBack: false });
   showOwn();
   say(one("[data-room]"), room);
   document.title = `${room} – Chat – Springtide`;
@@ -120,8 +136,8 @@ function showLine(line, mayFollow) {
 }
 
 function refuse(why) {
-  say(refused, why);
-  refused.hidden = !why;
+  say(notice, why);
+  notice.hidden = !why;
 }
 
 // ---- what the guest does --------------------------------------------------------------------
@@ -152,7 +168,7 @@ one("[data-new-room]").addEventListener("submit", event => {
   const name = field.value.trim().toLowerCase().replaceAll(/\s+/g, "-");
   if (!name) return;
   field.value = "";
-  location.hash = encodeURIComponent(name);
+  location.hash = ROOM + encodeURIComponent(name);
 });
 
-addEventListener("hashchange", enter);
+addEventListener("hashchange", () => { if (wantedRoom() !== own.room) enter(); });

@@ -13,7 +13,7 @@ use super::Started;
 use pace::Pace;
 use rooms::{Line, Listed, Refusal, Rooms};
 
-/// The longest message of a guest: a line of four-byte characters, each written as two escapes.
+/// The longest message of a guest: a line of 500 characters, each written as two escapes of six.
 const MESSAGE_BYTES_MAX: u64 = 8 << 10;
 /// Where every guest hears which rooms there are, and how many are in them.
 const LOBBY: &str = "chat";
@@ -109,10 +109,8 @@ impl Guest {
     }
 
     fn obey(&self, socket: Socket, message: &Message) -> Result<(), Refusal> {
-        self.pace
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .ask(self.chat.clock.uptime_ms())?;
+        let now_ms = self.chat.clock.uptime_ms();
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).ask(now_ms)?;
         match serde_json::from_slice(message.as_bytes()).map_err(|_| Refusal::NotAsked)? {
             Ask::Enter { room, name } => self.enter(socket, room, &name),
             Ask::Say { text } => self.say(&text),

@@ -38,7 +38,7 @@ fn chat(engine: &str) {
         serde_json::Value::Null
     );
     // Another room has its own guests and lines; who comes later is told what was said.
-    one.click("[data-rooms] a[href='#lighthouse']");
+    one.click("[data-rooms] a[href='#room=lighthouse']");
     wait_for_present(&one, "only you");
     wait_for_present(&other, "only you");
     assert_eq!(one.evaluate("document.querySelectorAll('[data-lines] li').length"), 0);
@@ -48,6 +48,10 @@ fn chat(engine: &str) {
     one.type_line("[data-new-room] input", "Not A Room!");
     let refused = one.wait_for("document.querySelector('[data-refused]').textContent");
     assert!(refused.as_str().unwrap().starts_with("A room's name has"), "{refused}");
+    assert_eq!(one.evaluate("location.hash"), "#room=lighthouse");
+    let lost = browser.open(&format!("{url}#room=../x"));
+    wait_for_present(&lost, "3 here");
+    lost.wait_for("!document.querySelector('[data-refused]').hidden");
     assert_eq!(browser.complaints(), [""; 0]);
 }
 

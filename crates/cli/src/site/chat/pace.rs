@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use super::rooms::Refusal;
 
 /// So many times …
-pub(super) const ASKS_MAX: usize = 20;
+const ASKS_MAX: usize = 20;
 /// … within so long.
-pub(super) const WITHIN_MS: u64 = 10_000;
+const WITHIN_MS: u64 = 10_000;
 
 /// When a guest asked for something lately.
 #[derive(Default)]

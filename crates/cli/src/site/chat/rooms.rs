@@ -7,13 +7,13 @@ use std::fmt;
 use serde::Serialize;
 
 /// Rooms at a time.
-pub(super) const ROOMS_MAX: usize = 16;
+const ROOMS_MAX: usize = 16;
 /// Lines that a room remembers.
-pub(super) const LINES_MAX: usize = 50;
+const LINES_MAX: usize = 50;
 /// Characters of a line.
-pub(super) const LINE_CHARS_MAX: usize = 500;
+const LINE_CHARS_MAX: usize = 500;
 /// Characters of a name, of a room and of a guest.
-pub(super) const NAME_CHARS_MAX: usize = 24;
+const NAME_CHARS_MAX: usize = 24;
 /// Rooms that are always there.
 const STANDING: [&str; 3] = ["harbour", "lighthouse", "engine-room"];
 
@@ -21,18 +21,18 @@ const STANDING: [&str; 3] = ["harbour", "lighthouse", "engine-room"];
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Line {
     /// Grows from line to line, in all rooms together.
-    pub(super) number: u64,
+    number: u64,
     /// When, in milliseconds since the server was started.
-    pub(super) at_ms: u64,
-    pub(super) name: String,
-    pub(super) text: String,
+    at_ms: u64,
+    name: String,
+    text: String,
 }
 
 /// A room, as the list of rooms shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Listed {
-    pub(super) name: String,
-    pub(super) present: usize,
+    name: String,
+    present: usize,
 }
 
 /// Why something that a guest asked for was not done, as the guest is told.
