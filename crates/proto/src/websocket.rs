@@ -3,6 +3,7 @@
 //! Nothing here may read or write a connection, nor draw a number: see [`Machine`].
 
 mod close;
+mod controls;
 mod deflate;
 mod frame;
 pub mod handshake;

@@ -2,9 +2,10 @@
 //! It must never read a clock or a socket, nor read a frame behind a close or one that it has refused.
 
 use super::close::CloseFrame;
+use super::controls::Controls;
 use super::frame::{Head, Opcode, Read, Rules};
 use super::limits::Limits;
-use super::message::{Arriving, Kind, Payload};
+use super::message::{Arriving, Kind, Payload, whole};
 use super::refusal::Refusal;
 
 /// How far the connection is from its end.
@@ -127,33 +128,32 @@ pub enum Due {
 /// ```
 #[derive(Debug)]
 pub struct Machine {
-    pub(super) is_server: bool,
+    /// The message of which something has come, and not all: none while the connection is idle.
+    arriving: Option<Box<Arriving>>,
+    /// What came of pings and pongs that nobody had asked for; none before the first.
+    controls: Option<Box<Controls>>,
+    /// When a byte came last.
+    heard_ms: u64,
+    /// When a ping was sent that nothing has followed, or a close; [`NEVER`] otherwise.
+    asked_ms: u64,
+    /// So many bytes of the input were there before: they are no sign of life.
+    seen: u32,
     /// Messages are given in parts of so many bytes at least; 0 where they are given whole.
     part_bytes_min: u32,
+    /// How many pings were sent that no pong has come for.
+    pub(super) pongs_owed: u16,
+    pub(super) is_server: bool,
     may_be_compressed: bool,
     pub(super) state: State,
     /// Nothing more is sent, nor waited for.
     is_cut: bool,
     /// A message was begun in parts, and its last was not sent.
     pub(super) is_sending: bool,
-    arriving: Arriving,
-    payload: Option<Payload>,
-    /// When a byte came last.
-    heard_ms: u64,
-    /// So many bytes of the input were there before: they are no sign of life.
-    seen: usize,
-    /// When a ping was sent that nothing has followed, or a close.
-    pub(super) asked_ms: Option<u64>,
-    /// How many pings, and pongs that nobody had asked for, came since.
-    controls: u32,
-    /// How many pings were sent that no pong has come for.
-    pub(super) pongs_owed: u32,
-    controls_since_ms: u64,
-    /// For how long nothing was read before that: what came meanwhile is counted now.
-    controls_held_ms: u64,
 }
 
-const _: () = assert!(size_of::<Machine>() <= 160);
+const _: () = assert!(size_of::<Machine>() <= 48, "an idle connection holds one of these");
+
+const NEVER: u64 = u64::MAX;
 
 impl Machine {
     /// The server's side of a connection that has just been upgraded.
@@ -170,21 +170,18 @@ impl Machine {
 
     const fn of(is_server: bool, now_ms: u64) -> Self {
         Self {
-            is_server,
+            arriving: None,
+            controls: None,
+            heard_ms: now_ms,
+            asked_ms: NEVER,
+            seen: 0,
             part_bytes_min: 0,
+            pongs_owed: 0,
+            is_server,
             may_be_compressed: false,
             state: State::Open,
             is_cut: false,
             is_sending: false,
-            arriving: Arriving::new(),
-            payload: None,
-            heard_ms: now_ms,
-            seen: 0,
-            asked_ms: None,
-            controls: 0,
-            pongs_owed: 0,
-            controls_since_ms: now_ms,
-            controls_held_ms: 0,
         }
     }
 
@@ -215,11 +212,12 @@ impl Machine {
         if matches!(self.state, State::Asked | State::Over) {
             return Ok(Received::Closed);
         }
-        if input.len() > self.seen {
+        if input.len() > self.seen as usize {
             self.hear(now_ms);
         }
         let received = self.read(input, now_ms, limits);
-        self.seen = input.len() - received.as_ref().map_or(0, Received::consumed);
+        let left = input.len() - received.as_ref().map_or(0, Received::consumed);
+        self.seen = u32::try_from(left).unwrap_or(u32::MAX);
         if received.is_err() {
             // The next call is told that nothing more is read.
             self.state = if self.state == State::Open { State::Asked } else { State::Over };
@@ -229,7 +227,7 @@ impl Machine {
 
     #[inline]
     fn read(&mut self, input: &[u8], now_ms: u64, limits: &Limits) -> Result<Received, Refusal> {
-        if let Some(payload) = self.payload.take() {
+        if let Some(payload) = self.arriving.as_mut().and_then(|own| own.payload.take()) {
             return self.read_payload(input, 0, payload);
         }
         let rules = Rules { is_masked: self.is_server, may_be_compressed: self.may_be_compressed };
@@ -240,15 +238,20 @@ impl Machine {
         if head.opcode.is_control() {
             return self.read_control(input, &head, now_ms, limits);
         }
-        let payload = match self.state {
-            State::Open => self.arriving.begin_frame(&head, limits)?,
-            _ => Payload::discarded(&head),
-        };
+        if self.state != State::Open {
+            return self.read_payload(input, head.bytes, Payload::discarded(&head));
+        }
+        if self.arriving.is_none()
+            && self.part_bytes_min == 0
+            && let Some(message) = whole(input, &head, limits)
+        {
+            return message;
+        }
+        let payload = self.arriving.get_or_insert_default().begin_frame(&head, limits)?;
         self.read_payload(input, head.bytes, payload)
     }
 
     /// Takes what has come of a payload, behind so many bytes of the input.
-    #[inline]
     fn read_payload(
         &mut self,
         input: &[u8],
@@ -256,8 +259,9 @@ impl Machine {
         mut payload: Payload,
     ) -> Result<Received, Refusal> {
         let rest = &input[before..];
+        let arriving = self.arriving.get_or_insert_default();
         if rest.is_empty() && payload.rest > 0 {
-            self.payload = Some(payload);
+            arriving.payload = Some(payload);
             return Ok(match before {
                 0 => Received::NeedBytes { at_least: 1 },
                 consumed => Received::Taken { consumed },
@@ -265,32 +269,36 @@ impl Machine {
         }
         if self.state != State::Open {
             let consumed = before + payload.discard(rest);
-            self.payload = (payload.rest > 0).then_some(payload);
+            match payload.rest {
+                0 => self.arriving = None,
+                _ => arriving.payload = Some(payload),
+            }
             return Ok(Received::Taken { consumed });
         }
-        let consumed = before + self.arriving.take(rest, &mut payload)?;
+        let consumed = before + arriving.take(rest, &mut payload)?;
         let is_last = payload.rest == 0 && payload.is_final;
-        self.payload = (payload.rest > 0).then_some(payload);
+        arriving.payload = (payload.rest > 0).then_some(payload);
         Ok(self.tell(consumed, is_last))
     }
 
     /// What there is to be told of the message of which something has come.
-    #[inline]
     fn tell(&mut self, consumed: usize, is_last: bool) -> Received {
-        let Some(kind) = self.arriving.kind else { return Received::Taken { consumed } };
-        let is_compressed = self.arriving.is_compressed;
         let part_bytes_min = self.part_bytes_min as usize;
-        match (is_last, part_bytes_min > 0) {
-            (true, true) => {
-                Received::Part { consumed, kind, payload: self.arriving.end(), is_last }
-            }
-            (true, false) => {
-                Received::Message { consumed, kind, is_compressed, payload: self.arriving.end() }
-            }
-            (false, true) if self.arriving.has_piece(part_bytes_min) => {
-                Received::Part { consumed, kind, payload: self.arriving.take_piece(), is_last }
-            }
-            (false, _) => Received::Taken { consumed },
+        let in_parts = part_bytes_min > 0;
+        let Some(own) = self.arriving.take_if(|own| is_last || own.kind.is_none()) else {
+            return match self.arriving.as_mut().and_then(|own| Some((own.kind?, own))) {
+                Some((kind, own)) if in_parts && own.has_piece(part_bytes_min) => {
+                    Received::Part { consumed, kind, payload: own.take_piece(), is_last }
+                }
+                _ => Received::Taken { consumed },
+            };
+        };
+        let Arriving { kind: Some(kind), is_compressed, bytes: payload, .. } = *own else {
+            return Received::Taken { consumed };
+        };
+        match in_parts {
+            true => Received::Part { consumed, kind, payload, is_last },
+            false => Received::Message { consumed, kind, is_compressed, payload },
         }
     }
 
@@ -320,7 +328,9 @@ impl Machine {
                 if opcode == Opcode::Pong && self.pongs_owed > 0 {
                     self.pongs_owed -= 1;
                 } else {
-                    self.count_control(now_ms, limits)?;
+                    let counted =
+                        self.controls.get_or_insert_with(|| Controls::since(now_ms).into());
+                    counted.add(now_ms, limits)?;
                 }
                 match (self.state, opcode) {
                     (State::Open, Opcode::Ping) => Ok(Received::Ping { consumed, payload }),
@@ -331,40 +341,21 @@ impl Machine {
         }
     }
 
-    fn count_control(&mut self, now_ms: u64, limits: &Limits) -> Result<(), Refusal> {
-        self.count_anew(now_ms);
-        self.controls = self.controls.saturating_add(1);
-        let most = u64::from(limits.socket_controls_max);
-        let held = most.saturating_mul(self.controls_held_ms) / 1_000;
-        if u64::from(self.controls) > most.saturating_add(held) {
-            return Err(Refusal::Controls);
-        }
-        Ok(())
-    }
-
-    /// Begins another count, where the second of the last one was over by then.
-    const fn count_anew(&mut self, now_ms: u64) {
-        if now_ms >= self.controls_since_ms.saturating_add(1_000) {
-            (self.controls_since_ms, self.controls, self.controls_held_ms) = (now_ms, 0, 0);
-        }
-    }
-
     /// A byte has come: the peer lives.
     #[inline]
     const fn hear(&mut self, now_ms: u64) {
         self.heard_ms = now_ms;
         if matches!(self.state, State::Open) {
-            self.asked_ms = None;
+            self.asked_ms = NEVER;
         }
     }
 
     /// The input goes on after a while in which it was held back: that while is not the peer's, and
     /// what came in it is not counted as if it came now.
-    pub const fn resume(&mut self, now_ms: u64) {
-        self.count_anew(self.heard_ms);
-        let held_ms = now_ms.saturating_sub(self.heard_ms);
-        self.controls_since_ms = self.controls_since_ms.saturating_add(held_ms);
-        self.controls_held_ms = self.controls_held_ms.saturating_add(held_ms);
+    pub fn resume(&mut self, now_ms: u64) {
+        let heard_ms = self.heard_ms;
+        let counted = self.controls.get_or_insert_with(|| Controls::since(heard_ms).into());
+        counted.hold(heard_ms, now_ms);
         self.hear(now_ms);
     }
 
@@ -381,10 +372,10 @@ impl Machine {
     pub const fn next_deadline(&self, limits: &Limits) -> Option<u64> {
         let (since_ms, wait_ms) = match (self.state, self.asked_ms) {
             _ if self.is_cut => return None,
-            (State::Open, Some(asked_ms)) => (asked_ms, limits.socket_dead_ms),
-            (State::Open, None) => (self.heard_ms, limits.socket_ping_ms),
-            (_, Some(asked_ms)) => (asked_ms, limits.socket_close_timeout_ms),
-            (_, None) => return None,
+            (State::Open, NEVER) => (self.heard_ms, limits.socket_ping_ms),
+            (State::Open, asked_ms) => (asked_ms, limits.socket_dead_ms),
+            (_, NEVER) => return None,
+            (_, asked_ms) => (asked_ms, limits.socket_close_timeout_ms),
         };
         Some(since_ms.saturating_add(wait_ms))
     }
@@ -395,15 +386,20 @@ impl Machine {
             return None;
         }
         let limit = match (self.state, self.asked_ms) {
-            (State::Open, None) => {
-                self.asked_ms = Some(now_ms);
+            (State::Open, NEVER) => {
+                self.asks(now_ms);
                 return Some(Due::Ping);
             }
-            (State::Open, Some(_)) => "socket_dead_ms",
+            (State::Open, _) => "socket_dead_ms",
             _ => "socket_close_timeout_ms",
         };
         (self.state, self.is_cut) = (State::Over, true);
         Some(Due::Gone(limit))
+    }
+
+    /// The peer is asked for something from now on.
+    pub(super) const fn asks(&mut self, now_ms: u64) {
+        self.asked_ms = now_ms;
     }
 
     /// Whether the connection must be closed once everything written so far has been sent. A client
@@ -425,6 +421,6 @@ impl Machine {
     #[inline]
     #[must_use]
     pub fn bytes_held(&self) -> usize {
-        self.arriving.bytes.len()
+        self.arriving.as_ref().map_or(0, |own| own.bytes.len())
     }
 }

@@ -3,6 +3,7 @@
 
 use super::frame::Head;
 use super::limits::Limits;
+use super::machine::Received;
 use super::mask::{MaskKey, apply_mask, rotated};
 use super::refusal::Refusal;
 use super::utf8::Utf8Check;
@@ -17,7 +18,7 @@ pub enum Kind {
 }
 
 /// The message that is arriving.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Arriving {
     /// What has come of it and nobody was given, without its mask.
     pub(super) bytes: Vec<u8>,
@@ -28,6 +29,8 @@ pub(super) struct Arriving {
     /// None between messages.
     pub(super) kind: Option<Kind>,
     pub(super) is_compressed: bool,
+    /// The frame of which something is to come.
+    pub(super) payload: Option<Payload>,
 }
 
 /// The payload of the frame that is arriving.
@@ -52,18 +55,31 @@ impl Payload {
     }
 }
 
-impl Arriving {
-    pub(super) const fn new() -> Self {
-        Self {
-            bytes: Vec::new(),
-            length: 0,
-            fragments: 0,
-            utf8: Utf8Check::new(),
-            kind: None,
-            is_compressed: false,
-        }
+/// A message of one frame that has come as a whole, as most have; none where it is another one.
+#[inline]
+pub(super) fn whole(
+    input: &[u8],
+    head: &Head,
+    limits: &Limits,
+) -> Option<Result<Received, Refusal>> {
+    let kind = head.opcode.kind().filter(|_| head.is_final)?;
+    if head.length > limits.socket_message_bytes_max {
+        return Some(Err(Refusal::MessageTooLong));
     }
+    let consumed = head.bytes.checked_add(usize::try_from(head.length).ok()?)?;
+    let mut payload = input.get(head.bytes..consumed)?.to_vec();
+    if let Some(key) = head.key {
+        apply_mask(&mut payload, key);
+    }
+    let is_compressed = head.is_compressed;
+    let mut check = Utf8Check::new();
+    if kind == Kind::Text && !is_compressed && !(check.accepts(&payload) && check.is_whole()) {
+        return Some(Err(Refusal::Utf8));
+    }
+    Some(Ok(Received::Message { consumed, kind, is_compressed, payload }))
+}
 
+impl Arriving {
     /// A frame of it begins, or the message does.
     #[inline]
     pub(super) fn begin_frame(&mut self, head: &Head, limits: &Limits) -> Result<Payload, Refusal> {
@@ -130,11 +146,5 @@ impl Arriving {
         let whole = self.bytes.len() - self.utf8.cut_bytes();
         let cut = self.bytes.split_off(whole);
         std::mem::replace(&mut self.bytes, cut)
-    }
-
-    /// The message has ended: what was not given of it. The next one may begin.
-    #[inline]
-    pub(super) fn end(&mut self) -> Vec<u8> {
-        std::mem::replace(self, Self::new()).bytes
     }
 }

@@ -230,7 +230,7 @@ impl Machine {
     ) -> Result<(), SendError> {
         self.send_control(Opcode::Close, &frame.payload(), key, outbox)?;
         self.state = if self.state == State::Asked { State::Over } else { State::Closing };
-        self.asked_ms = Some(now_ms);
+        self.asks(now_ms);
         Ok(())
     }
 

@@ -103,7 +103,7 @@ impl Session {
         session
     }
 
-    fn thaw_socket(who: Who, room: &mut Room) -> Option<Box<Messaging>> {
+    fn thaw_socket(who: Who, room: &mut Room) -> Option<Messaging> {
         room.requests.topics.move_to(who.id, who.place);
         let mut session = room.requests.tasks.places.thaw_socket(who.id, who.place)?;
         session.arrive(who, room);

@@ -6,6 +6,7 @@ mod ending;
 mod queue;
 mod waiting;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use springtide_proto::Outbox;
@@ -19,53 +20,47 @@ use crate::peer::PeerStatus;
 use crate::response::Opening;
 use crate::room::Room;
 use crate::websocket::{
-    ClosedBy, Compressing, Handler, Message, MessagePart, Options, Overflow, Said, Socket,
-    WebSocket,
+    ClosedBy, Compressing, Handler, Message, MessagePart, Overflow, Said, Socket, WebSocket,
 };
 use awaited::Awaited;
 use queue::Queue;
 use waiting::Waiting;
 
-/// The session.
+/// The session. It stands in its connection: what an idle one does not need is in [`Rest`].
 pub(crate) struct Messaging {
     machine: Machine,
-    /// None once it was told of the end.
-    handler: Option<Told>,
-    /// The server's limits, where its own are others.
-    limits: Option<Box<Limits>>,
-    overflow: Overflow,
+    /// Who is called with what happens. None where a future is told, and behind the end.
+    handler: Option<Arc<Box<dyn WebSocket>>>,
     /// How messages are compressed, if they are.
     compressing: Option<Box<Compressing>>,
+    rest: Option<Box<Rest>>,
+    sent: u64,
+    share: Share,
+    /// The longest message that is taken; 0 where that is the server's limit.
+    message_bytes_max: u32,
+    overflow: Overflow,
+    /// Messages are given in parts, of which nothing is kept.
+    gives_parts: bool,
+}
+
+const _: () = assert!(size_of::<Messaging>() <= 96, "an idle connection holds one of these");
+
+/// What only a session has whose peer is behind, whose messages are awaited, or that ends.
+#[derive(Default)]
+struct Rest {
     queue: Queue,
     /// Who waits until the peer is not behind.
     waiting: Option<Box<Waiting>>,
-    share: Share,
+    awaited: Option<Box<Awaited>>,
     /// Who has ended it, and what was said.
-    end: Option<Box<(ClosedBy, CloseFrame)>>,
+    end: Option<(ClosedBy, CloseFrame)>,
 }
 
-/// Who is told of what happens.
-enum Told {
-    Called(Arc<dyn WebSocket>),
-    Awaited(Box<Awaited>),
-}
-
-const _: () = assert!(size_of::<Messaging>() <= 288, "an idle connection holds one of these");
-
-/// The limits of a route, where they are not the server's.
-fn limits_of(options: Options, limits: &Limits) -> Option<Limits> {
-    if options.message_bytes_max.is_none() && options.part_bytes_min.is_none() {
-        return None;
+impl Rest {
+    fn is_idle(&self) -> bool {
+        let Self { queue, waiting, awaited, end } = self;
+        queue.is_idle() && waiting.is_none() && awaited.is_none() && end.is_none()
     }
-    let mut own = limits.clone();
-    if let Some(bytes) = options.message_bytes_max {
-        own.socket_message_bytes_max = bytes;
-    }
-    if options.part_bytes_min.is_some() {
-        // Nothing is kept of them.
-        own.socket_fragments_max = u32::MAX;
-    }
-    Some(own)
 }
 
 /// The route that slow callbacks are told by: there is none.
@@ -75,7 +70,6 @@ impl Messaging {
     /// The connection is a WebSocket from here on: its handler is told.
     pub(super) fn begin(opening: Opening, who: Who, outbox: &mut Outbox, room: &mut Room) -> Self {
         let Opening { handler, options, deflate } = opening;
-        let limits = limits_of(options, &room.limits.websocket).map(Box::new);
         let mut machine = Machine::server(room.now_ms);
         if deflate.is_some() {
             machine.accept_compressed();
@@ -83,24 +77,57 @@ impl Messaging {
         if let Some(bytes_min) = options.part_bytes_min {
             machine.stream(bytes_min);
         }
+        let bytes_max = options.message_bytes_max.map_or(0, |bytes| bytes.max(1));
         let mut own = Self {
             machine,
-            compressing: deflate.map(|agreed| Box::new(Compressing::new(agreed, options))),
             handler: None,
-            limits,
-            overflow: options.overflow,
-            queue: Queue::default(),
-            waiting: None,
+            compressing: deflate.map(|agreed| Box::new(Compressing::new(agreed, options))),
+            rest: None,
+            sent: 0,
             share: Share::default(),
-            end: None,
+            message_bytes_max: u32::try_from(bytes_max).unwrap_or(u32::MAX),
+            overflow: options.overflow,
+            gives_parts: options.part_bytes_min.is_some(),
         };
         room.requests.tasks.places.stand(who.peer(), PeerStatus::Open);
-        own.handler = Some(match handler {
-            Handler::Called(handler) => Told::Called(handler),
-            Handler::Awaited(make) => Told::Awaited(Box::new(Awaited::begin(&*make, who, room))),
-        });
+        match handler {
+            Handler::Called(handler) => own.handler = Some(handler),
+            Handler::Awaited(make) => {
+                own.rest().awaited = Some(Box::new(Awaited::begin(&*make, who, room)));
+            }
+        }
         own.call(who, outbox, room, |handler, socket| handler.opened(socket));
         own
+    }
+
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
+    }
+
+    /// Gives back the room for what it has no more.
+    fn tidy(&mut self) {
+        self.rest.take_if(|rest| rest.is_idle());
+    }
+
+    /// The limits of its route: the server's, unless that has its own.
+    #[inline]
+    fn limits<'a>(&self, limits: &'a Limits) -> Cow<'a, Limits> {
+        if self.message_bytes_max == 0 && !self.gives_parts {
+            return Cow::Borrowed(limits);
+        }
+        let mut own = limits.clone();
+        if self.message_bytes_max > 0 {
+            own.socket_message_bytes_max = self.message_bytes_max.into();
+        }
+        if self.gives_parts {
+            own.socket_fragments_max = u32::MAX;
+        }
+        Cow::Owned(own)
+    }
+
+    /// The connection has ended so, unless it had before.
+    fn end_by(&mut self, by: ClosedBy, frame: CloseFrame) {
+        self.rest().end.get_or_insert((by, frame));
     }
 
     pub(super) fn receive(
@@ -123,8 +150,8 @@ impl Messaging {
                 break Step::Paused;
             }
             let rest = &bytes[consumed..];
-            let limits = self.limits.as_deref().unwrap_or(&room.limits.websocket);
-            match self.machine.receive(rest, room.now_ms, limits) {
+            let limits = self.limits(&room.limits.websocket);
+            match self.machine.receive(rest, room.now_ms, &limits) {
                 Ok(Received::NeedBytes { .. }) if self.is_waited_for() => break Step::Paused,
                 Ok(Received::NeedBytes { .. }) => break Step::NeedBytes,
                 Ok(Received::Closed) => break Step::Closed,
@@ -147,7 +174,7 @@ impl Messaging {
         match received {
             Received::Message { consumed, kind, payload, is_compressed } => {
                 self.share.add_exchange();
-                if self.queue.is_closing() {
+                if self.is_closing() {
                     return consumed;
                 }
                 match self.plain(kind, payload, is_compressed, room) {
@@ -167,7 +194,7 @@ impl Messaging {
             }
             Received::Pong { consumed, payload } => {
                 self.share.add_exchange();
-                if !self.queue.is_closing() {
+                if !self.is_closing() {
                     let payload = payload.into();
                     self.call(who, outbox, room, |handler, socket| handler.pong(socket, payload));
                 }
@@ -181,7 +208,7 @@ impl Messaging {
             }
             Received::Part { consumed, kind, payload, is_last } => {
                 self.share.add_exchange();
-                if !self.queue.is_closing() {
+                if !self.is_closing() {
                     room.counts.messages_received += u64::from(is_last);
                     self.give(MessagePart { piece: Message::of(kind, payload), is_last });
                 }
@@ -204,7 +231,7 @@ impl Messaging {
         if !is_compressed {
             return Ok(payload);
         }
-        let limits = self.limits.as_deref().unwrap_or(&room.limits.websocket);
+        let limits = self.limits(&room.limits.websocket);
         let mut coders = room.requests.sockets.coders.borrow_mut();
         coders.inflate(kind, &payload, limits.socket_message_bytes_max)
     }
@@ -212,9 +239,9 @@ impl Messaging {
     /// A whole message has come.
     #[inline]
     fn tell(&mut self, message: Message, who: Who, outbox: &mut Outbox, room: &mut Room) {
-        match &self.handler {
-            Some(Told::Awaited(_)) => self.give(MessagePart { piece: message, is_last: true }),
-            _ => self.call(who, outbox, room, |own, socket| own.message(socket, message)),
+        match self.handler {
+            None => self.give(MessagePart { piece: message, is_last: true }),
+            Some(_) => self.call(who, outbox, room, |own, socket| own.message(socket, message)),
         }
     }
 
@@ -226,11 +253,11 @@ impl Messaging {
         room: &mut Room,
         what: impl FnOnce(&dyn WebSocket, Socket),
     ) {
-        let Some(Told::Called(handler)) = &self.handler else { return };
+        let Some(handler) = &self.handler else { return };
         let current = current::enter(&room.requests);
         room.requests.sockets.handles(Some(who.peer()));
         let socket = Socket::new(who.peer());
-        let called = room.watched(ROUTE, |_| apart(|| what(&**handler, socket)));
+        let called = room.watched(ROUTE, |_| apart(|| what(&***handler, socket)));
         room.requests.sockets.handles(None);
         drop(current);
         let mut own = room.requests.sockets.take_own();
@@ -257,10 +284,10 @@ impl Messaging {
         if let Some(place) = place {
             room.tell_limit(place, who.socket, format_args!("closed, because {refusal} came"));
         }
-        self.queue.forget(&mut room.counts);
+        self.forget(&mut room.counts);
         self.machine.refuse(refusal, room.now_ms, None, outbox);
         let frame = CloseFrame::new(refusal.code(), refusal.words()).unwrap_or_default();
-        self.end.get_or_insert_with(|| Box::new((ClosedBy::Here, frame)));
+        self.end_by(ClosedBy::Here, frame);
     }
 
     /// Something is said to this connection.
@@ -272,7 +299,7 @@ impl Messaging {
             // One that is too long is the application's mistake, and nothing is behind a close.
             Said::Ping(payload) => _ = self.machine.send_ping(&payload, None, outbox),
             Said::Close(frame) => {
-                self.queue.close(frame);
+                self.rest().queue.close(frame);
                 self.pour(outbox, room);
             }
             Said::Piece(piece) => self.go_on_with(piece, outbox, room),
@@ -288,11 +315,11 @@ impl Messaging {
     }
 
     /// Whether its handler is told of what happens: it was not told of the end.
-    pub(crate) const fn is_told(&self) -> bool {
-        self.handler.is_some()
+    pub(crate) fn is_told(&self) -> bool {
+        self.handler.is_some() || self.awaited().is_some()
     }
 
-    pub(super) const fn resume(&mut self, now_ms: u64) {
+    pub(super) fn resume(&mut self, now_ms: u64) {
         self.machine.resume(now_ms);
     }
 
@@ -301,10 +328,7 @@ impl Messaging {
     }
 
     pub(super) fn bytes_held(&self) -> usize {
-        let taken = match &self.handler {
-            Some(Told::Awaited(own)) => own.bytes_held(),
-            _ => 0,
-        };
-        self.machine.bytes_held() + self.queue.bytes() + taken
+        let taken = self.awaited().map_or(0, Awaited::bytes_held);
+        self.machine.bytes_held() + self.bytes_waiting() + taken
     }
 }

@@ -28,7 +28,7 @@ pub(crate) enum Other {
     /// HTTP/1.1 as soon as the header of a proxy has come.
     Proxied(Box<Proxied>),
     /// A WebSocket, which HTTP/1.1 has become.
-    Messaging(Box<Messaging>),
+    Messaging(Messaging),
     /// What HTTP/1.1 has become.
     Tunnel(Box<Tunnel>),
     /// The client's side, to another server.

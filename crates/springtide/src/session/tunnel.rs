@@ -61,7 +61,7 @@ impl Accepted {
                 Other::Tunnel(Box::new(Tunnel::begin(exchange, origin, make, who, room)))
             }
             Successor::Socket(opening) => {
-                Other::Messaging(Box::new(Messaging::begin(opening, who, outbox, room)))
+                Other::Messaging(Messaging::begin(opening, who, outbox, room))
             }
         }
     }

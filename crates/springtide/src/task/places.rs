@@ -21,7 +21,7 @@ pub(crate) struct Places {
     /// Sessions of a shard that is frozen.
     frozen: RefCell<HashMap<PeerId, Box<Peered>>>,
     /// The same of WebSockets.
-    sockets: RefCell<HashMap<PeerId, Box<Messaging>>>,
+    sockets: RefCell<HashMap<PeerId, Messaging>>,
     /// Where each connection stands that has a name, once somebody has asked by names.
     index: RefCell<Option<HashMap<PeerId, Place>>>,
     /// Connections that other threads know of, or did.
@@ -87,12 +87,12 @@ impl Places {
     }
 
     /// The session of a WebSocket that is frozen with all of its shard.
-    pub(crate) fn freeze_socket(&self, id: PeerId, session: Box<Messaging>) {
+    pub(crate) fn freeze_socket(&self, id: PeerId, session: Messaging) {
         self.sockets.borrow_mut().insert(id, session);
     }
 
     /// The same as it was, at its place from here on.
-    pub(crate) fn thaw_socket(&self, id: PeerId, place: Place) -> Option<Box<Messaging>> {
+    pub(crate) fn thaw_socket(&self, id: PeerId, place: Place) -> Option<Messaging> {
         let session = self.sockets.borrow_mut().remove(&id)?;
         if session.is_told() {
             self.move_to(id, place, session.status());

@@ -16,7 +16,8 @@ use crate::server::Server;
 /// One value for all connections that it is given.
 #[derive(Clone)]
 pub(crate) enum Handler {
-    Called(Arc<dyn WebSocket>),
+    /// Boxed besides: every idle connection holds the pointer, which is thin so.
+    Called(Arc<Box<dyn WebSocket>>),
     Awaited(Arc<Make>),
 }
 

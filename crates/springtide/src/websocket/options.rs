@@ -85,7 +85,7 @@ pub(super) enum Origins {
 impl WebSockets {
     /// A handler: one value for all connections that it is given.
     pub fn new(handler: impl WebSocket) -> Self {
-        Self::of(Handler::Called(Arc::new(handler)))
+        Self::of(Handler::Called(Arc::new(Box::new(handler))))
     }
 
     /// A handler with a future for each connection; see

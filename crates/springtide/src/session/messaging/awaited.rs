@@ -8,7 +8,7 @@ use springtide_proto::Outbox;
 use springtide_proto::http1::Exchange;
 use springtide_proto::websocket::{CloseFrame, Limits, code};
 
-use super::{Messaging, ROUTE, Told};
+use super::{Messaging, ROUTE};
 use crate::executor::Origin;
 use crate::room::Room;
 use crate::session::Who;
@@ -50,16 +50,17 @@ impl Awaited {
 }
 
 impl Messaging {
-    fn awaited(&mut self) -> Option<&mut Awaited> {
-        if let Some(Told::Awaited(own)) = &mut self.handler { Some(own) } else { None }
+    pub(super) fn awaited(&self) -> Option<&Awaited> {
+        self.rest.as_ref().and_then(|rest| rest.awaited.as_deref())
+    }
+
+    fn awaited_mut(&mut self) -> Option<&mut Awaited> {
+        self.rest.as_mut().and_then(|rest| rest.awaited.as_deref_mut())
     }
 
     /// The future that has the connection.
     pub(crate) fn future(&self) -> Option<Place> {
-        match &self.handler {
-            Some(Told::Awaited(own)) => own.future,
-            _ => None,
-        }
+        self.awaited().and_then(|own| own.future)
     }
 
     /// It stands here behind a freeze.
@@ -80,8 +81,8 @@ impl Messaging {
     /// Whether nothing is read before the future asks for what has come; what comes behind a close of
     /// this side holds nothing up, because it is thrown away.
     pub(super) fn is_held_up(&mut self, room: &Room) -> bool {
-        let is_closing = self.queue.is_closing() || !self.machine.may_send();
-        let Some(own) = self.awaited() else { return false };
+        let is_closing = self.is_closing() || !self.machine.may_send();
+        let Some(own) = self.awaited_mut() else { return false };
         let holds_up = !is_closing && own.inlet.is_full();
         if std::mem::replace(&mut own.holds_up, holds_up && own.inlet.is_behind()) && !holds_up {
             // That while was not the peer's.
@@ -91,7 +92,7 @@ impl Messaging {
     }
 
     /// Whether the end of the peer's stream is to wait for the future.
-    pub(super) fn is_waited_for(&mut self) -> bool {
+    pub(super) fn is_waited_for(&self) -> bool {
         let may_send = self.machine.may_send();
         self.awaited().is_some_and(|own| may_send && own.inlet.is_behind())
     }
@@ -100,10 +101,10 @@ impl Messaging {
     /// with them. True where that is so already.
     pub(super) fn is_answered_now(&mut self, frame: &CloseFrame, now_ms: u64) -> bool {
         let is_over = !self.machine.may_send();
-        match self.awaited() {
+        match self.awaited_mut() {
             Some(own) if !is_over && own.inlet.is_behind() => {
                 own.asked = Some((frame.clone(), now_ms));
-                self.end.get_or_insert_with(|| Box::new((ClosedBy::Peer, frame.clone())));
+                self.end_by(ClosedBy::Peer, frame.clone());
                 false
             }
             _ => true,
@@ -112,7 +113,7 @@ impl Messaging {
 
     /// Answers a close that waited for the future, if it waits no longer.
     pub(super) fn answer_asked(&mut self, outbox: &mut Outbox, room: &mut Room) {
-        let asked = self.awaited().and_then(|own| {
+        let asked = self.awaited_mut().and_then(|own| {
             let is_ready = own.asked.is_some() && !own.inlet.is_behind();
             own.asked.take_if(|_| is_ready)
         });
@@ -123,38 +124,37 @@ impl Messaging {
 
     /// Whether nothing is read because the future does not ask for what has come.
     pub(super) fn holds_up(&self) -> bool {
-        matches!(&self.handler, Some(Told::Awaited(own)) if own.holds_up && own.asked.is_none())
+        self.awaited().is_some_and(|own| own.holds_up && own.asked.is_none())
     }
 
     /// Whether a close waits for the future.
     pub(super) fn is_asked(&self) -> bool {
-        matches!(&self.handler, Some(Told::Awaited(own)) if own.asked.is_some())
+        self.awaited().is_some_and(|own| own.asked.is_some())
     }
 
     /// When a close is answered whatever the future does.
     pub(super) fn answers_at_ms(&self, limits: &Limits) -> Option<u64> {
-        let Some(Told::Awaited(own)) = &self.handler else { return None };
-        let (_, since_ms) = own.asked.as_ref()?;
+        let (_, since_ms) = self.awaited()?.asked.as_ref()?;
         Some(since_ms.saturating_add(limits.socket_close_timeout_ms))
     }
 
     /// Its time is over.
     pub(super) fn answer_late_close(&mut self, outbox: &mut Outbox, room: &mut Room) {
-        if let Some((frame, _)) = self.awaited().and_then(|own| own.asked.take()) {
+        if let Some((frame, _)) = self.awaited_mut().and_then(|own| own.asked.take()) {
             self.answer_close(frame, outbox, room);
         }
     }
 
     pub(super) fn answer_close(&mut self, frame: CloseFrame, outbox: &mut Outbox, room: &mut Room) {
-        self.queue.forget(&mut room.counts);
+        self.forget(&mut room.counts);
         self.machine.answer_close(&frame, room.now_ms, None, outbox);
-        self.end.get_or_insert_with(|| Box::new((ClosedBy::Peer, frame)));
+        self.end_by(ClosedBy::Peer, frame);
     }
 
     /// The future has ended; none when it panicked. What it said before is still to be done.
     pub(in crate::session) fn future_ended(&mut self, status: Option<StatusCode>, room: &mut Room) {
         room.counts.panics_total += u64::from(status.is_none());
-        let Some(own) = self.awaited() else { return };
+        let Some(own) = self.awaited_mut() else { return };
         own.future = None;
         let close = match status {
             Some(StatusCode::OK) => normal(),

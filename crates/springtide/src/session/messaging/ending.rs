@@ -5,7 +5,7 @@ use springtide_engine::Callback;
 use springtide_proto::Outbox;
 use springtide_proto::websocket::{CloseFrame, Due, code};
 
-use super::{Messaging, Told};
+use super::Messaging;
 use crate::limits::place_of;
 use crate::peer::{Peer, PeerStatus, Reason};
 use crate::room::Room;
@@ -22,16 +22,16 @@ impl Messaging {
         outbox: &mut Outbox,
         room: &mut Room,
     ) {
-        self.queue.forget(&mut room.counts);
+        self.forget(&mut room.counts);
         let frame = CloseFrame::new(code, reason).unwrap_or_default();
         if self.machine.send_close(&frame, room.now_ms, None, outbox).is_ok() {
-            self.end.get_or_insert_with(|| Box::new((ClosedBy::Here, frame)));
+            self.end_by(ClosedBy::Here, frame);
         }
     }
 
     /// How it stands as whoever holds it sees it.
-    pub(crate) const fn status(&self) -> PeerStatus {
-        match self.machine.may_send() && !self.queue.is_closing() {
+    pub(crate) fn status(&self) -> PeerStatus {
+        match self.machine.may_send() && !self.is_closing() {
             true => PeerStatus::Open,
             false => PeerStatus::Closing,
         }
@@ -48,19 +48,18 @@ impl Messaging {
     pub(crate) fn drain(&mut self) {
         if self.machine.may_send() {
             let frame = CloseFrame::new(code::GOING_AWAY, "the server stops");
-            self.queue.close(frame.unwrap_or_default());
+            self.rest().queue.close(frame.unwrap_or_default());
         }
     }
 
     /// The connection is lost, unless it has ended otherwise.
     pub(crate) fn lose(&mut self, reason: Reason) {
-        let lost = || Box::new((ClosedBy::Lost(reason), CloseFrame::empty()));
-        self.end.get_or_insert_with(lost);
+        self.end_by(ClosedBy::Lost(reason), CloseFrame::empty());
         self.machine.end_of_stream();
     }
 
     pub(in crate::session) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
-        let limits = self.limits.as_deref().unwrap_or(&room.limits.websocket);
+        let limits = &room.limits.websocket;
         match self.answers_at_ms(limits) {
             Some(at_ms) => Some(at_ms),
             // Whether its peer lives cannot be told by what is not read.
@@ -78,8 +77,7 @@ impl Messaging {
             room.met.count(const { place_of("socket_close_timeout_ms") });
             return self.answer_late_close(outbox, room);
         }
-        let limits = self.limits.as_deref().unwrap_or(&room.limits.websocket);
-        match self.machine.on_deadline(room.now_ms, limits) {
+        match self.machine.on_deadline(room.now_ms, &room.limits.websocket) {
             Some(Due::Ping) => {
                 room.met.count(const { place_of("socket_ping_ms") });
                 // It is open: that cannot fail.
@@ -100,21 +98,26 @@ impl Messaging {
 
     /// The connection is gone: its handler is told.
     pub(in crate::session) fn abandon(&mut self, who: Who, room: &mut Room) {
-        let Some(told) = self.handler.take() else { return };
+        let (handler, rest) = (self.handler.take(), self.rest.as_mut());
+        let awaited = rest.and_then(|rest| rest.awaited.take());
+        if handler.is_none() && awaited.is_none() {
+            return;
+        }
         // It may be in the budget of the next connection.
         self.compressing = None;
-        self.queue.forget(&mut room.counts);
-        let lost = (ClosedBy::Lost(Reason::Closed), CloseFrame::empty());
-        let (by, frame) = self.end.take().map_or(lost, |end| *end);
-        let (sent, dropped) = (self.queue.sent, self.queue.dropped);
-        let reason = CloseReason { by, frame, sent, dropped };
+        self.forget(&mut room.counts);
+        let rest = self.rest.as_mut();
+        let (end, dropped) = rest.map_or((None, 0), |rest| (rest.end.take(), rest.queue.dropped));
+        let (by, frame) = end.unwrap_or((ClosedBy::Lost(Reason::Closed), CloseFrame::empty()));
+        let reason = CloseReason { by, frame, sent: self.sent, dropped };
         let tasks = &room.requests.tasks;
         tasks.places.fall(who.peer());
         self.end_waiting(who.peer(), by, room);
-        let handler = match told {
-            Told::Called(handler) => handler,
-            Told::Awaited(own) => return own.end(reason, room),
-        };
+        self.rest = None;
+        if let Some(own) = awaited {
+            return own.end(reason, room);
+        }
+        let Some(handler) = handler else { return };
         let tell = move |(peer, _): (Peer, Ended)| handler.closed(Socket::new(peer), reason);
         room.requests.tasks.tell(Ready::Call(Callback::new(tell), who.peer(), Ended::Done));
     }

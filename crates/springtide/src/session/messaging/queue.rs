@@ -20,7 +20,6 @@ pub(super) struct Queue {
     bytes: usize,
     /// What is said behind the last message; nothing more is taken then.
     close: Option<Box<CloseFrame>>,
-    pub(super) sent: u64,
     pub(super) dropped: u64,
 }
 
@@ -63,17 +62,13 @@ const fn cost(message_bytes: usize) -> usize {
 }
 
 impl Queue {
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.messages.is_empty() && self.close.is_none()
     }
 
-    /// Whether a close waits: what the peer says from then on is thrown away.
-    pub(super) const fn is_closing(&self) -> bool {
-        self.close.is_some()
+    /// Whether nothing of it is to be remembered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_empty() && self.dropped == 0
     }
 
     /// Closes behind what waits, unless it is closing.
@@ -117,12 +112,39 @@ impl Queue {
 }
 
 impl Messaging {
+    /// What waits; none while nothing does, and nothing was dropped.
+    #[inline]
+    fn queue(&self) -> Option<&Queue> {
+        self.rest.as_ref().map(|rest| &rest.queue)
+    }
+
+    pub(super) fn bytes_waiting(&self) -> usize {
+        self.queue().map_or(0, |queue| queue.bytes)
+    }
+
+    /// Whether a close waits: what the peer says from then on is thrown away.
+    #[inline]
+    pub(super) fn is_closing(&self) -> bool {
+        self.queue().is_some_and(|queue| queue.close.is_some())
+    }
+
+    fn has_messages(&self) -> bool {
+        self.queue().is_some_and(|queue| !queue.messages.is_empty())
+    }
+
+    /// Nothing of what waits is sent any more.
+    pub(super) fn forget(&mut self, counts: &mut Counts) {
+        if let Some(rest) = &mut self.rest {
+            rest.queue.forget(counts);
+        }
+    }
+
     /// Sends a message, behind those that wait.
     pub(super) fn send(&mut self, message: Message, outbox: &mut Outbox, room: &mut Room) {
         match self.way_of(message.len(), outbox, room) {
             Way::Out => _ = self.write(message, outbox, room),
-            Way::Queue => self.queue.push(Waiting::Said(message)),
-            Way::Dropped => self.queue.count_dropped(&mut room.counts),
+            Way::Queue => self.rest().queue.push(Waiting::Said(message)),
+            Way::Dropped => self.rest().queue.count_dropped(&mut room.counts),
         }
     }
 
@@ -131,10 +153,10 @@ impl Messaging {
     pub(crate) fn deliver(&mut self, delivery: &Delivery, outbox: &mut Outbox, room: &mut Room) {
         match self.way_of(delivery.published.len(), outbox, room) {
             Way::Out => self.write_published(delivery, outbox, room),
-            Way::Queue => self.queue.push(Waiting::Published(delivery.clone())),
+            Way::Queue => self.rest().queue.push(Waiting::Published(delivery.clone())),
             Way::Dropped => {
                 delivery.count_dropped(&mut room.counts);
-                self.queue.count_dropped(&mut room.counts);
+                self.rest().queue.count_dropped(&mut room.counts);
             }
         }
     }
@@ -142,14 +164,14 @@ impl Messaging {
     /// Where a message of so many bytes goes; there is room for it then.
     #[inline]
     fn way_of(&mut self, message_bytes: usize, outbox: &Outbox, room: &mut Room) -> Way {
-        if self.queue.close.is_some() || !self.machine.may_send() {
+        if self.is_closing() || !self.machine.may_send() {
             return Way::Dropped;
         }
-        if self.queue.messages.is_empty() && outbox.len() < AHEAD_BYTES && !self.is_streaming() {
+        if !self.has_messages() && outbox.len() < AHEAD_BYTES && !self.is_streaming() {
             return Way::Out;
         }
         let most = room.limits.socket_queue_bytes_max;
-        if self.queue.bytes + cost(message_bytes) > most && !self.queue.messages.is_empty() {
+        if self.bytes_waiting() + cost(message_bytes) > most && self.has_messages() {
             room.met.count(const { place_of("socket_queue_bytes_max") });
             if !self.make_room(message_bytes, most, room) {
                 return Way::Dropped;
@@ -160,20 +182,18 @@ impl Messaging {
 
     /// Does what is to be done where a message does not fit; whether it is to wait then.
     fn make_room(&mut self, message_bytes: usize, most: usize, room: &mut Room) -> bool {
-        let counts = &mut room.counts;
-        match self.overflow {
+        let (overflow, counts, queue) = (self.overflow, &mut room.counts, &mut self.rest().queue);
+        match overflow {
             Overflow::Close => {
                 let frame = CloseFrame::new(code::TRY_AGAIN_LATER, "messages wait for too long");
-                self.queue.close(frame.unwrap_or_default());
+                queue.close(frame.unwrap_or_default());
                 return false;
             }
             Overflow::DropNewest => return false,
             Overflow::DropOldest => {
-                while self.queue.bytes + cost(message_bytes) > most
-                    && self.queue.drop_oldest(counts)
-                {}
+                while queue.bytes + cost(message_bytes) > most && queue.drop_oldest(counts) {}
             }
-            Overflow::KeepLatest => while self.queue.drop_oldest(counts) {},
+            Overflow::KeepLatest => while queue.drop_oldest(counts) {},
         }
         true
     }
@@ -197,10 +217,10 @@ impl Messaging {
     pub(super) fn count_written(&mut self, is_sent: bool, room: &mut Room) -> bool {
         match is_sent {
             true => {
-                self.queue.sent += 1;
+                self.sent += 1;
                 room.counts.messages_sent += 1;
             }
-            false => self.queue.count_dropped(&mut room.counts),
+            false => self.rest().queue.count_dropped(&mut room.counts),
         }
         is_sent
     }
@@ -233,25 +253,30 @@ impl Messaging {
     }
 
     /// Puts what waits into the outbox, as far as that is sent soon.
+    #[inline]
     pub(crate) fn pour(&mut self, outbox: &mut Outbox, room: &mut Room) {
-        if self.is_streaming() {
-            return;
+        if self.rest.is_some() && !self.is_streaming() {
+            self.pour_what_waits(outbox, room);
+            self.tidy();
         }
+    }
+
+    fn pour_what_waits(&mut self, outbox: &mut Outbox, room: &mut Room) {
         while outbox.len() < AHEAD_BYTES
-            && let Some(message) = self.queue.pop()
+            && let Some(message) = self.rest().queue.pop()
         {
             match message {
                 Waiting::Said(message) => _ = self.write(message, outbox, room),
                 Waiting::Published(delivery) => self.write_published(&delivery, outbox, room),
             }
         }
-        if self.queue.messages.is_empty()
-            && let Some(frame) = self.queue.close.take()
+        if !self.has_messages()
+            && let Some(frame) = self.rest().queue.close.take()
             && self.machine.send_close(&frame, room.now_ms, None, outbox).is_ok()
         {
-            self.end.get_or_insert_with(|| Box::new((ClosedBy::Here, *frame)));
+            self.end_by(ClosedBy::Here, *frame);
         }
-        if self.queue.is_empty() && outbox.len() < AHEAD_BYTES {
+        if self.queue().is_none_or(Queue::is_empty) && outbox.len() < AHEAD_BYTES {
             self.begin_stream(outbox, room);
         }
     }
@@ -259,12 +284,12 @@ impl Messaging {
     /// Whether nothing more is read before what was said has gone: half of what may wait, so that
     /// what its own messages cause never breaks the limit.
     pub(super) fn is_behind(&self, outbox: &Outbox, room: &Room) -> bool {
-        let waiting = outbox.len() + self.queue.bytes;
+        let waiting = outbox.len() + self.bytes_waiting();
         waiting > (room.limits.socket_queue_bytes_max / 2).min(room.limits.outbox_bytes_max)
     }
 
     /// Whether something waits for what is being sent.
     pub(crate) fn has_waiting(&self) -> bool {
-        !self.queue.is_empty() || self.waiting.is_some()
+        self.rest.as_ref().is_some_and(|rest| !rest.queue.is_empty() || rest.waiting.is_some())
     }
 }

@@ -49,10 +49,10 @@ impl Messaging {
     /// Somebody waits for something; what it is for is looked at behind this.
     pub(crate) fn await_room(&mut self, awaits: Awaits, waiter: Waiter, peer: Peer, room: &Room) {
         let tasks = &room.requests.tasks;
-        if !self.machine.may_send() || self.queue.is_closing() {
+        if !self.machine.may_send() || self.is_closing() {
             return tasks.end(peer, waiter, Ended::Failed(Reason::Closed));
         }
-        let waiting = self.waiting.get_or_insert_default();
+        let waiting = self.rest().waiting.get_or_insert_default();
         waiting.forget_unwanted(tasks);
         match awaits {
             Awaits::Room => waiting.room.push(waiter),
@@ -64,8 +64,9 @@ impl Messaging {
     /// So much waits to be sent, and what the queue has.
     pub(in crate::session) fn sent(&mut self, waiting_bytes: usize, peer: Peer, room: &Room) {
         let low = STREAM_LOW_BYTES.min(room.limits.socket_queue_bytes_max / 2);
-        let is_low = waiting_bytes + self.queue.bytes() < low;
-        let Some(waiting) = &mut self.waiting else { return };
+        let is_low = waiting_bytes + self.bytes_waiting() < low;
+        let Some(rest) = &mut self.rest else { return };
+        let Some(waiting) = &mut rest.waiting else { return };
         let tasks = &room.requests.tasks;
         let told = if is_low { std::mem::take(&mut waiting.room) } else { Vec::new() };
         let next =
@@ -73,19 +74,25 @@ impl Messaging {
         for waiter in told.into_iter().chain(next) {
             tasks.end(peer, waiter, Ended::Done);
         }
-        self.waiting.take_if(|waiting| waiting.is_idle());
+        rest.waiting.take_if(|waiting| waiting.is_idle());
+        self.tidy();
     }
 
     /// Whether a message is being sent in pieces: no other may be then.
+    #[inline]
     pub(super) fn is_streaming(&self) -> bool {
-        self.waiting.as_ref().is_some_and(|waiting| waiting.stream != 0)
+        self.waiting().is_some_and(|waiting| waiting.stream != 0)
+    }
+
+    fn waiting(&self) -> Option<&Waiting> {
+        self.rest.as_ref().and_then(|rest| rest.waiting.as_deref())
     }
 
     /// Sends the first piece of the message whose turn has come, as nothing else waits.
     pub(super) fn begin_stream(&mut self, outbox: &mut Outbox, room: &mut Room) {
         while !self.is_streaming()
             && let Some((piece, waiter)) =
-                self.waiting.as_mut().and_then(|own| own.turn.pop_front())
+                self.rest().waiting.as_mut().and_then(|own| own.turn.pop_front())
         {
             if room.requests.tasks.is_wanted(&waiter) {
                 self.send_piece(piece, outbox, room);
@@ -96,7 +103,7 @@ impl Messaging {
 
     /// A piece of the message that is being sent; of any other it comes too late.
     pub(super) fn go_on_with(&mut self, piece: Piece, outbox: &mut Outbox, room: &mut Room) {
-        if self.waiting.as_ref().is_some_and(|waiting| waiting.stream == piece.stream) {
+        if self.waiting().is_some_and(|waiting| waiting.stream == piece.stream) {
             self.send_piece(piece, outbox, room);
             self.pour(outbox, room);
         }
@@ -106,7 +113,7 @@ impl Messaging {
         let Piece { stream, kind, payload, is_last } = piece;
         let sent = self.machine.send_part(kind, Sent::Shared(payload), is_last, None, outbox);
         let goes_on = sent.is_ok() && !is_last;
-        self.waiting.get_or_insert_default().stream = if goes_on { stream } else { 0 };
+        self.rest().waiting.get_or_insert_default().stream = if goes_on { stream } else { 0 };
         if is_last {
             self.count_written(sent.is_ok(), room);
         }
@@ -114,7 +121,9 @@ impl Messaging {
 
     /// Whoever sent a message in pieces has gone before its end: its peer is not to take it for whole.
     pub(super) fn cut(&mut self, stream: u64, outbox: &mut Outbox, room: &mut Room) {
-        let Some(waiting) = &mut self.waiting else { return };
+        let Some(waiting) = self.rest.as_mut().and_then(|rest| rest.waiting.as_mut()) else {
+            return;
+        };
         waiting.turn.retain(|(piece, _)| piece.stream != stream);
         if waiting.stream == stream {
             waiting.stream = 0;
@@ -124,7 +133,7 @@ impl Messaging {
 
     /// The connection is gone.
     pub(super) fn end_waiting(&mut self, peer: Peer, by: ClosedBy, room: &Room) {
-        let Some(waiting) = self.waiting.take() else { return };
+        let Some(waiting) = self.rest.as_mut().and_then(|rest| rest.waiting.take()) else { return };
         let reason = match by {
             ClosedBy::Peer => Reason::PeerClosed,
             ClosedBy::Here => Reason::Closed,
