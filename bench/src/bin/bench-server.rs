@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde::Serialize;
 use springtide::{AccessLog, BodyError, Bytes, Compression, Engine, Failure, Json, Limits, Peer};
-use springtide::{Request, Response, Server, Socket, WebSockets, body_max, streamed};
+use springtide::{Request, Response, Server, Socket, WebSocket, WebSockets, body_max, streamed};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -59,6 +59,19 @@ async fn echo_awaited(peer: Peer) -> Result<(), Failure> {
         peer.push(bytes).await?;
     }
     Ok(())
+}
+
+/// Relays each message to all others.
+struct Relay;
+
+impl WebSocket for Relay {
+    fn opened(&self, socket: Socket) {
+        socket.subscribe("all");
+    }
+
+    fn message(&self, socket: Socket, message: springtide::Message) {
+        socket.publish_to_others("all", message);
+    }
 }
 
 /// Longest message of a WebSocket, most of its fragments, and what may wait for its peer: what the cases
@@ -125,6 +138,7 @@ fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         .get("/stream/{bytes}", |request: Request| stream(&request))
         .post("/echo", |request: Request| request.bytes().clone())
         .websocket("/ws", sockets.clone())
+        .websocket("/bc", Relay)
         .websocket("/ws-deflate", sockets.compress(Compression::Shared))
         .post("/count", body_max(UPLOAD_BYTES_MAX, streamed(count)))
         .workers(options.workers)

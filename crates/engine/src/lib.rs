@@ -50,7 +50,7 @@ mod wake;
 mod wheel;
 mod workers;
 
-pub use backend::simulated;
+pub use backend::{open_listener, simulated};
 pub use callback::{CALLBACK_BYTES_MAX, Callback};
 pub use chunk::{CHUNK_BYTES, COPY_BYTES_MAX, Chunk};
 pub use clock::{Moment, system_now, time_until};
@@ -60,7 +60,7 @@ pub use error::{Error, OpKind};
 pub use handle::Handle;
 pub use intake::Intake;
 pub use op::{
-    DATAGRAM_BYTES_MAX, Datagram, Descriptor, FilePart, Op, OpenOptions, PIECES_MAX, Piece,
+    DATAGRAM_BYTES_MAX, Datagram, Descriptor, FilePart, Op, OpenOptions, PIECES_MAX, Piece, Route,
     SEND_BYTES_MAX,
 };
 pub use options::{Address, Choice, EngineOptions, ListenOptions, Mechanism};

@@ -73,7 +73,7 @@ pub use handler::{
 };
 pub use http::{HeaderName, HeaderValue, Method, StatusCode};
 pub use limits::{Limit, LimitError, Limits};
-pub use metrics::{Counts, Metrics, ProtocolCounts};
+pub use metrics::{Counts, EngineCounts, Metrics, ProtocolCounts};
 pub use middleware::{
     AsyncNext, BasicAuth, Cors, Early, Finish, Logged, Middleware, Next, Outcome, RateLimit,
     RequestIds, RequestLog, SecurityHeaders, Wrap,
@@ -97,12 +97,12 @@ pub use springtide_engine::{Address, Error as EngineError};
 pub use springtide_proto::Unit;
 pub use springtide_proto::framed::Framed;
 pub use springtide_proto::http1::Limits as Http1Limits;
-pub use standalone::{Client, Connector, FramedClient, Reconnect, SteadyClient};
+pub use standalone::{Client, Connector, FramedClient, Listener, Reconnect, SteadyClient};
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
 pub use task::{
-    Call, Canceller, Close, Connect, Elsewhere, Ended, Here, Linked, MayBlock, Operation, Outgoing,
-    Pull, Push, PushAll, ReceiveFrom, RemoteCanceller, SendTo, Stands, Status, Task, Timeout, Wait,
-    timeout,
+    Accept, Call, Canceller, Close, Connect, Elsewhere, Ended, Here, Linked, MayBlock, Operation,
+    Outgoing, Pull, Push, PushAll, ReceiveFrom, RemoteCanceller, SendTo, Stands, Status, Task,
+    Timeout, Wait, timeout,
 };
 pub use topic::{Subscribed, TopicCounts, Topics};
 pub use websocket::{

@@ -91,6 +91,9 @@ pub struct Limits {
     /// Datagrams that may wait to be taken from a socket, or to be sent on it, and tasks that may wait
     /// for one; beyond it nothing is received until half of them are taken, and what is asked for fails.
     datagrams_waiting_max: usize = 256, Count, 1;
+    /// Connections that may wait at a listener of the application's own until somebody takes them; beyond
+    /// it others wait with the system, as `backlog_max` says.
+    accepted_waiting_max: usize = 64, Count, 1;
     /// How old a connection becomes: the first request behind that is its last one, whose reply
     /// says `Connection: close` (RFC 9112 §9.6).
     connection_age_max_ms: u64 = 3_600_000, Milliseconds, 1;

@@ -172,9 +172,9 @@ impl Room {
     /// futures are dropped.
     pub(crate) fn keep(&mut self) -> Option<(Rc<Shared>, Executor)> {
         let has_timers = self.requests.timers.borrow().has_callbacks();
-        let has_post = !self.requests.post.is_empty();
+        let has_sockets = !(self.requests.post.is_empty() && self.requests.lobbies.is_empty());
         let is_owed = !self.executor.gone.is_empty();
-        (has_timers || has_post || is_owed || self.requests.tasks.has_kept()).then(|| {
+        (has_timers || has_sockets || is_owed || self.requests.tasks.has_kept()).then(|| {
             self.is_kept = true;
             let shared = Rc::clone(&self.requests);
             let spare = Executor::new(Rc::clone(&shared));

@@ -8,6 +8,7 @@ mod datagrams;
 mod deadline;
 mod freeze;
 mod futures;
+mod lobbies;
 mod memory;
 mod moving;
 mod orders;
@@ -28,6 +29,7 @@ use springtide_engine::{Completion, Descriptor, Error, Handle, Outcome, Wheel};
 pub(crate) use client::CLIENT_TOKEN;
 use connecting::{CONNECT_LATE_TOKEN, CONNECT_TOKEN};
 use datagrams::{RECEIVE_FROM_TOKEN, SEND_TO_TOKEN};
+use lobbies::LOBBY_TOKEN;
 
 use crate::access::{ShardLog, Sink};
 use crate::caps::{Caps, ShardCaps};
@@ -231,6 +233,7 @@ impl Shard {
         while let Some(message) = self.standing.mailbox.next() {
             self.handle(message);
         }
+        self.deliver_arrived();
         if completions.len() == 1
             && let Some(completion) = completions.pop()
         {
@@ -297,6 +300,7 @@ impl Shard {
             CLIENT_TOKEN => self.connected(completion),
             CONNECT_TOKEN => self.raw_connected(completion),
             RECEIVE_FROM_TOKEN | SEND_TO_TOKEN => self.post_completed(completion),
+            LOBBY_TOKEN => self.lobby_completed(completion),
             CONNECT_LATE_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
                 self.connect_is_late(&completion);
             }

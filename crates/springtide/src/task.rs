@@ -17,8 +17,8 @@ pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
 pub(crate) use hatch::{Asked, Book, Due, Hatch, OpenHatch, Saying};
 pub(crate) use operation::Gone;
 pub use operation::{
-    Call, Close, Connect, Ended, Linked, Operation, Outgoing, Pull, Push, PushAll, ReceiveFrom,
-    SendTo, Stands,
+    Accept, Call, Close, Connect, Ended, Linked, Operation, Outgoing, Pull, Push, PushAll,
+    ReceiveFrom, SendTo, Stands,
 };
 pub(crate) use order::{Ask, Connecting, Order, Waiter};
 pub use timeout::{Timeout, timeout};

@@ -63,7 +63,12 @@ impl Connection {
             }
             Ask::Push(pieces) => session.push(serial, pieces, waiter, peer, room),
             Ask::Close => session.close(waiter.take(), peer, room),
-            Ask::Connect(_) | Ask::Post(..) | Ask::Publish(_) | Ask::Met(_) | Ask::Await(_) => {
+            Ask::Connect(_)
+            | Ask::Post(..)
+            | Ask::Lobby(..)
+            | Ask::Publish(_)
+            | Ask::Met(_)
+            | Ask::Await(_) => {
                 room.requests.tasks.end(peer, waiter.take(), Ended::Failed(Reason::Stale));
             }
             Ask::Watch => session.watch(waiter.take(), peer, room),

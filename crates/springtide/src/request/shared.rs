@@ -20,6 +20,7 @@ use crate::handler::AwaitedHandler;
 use crate::problem::Form;
 use crate::raw::AwaitedIntro;
 use crate::route::Routes;
+use crate::standalone::Lobbies;
 use crate::state::ShardStates;
 use crate::table::Place;
 use crate::task::{Hatch, Tasks};
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) topics: ShardTopics,
     /// Sockets for datagrams.
     pub(crate) post: Post,
+    /// Listeners of the application.
+    pub(crate) lobbies: Lobbies,
     /// What requests of frames are answered.
     pub(crate) answers: Rc<Answers>,
     /// Something stands in one of the next two.
@@ -120,6 +123,7 @@ impl Shared {
             sockets: Sockets::default(),
             topics,
             post: Post::new(),
+            lobbies: Lobbies::default(),
             answers,
             has_news,
             told,

@@ -5,7 +5,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use springtide_engine::{Address, Completion, Descriptor, Error, Key, Moment, Op, OpKind, Outcome};
+use springtide_engine::{
+    Address, Completion, Descriptor, Error, Key, Moment, Op, OpKind, Outcome, Route,
+};
 
 use super::{CLOSE_TOKEN, Shard};
 use crate::connection::Connection;
@@ -27,7 +29,7 @@ const LATE: Reason = Reason::TimedOut("connect_timeout");
 
 impl Shard {
     /// What was asked of no connection.
-    pub(super) fn obey_nobody(&self, order: &mut Order, serial: u64) {
+    pub(super) fn obey_nobody(&mut self, order: &mut Order, serial: u64) {
         let (peer, waiter) = (order.peer, order.waiter.take());
         let tasks = &self.room.requests.tasks;
         match std::mem::replace(&mut order.ask, Ask::GoOn) {
@@ -36,8 +38,10 @@ impl Shard {
             }
             Ask::Connect(_) => tasks.end(peer, waiter, Ended::Failed(Reason::Stopped)),
             Ask::Post(place, ask) => self.obey_post(place, *ask, serial, waiter),
+            Ask::Lobby(number, ask) => self.obey_listener(number, ask, serial, waiter),
             Ask::Cancel(serial) => {
                 self.room.requests.post.cancel(serial, tasks);
+                self.room.requests.lobbies.cancel(serial, tasks);
                 let is_meant = |begun: &Connecting| begun.serial == serial;
                 let mut connecting = tasks.connecting.borrow_mut();
                 let places = connecting.places();
@@ -59,6 +63,7 @@ impl Shard {
         room.requests.desk.enter();
         let place = room.requests.tasks.connecting.borrow_mut().insert_with(|_| Connecting {
             targets: dial.targets,
+            local: dial.local,
             serial,
             waiter,
             connect: None,
@@ -114,7 +119,8 @@ impl Shard {
         while let Some(target) = begun.targets.front() {
             match target {
                 Target::Address(address) => {
-                    let op = Op::Connect { address: address.clone() };
+                    let route = Route { address: address.clone(), local: begun.local };
+                    let op = Op::Connect { route: Box::new(route) };
                     begun.connect = Some(self.room.submit(op, CONNECT_TOKEN | place.raw()));
                 }
                 Target::Name(name, port) => match resolve::known(name, *port) {
@@ -276,7 +282,7 @@ impl Shard {
                 drop(connecting);
                 let peer = self.open_outgoing(socket);
                 if let Some(begun) = begun {
-                    let ended = Ended::Connected(Stands(peer.id(), peer.place()));
+                    let ended = Ended::Connected(Stands(peer.id(), peer.place(), None));
                     self.room.requests.tasks.end(peer, begun.waiter, ended);
                 }
             }
@@ -298,7 +304,8 @@ impl Shard {
         }
     }
 
-    fn open_outgoing(&mut self, socket: Descriptor) -> Peer {
+    /// A connection of the application that no server accepted, counted as entered before.
+    pub(super) fn open_outgoing(&mut self, socket: Descriptor) -> Peer {
         let (id, room) = (self.standing.peers.next(), &self.room);
         room.requests.desk.stand();
         let place = self.connections.insert_with(|place| {

@@ -6,6 +6,7 @@ use springtide_engine::{Completion, Descriptor, Error, Handle};
 
 use super::connecting::CONNECT_TOKEN;
 use super::datagrams::{RECEIVE_FROM_TOKEN, SEND_TO_TOKEN};
+use super::lobbies::LOBBY_TOKEN;
 use super::{
     CLIENT_TOKEN, CLOSED_TOKEN, FILES_TOKEN, Kept, LISTENER_TOKEN, Message, PLACE_BITS, Place,
     Shard, Standing,
@@ -69,7 +70,8 @@ impl Shard {
             connections.extend(connection.map(|connection| connection.freeze(asks, room)));
         }
         let (listeners, counts) = (listeners.freeze(room), room.counts);
-        let post = room.requests.post.descriptors();
+        let mut post = room.requests.post.descriptors();
+        post.extend(room.requests.lobbies.descriptors());
         Handoff { listeners, accepted, connections, files, post, counts, turns }
     }
 
@@ -91,6 +93,7 @@ impl Shard {
             CLIENT_TOKEN => connected.extend(self.absorb_connected(completion)),
             CONNECT_TOKEN => connected.extend(Self::absorb_raw_connected(completion)),
             RECEIVE_FROM_TOKEN | SEND_TO_TOKEN => self.absorb_post(completion),
+            LOBBY_TOKEN => _ = self.absorb_accepted(completion),
             _ => {}
         }
     }
@@ -134,6 +137,7 @@ impl Shard {
         shard.room.requests.desk.carry(clients);
         shard.connect_again();
         shard.post_again();
+        shard.lobbies_again();
         shard.end_thaw();
         if shard.standing.stopping.is_none() {
             shard.listeners = Listeners::thaw(listeners, &shard.room);

@@ -2,7 +2,7 @@
 //! What was handed in ends, whatever becomes of the shard: nobody waits for ever.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
 
@@ -27,6 +27,8 @@ pub(crate) struct Hatch {
     /// Errands that somebody holds or that are under way.
     outstanding: AtomicUsize,
     outstanding_max: usize,
+    /// How many listeners the application had so far.
+    listeners: AtomicU64,
     /// Nobody turns the shard but a test: who waits for it waits for ever.
     is_simulated: bool,
     /// The background that the shard is, where it is no server's.
@@ -52,6 +54,8 @@ pub(crate) enum Asked {
     Resolved(Place, u64, Vec<SocketAddr>),
     /// Nobody holds this connection any more, which is nobody else's.
     Close(PeerId, Place),
+    /// Something that no task is for, of no connection.
+    Tell(Ask),
     /// This is to be called with this connection.
     Do(PeerId, Place, Called),
 }
@@ -115,6 +119,7 @@ impl Hatch {
             counts,
             outstanding,
             outstanding_max,
+            listeners: AtomicU64::new(0),
             is_simulated,
             background: OnceLock::new(),
         }))
@@ -134,6 +139,11 @@ impl Hatch {
     /// What must go on for the shard to do so, where that is nobody's server.
     pub(crate) fn background(&self) -> Option<Arc<Background>> {
         self.background.get().and_then(Weak::upgrade)
+    }
+
+    /// The number of a further listener.
+    pub(crate) fn next_listener(&self) -> u64 {
+        self.listeners.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether the shard has ended.

@@ -2,6 +2,7 @@
 //! They are data; the shard does what they say.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use super::dial::{Dial, Target};
 use crate::datagram::PostAsk;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
+use crate::standalone::LobbyAsk;
 use crate::table::Place;
 use crate::topic::Local;
 use crate::websocket::{Awaits, Said};
@@ -43,6 +45,7 @@ pub(crate) enum Waiter {
 pub(crate) struct Connecting {
     /// Where it is to lead: the one whose turn it is, and those that come behind.
     pub(crate) targets: VecDeque<Target>,
+    pub(crate) local: Option<SocketAddr>,
     pub(crate) serial: u64,
     pub(crate) waiter: Waiter,
     /// None while a name is being resolved, or nothing has begun.
@@ -73,6 +76,8 @@ pub(crate) enum Ask {
     Watch,
     /// A connection, of nobody yet.
     Connect(Box<Dial>),
+    /// Something of the listener of this number.
+    Lobby(u64, LobbyAsk),
     /// Something of a socket for datagrams.
     Post(Place, Box<PostAsk>),
     /// The task of this serial number is to end.

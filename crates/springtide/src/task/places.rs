@@ -157,9 +157,10 @@ impl Places {
         known.unwrap_or_else(|| self.keep(Link::new(peer, Arc::clone(hatch), self.status(peer))))
     }
 
-    /// The same of a connection that is closed when none of them holds it any more.
-    pub(crate) fn link_own(&self, peer: Peer, hatch: &Arc<Hatch>) -> Arc<Link> {
-        self.keep(Link::owner(peer, Arc::clone(hatch), self.status(peer)))
+    /// The same of a connection that is closed when none of them holds it any more, and the number of the
+    /// listener that it came to.
+    pub(crate) fn link_own(&self, peer: Peer, hatch: &Arc<Hatch>, lobby: Option<u64>) -> Arc<Link> {
+        self.keep(Link::owner(peer, Arc::clone(hatch), self.status(peer), lobby))
     }
 
     fn keep(&self, link: Link) -> Arc<Link> {

@@ -9,6 +9,7 @@ mod handshake;
 mod order;
 mod queue;
 mod remote;
+mod stalled;
 mod timed;
 mod topics;
 

@@ -9,6 +9,7 @@ use springtide_engine::Callback;
 use super::{Listener, Ready, Slot, State, Tasks, Waiter};
 use crate::executor::apart;
 use crate::peer::{Peer, PeerStatus, Reason};
+use crate::standalone::LobbyAsk;
 use crate::table::{Place, Table};
 use crate::task::hatch::{Asked, Called, Due, Ear, Errand};
 use crate::task::operation::{Linked, Stands};
@@ -20,6 +21,27 @@ impl Tasks {
     #[inline]
     pub(crate) fn has_orders(&self) -> bool {
         self.is_obeyed.get() || !self.orders.borrow().waiting.is_empty()
+    }
+
+    /// A connection is closed that nobody holds.
+    pub(crate) fn close(&self, peer: Peer) {
+        self.order(peer, Ask::Close, Waiter::Nobody);
+    }
+
+    /// Nobody takes what came of a task: a connection that was made for nobody is closed, and one that
+    /// came to a listener waits there for the next who asks.
+    pub(super) fn leave_alone(&self, ended: Ended) {
+        match ended {
+            Ended::Connected(Stands(id, place, None)) => self.close(Peer::new(id, place)),
+            Ended::Connected(Stands(id, place, Some(lobby))) => {
+                self.order(
+                    Peer::nobody(),
+                    Ask::Lobby(lobby, LobbyAsk::TakeBack(id, place)),
+                    Waiter::Nobody,
+                );
+            }
+            _ => {}
+        }
     }
 
     /// Something is said to a WebSocket, unless that is gone.
@@ -68,9 +90,8 @@ impl Tasks {
                 let (peer, said) = saying.take();
                 self.say(peer, Ask::Say(said));
             }
-            Asked::Close(id, place) => {
-                self.order(Peer::new(id, place), Ask::Close, Waiter::Nobody);
-            }
+            Asked::Close(id, place) => self.close(Peer::new(id, place)),
+            Asked::Tell(ask) => _ = self.order(Peer::nobody(), ask, Waiter::Nobody),
             Asked::Do(id, place, callback) => {
                 self.tell(called(callback, Peer::new(id, place), Ended::Done));
             }
@@ -131,9 +152,9 @@ impl Tasks {
     /// A connection that was made for another thread, as that holds it.
     fn linked(&self, ended: Ended, errand: &Errand) -> Ended {
         match ended {
-            Ended::Connected(Stands(id, place)) => {
+            Ended::Connected(Stands(id, place, lobby)) => {
                 let peer = Peer::new(id, place);
-                Ended::Linked(Linked(self.places.link_own(peer, errand.hatch())))
+                Ended::Linked(Linked(self.places.link_own(peer, errand.hatch(), lobby)))
             }
             ended => ended,
         }
