@@ -33,10 +33,11 @@ const fn tests(name: &'static str, build: &'static [&'static str], folder: &'sta
 }
 
 /// All of them: those that need least to be built come first.
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     tests("parsing", &["test", "-p", "springtide-proto", "--lib"], "crates/proto"),
     tests("proto", &["test", "-p", "springtide-proto", "--test", "http1"], "crates/proto"),
     tests("framed", &["test", "-p", "springtide-proto", "--test", "framed"], "crates/proto"),
+    tests("websocket", &["test", "-p", "springtide-proto", "--test", "websocket"], "crates/proto"),
     Kind {
         variables: &[("RUSTFLAGS", "--cfg loom")],
         ..tests("loom", &["test", "-p", "springtide-engine", "--test", "loom"], "crates/engine")

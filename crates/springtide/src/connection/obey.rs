@@ -37,7 +37,7 @@ impl Connection {
                 let ask = std::mem::replace(ask, Ask::GoOn);
                 return self.await_room(ask, waiter.take(), room);
             }
-            if matches!(ask, Ask::GoOn) {
+            if matches!(ask, Ask::GoOn) && is_open {
                 return self.read_on(room);
             }
             let failed = Ended::Failed(Reason::Closed);
