@@ -53,7 +53,7 @@ pub enum Subscribed {
 /// let server = Server::new().websocket("/news", News);
 /// let topics = server.topics();
 /// let server = server.post("/say/{what}", move |request: Request| {
-///     topics.publish("news", request.param("what"));
+///     topics.publish("news", request.param("what").to_string());
 ///     format!("{} are listening", topics.topic("news").subscribers)
 /// });
 /// ```
