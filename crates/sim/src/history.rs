@@ -142,9 +142,15 @@ impl History {
     /// How many events and requests, by which a smaller history is known.
     pub(crate) fn weight(&self) -> usize {
         let asks: usize = self.scripts.iter().flatten().map(|script| 1 + script.asks.len()).sum();
-        let faults = self.settings.faults.iter().filter(|probability| **probability > 0.0).count();
-        let moves = usize::from(self.settings.moves_per_mille > 0);
-        self.events.len() + asks + faults + moves
+        self.events.len() + asks + self.settings.weight()
+    }
+}
+
+impl Settings {
+    /// How much of it is not usual.
+    pub(crate) fn weight(&self) -> usize {
+        let faults = self.faults.iter().filter(|probability| **probability > 0.0).count();
+        faults + usize::from(self.moves_per_mille > 0)
     }
 }
 

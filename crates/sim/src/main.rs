@@ -89,6 +89,10 @@ fn fail(seed: u64, failure: Failure) -> ExitCode {
         print!("{small}");
         println!("fails: {failure}");
     }
+    if let Some((small, failure)) = raw::History::of(seed).and_then(|history| history.shrink()) {
+        print!("as small as it could be made:\n{small}");
+        println!("fails: {failure}");
+    }
     ExitCode::FAILURE
 }
 

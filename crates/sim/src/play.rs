@@ -34,9 +34,10 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// What is wrong without the numbers: the same for a smaller history.
+    /// What is wrong without the numbers, nor what stood how: the same for a smaller history.
     pub(crate) fn kind(&self) -> String {
-        self.what.chars().filter(|letter| !letter.is_ascii_digit()).collect()
+        let what = self.what.lines().next().unwrap_or_default();
+        what.chars().filter(|letter| !letter.is_ascii_digit()).collect()
     }
 }
 

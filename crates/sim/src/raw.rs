@@ -6,8 +6,10 @@ mod awaited;
 mod called;
 mod elsewhere;
 mod guest;
+mod history;
 mod told;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,15 +18,16 @@ use std::time::Duration;
 use springtide::test::{Fault, World};
 use springtide::{Framed, Server};
 
-use crate::chance::Chance;
 use crate::coverage::Coverage;
-use crate::history::{Event, Settings, draw_events};
+use crate::history::{Event, Settings};
 use crate::oracle::LINGER;
 use crate::pace::{Outcome, Pace};
 use crate::peer::Allowed;
 use crate::play::{Failure, LATE, PATIENCE, text_of};
 use elsewhere::Elsewhere;
 use guest::{DROPPED, Guest, IDLE_TIMEOUT_MS};
+pub use history::History;
+use history::SALT;
 pub(crate) use told::MARKS;
 use told::{Mark, Told};
 
@@ -36,10 +39,6 @@ enum Kind {
     Framed,
 }
 
-/// Of so many of a hundred seeds there is a history.
-const PERCENT: usize = 15;
-const EVENTS_MAX: usize = 300;
-const PEERS_MAX: usize = 12;
 /// Virtual time after which a history must have ended.
 const TIME_MAX: Duration = Duration::from_secs(1800);
 /// Where a server that connects to itself listens.
@@ -50,23 +49,14 @@ const PORT: u16 = 7_000;
 /// # Errors
 /// Something came out otherwise than the model says, or code panicked.
 pub fn play(seed: u64, coverage: &mut Coverage) -> Result<u64, Failure> {
-    let mut chance = Chance::new(seed ^ SALT);
-    if !chance.percent(PERCENT) {
-        return Ok(0);
-    }
-    let played = catch_unwind(AssertUnwindSafe(|| {
-        let mut play = Play::new(seed, chance);
-        play.play().map_err(|what| format!("{what}\n{play}"))?;
-        Ok((play.told.marks(), play.world.fingerprint()))
-    }));
-    let played = played.unwrap_or_else(|panic| Err(format!("raw, {}", text_of(&*panic))));
-    let (marks, fingerprint) = played.map_err(|what| Failure { what })?;
+    let Some(history) = History::of(seed) else { return Ok(0) };
+    let (marks, fingerprint) = Play::of(&history)?;
     coverage.see_raw(&marks);
     Ok(fingerprint)
 }
 
-/// What sets its draws apart from those of other histories.
-const SALT: u64 = 0x2A55_31DE;
+/// What was reached, and the fingerprint.
+type Played = ([u64; MARKS.len()], u64);
 
 struct Play {
     kind: Kind,
@@ -74,7 +64,7 @@ struct Play {
     events: Vec<Event>,
     world: World,
     told: Told,
-    guests: Vec<Guest>,
+    guests: BTreeMap<usize, Guest>,
     /// Connections that a thread has which is none of the server's: the player's.
     elsewhere: Vec<Elsewhere>,
     allowed: Allowed,
@@ -106,19 +96,19 @@ impl Pace for Play {
 }
 
 impl Play {
-    fn new(seed: u64, mut chance: Chance) -> Self {
-        let kind = chance.pick(&[Kind::Called, Kind::Called, Kind::Awaited, Kind::Framed]);
-        let peers = chance.between(1, PEERS_MAX);
-        let count = chance.between(60, EVENTS_MAX);
-        let mut settings = Settings::draw(&mut chance, peers);
-        settings.limits.raw_idle_timeout_ms = IDLE_TIMEOUT_MS;
-        settings.limits.framed.frame_idle_timeout_ms = IDLE_TIMEOUT_MS;
-        let events = draw_events(&mut chance, count, peers);
-        let may_freeze = settings.moves_per_mille > 0
-            || settings.probability(Fault::Refused) > 0.0
-            || events.iter().any(|event| matches!(event, Event::Freeze(_)));
-        let guests = (0..peers).map(|number| Guest::draw(&mut chance, number, kind, may_freeze));
-        let guests = guests.collect();
+    /// Plays a history: what was reached, and what is the same after the same one.
+    fn of(history: &History) -> Result<Played, Failure> {
+        let played = catch_unwind(AssertUnwindSafe(|| {
+            let mut play = Self::new(history.clone());
+            play.play().map_err(|what| format!("{what}\n{play}"))?;
+            Ok((play.told.marks(), play.world.fingerprint()))
+        }));
+        let played = played.unwrap_or_else(|panic| Err(format!("raw, {}", text_of(&*panic))));
+        played.map_err(|what| Failure { what })
+    }
+
+    fn new(history: History) -> Self {
+        let History { seed, kind, settings, events, guests, may_freeze } = history;
         let told = Told::default();
         let mut world = World::new(seed ^ SALT);
         world.set_engine_options(settings.engine.clone());
@@ -215,7 +205,7 @@ impl Play {
         let now_ms = self.now_ms();
         // Who stops may have nobody who listens any more.
         let may_come = !self.is_stopping;
-        let Some(guest) = self.guests.get_mut(peer) else { return 0 };
+        let Some(guest) = self.guests.get_mut(&peer) else { return 0 };
         if !may_come && !guest.is_connected() {
             guest.is_over = true;
         }
@@ -224,7 +214,7 @@ impl Play {
 
     fn read(&mut self, peer: usize, count: usize) -> Outcome<usize> {
         let now_ms = self.now_ms();
-        let Some(guest) = self.guests.get_mut(peer) else { return Ok(0) };
+        let Some(guest) = self.guests.get_mut(&peer) else { return Ok(0) };
         let read = guest.read(count, now_ms)?;
         Ok(read + guest.look(&self.told, self.allowed, self.is_stopping, now_ms)?)
     }
@@ -234,14 +224,15 @@ impl Play {
         loop {
             self.settle()?;
             let mut acts = 0;
-            for peer in 0..self.guests.len() {
+            let peers: Vec<usize> = self.guests.keys().copied().collect();
+            for peer in peers {
                 acts += self.write(peer, usize::MAX / 8);
                 acts += self.read(peer, usize::MAX)?;
             }
             if acts > 0 {
                 continue;
             }
-            let waiting = self.guests.iter().filter(|guest| !guest.is_over);
+            let waiting = self.guests.values().filter(|guest| !guest.is_over);
             let mut waiting = waiting.map(Guest::stand).peekable();
             if waiting.peek().is_none() {
                 return Ok(());
@@ -283,7 +274,7 @@ impl Play {
         }
         self.told.check_end()?;
         let is_plain = self.allowed.is_calm && !self.is_stopping && self.kind != Kind::Framed;
-        for guest in self.guests.iter().filter(|_| is_plain) {
+        for guest in self.guests.values().filter(|_| is_plain) {
             guest.check_reason(&self.told)?;
         }
         self.see_ways();
@@ -291,7 +282,7 @@ impl Play {
     }
 
     fn see_ways(&self) {
-        for guest in self.guests.iter().filter(|guest| guest.has_all()) {
+        for guest in self.guests.values().filter(|guest| guest.has_all()) {
             if let Some(mark) = guest.mark(self.kind) {
                 self.told.mark(mark);
             }
@@ -300,27 +291,9 @@ impl Play {
 }
 
 impl fmt::Display for Play {
+    /// How far everybody has come.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { shards, accepting, limits, engine, descriptors_max, .. } = &self.settings;
-        writeln!(f, "  raw, {:?}: {shards} shard(s), {accepting:?}", self.kind)?;
-        writeln!(
-            f,
-            "  limits: outbox {}, inbox {}, connections {}, descriptors {descriptors_max:?}, ring {}, \
-             queue {}, moves {}",
-            limits.outbox_bytes_max,
-            limits.inbox_bytes_max,
-            limits.connections_max,
-            engine.ring_chunks,
-            engine.cq_entries,
-            self.settings.moves_per_mille,
-        )?;
-        for fault in Fault::ALL {
-            let probability = self.settings.probability(fault);
-            if probability > 0.0 {
-                writeln!(f, "  fault {fault:?}: {probability}")?;
-            }
-        }
-        self.guests.iter().try_for_each(|guest| writeln!(f, "  {}", guest.stand()))
+        self.guests.values().try_for_each(|guest| writeln!(f, "  {}", guest.stand()))
     }
 }
 

@@ -1,19 +1,92 @@
-//! Makes a history that fails small: fewer peers, requests, faults and events.
+//! Makes a history that fails small, of whichever kind: fewer peers, requests, faults and events.
 //! It only ever leaves out; what is left is played as it was.
+
+use std::ops::Range;
 
 use springtide::test::Fault;
 
-use crate::history::History;
+use crate::history::{Event, History, Settings};
 use crate::play::{Failure, play};
 
 /// How often a history is played to make it smaller.
 const PLAYS_MAX: usize = 2_000;
 
+/// A history of which something can be left out.
+pub(crate) trait Shrinks: Clone {
+    fn settings(&mut self) -> &mut Settings;
+    fn events(&mut self) -> &mut Vec<Event>;
+
+    /// How many peers there were; those that are left out count.
+    fn peers(&self) -> usize;
+
+    /// Leaves peers out; false where none of them was there any more.
+    fn leave_out(&mut self, peers: Range<usize>) -> bool;
+
+    /// How many requests of a peer can be left out.
+    fn requests_of(&self, peer: usize) -> usize;
+
+    /// The same without one of them.
+    fn without(&self, peer: usize, request: usize) -> Option<Self>;
+
+    /// How much there is, by which a smaller history is known.
+    fn weight(&self) -> usize;
+
+    fn play(&self) -> Result<(), Failure>;
+}
+
+impl Shrinks for History {
+    fn settings(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
+    fn events(&mut self) -> &mut Vec<Event> {
+        &mut self.events
+    }
+
+    fn peers(&self) -> usize {
+        self.scripts.len()
+    }
+
+    fn leave_out(&mut self, peers: Range<usize>) -> bool {
+        let part = &mut self.scripts[peers];
+        let had = part.iter().flatten().count();
+        part.fill(None);
+        had > 0
+    }
+
+    /// The last one may belong to how the peer ends.
+    fn requests_of(&self, peer: usize) -> usize {
+        let script = self.scripts[peer].as_ref();
+        script.map_or(0, |script| script.asks.len().saturating_sub(1))
+    }
+
+    fn without(&self, peer: usize, request: usize) -> Option<Self> {
+        let (mut history, rules) = (self.clone(), self.settings.rules());
+        let script = history.scripts[peer].as_mut()?;
+        let mut asks = script.asks.clone();
+        asks.remove(request);
+        *script = script.with_asks(&asks, &rules);
+        Some(history)
+    }
+
+    fn weight(&self) -> usize {
+        self.weight()
+    }
+
+    fn play(&self) -> Result<(), Failure> {
+        play(self).map(drop)
+    }
+}
+
 /// The smallest history found that still fails, with its failure.
 #[must_use]
 pub fn shrink(history: &History, failure: Failure) -> (History, Failure) {
-    let mut shrinking =
-        Shrinking { best: History { is_whole: false, ..history.clone() }, failure, plays: 0 };
+    make_small(History { is_whole: false, ..history.clone() }, failure)
+}
+
+/// The same of any kind.
+pub(crate) fn make_small<H: Shrinks>(history: H, failure: Failure) -> (H, Failure) {
+    let mut shrinking = Shrinking { best: history, failure, plays: 0 };
     loop {
         let before = shrinking.best.weight();
         shrinking.leave_faults_out();
@@ -26,20 +99,20 @@ pub fn shrink(history: &History, failure: Failure) -> (History, Failure) {
     }
 }
 
-struct Shrinking {
-    best: History,
+struct Shrinking<H> {
+    best: H,
     failure: Failure,
     plays: usize,
 }
 
-impl Shrinking {
+impl<H: Shrinks> Shrinking<H> {
     /// Takes a smaller history when it fails too.
-    fn try_one(&mut self, candidate: History) -> bool {
+    fn try_one(&mut self, candidate: H) -> bool {
         if self.plays >= PLAYS_MAX {
             return false;
         }
         self.plays += 1;
-        let Err(failure) = play(&candidate) else { return false };
+        let Err(failure) = candidate.play() else { return false };
         if failure.kind() != self.failure.kind() {
             return false;
         }
@@ -49,35 +122,28 @@ impl Shrinking {
 
     fn leave_faults_out(&mut self) {
         for fault in Fault::ALL {
-            if self.best.settings.probability(fault) > 0.0 {
-                let mut candidate = self.best.clone();
-                candidate.settings.faults[fault as usize] = 0.0;
-                self.try_one(candidate);
-            }
+            self.try_settings(|own| std::mem::take(&mut own.faults[fault as usize]) > 0.0);
         }
+        self.try_settings(|own| std::mem::take(&mut own.moves_per_mille) > 0);
+        self.try_settings(|own| own.descriptors_max.take().is_some());
+    }
+
+    /// Tries other settings, where they are others.
+    fn try_settings(&mut self, change: impl FnOnce(&mut Settings) -> bool) {
         let mut candidate = self.best.clone();
-        candidate.settings.moves_per_mille = 0;
-        if self.best.settings.moves_per_mille > 0 {
-            self.try_one(candidate);
-        }
-        let mut candidate = self.best.clone();
-        candidate.settings.descriptors_max = None;
-        if self.best.settings.descriptors_max.is_some() {
+        if change(candidate.settings()) {
             self.try_one(candidate);
         }
     }
 
     /// Half of them at a time, then a quarter, and so on.
     fn leave_peers_out(&mut self) {
-        let all = self.best.scripts.len();
+        let all = self.best.peers();
         let mut step = all.div_ceil(2);
         loop {
             for first in (0..all).step_by(step) {
                 let mut candidate = self.best.clone();
-                let part = &mut candidate.scripts[first..(first + step).min(all)];
-                let had = part.iter().flatten().count();
-                part.fill(None);
-                if had > 0 {
+                if candidate.leave_out(first..(first + step).min(all)) {
                     self.try_one(candidate);
                 }
             }
@@ -89,13 +155,13 @@ impl Shrinking {
     }
 
     fn leave_events_out(&mut self) {
-        let mut step = self.best.events.len().div_ceil(2).max(1);
+        let mut step = self.best.events().len().div_ceil(2).max(1);
         loop {
             let mut first = 0;
-            while first < self.best.events.len() {
+            while first < self.best.events().len() {
                 let mut candidate = self.best.clone();
-                let end = (first + step).min(candidate.events.len());
-                candidate.events.drain(first..end);
+                let events = candidate.events();
+                events.drain(first..(first + step).min(events.len()));
                 if !self.try_one(candidate) {
                     first += step;
                 }
@@ -108,17 +174,9 @@ impl Shrinking {
     }
 
     fn leave_requests_out(&mut self) {
-        let rules = self.best.settings.rules();
-        for peer in 0..self.best.scripts.len() {
-            let asks = self.best.scripts[peer].as_ref().map_or(0, |script| script.asks.len());
-            // The last one may belong to how the peer ends.
-            for number in (0..asks.saturating_sub(1)).rev() {
-                let mut candidate = self.best.clone();
-                let Some(script) = &mut candidate.scripts[peer] else { continue };
-                let mut asks = script.asks.clone();
-                if asks.len() > number + 1 {
-                    asks.remove(number);
-                    *script = script.with_asks(&asks, &rules);
+        for peer in 0..self.best.peers() {
+            for request in (0..self.best.requests_of(peer)).rev() {
+                if let Some(candidate) = self.best.without(peer, request) {
                     self.try_one(candidate);
                 }
             }

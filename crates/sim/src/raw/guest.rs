@@ -93,7 +93,7 @@ impl Fate {
 pub(super) const DROPPED: &[u8] = b"-";
 
 /// One part of what must come back, and what may come in its place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Part {
     bytes: Vec<u8>,
     instead: Option<Vec<u8>>,
@@ -157,6 +157,10 @@ impl Guest {
         };
         // Who fails the connection need not be asked how it ends.
         let end = if way == Way::Fails { End::Idle } else { end };
+        Self::new(hello, end, bytes, parts)
+    }
+
+    fn new(hello: Hello, end: End, bytes: Vec<u8>, parts: Vec<Part>) -> Self {
         let (peer, received) = Default::default();
         Self {
             hello,
@@ -172,6 +176,11 @@ impl Guest {
             is_over: false,
             last_ms: 0,
         }
+    }
+
+    /// The same who has not come yet.
+    pub(super) fn again(&self) -> Self {
+        Self::new(self.hello, self.end, self.bytes.clone(), self.parts.clone())
     }
 
     /// Connects, or writes so much at most; how many acts that were.

@@ -160,7 +160,7 @@ fn bind_end(socket: &Socket, local: SocketAddr) -> io::Result<()> {
         socket.set_reuse_address(true)?;
     } else {
         let (on, fd) = (1i32, socket.as_raw_fd());
-        let (option, size) = ((&raw const on).cast(), size_of_val(&on) as libc::socklen_t);
+        let (option, size) = ((&raw const on).cast(), i32::BITS / 8);
         let (level, name) = (libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT);
         // SAFETY: the option is a number that outlives the call, and the descriptor is open.
         let returned = unsafe { libc::setsockopt(fd, level, name, option, size) };
