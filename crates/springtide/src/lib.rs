@@ -12,10 +12,12 @@ mod current;
 mod datagram;
 mod date;
 mod error;
+pub mod event;
 mod executor;
 mod files;
 pub mod framed;
 mod freeze;
+pub mod fs;
 #[cfg(doctest)]
 mod guides;
 mod handler;

@@ -80,6 +80,13 @@ pub struct Limits {
     /// Datagrams that may wait to be taken from a socket, or to be sent on it, and tasks that may wait
     /// for one; beyond it nothing is received until half of them are taken, and what is asked for fails.
     datagrams_waiting_max: usize = 256, Count, 1;
+    /// What may be asked of files and paths on one shard and not have ended; a further task fails at once.
+    file_tasks_max: usize = 1024, Count, 1;
+    /// Bytes that a task may read of a file; one that asks for more, or for a whole file that is longer,
+    /// fails.
+    file_read_bytes_max: usize = 16 << 20, Bytes, 1;
+    /// Names that a directory may have whose names are asked for; with more the task fails.
+    directory_entries_max: usize = 65_536, Count, 1;
     /// How old a connection becomes: the first request behind that is its last one, whose reply
     /// says `Connection: close` (RFC 9112 §9.6).
     connection_age_max_ms: u64 = 3_600_000, Milliseconds, 1;

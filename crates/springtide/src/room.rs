@@ -172,8 +172,9 @@ impl Room {
     /// futures are dropped.
     pub(crate) fn keep(&mut self) -> Option<(Rc<Shared>, Executor)> {
         let has_timers = self.requests.timers.borrow().has_callbacks();
-        let has_post = !self.requests.post.is_empty();
-        (has_timers || has_post || self.requests.tasks.has_kept()).then(|| {
+        let has_post = !self.requests.post.is_empty() || !self.requests.cabinet.is_empty();
+        let has_events = !self.requests.bench.is_empty();
+        (has_timers || has_post || has_events || self.requests.tasks.has_kept()).then(|| {
             self.is_kept = true;
             let shared = Rc::clone(&self.requests);
             let spare = Executor::new(Rc::clone(&shared));

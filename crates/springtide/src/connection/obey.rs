@@ -51,7 +51,7 @@ impl Connection {
             }
             Ask::Push(pieces) => session.push(serial, pieces, waiter, peer, room),
             Ask::Close => session.close(waiter.take(), peer, room),
-            Ask::Connect(_) | Ask::Post(..) => {
+            Ask::Connect(_) | Ask::Post(..) | Ask::File(_) | Ask::Event(_) => {
                 room.requests.tasks.end(peer, waiter.take(), Ended::Failed(Reason::Stale));
             }
             Ask::Watch => session.watch(waiter.take(), peer, room),

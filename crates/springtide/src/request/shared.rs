@@ -14,8 +14,10 @@ use springtide_engine::{Address, Descriptor, Handle, Key};
 use super::{HeadBytes, Home, Names, RequestData};
 use crate::client::Desk;
 use crate::datagram::Post;
+use crate::event::Bench;
 use crate::executor::{Bell, Timers, apart};
 use crate::framed::Desk as Answers;
+use crate::fs::Cabinet;
 use crate::handler::AwaitedHandler;
 use crate::problem::Form;
 use crate::raw::AwaitedIntro;
@@ -56,6 +58,10 @@ pub(crate) struct Shared {
     pub(crate) sockets: Sockets,
     /// Sockets for datagrams.
     pub(crate) post: Post,
+    /// Open files, and what was asked of them and of paths.
+    pub(crate) cabinet: Cabinet,
+    /// Who waits for events.
+    pub(crate) bench: Bench,
     /// What requests of frames are answered.
     pub(crate) answers: Rc<Answers>,
     /// Something stands in one of the next two.
@@ -115,6 +121,8 @@ impl Shared {
             tasks: Tasks::new(),
             sockets: Sockets::default(),
             post: Post::new(),
+            cabinet: Cabinet::new(),
+            bench: Bench::new(),
             answers,
             has_news,
             told,

@@ -6,6 +6,7 @@ use springtide_engine::{Completion, Descriptor, Error, Handle};
 
 use super::connecting::CONNECT_TOKEN;
 use super::datagrams::{RECEIVE_FROM_TOKEN, SEND_TO_TOKEN};
+use super::fs::FS_TOKEN;
 use super::{
     CLIENT_TOKEN, CLOSED_TOKEN, FILES_TOKEN, Kept, LISTENER_TOKEN, Message, PLACE_BITS, Place,
     Shard, Standing,
@@ -69,8 +70,9 @@ impl Shard {
             connections.extend(connection.map(|connection| connection.freeze(asks, room)));
         }
         let (listeners, counts) = (listeners.freeze(room), room.counts);
-        let post = room.requests.post.descriptors();
-        Handoff { listeners, accepted, connections, files, post, counts, turns }
+        let mut held = room.requests.post.descriptors();
+        held.extend(room.requests.cabinet.descriptors());
+        Handoff { listeners, accepted, connections, files, held, counts, turns }
     }
 
     /// One completion of an operation that ended because everything is being frozen.
@@ -91,6 +93,7 @@ impl Shard {
             CLIENT_TOKEN => connected.extend(self.absorb_connected(completion)),
             CONNECT_TOKEN => connected.extend(Self::absorb_raw_connected(completion)),
             RECEIVE_FROM_TOKEN | SEND_TO_TOKEN => self.absorb_post(completion),
+            FS_TOKEN => _ = self.absorb_file_work(completion),
             _ => {}
         }
     }
@@ -105,7 +108,7 @@ impl Shard {
         for descriptor in handoff.descriptors() {
             engine.take_over(descriptor);
         }
-        let Handoff { listeners, accepted, connections, files, post: _, counts, turns: _ } =
+        let Handoff { listeners, accepted, connections, files, held: _, counts, turns: _ } =
             handoff;
         // Messages that have come are looked at in the first turn, which must not wait.
         standing.mailbox.wake_with(engine.waker());
@@ -132,6 +135,7 @@ impl Shard {
         shard.room.requests.desk.carry(clients);
         shard.connect_again();
         shard.post_again();
+        shard.files_again();
         shard.end_thaw();
         if shard.standing.stopping.is_none() {
             shard.listeners = Listeners::thaw(listeners, &shard.room);

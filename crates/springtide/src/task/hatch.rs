@@ -10,6 +10,7 @@ use bytes::Bytes;
 use springtide_engine::{Intake, Phase, Promise};
 
 use super::{Ask, Ended};
+use crate::event::Ring;
 use crate::executor::apart;
 use crate::limits::place_of;
 use crate::mailbox::{Mailbox, Message};
@@ -52,6 +53,10 @@ pub(crate) enum Asked {
     Resolved(Place, u64, Vec<SocketAddr>),
     /// Nobody holds this connection any more, which is nobody else's.
     Close(PeerId, Place),
+    /// An event has fired for who waits for it here.
+    Fired(Ring),
+    /// Nobody holds this file any more.
+    CloseFile(Place),
     /// This is to be called with this connection.
     Do(PeerId, Place, Called),
 }

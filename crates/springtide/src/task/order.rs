@@ -2,6 +2,7 @@
 //! They are data; the shard does what they say.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,8 @@ use springtide_engine::{Key, Moment};
 use super::desk::Told;
 use super::dial::{Dial, Target};
 use crate::datagram::PostAsk;
+use crate::event::Core;
+use crate::fs::FileAsk;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
 use crate::table::Place;
@@ -74,6 +77,10 @@ pub(crate) enum Ask {
     Connect(Box<Dial>),
     /// Something of a socket for datagrams.
     Post(Place, Box<PostAsk>),
+    /// Something of a file or a path.
+    File(Box<FileAsk>),
+    /// What an event has counted.
+    Event(Arc<Core>),
     /// The task of this serial number is to end.
     Cancel(u64),
     /// The first pull has been taken: the next may be served.

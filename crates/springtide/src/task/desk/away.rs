@@ -8,6 +8,7 @@ use springtide_engine::Callback;
 
 use super::{Listener, Ready, Slot, State, Tasks, Waiter};
 use crate::executor::apart;
+use crate::fs::FileAsk;
 use crate::peer::{Peer, PeerStatus, Reason};
 use crate::table::{Place, Table};
 use crate::task::hatch::{Asked, Called, Due, Ear, Errand};
@@ -60,10 +61,14 @@ impl Tasks {
             Asked::Close(id, place) => {
                 self.order(Peer::new(id, place), Ask::Close, Waiter::Nobody);
             }
+            Asked::CloseFile(place) => {
+                let ask = Ask::File(Box::new(FileAsk::Close(place)));
+                self.order(Peer::nobody(), ask, Waiter::Nobody);
+            }
             Asked::Do(id, place, callback) => {
                 self.tell(called(callback, Peer::new(id, place), Ended::Done));
             }
-            Asked::Resolved(..) => {}
+            Asked::Resolved(..) | Asked::Fired(_) => {}
         }
     }
 
