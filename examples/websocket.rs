@@ -1,13 +1,7 @@
 //! A WebSocket that sends back what it is sent, and a page to try it.
 //! `cargo run --release -p springtide --example websocket`, then open <http://127.0.0.1:8080/>.
-//!
-//! Its limits are those that the longest cases of Autobahn's suite need (`cargo xtask conform
-//! --websocket`): a server of one's own mostly leaves them as they are.
 
-use springtide::{
-    CloseReason, Compression, Error, Limits, Message, Response, Server, Socket, WebSocket,
-    WebSockets,
-};
+use springtide::{CloseReason, Error, Message, Response, Server, Socket, WebSocket};
 
 mod common;
 
@@ -46,13 +40,7 @@ const PAGE: &str = r#"<!doctype html>
 "#;
 
 fn main() -> Result<(), Error> {
-    let mut limits = Limits { socket_queue_bytes_max: 64 << 20, ..Limits::default() };
-    limits.websocket.socket_message_bytes_max = 16 << 20;
-    limits.websocket.socket_fragments_max = 1 << 17;
-    let server = Server::new()
-        .limits(limits)
-        .get("/", || Response::html(PAGE))
-        .websocket("/echo", WebSockets::new(Echo).compress(Compression::Dedicated));
+    let server = Server::new().get("/", || Response::html(PAGE)).websocket("/echo", Echo);
     let running = common::with_flags(server, "127.0.0.1:8080")?.start()?;
     for address in running.addresses() {
         println!("echo on http://{address} by {}", running.engine());

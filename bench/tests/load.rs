@@ -236,3 +236,58 @@ fn long_bodies() {
     assert_eq!((report.requests, report.errors), (0, 1));
     assert!(report.error_samples[0].contains("599999"), "{:?}", report.error_samples);
 }
+
+/// Relays each message to all others.
+struct Relay;
+
+impl springtide::WebSocket for Relay {
+    fn opened(&self, socket: springtide::Socket) {
+        socket.subscribe("all");
+    }
+
+    fn message(&self, socket: springtide::Socket, message: springtide::Message) {
+        socket.publish_to_others("all", message);
+    }
+}
+
+/// A server of WebSockets as users write it, for as long as it is held.
+fn sockets() -> Option<springtide::Running> {
+    let echo = |socket: springtide::Socket, message: springtide::Message| socket.send(message);
+    start("uring", &[], &[])?;
+    let server =
+        springtide::Server::new().workers(1).websocket("/ws", echo).websocket("/bc", Relay);
+    Some(server.listen("127.0.0.1:0").expect("an address").start().expect("a server"))
+}
+
+#[test]
+fn websockets() {
+    let Some(server) = sockets() else { return };
+    let springtide::Address::Internet(address) = server.addresses()[0] else { unreachable!() };
+    for bytes in ["0", "64", "126", "20000"] {
+        let report = run(address, &["--path", "/ws", "--socket-bytes", bytes]);
+        assert_eq!(report.errors, 0, "{bytes}: {:?}", report.error_samples);
+        assert!(report.requests >= 2000, "{bytes}: {}", report.requests);
+    }
+    let flags = ["load", &address.to_string(), "--path", "/none", "--socket-bytes", "64"];
+    let error = load::run(&Options::parse_from(flags)).expect_err("there is no such path");
+    assert!(error.to_string().contains("404"), "{error}");
+}
+
+#[test]
+fn broadcasts() {
+    let Some(server) = sockets() else { return };
+    let springtide::Address::Internet(address) = server.addresses()[0] else { unreachable!() };
+    for depth in ["1", "4"] {
+        let flags = ["--path", "/bc", "--socket-bytes", "128", "--connections", "50"];
+        let report = run(address, &[&flags[..], &["--broadcast", "--depth", depth]].concat());
+        assert_eq!(report.errors, 0, "{depth}: {:?}", report.error_samples);
+        assert!(report.requests >= 2000, "{depth}: {}", report.requests);
+    }
+    // Where nobody relays, nothing comes.
+    let target = address.to_string();
+    let flags = ["load", &target, "--path", "/ws", "--socket-bytes", "128", "--broadcast"];
+    let few = ["--connections", "2", "--warmup", "0", "--seconds", "0.01"];
+    let options = Options::parse_from(flags.iter().chain(&few));
+    let report = load::run(&options).expect("the load generator runs");
+    assert!(report.errors > 0 && report.requests == 0);
+}

@@ -5,6 +5,7 @@
 mod answers;
 mod chunked;
 mod connection;
+mod detect;
 mod files;
 mod framed;
 mod head;
@@ -14,6 +15,7 @@ mod websocket;
 pub use answers::answers;
 pub use chunked::chunked;
 pub use connection::connection;
+pub use detect::detect;
 pub use files::{paths, ranges};
 pub use framed::framed;
 pub use head::head;

@@ -17,7 +17,7 @@ pub(crate) struct Options {
     seconds: u32,
 }
 
-const TARGETS: [&str; 12] = [
+const TARGETS: [&str; 13] = [
     "head",
     "answers",
     "chunked",
@@ -30,6 +30,7 @@ const TARGETS: [&str; 12] = [
     "frames",
     "deflate",
     "utf8",
+    "detect",
 ];
 
 /// What makes a program tell the fuzzer where it has been, as `cargo fuzz` sets it too.

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use springtide::{AccessLog, BodyError, Bytes, Engine, Failure, Json, Limits, Peer};
-use springtide::{Request, Response, Server, body_max, streamed};
+use springtide::{AccessLog, BodyError, Bytes, Compression, Engine, Failure, Json, Limits, Peer};
+use springtide::{Request, Response, Server, Socket, WebSocket, WebSockets, body_max, streamed};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -61,6 +61,25 @@ async fn echo_awaited(peer: Peer) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Relays each message to all others.
+struct Relay;
+
+impl WebSocket for Relay {
+    fn opened(&self, socket: Socket) {
+        socket.subscribe("all");
+    }
+
+    fn message(&self, socket: Socket, message: springtide::Message) {
+        socket.publish_to_others("all", message);
+    }
+}
+
+/// Longest message of a WebSocket, most of its fragments, and what may wait for its peer: what the cases
+/// of Autobahn ask for.
+const MESSAGE_BYTES_MAX: u64 = 16 << 20;
+const QUEUE_BYTES_MAX: usize = 64 << 20;
+const FRAGMENTS_MAX: u32 = 1 << 20;
+
 /// Longest body that is taken piece by piece.
 const UPLOAD_BYTES_MAX: u64 = 4 << 30;
 
@@ -107,14 +126,20 @@ fn main() -> ExitCode {
 
 fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     // The load generator keeps its connections for millions of requests, as it does with the peers.
-    let mut limits = Limits::default();
+    let mut limits = Limits { socket_queue_bytes_max: QUEUE_BYTES_MAX, ..Limits::default() };
     limits.http1.requests_max = u32::MAX;
+    limits.websocket.socket_fragments_max = FRAGMENTS_MAX;
+    let echo_message = |socket: Socket, message: springtide::Message| socket.send(message);
+    let sockets = WebSockets::new(echo_message).message_bytes_max(MESSAGE_BYTES_MAX);
     let mut server = Server::new()
         .limits(limits)
         .get("/plaintext", |_: Request| "Hello, World!")
         .get("/json", |_: Request| Json(Message { message: "Hello, World!" }))
         .get("/stream/{bytes}", |request: Request| stream(&request))
         .post("/echo", |request: Request| request.bytes().clone())
+        .websocket("/ws", sockets.clone())
+        .websocket("/bc", Relay)
+        .websocket("/ws-deflate", sockets.compress(Compression::Shared))
         .post("/count", body_max(UPLOAD_BYTES_MAX, streamed(count)))
         .workers(options.workers)
         .engine(options.engine.parse::<Engine>()?)

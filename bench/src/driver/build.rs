@@ -1,6 +1,8 @@
 //! Builds what is to be measured, as far as it can be built.
 //! It must never stop the driver: what is not there is named in the results.
 
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::Command;
 
@@ -17,6 +19,23 @@ pub(super) fn all(places: &Places) {
     let manifest = Path::new(BENCH).join("peers").join("Cargo.toml");
     let manifest = manifest.display().to_string();
     cargo(&target.join("peers"), &["--manifest-path", &manifest, "--locked"]);
+    if let Err(error) = scripts(&Path::new(BENCH).join("peers").join("js"), &places.scripts) {
+        eprintln!("npm ci: {error}");
+    }
+}
+
+/// Copies the peers in JavaScript to where their packages are put down.
+fn scripts(source: &Path, target: &Path) -> io::Result<()> {
+    fs::create_dir_all(target)?;
+    for file in fs::read_dir(source)? {
+        let file = file?;
+        fs::copy(file.path(), target.join(file.file_name()))?;
+    }
+    if target.join("node_modules").exists() {
+        return Ok(());
+    }
+    let status = Command::new("npm").args(["ci", "--silent"]).current_dir(target).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
 }
 
 fn cargo(target: &Path, arguments: &[&str]) {

@@ -169,7 +169,9 @@ fn load_options(row: &Row, target: SocketAddr) -> io::Result<LoadOptions> {
 fn once(server: Server, row: &Row, places: &Places, options: &Options) -> io::Result<Report> {
     let running = servers::start(server, row, places, options)?;
     let mut arguments: Vec<OsString> = vec![running.address.to_string().into()];
-    arguments.extend(row.load.iter().map(OsString::from));
+    let plain = server.class() == Class::Floor && !row.floor_load.is_empty();
+    let load = if plain { row.floor_load } else { row.load };
+    arguments.extend(load.iter().map(OsString::from));
     let numbers = [
         ("--server-pid", running.process().to_string()),
         ("--core", options.client_core.to_string()),

@@ -11,6 +11,8 @@ pub(super) struct Row {
     pub(super) title: &'static str,
     /// Flags for the load generator.
     pub(super) load: &'static [&'static str],
+    /// Flags for the load generator in place of those, where it asks a floor that knows no protocol.
+    pub(super) floor_load: &'static [&'static str],
     /// Further flags for the floors.
     pub(super) floor: &'static [&'static str],
     /// Further flags for `bench-server`.
@@ -32,6 +34,7 @@ pub(super) struct Mark {
 }
 
 use Server::{Actix, Axum, EngineEpoll, EngineUring, FloorEpoll, FloorUring};
+use Server::{Bun, FastWebSockets, OursTwo, Tungstenite, Ws};
 use Server::{KeyValueEpoll, KeyValueUring, Redis, Ringline, Tokio};
 use Server::{May, Nginx, Ntex, OursAwait, OursEpoll, OursLogged, OursUring};
 
@@ -52,6 +55,10 @@ const STREAMS: &[Server] = &[OursUring, OursEpoll, Axum];
 const ECHO: &[Server] = &[FloorUring, FloorEpoll, EngineUring, EngineEpoll];
 
 const RAW: &[Server] = &[FloorUring, FloorEpoll, OursUring, OursEpoll, OursAwait, Tokio, Ringline];
+const SOCKETS: &[Server] =
+    &[FloorUring, FloorEpoll, OursUring, OursEpoll, FastWebSockets, Tungstenite, Bun, Ws];
+const SOCKETS_IDLE: &[Server] = &[OursUring, OursEpoll, FastWebSockets, Tungstenite, Bun, Ws];
+const RELAYS: &[Server] = &[OursUring, OursEpoll, OursTwo, FastWebSockets, Tungstenite, Bun, Ws];
 const KEY_VALUE: &[Server] = &[KeyValueUring, KeyValueEpoll, Redis];
 
 const fn mark(server: Server, to: Server, ratio_max: f64) -> Mark {
@@ -77,12 +84,16 @@ const RAW_LARGE: &[Mark] = &[
     mark(OursAwait, OursUring, 1.08),
 ];
 
+const RELAY_ONE: &[Mark] = &[mark(OursUring, Bun, 0.85), mark(OursTwo, OursUring, 1.10)];
+const RELAY_FOUR: &[Mark] = &[mark(OursUring, Bun, 0.90), mark(OursTwo, OursUring, 1.10)];
+
 const COMMANDS: &[Mark] = &[mark(KeyValueUring, Redis, 0.95)];
 
 const fn plain(name: &'static str, title: &'static str, load: &'static [&'static str]) -> Row {
     let canned = Some(Canned::Plaintext);
-    let (floor, ours): (&[&str], &[&str]) = (&[], &[]);
-    Row { name, title, load, floor, ours, canned, servers: ALL, marks: &[], memory: false }
+    let (floor_load, floor, ours): (&[&str], &[&str], &[&str]) = (&[], &[], &[]);
+    let (servers, marks, memory) = (ALL, &[], false);
+    Row { name, title, load, floor_load, floor, ours, canned, servers, marks, memory }
 }
 
 /// A raw echo: ours by callbacks, but where the server is the one that awaits.
@@ -94,6 +105,28 @@ const fn raw(
 ) -> Row {
     let (floor, ours): (&[&str], &[&str]) = (&["--response", "echo"], &["--raw", "then"]);
     Row { floor, ours, marks, servers: RAW, ..plain(name, title, load) }
+}
+
+/// Echoes of WebSockets, beside floors that echo the same payloads without frames.
+const fn sockets(
+    name: &'static str,
+    title: &'static str,
+    load: &'static [&'static str],
+    floor_load: &'static [&'static str],
+    marks: &'static [Mark],
+) -> Row {
+    let floor: &[&str] = &["--response", "echo"];
+    Row { floor, floor_load, marks, servers: SOCKETS, ..plain(name, title, load) }
+}
+
+/// One WebSocket speaks, and its messages come to all others; a request is a delivery.
+const fn relay(
+    name: &'static str,
+    title: &'static str,
+    load: &'static [&'static str],
+    marks: &'static [Mark],
+) -> Row {
+    Row { canned: None, marks, servers: RELAYS, ..plain(name, title, load) }
 }
 
 /// Commands of Redis as its own benchmark asks them, 16 at once over 50 connections.
@@ -279,6 +312,127 @@ pub(super) const ROWS: &[Row] = &[
         "GET of one key, pipelined ×16, 50 connections",
         &["--resp", "get", "--depth", "16", "--connections", "50"],
     ),
+    sockets(
+        "ws64",
+        "WebSocket echo of 64 B, 64 connections",
+        &["--path", "/ws", "--socket-bytes", "64"],
+        &["--echo-bytes", "64"],
+        &[
+            mark(OursUring, FloorUring, 1.08),
+            mark(OursUring, FastWebSockets, 0.90),
+            mark(OursUring, Bun, 0.90),
+        ],
+    ),
+    sockets(
+        "ws1000",
+        "WebSocket echo of 64 B, 1,000 connections",
+        &["--path", "/ws", "--socket-bytes", "64", "--connections", "1000"],
+        &["--echo-bytes", "64", "--connections", "1000"],
+        &[mark(OursUring, FastWebSockets, 0.75)],
+    ),
+    Row {
+        floor: &["--response", "echo", "--buffer-bytes", "16384"],
+        ..sockets(
+            "ws16k",
+            "WebSocket echo of 16 KB, 64 connections",
+            &["--path", "/ws", "--socket-bytes", "16384", "--buffer-bytes", "16384"],
+            &["--echo-bytes", "16384", "--buffer-bytes", "16384"],
+            &[mark(OursUring, FastWebSockets, 1.00), mark(OursUring, Bun, 1.00)],
+        )
+    },
+    relay(
+        "bc1000",
+        "Broadcast of 128 B to 1,000 WebSockets, one message outstanding",
+        &[
+            "--path",
+            "/bc",
+            "--broadcast",
+            "--socket-bytes",
+            "128",
+            "--connections",
+            "1000",
+            "--depth",
+            "1",
+        ],
+        RELAY_ONE,
+    ),
+    relay(
+        "bc1000x4",
+        "Broadcast of 128 B to 1,000 WebSockets, four messages outstanding",
+        &[
+            "--path",
+            "/bc",
+            "--broadcast",
+            "--socket-bytes",
+            "128",
+            "--connections",
+            "1000",
+            "--depth",
+            "4",
+        ],
+        RELAY_FOUR,
+    ),
+    relay(
+        "bc9000",
+        "Broadcast of 128 B to 9,000 WebSockets, one message outstanding",
+        &[
+            "--path",
+            "/bc",
+            "--broadcast",
+            "--socket-bytes",
+            "128",
+            "--connections",
+            "9000",
+            "--depth",
+            "1",
+        ],
+        RELAY_ONE,
+    ),
+    relay(
+        "bc9000x4",
+        "Broadcast of 128 B to 9,000 WebSockets, four messages outstanding",
+        &[
+            "--path",
+            "/bc",
+            "--broadcast",
+            "--socket-bytes",
+            "128",
+            "--connections",
+            "9000",
+            "--depth",
+            "4",
+        ],
+        RELAY_FOUR,
+    ),
+    Row {
+        memory: true,
+        servers: SOCKETS_IDLE,
+        canned: None,
+        ..plain(
+            "wsmemory",
+            "Resident memory for each of 10,000 idle WebSockets after one echo",
+            &["--path", "/ws", "--socket-bytes", "64", "--connections", "10000", "--memory"],
+        )
+    },
+    Row {
+        memory: true,
+        servers: &[OursUring, OursEpoll],
+        canned: None,
+        ..plain(
+            "wsmemorydeflate",
+            "The same where compression was agreed on, each message by itself",
+            &[
+                "--path",
+                "/ws-deflate",
+                "--deflate",
+                "--socket-bytes",
+                "64",
+                "--connections",
+                "10000",
+                "--memory",
+            ],
+        )
+    },
     Row {
         memory: true,
         ..plain(
@@ -292,7 +446,7 @@ pub(super) const ROWS: &[Row] = &[
 impl Row {
     /// Whether the row speaks HTTP (and floors may send a captured response).
     pub(super) fn http(&self) -> bool {
-        !self.load.iter().any(|flag| matches!(*flag, "--echo-bytes" | "--resp"))
+        !self.load.iter().any(|flag| matches!(*flag, "--echo-bytes" | "--resp" | "--socket-bytes"))
     }
 
     /// Whether its requests are long bodies, one at a time, and its figures those of a GB.
@@ -311,8 +465,11 @@ mod tests {
     fn names_are_unique_and_flags_are_known() {
         for (index, row) in ROWS.iter().enumerate() {
             assert!(ROWS[..index].iter().all(|other| other.name != row.name), "{}", row.name);
-            let flags = ["load", "127.0.0.1:1", "--server-pid", "1"].iter().chain(row.load);
-            Options::try_parse_from(flags).unwrap_or_else(|error| panic!("{}: {error}", row.name));
+            for load in [row.load, row.floor_load] {
+                let flags = ["load", "127.0.0.1:1", "--server-pid", "1"].iter().chain(load);
+                let parsed = Options::try_parse_from(flags);
+                parsed.unwrap_or_else(|error| panic!("{}: {error}", row.name));
+            }
             let flags = ["floor", "--kind", "uring"].iter().chain(row.floor);
             crate::floor::options::Options::try_parse_from(flags).expect("flags of the floor");
         }

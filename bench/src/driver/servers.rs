@@ -21,6 +21,8 @@ const POLL: Duration = Duration::from_millis(10);
 const GIGABYTE_FILE: &str = "1g.bin";
 const GIGABYTE: u64 = 1 << 30;
 
+/// Bun's program as its package puts it down on every system.
+const BUN: &str = "node_modules/bun/bin/bun.exe";
 /// Flags of `bench-server` for raw connections by futures.
 const AWAIT: [&str; 2] = ["--raw", "await"];
 /// Redis on one thread, with no file of its own.
@@ -38,6 +40,8 @@ pub(super) enum Server {
     OursLogged,
     /// Raw connections, awaited instead of called back.
     OursAwait,
+    /// Two shards, on the one core that a server has.
+    OursTwo,
     EngineUring,
     EngineEpoll,
     /// The example `keyvalue`.
@@ -51,6 +55,10 @@ pub(super) enum Server {
     Tokio,
     Ringline,
     Redis,
+    FastWebSockets,
+    Tungstenite,
+    Bun,
+    Ws,
 }
 
 /// Whose server it is.
@@ -71,6 +79,7 @@ impl Server {
             Server::OursEpoll => "springtide-epoll",
             Server::OursLogged => "springtide-logged",
             Server::OursAwait => "springtide-await",
+            Server::OursTwo => "springtide-two",
             Server::EngineUring => "engine-uring",
             Server::EngineEpoll => "engine-epoll",
             Server::KeyValueUring => "keyvalue-uring",
@@ -83,6 +92,10 @@ impl Server {
             Server::Tokio => "tokio",
             Server::Ringline => "ringline",
             Server::Redis => "redis",
+            Server::FastWebSockets => "fastwebsockets",
+            Server::Tungstenite => "tungstenite",
+            Server::Bun => "bun",
+            Server::Ws => "ws",
         }
     }
 
@@ -90,7 +103,8 @@ impl Server {
         match self {
             Server::FloorUring | Server::FloorEpoll => Class::Floor,
             Server::OursUring | Server::OursEpoll | Server::OursLogged => Class::Ours,
-            Server::OursAwait | Server::EngineUring | Server::EngineEpoll => Class::Ours,
+            Server::OursAwait | Server::OursTwo => Class::Ours,
+            Server::EngineUring | Server::EngineEpoll => Class::Ours,
             Server::KeyValueUring | Server::KeyValueEpoll => Class::Ours,
             _ => Class::Peer,
         }
@@ -110,6 +124,8 @@ impl Server {
 pub(super) struct Places {
     pub(super) release: PathBuf,
     pub(super) peers: PathBuf,
+    /// The peers in JavaScript, with the packages that they need.
+    pub(super) scripts: PathBuf,
     /// A directory of this run only, removed at its end.
     pub(super) scratch: PathBuf,
     pub(super) files: PathBuf,
@@ -129,16 +145,19 @@ impl Places {
         fs::write(files.join("10k.txt"), [b'x'; 10 * 1024])?;
         fs::write(files.join("1m.txt"), vec![b'x'; 1024 * 1024])?;
         let peers = options.peers_dir.clone().unwrap_or(peers);
-        Ok(Places { release: target.join("release"), peers, scratch, files })
+        let (release, scripts) = (target.join("release"), target.join("peers").join("js"));
+        Ok(Places { release, peers, scripts, scratch, files })
     }
 
     /// The program of a server, whether or not it is there.
     pub(super) fn program(&self, server: Server) -> PathBuf {
         match server {
             Server::FloorUring | Server::FloorEpoll => self.release.join("floor"),
-            Server::OursUring | Server::OursEpoll | Server::OursLogged | Server::OursAwait => {
-                self.release.join("bench-server")
-            }
+            Server::OursUring
+            | Server::OursEpoll
+            | Server::OursLogged
+            | Server::OursAwait
+            | Server::OursTwo => self.release.join("bench-server"),
             Server::EngineUring | Server::EngineEpoll => {
                 self.release.join("examples").join("engine_echo")
             }
@@ -153,6 +172,10 @@ impl Places {
             Server::Ringline => self.peers.join("peer-ringline"),
             Server::Nginx => installed("nginx"),
             Server::Redis => installed("redis-server"),
+            Server::FastWebSockets => self.peers.join("peer-fastwebsockets"),
+            Server::Tungstenite => self.peers.join("peer-tungstenite"),
+            Server::Bun => self.scripts.join(BUN),
+            Server::Ws => installed("node"),
         }
     }
 
@@ -249,10 +272,15 @@ fn command(server: Server, row: &Row, places: &Places, address: SocketAddr) -> i
             command.args(["--kind", kind, "--listen", &address_text]).args(row.floor);
             floor_flags(&mut command, row, places)?;
         }
-        Server::OursUring | Server::OursEpoll | Server::OursLogged | Server::OursAwait => {
+        Server::OursUring
+        | Server::OursEpoll
+        | Server::OursLogged
+        | Server::OursAwait
+        | Server::OursTwo => {
             let engine = if server == Server::OursEpoll { "epoll" } else { "uring" };
+            let workers = if server == Server::OursTwo { "2" } else { "1" };
             let flags = if server == Server::OursAwait { &AWAIT } else { row.ours };
-            command.args(["--listen", &address_text, "--workers", "1", "--engine", engine]);
+            command.args(["--listen", &address_text, "--workers", workers, "--engine", engine]);
             command.arg("--files").arg(&places.files).args(flags);
             if server == Server::OursLogged {
                 command.arg("--access-log").arg(places.scratch.join("access.log"));
@@ -279,8 +307,16 @@ fn command(server: Server, row: &Row, places: &Places, address: SocketAddr) -> i
         | Server::Actix
         | Server::Axum
         | Server::Tokio
-        | Server::Ringline => {
+        | Server::Ringline
+        | Server::FastWebSockets
+        | Server::Tungstenite => {
             command.args(["--listen", &address_text]).arg("--files").arg(&places.files);
+        }
+        Server::Bun => {
+            command.arg(places.scripts.join("bun.js")).args(["--listen", &address_text]);
+        }
+        Server::Ws => {
+            command.arg(places.scripts.join("ws.js")).args(["--listen", &address_text]);
         }
     }
     Ok(command)

@@ -10,6 +10,7 @@ use super::connect;
 use super::options::Options;
 use super::plan::Plan;
 use super::tally::Tally;
+use super::websocket;
 use crate::buffers::{BufferRing, Shape};
 use crate::report::Report;
 use crate::ring::{Completion, Receive, Ring, Sizes};
@@ -110,6 +111,9 @@ impl<'options> Client<'options> {
         let buffers = BufferRing::new(shape, 0)?;
         ring.register(&buffers)?;
         let connections = connect::open_all(options.target, options.connections)?;
+        if options.socket_bytes.is_some() {
+            websocket::upgrade_all(&connections, options)?;
+        }
         let connections: Vec<_> = connections.into_iter().map(Connection::new).collect();
         for (index, connection) in connections.iter().enumerate() {
             let fd = connection.fd.as_raw_fd();

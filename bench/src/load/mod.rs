@@ -1,6 +1,7 @@
 //! The load generator: one thread, one ring, a few ways to send requests.
 //! It must never cost more than the server that it measures, nor count a response it did not check.
 
+mod broadcast;
 mod bulk;
 mod churn;
 mod client;
@@ -11,6 +12,7 @@ mod plan;
 mod resp;
 mod slow;
 mod tally;
+mod websocket;
 
 use std::io;
 
@@ -30,6 +32,9 @@ pub fn run(options: &Options) -> io::Result<Report> {
         return bulk::run(options);
     }
     let plan = Plan::prepare(options)?;
+    if options.broadcast {
+        return broadcast::run(options, plan);
+    }
     match (options.churn, options.memory) {
         (true, _) => churn::run(options, plan),
         (false, true) => memory::run(options, plan),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use clap::{Parser, ValueEnum};
 
-/// A client for HTTP/1.1, raw echo and Redis servers that costs little and checks every response.
+/// A client for HTTP/1.1, WebSocket, raw echo and Redis servers that costs little and checks every response.
 ///
 /// Closed loop by default: each active connection sends its next request when the last response
 /// has come. Exits with 1 when any response was wrong. One line of JSON goes to stdout.
@@ -29,9 +29,19 @@ pub struct Options {
     /// Raw echo instead of HTTP: send this many bytes and expect the same back.
     #[arg(long, conflicts_with_all = ["body_bytes", "churn"])]
     pub echo_bytes: Option<usize>,
+    /// WebSockets at --path: a request is a message of this many bytes, and its response its echo.
+    #[arg(long, conflicts_with_all = ["body_bytes", "churn", "named", "echo_bytes"])]
+    pub socket_bytes: Option<usize>,
+    /// One WebSocket more, whose messages come to all others: a response is a delivery, and --depth
+    /// messages are under way at once.
+    #[arg(long, requires = "socket_bytes", conflicts_with_all = ["rate", "memory", "active"])]
+    pub broadcast: bool,
+    /// Offer to compress messages, each by itself.
+    #[arg(long, requires = "socket_bytes")]
+    pub deflate: bool,
     /// A command of Redis instead of HTTP, with the reply that its protocol has for it.
     #[arg(long, value_enum, conflicts_with_all = [
-        "body_bytes", "churn", "named", "echo_bytes", "down_bytes", "up_bytes",
+        "body_bytes", "churn", "named", "echo_bytes", "socket_bytes", "down_bytes", "up_bytes",
     ])]
     pub resp: Option<Command>,
     /// Open connections.

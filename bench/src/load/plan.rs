@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use super::options::Options;
-use super::resp;
+use super::{resp, websocket};
 use crate::template::Template;
 
 pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,18 +31,19 @@ pub(super) struct Plan {
 impl Plan {
     /// Builds the request and asks the server for one response to learn from.
     pub(super) fn prepare(options: &Options) -> io::Result<Plan> {
-        let (request, template) = match (options.echo_bytes, options.resp) {
-            (Some(bytes), _) => {
-                let payload = pattern(bytes);
-                let template = Template::exactly(&payload);
-                (payload, template)
-            }
-            (None, Some(command)) => resp::prepare(options, command)?,
-            (None, None) => {
-                let request = http_request(options);
-                let (template, _) = probe(options, &request)?;
-                (request, template)
-            }
+        let (request, template) = if let Some(bytes) = options.echo_bytes {
+            let payload = pattern(bytes);
+            let template = Template::exactly(&payload);
+            (payload, template)
+        } else if let Some(bytes) = options.socket_bytes {
+            let payload = pattern(bytes);
+            (websocket::asked(&payload), Template::exactly(&websocket::answered(&payload)))
+        } else if let Some(command) = options.resp {
+            resp::prepare(options, command)?
+        } else {
+            let request = http_request(options);
+            let (template, _) = probe(options, &request)?;
+            (request, template)
         };
         if request.is_empty() || options.depth == 0 {
             return Err(io::Error::other("nothing to send"));

@@ -50,7 +50,7 @@ mod wake;
 mod wheel;
 mod workers;
 
-pub use backend::simulated;
+pub use backend::{open_listener, simulated};
 pub use callback::{CALLBACK_BYTES_MAX, Callback};
 pub use chunk::{CHUNK_BYTES, COPY_BYTES_MAX, Chunk};
 pub use clock::{Moment, system_now, time_until};

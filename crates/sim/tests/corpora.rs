@@ -82,3 +82,8 @@ fn deflate() {
 fn utf8() {
     replay("utf8", targets::utf8);
 }
+
+#[test]
+fn detect() {
+    replay("detect", targets::detect);
+}

@@ -3,6 +3,7 @@
 
 mod bulk;
 mod closing;
+mod deliver;
 mod freeze;
 mod obey;
 mod patience;

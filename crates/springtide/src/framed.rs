@@ -20,7 +20,6 @@ use http::StatusCode;
 use crate::executor::Answering;
 use crate::response::Response;
 use crate::server::Server;
-use crate::session::{Framed, Other, Session};
 
 /// What a server of frames does, for all shards.
 pub(crate) struct Service {
@@ -118,8 +117,6 @@ impl Server {
 
     fn serve_frames(mut self, codec: impl Codec + Send + Sync + 'static, handler: Handler) -> Self {
         self.routes.framed = Some(Service { codec: Box::new(codec), handler });
-        self.settings.session =
-            Some(|room| Session::Other(Other::Framed(Box::new(Framed::new(room)))));
         self
     }
 }

@@ -21,8 +21,8 @@ pub(crate) struct Handoff {
     pub(crate) accepted: Vec<Descriptor>,
     pub(crate) connections: Vec<FrozenConnection>,
     pub(crate) files: FrozenFiles,
-    /// Sockets for datagrams and open files; what is known of them stays with what the application
-    /// holds.
+    /// Sockets for datagrams, open files, and listeners of the application with what came to them; what is
+    /// known of them stays with what the application holds.
     pub(crate) held: Vec<Descriptor>,
     pub(crate) counts: Counts,
     /// How many turns of the engine it took until nothing was in flight.

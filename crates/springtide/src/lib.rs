@@ -11,6 +11,7 @@ mod connection;
 mod current;
 mod datagram;
 mod date;
+mod detection;
 mod error;
 pub mod event;
 mod executor;
@@ -52,6 +53,7 @@ mod task;
 pub mod test;
 #[cfg(test)]
 mod tests;
+mod topic;
 mod transport;
 mod watch;
 mod websocket;
@@ -63,6 +65,7 @@ pub use client::{
     ClientBody, ClientError, ClientLimits, ClientRequest, ClientResponse, HttpClient,
 };
 pub use datagram::{Datagram, DatagramSocket};
+pub use detection::Detection;
 pub use error::Error;
 pub use executor::{Closed, Interval, Sleep, Timer, interval, sleep};
 pub use files::Files;
@@ -72,7 +75,7 @@ pub use handler::{
 };
 pub use http::{HeaderName, HeaderValue, Method, StatusCode};
 pub use limits::{Limit, LimitError, Limits};
-pub use metrics::{Counts, Metrics};
+pub use metrics::{Counts, Metrics, ProtocolCounts};
 pub use middleware::{
     AsyncNext, BasicAuth, Cors, Early, Finish, Logged, Middleware, Next, Outcome, RateLimit,
     RequestIds, RequestLog, SecurityHeaders, Wrap,
@@ -96,14 +99,16 @@ pub use springtide_engine::{Address, Error as EngineError};
 pub use springtide_proto::Unit;
 pub use springtide_proto::framed::Framed;
 pub use springtide_proto::http1::Limits as Http1Limits;
-pub use standalone::{Client, Connector, FramedClient, Reconnect, SteadyClient};
+pub use standalone::{Client, Connector, FramedClient, Listener, Reconnect, SteadyClient};
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
 pub use task::{
-    Call, Canceller, Close, Connect, Elsewhere, Ended, Here, Linked, MayBlock, Operation, Outgoing,
-    Pull, Push, PushAll, ReceiveFrom, RemoteCanceller, SendTo, Stands, Status, Task, Timeout, Wait,
-    timeout,
+    Accept, Call, Canceller, Close, Connect, Elsewhere, Ended, Here, Linked, MayBlock, Operation,
+    Outgoing, Pull, Push, PushAll, ReceiveFrom, RemoteCanceller, SendTo, Stands, Status, Task,
+    Timeout, Wait, timeout,
 };
+pub use topic::{Subscribed, TopicCounts, Topics};
 pub use websocket::{
     CloseFrame, CloseFrameError, CloseReason, ClosedBy, Compression, Limits as WebSocketLimits,
-    Message, Overflow, RemoteSocket, Socket, Text, WebSocket, WebSockets, code as close_code,
+    Message, Messages, Overflow, RemoteSocket, Socket, Text, WebSocket, WebSockets,
+    code as close_code,
 };

@@ -75,6 +75,17 @@ pub struct Limits {
     /// Bytes that the compressors of single WebSockets may take on one shard; where one more does not fit,
     /// messages are sent as they are.
     socket_compress_bytes_max: usize = 32 << 20, Bytes, 0;
+    /// Topics that somebody has subscribed to, of the whole server; a further one is refused.
+    topics_max: usize = 65_536, Count, 1;
+    /// Bytes of the name of a topic; a longer one is refused.
+    topic_bytes_max: usize = 256, Bytes, 1;
+    /// Topics that one connection may have subscribed to at a time; a further one is refused.
+    topics_per_connection_max: usize = 256, Count, 1;
+    /// Messages of topics that may be on their way to one shard; further ones are refused, and counted
+    /// as dropped for everybody there.
+    topic_queue_messages_max: usize = 65_536, Count, 1;
+    /// Bytes of such messages; one alone may have more.
+    topic_queue_bytes_max: usize = 64 << 20, Bytes, 1;
     /// Bytes of a datagram that are received; of a longer one the rest is gone, and it says so.
     datagram_bytes_max: usize = 65_535, Bytes, 1;
     /// Datagrams that may wait to be taken from a socket, or to be sent on it, and tasks that may wait
@@ -87,6 +98,9 @@ pub struct Limits {
     file_read_bytes_max: usize = 16 << 20, Bytes, 1;
     /// Names that a directory may have whose names are asked for; with more the task fails.
     directory_entries_max: usize = 65_536, Count, 1;
+    /// Connections that may wait at a listener of the application's own until somebody takes them; beyond
+    /// it others wait with the system, as `backlog_max` says.
+    accepted_waiting_max: usize = 64, Count, 1;
     /// How old a connection becomes: the first request behind that is its last one, whose reply
     /// says `Connection: close` (RFC 9112 §9.6).
     connection_age_max_ms: u64 = 3_600_000, Milliseconds, 1;

@@ -9,6 +9,7 @@ use springtide_engine::{Descriptor, Waker};
 use crate::admin::OpenConnection;
 use crate::connection::FrozenConnection;
 use crate::metrics::ShardCounts;
+use crate::topic::Batch;
 
 /// Something for a shard to do.
 pub(crate) enum Message {
@@ -24,6 +25,8 @@ pub(crate) enum Message {
     Look(mpsc::Sender<Vec<OpenConnection>>),
     /// Other threads have asked something of raw connections, and it stands in the hatch.
     Asked,
+    /// What was published elsewhere for connections of this shard.
+    Published(Batch),
     /// Say that the shard makes turns.
     Answer(mpsc::Sender<()>),
     /// A listener of a shard that stops.
@@ -44,6 +47,7 @@ impl Message {
             Self::Peers(_)
             | Self::Asked
             | Self::Look(_)
+            | Self::Published(_)
             | Self::Answer(_)
             | Self::Share { .. }
             | Self::Retire { .. }
@@ -54,7 +58,7 @@ impl Message {
 
 /// Where a shard's messages wait. Bounded by what sends them: one message per accepted
 /// connection, which the limit on connections counts, one for all that is asked of raw connections,
-/// and a few per shard in its life.
+/// those that are published as far as their own limits go, and a few per shard in its life.
 pub(crate) struct Mailbox {
     queue: SegQueue<Message>,
     /// That of the shard's engine, which may be replaced while the shard lives.

@@ -2,9 +2,13 @@
 //! Reading them never slows a shard down.
 
 mod durations;
+mod protocols;
 mod text;
 
 use durations::{Durations, Sums};
+pub(crate) use protocols::Protocol;
+pub use protocols::ProtocolCounts;
+use protocols::Shares;
 pub(crate) use text::MEDIA_TYPE;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -52,15 +56,22 @@ pub struct Counts {
     pub messages_sent: u64,
     /// Messages of WebSockets that were not sent: a queue was full, or its connection ended before.
     pub messages_dropped: u64,
+    /// Messages of topics and broadcasts that were given to a connection, each counted for each of them.
+    pub deliveries_total: u64,
+    /// Those that were not: a queue was full, that of a connection or that between shards, or the
+    /// connection ended before.
+    pub deliveries_dropped: u64,
 }
 
 impl Counts {
-    const FIELDS: usize = 18;
+    const FIELDS: usize = 20;
     /// Places in the array.
     const CONNECTIONS_OPEN: usize = 0;
     const BYTES_SENT: usize = 10;
     const MESSAGES_SENT: usize = 16;
     const MESSAGES_DROPPED: usize = 17;
+    const DELIVERIES: usize = 18;
+    const DELIVERIES_DROPPED: usize = 19;
 
     const fn to_array(self) -> [u64; Self::FIELDS] {
         [
@@ -82,6 +93,8 @@ impl Counts {
             self.messages_received,
             self.messages_sent,
             self.messages_dropped,
+            self.deliveries_total,
+            self.deliveries_dropped,
         ]
     }
 
@@ -105,6 +118,8 @@ impl Counts {
             messages_received,
             messages_sent,
             messages_dropped,
+            deliveries_total,
+            deliveries_dropped,
         ] = values;
         Self {
             connections_open,
@@ -125,6 +140,8 @@ impl Counts {
             messages_received,
             messages_sent,
             messages_dropped,
+            deliveries_total,
+            deliveries_dropped,
         }
     }
 }
@@ -145,7 +162,11 @@ pub(crate) struct ShardCounts {
     values: [AtomicU64; Counts::FIELDS],
     /// How often each limit was met: seldom, so it is counted here at once.
     limits: LimitCounts,
+    /// Connections by protocol: counted at once as well.
+    protocols: Shares,
     log_lines_dropped: AtomicU64,
+    /// Deliveries that others could not hand over to the shard.
+    deliveries_refused: AtomicU64,
     /// How long requests took, where there is an access log.
     pub(crate) durations: Durations,
     /// Bytes that its connections held lately, where there is a budget of memory.
@@ -170,6 +191,8 @@ impl ShardCounts {
         self.values[Counts::BYTES_SENT].store(counts.bytes_sent, Ordering::Relaxed);
         self.values[Counts::MESSAGES_SENT].store(counts.messages_sent, Ordering::Relaxed);
         self.values[Counts::MESSAGES_DROPPED].store(counts.messages_dropped, Ordering::Relaxed);
+        self.values[Counts::DELIVERIES].store(counts.deliveries_total, Ordering::Relaxed);
+        self.values[Counts::DELIVERIES_DROPPED].store(counts.deliveries_dropped, Ordering::Relaxed);
         debug_assert!(
             self.values.iter().map(|value| value.load(Ordering::Relaxed)).eq(counts.to_array()),
             "a flush counts what it sends, and nothing else"
@@ -194,6 +217,11 @@ impl ShardCounts {
     /// Lines of the access log found no room.
     pub(crate) fn drop_log_lines(&self, count: u64) {
         self.log_lines_dropped.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// So many deliveries could not be handed over.
+    pub(crate) fn refuse_deliveries(&self, count: u64) {
+        self.deliveries_refused.fetch_add(count, Ordering::Relaxed);
     }
 
     /// The shard takes no more messages.
@@ -250,6 +278,8 @@ impl Metrics {
             for (sum, value) in sums.iter_mut().zip(&shard.values) {
                 *sum += value.load(Ordering::Relaxed);
             }
+            let refused = shard.deliveries_refused.load(Ordering::Relaxed);
+            sums[Counts::DELIVERIES_DROPPED] += refused;
         }
         Counts::from_array(sums)
     }

@@ -32,6 +32,11 @@ impl PeerId {
     pub const fn number(self) -> u64 {
         self.0
     }
+
+    /// Whether the connection was accepted on this shard; it may have moved since.
+    pub(crate) const fn is_of(self, shard: usize) -> bool {
+        self.0 >> COUNTER_BITS == shard as u64
+    }
 }
 
 impl fmt::Display for PeerId {

@@ -18,7 +18,7 @@ use crate::metrics::Counts;
 use crate::offload::Pool;
 use crate::request::Shared;
 use crate::response::Compressing;
-use crate::session::Session;
+use crate::server::MakeSession;
 use crate::table::Place;
 use crate::transport::Stage;
 use crate::watch::Watch;
@@ -63,7 +63,7 @@ pub(crate) struct Room {
     /// Makes the stage of each connection's transport; none for plain ones.
     pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
     /// Makes the session of each connection; none for HTTP/1.1.
-    pub(crate) session: Option<fn(&Room) -> Session>,
+    pub(crate) session: Option<MakeSession>,
     #[expect(clippy::vec_box, reason = "boxes move between here and connections without a copy")]
     traffic: Vec<Box<Traffic>>,
     buffers: Vec<Vec<u8>>,
@@ -125,7 +125,7 @@ impl Room {
         met: Met,
         files: FileService,
         stage: Option<fn() -> Box<dyn Stage>>,
-        session: Option<fn(&Room) -> Session>,
+        session: Option<MakeSession>,
     ) -> Self {
         let (date, now_ms, sends_at_once_max) = {
             let engine = requests.engine.borrow();
@@ -172,14 +172,20 @@ impl Room {
     /// futures are dropped.
     pub(crate) fn keep(&mut self) -> Option<(Rc<Shared>, Executor)> {
         let has_timers = self.requests.timers.borrow().has_callbacks();
-        let has_post = !self.requests.post.is_empty() || !self.requests.cabinet.is_empty();
-        let has_events = !self.requests.bench.is_empty();
-        (has_timers || has_post || has_events || self.requests.tasks.has_kept()).then(|| {
+        let shared = &self.requests;
+        let has_sockets = !(shared.post.is_empty() && shared.lobbies.is_empty());
+        let has_others = !(shared.cabinet.is_empty() && shared.bench.is_empty());
+        let is_owed = !self.executor.gone.is_empty();
+        let has_any = has_timers || has_sockets || has_others || is_owed;
+        (has_any || shared.tasks.has_kept()).then(|| {
             self.is_kept = true;
             let shared = Rc::clone(&self.requests);
             let spare = Executor::new(Rc::clone(&shared));
             let mut executor = std::mem::replace(&mut self.executor, spare);
-            executor.drop_all_but(&shared.tasks.places.kept_futures());
+            let mut futures = shared.tasks.places.kept_futures();
+            // They are told of the end once more.
+            futures.extend(&executor.gone);
+            executor.drop_all_but(&futures);
             shared.tasks.tell_farewells();
             (shared, executor)
         })

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method};
 
 use crate::datagram::DatagramService;
+use crate::detection::Detection;
 use crate::files::Files;
 use crate::framed::Service;
 use crate::handler::{MakeAwaited, PlainHandler};
@@ -92,6 +93,8 @@ pub(crate) struct Routes {
     pub(crate) raw: RawService,
     /// What is done where frames are spoken in place of HTTP.
     pub(crate) framed: Option<Service>,
+    /// How those are told from HTTP, where it is served as well.
+    pub(crate) detection: Detection,
     /// What is done with datagrams.
     pub(crate) datagrams: Vec<DatagramService>,
 }
@@ -162,8 +165,12 @@ const FALLBACK: usize = u32::MAX as usize / 2;
 impl Routes {
     /// Whether nothing is done with any connection: neither HTTP nor anything else is served.
     pub(crate) fn is_empty(&self) -> bool {
-        let has_http = !self.routes.is_empty() || self.scopes.iter().any(Scope::answers);
-        !has_http && self.raw.intro.is_none() && self.framed.is_none()
+        !self.has_http() && self.raw.intro.is_none() && self.framed.is_none()
+    }
+
+    /// Whether anything of HTTP is served.
+    pub(crate) fn has_http(&self) -> bool {
+        !self.routes.is_empty() || self.scopes.iter().any(Scope::answers)
     }
 
     /// Whether anything of it is answered by the pool.

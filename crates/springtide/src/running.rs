@@ -6,6 +6,7 @@ mod balance;
 mod bound;
 mod listening;
 mod thread;
+mod topics;
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ use crate::route::Routes;
 use crate::server::{Accepting, Server, Settings};
 use crate::shard::{FILES_TOKEN, Shard, Standing};
 use crate::task::Hatch;
+use crate::topic::{Target, Topics};
 pub use bound::Bound;
 use bound::Gate;
 pub(crate) use listening::SocketFiles;
@@ -48,6 +50,7 @@ pub struct Running {
     datagram_addresses: Vec<SocketAddr>,
     choice: Choice,
     metrics: Metrics,
+    topics: Topics,
     connections_max: usize,
     drain_timeout: Duration,
     began: Moment,
@@ -83,6 +86,7 @@ pub(crate) struct Plan {
     pool: Option<Arc<Pool>>,
     sink: Option<Arc<Sink>>,
     caps: Option<Arc<Caps>>,
+    topics: Topics,
     settings: Settings,
     open: Arc<AtomicUsize>,
     /// Where to listen; the first shard's real addresses for the others.
@@ -109,6 +113,7 @@ impl Plan {
         let has_unix = server.addresses.iter().any(|address| matches!(address, Address::Unix(_)));
         let sink = server.access_log.take().map(Sink::without_thread).map(Arc::new);
         let caps = Caps::of(&server.settings.limits).map(Arc::new);
+        server.topics.registry().settle(&server.settings.limits);
         let listens = !(server.addresses.is_empty() && server.sockets.is_empty());
         if listens && server.routes.is_empty() && server.routes.datagrams.is_empty() {
             report::error(format_args!("nothing is served: every connection is closed at once"));
@@ -116,6 +121,7 @@ impl Plan {
         Ok(Self {
             sink,
             caps,
+            topics: server.topics.clone(),
             router: server.take_routes(),
             pool,
             settings: server.settings.clone(),
@@ -173,6 +179,7 @@ pub(crate) fn bind(mut server: Server, choice: Choice) -> Result<Bound, Error> {
         datagram_addresses: Vec::new(),
         choice,
         metrics: server.metrics(),
+        topics: server.topics(),
         connections_max,
         drain_timeout,
         began: system_now(),
@@ -427,6 +434,7 @@ pub(crate) fn set_up(
     let is_simulated = engine.name() == "simulated";
     let tasks_max = plan.settings.limits.remote_tasks_max;
     let hatch = Hatch::open(mailbox.clone(), counts.clone(), tasks_max, is_simulated);
+    plan.topics.registry().join(Target::new(mailbox.clone(), counts.clone()));
     let mut files = FileService::new(FILES_TOKEN);
     let mut roots = Vec::new();
     for directory in plan.router.directories() {
@@ -453,6 +461,7 @@ pub(crate) fn set_up(
         pool: plan.pool,
         sink: plan.sink,
         caps: plan.caps,
+        topics: plan.topics,
         settings: plan.settings,
         neighbours: Vec::new(),
         dealt: Vec::new(),

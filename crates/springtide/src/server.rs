@@ -2,6 +2,7 @@
 //! It sets shards up and takes no part in any request.
 
 mod addresses;
+mod checked;
 mod mechanism;
 
 pub(crate) use addresses::addresses;
@@ -22,7 +23,8 @@ use crate::room::Room;
 use crate::route::Routes;
 use crate::router::{Router, verbs};
 use crate::running::{self, Bound, Running};
-use crate::session::{Other, Proxied, Session};
+use crate::session::Session;
+use crate::topic::Topics;
 use crate::transport::Stage;
 
 /// A server, to be configured and then started.
@@ -55,6 +57,7 @@ pub struct Server {
     pub(crate) sockets: Vec<Arc<OwnedFd>>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
+    pub(crate) topics: Topics,
     pub(crate) admin: Vec<Address>,
     pub(crate) access_log: Option<AccessLog>,
 }
@@ -70,8 +73,11 @@ pub(crate) struct Settings {
     pub(crate) unix_mode: Option<u32>,
     pub(crate) compresses: bool,
     pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
-    pub(crate) session: Option<fn(&Room) -> Session>,
+    pub(crate) session: Option<MakeSession>,
 }
+
+/// Makes the session that a connection begins with.
+pub(crate) type MakeSession = fn(&Room) -> Session;
 
 /// How connections come to shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -256,12 +262,6 @@ impl Server {
     #[must_use]
     pub fn proxy_protocol(mut self, protocol: ProxyProtocol) -> Self {
         self.requires_proxy = protocol == ProxyProtocol::Required;
-        self.settings.session = match protocol {
-            ProxyProtocol::Off => None,
-            ProxyProtocol::Required => {
-                Some(|room| Session::Other(Other::Proxied(Box::new(Proxied::new(room.now_ms)))))
-            }
-        };
         self
     }
 
@@ -370,6 +370,12 @@ impl Server {
         self.metrics.clone()
     }
 
+    /// What connections have subscribed to; also for its own handlers.
+    #[must_use]
+    pub fn topics(&self) -> Topics {
+        self.topics.clone()
+    }
+
     /// Adds an address to listen on: `127.0.0.1:8080`, `[::]:8080` (IPv6 and IPv4 both),
     /// `localhost:0` (any free port), `unix:/run/site.sock` or `unix:@site` (a name without a file).
     ///
@@ -441,25 +447,6 @@ impl Server {
     pub(crate) fn stage(mut self, make: fn() -> Box<dyn Stage>) -> Self {
         self.settings.stage = Some(make);
         self
-    }
-
-    /// Mounts what was added; whether everything fits.
-    pub(crate) fn check(&mut self) -> Result<(), Error> {
-        if self.requires_proxy && !self.routes.proxies.is_any() {
-            return Err(Error::NoProxy);
-        }
-        let routes = &self.routes;
-        let ways = [routes.raw.intro.is_some(), routes.framed.is_some(), self.requires_proxy];
-        if ways.iter().filter(|is_wanted| **is_wanted).count() > 1 {
-            return Err(Error::TwoProtocols);
-        }
-        if let Some(network) = self.no_network.take() {
-            return Err(Error::Network(network));
-        }
-        if let Some(name) = self.state_twice {
-            return Err(Error::StateTwice(name));
-        }
-        self.routes.absorb(&mut self.root, &mut self.hosts).map_err(Error::Route)
     }
 
     pub(crate) const fn raw_service(&mut self) -> &mut RawService {

@@ -9,11 +9,13 @@ mod deadline;
 mod freeze;
 mod fs;
 mod futures;
+mod lobbies;
 mod memory;
 mod moving;
 mod orders;
 mod report;
 mod tasks;
+mod topics;
 
 #[cfg(test)]
 pub(crate) use report::Held;
@@ -29,6 +31,7 @@ pub(crate) use client::CLIENT_TOKEN;
 use connecting::{CONNECT_LATE_TOKEN, CONNECT_TOKEN};
 use datagrams::{RECEIVE_FROM_TOKEN, SEND_TO_TOKEN};
 use fs::FS_TOKEN;
+use lobbies::LOBBY_TOKEN;
 
 use crate::access::{ShardLog, Sink};
 use crate::caps::{Caps, ShardCaps};
@@ -51,6 +54,7 @@ use crate::session::Session;
 use crate::state::ShardStates;
 use crate::table::{PLACE_BITS, Place, Table};
 use crate::task::{Hatch, OpenHatch};
+use crate::topic::{ShardTopics, Topics};
 
 /// Tokens of the file service's operations.
 pub(crate) const FILES_TOKEN: u64 = 3 << 60;
@@ -100,6 +104,7 @@ pub(crate) struct Standing {
     pub(crate) sink: Option<Arc<Sink>>,
     /// What one address may have, if that has a limit.
     pub(crate) caps: Option<Arc<Caps>>,
+    pub(crate) topics: Topics,
     pub(crate) settings: Settings,
     pub(crate) neighbours: Vec<Neighbour>,
     /// How many connections were dealt to each neighbour.
@@ -137,7 +142,8 @@ impl Shard {
         let engine = Rc::new(RefCell::new(engine));
         let (number, router) = (standing.number, standing.router.clone());
         let hatch = standing.hatch.share();
-        let shared = Shared::new(engine, router, bell, hatch, number, states);
+        let topics = ShardTopics::new(Arc::clone(standing.topics.registry()), number);
+        let shared = Shared::new(engine, router, bell, hatch, number, states, topics);
         Self::of(standing, shared, Table::new(), files, roots)
     }
 
@@ -246,6 +252,7 @@ impl Shard {
         self.run_tasks();
         self.run_futures();
         self.run_tasks();
+        self.room.requests.topics.hand_over();
         self.flush();
         if self.room.limits.memory_max != usize::MAX || self.room.log.is_some() {
             self.look_around();
@@ -297,6 +304,7 @@ impl Shard {
             CONNECT_TOKEN => self.raw_connected(completion),
             RECEIVE_FROM_TOKEN | SEND_TO_TOKEN => self.post_completed(completion),
             FS_TOKEN => self.file_work_completed(completion),
+            LOBBY_TOKEN => self.lobby_completed(completion),
             CONNECT_LATE_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
                 self.connect_is_late(&completion);
             }
@@ -441,6 +449,7 @@ impl Shard {
         let is_known = connection.is_some();
         if let Some(connection) = connection {
             self.room.dismiss(connection.id());
+            self.standing.counts.leave(connection.spoken());
             self.wheel.remove(place.index());
             match connection.is_outgoing() {
                 true => self.room.requests.desk.end_one(),

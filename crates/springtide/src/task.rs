@@ -17,7 +17,7 @@ pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
 pub(crate) use hatch::{Asked, Book, Due, Hatch, OpenHatch, Saying};
 pub(crate) use operation::Gone;
 pub use operation::{
-    Call, Change, Close, Connect, Ended, FileRead, Fired, Known, Linked, Names, OpenFile,
+    Accept, Call, Change, Close, Connect, Ended, FileRead, Fired, Known, Linked, Names, OpenFile,
     OpenRemoteFile, Operation, Outgoing, Pull, Push, PushAll, ReadAll, ReceiveFrom, SendTo, Stands,
     WriteAll, Written,
 };

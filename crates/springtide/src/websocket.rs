@@ -4,8 +4,10 @@
 mod close;
 mod coders;
 mod desk;
+mod handler;
 mod handshake;
 mod message;
+mod messages;
 mod options;
 mod remote;
 mod socket;
@@ -13,14 +15,15 @@ mod socket;
 pub use close::{CloseReason, ClosedBy};
 pub(crate) use coders::Compressing;
 pub(crate) use desk::{Desk, Said};
+pub(crate) use handler::{Handler, Make};
 pub use message::{Message, Text};
+pub(crate) use messages::Inlet;
+pub use messages::Messages;
 pub(crate) use options::Options;
 pub use options::{Compression, Overflow, WebSockets};
 pub use remote::RemoteSocket;
 pub use socket::Socket;
 pub use springtide_proto::websocket::{CloseFrame, CloseFrameError, Limits, code};
-
-use std::sync::Arc;
 
 /// What an application does with the messages of a WebSocket. Each callback runs on the connection's
 /// shard, in a turn, one at a time for a connection; one that panics ends its own connection with 1011.
@@ -78,9 +81,6 @@ impl<F: Fn(Socket, Message) + Send + Sync + 'static> WebSocket for F {
 }
 
 /// A close that says that all is well.
-fn normal() -> CloseFrame {
+pub(crate) fn normal() -> CloseFrame {
     CloseFrame::new(code::NORMAL, "").expect("a code that may be sent, and no reason")
 }
-
-/// What handles the messages of connections, one value for all that share it.
-pub(crate) type Handler = Arc<dyn WebSocket>;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use client::Client;
 use filter::refuse_calls;
-use springtide::{Engine, Files, Request, Running, Server};
+use springtide::{Engine, Files, Limits, Request, Running, Server};
 
 /// Where the child is told which part it plays.
 const PART: &str = "SPRINGTIDE_REFUSED_LATE_PART";
@@ -71,7 +71,10 @@ impl Drop for Directory {
 }
 
 fn start(workers: usize, errno: i32, directory: &Directory) -> Running {
-    let server = Server::new().engine(Engine::Uring).workers(workers);
+    // Who pipelines until the refusals are over asks as often as there is time for.
+    let mut limits = Limits::default();
+    limits.http1.requests_max = u32::MAX;
+    let server = Server::new().engine(Engine::Uring).workers(workers).limits(limits);
     let server = server
         .get("/thread", thread)
         .get("/refuse", move || refuse(&RING, errno))

@@ -1,10 +1,16 @@
-//! The cases of Autobahn's WebSocket suite, asked of the echo example. The suite runs on Python 2.7 only:
-//! pyenv has that where no system does. Nothing of it leaves the folder of what is built.
+//! The cases of Autobahn's WebSocket suite, asked of our own servers over each engine, and of others beside
+//! them. The suite runs on Python 2.7 only: pyenv has that where no system does. Nothing of it leaves the
+//! folder of what is built.
 
-use super::start;
+mod agents;
+mod index;
+
+use crate::cargo::target_folder;
 use crate::child::run_within;
 use crate::error::Error;
-use std::collections::BTreeMap;
+use crate::instructions::Outcome;
+use agents::Agent;
+use index::{Judgement, Scores};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -12,21 +18,77 @@ use std::time::Duration;
 const SUITE: &str = "autobahntestsuite==25.10.1";
 /// Everything but what takes minutes: long messages (9) and compressed ones (12, 13).
 pub(super) const GROUPS: &str = "1,2,3,4,5,6,7,10";
-const AGENT: &str = "springtide";
+/// Those as well.
+const ALL: &str = "1,2,3,4,5,6,7,10,9,12,13";
 const INSTALLED_WITHIN: Duration = Duration::from_secs(600);
 const DONE_WITHIN: Duration = Duration::from_secs(3600);
 
-/// Asks all cases of these groups. They are well when none is failed, and none is passed by a hair: a bad
-/// byte has to be refused at once (6.4).
-pub(super) fn run(root: &Path, folder: &Path, groups: &str) -> Result<ExitCode, Error> {
-    let wstest = install(folder)?;
-    let (_server, address) = start(root, "websocket")?;
+/// Asks the cases of these groups. They are well when none of ours is failed, and none is passed by a
+/// hair: a bad byte has to be refused at once (6.4).
+pub(super) fn run(root: &Path, groups: &str) -> Result<ExitCode, Error> {
+    let folder = target_folder(root).join("conform");
+    let wstest = install(&folder)?;
+    let judged = ask(&wstest, &folder, groups, &agents::ours(root, &numbers(groups))?)?;
+    Ok(if tell(&judged) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What a full test asks, where Python 2.7 is.
+pub(crate) fn check(root: &Path) -> Result<Outcome, Error> {
+    let folder = target_folder(root).join("conform");
+    let agents = agents::ours(root, &numbers(GROUPS))?;
+    let has_failed = !tell(&ask(&install(&folder)?, &folder, GROUPS, &agents)?);
+    Ok(Outcome { has_failed, left_out: Vec::new() })
+}
+
+/// Asks all cases of everybody, which takes a quarter of an hour, and writes the scorecard.
+pub(super) fn write(root: &Path) -> Result<ExitCode, Error> {
+    let folder = target_folder(root).join("conform");
+    let wstest = install(&folder)?;
+    let mut all = Vec::new();
+    for groups in [GROUPS, "9", "12,13"] {
+        let mut agents = agents::ours(root, &numbers(groups))?;
+        agents.extend(agents::others(root)?);
+        all.extend(ask(&wstest, &folder, groups, &agents)?);
+    }
+    let is_well = tell(&all);
+    let path = root.join("docs/autobahn.md");
+    let page = Scores::of(&all).page(&numbers(ALL));
+    std::fs::write(&path, page).map_err(|source| Error::Write { path, source })?;
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn numbers(groups: &str) -> Vec<&str> {
+    groups.split(',').map(str::trim).collect()
+}
+
+/// Prints what was not well, and how many of each there were; whether all of ours are well.
+fn tell(judged: &[Judgement]) -> bool {
+    for one in judged.iter().filter(|one| one.is_ours() && !one.is_well()) {
+        println!("{}, {}: {}", one.agent, one.case, one.word);
+    }
+    print!("{}", Scores::of(judged).card());
+    let mut ours = judged.iter().filter(|one| one.is_ours()).peekable();
+    ours.peek().is_some() && ours.all(Judgement::is_well)
+}
+
+fn ask(
+    wstest: &Path,
+    folder: &Path,
+    groups: &str,
+    agents: &[Agent],
+) -> Result<Vec<Judgement>, Error> {
     let (reports, spec) = (folder.join("autobahn-reports"), folder.join("autobahn.json"));
-    let cases: Vec<String> = groups.split(',').map(|group| format!("\"{group}.*\"")).collect();
+    let cases: Vec<String> =
+        numbers(groups).into_iter().map(|group| format!("\"{group}.*\"")).collect();
+    let servers: Vec<String> = agents
+        .iter()
+        .map(|agent| format!("{{\"agent\": {:?}, \"url\": {:?}}}", agent.name, agent.url))
+        .collect();
     let text = format!(
-        "{{\"outdir\": {:?}, \"servers\": [{{\"agent\": \"{AGENT}\", \"url\": \"ws://{address}/echo\"}}], \
-         \"cases\": [{}], \"exclude-cases\": [], \"exclude-agent-cases\": {{}}}}",
+        "{{\"outdir\": {:?}, \"servers\": [{}], \"cases\": [{}], \"exclude-cases\": [], \
+         \"exclude-agent-cases\": {{}}}}",
         reports.display().to_string(),
+        servers.join(", "),
         cases.join(", "),
     );
     std::fs::write(&spec, text).map_err(|source| Error::Write { path: spec.clone(), source })?;
@@ -35,42 +97,19 @@ pub(super) fn run(root: &Path, folder: &Path, groups: &str) -> Result<ExitCode, 
     run_within(ask, DONE_WITHIN)?;
     let path = reports.join("index.json");
     let index = std::fs::read_to_string(&path).map_err(|source| Error::Read { path, source })?;
-    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    for (case, judgement) in judgements(&index) {
-        *counts.entry(judgement).or_default() += 1;
-        if !is_well(judgement) {
-            println!("{case}: {judgement}");
-        }
-    }
-    let counted: Vec<String> =
-        counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
-    println!("Autobahn, groups {groups}: {}", counted.join(", "));
-    let is_all_well = !counts.is_empty() && counts.keys().all(|judgement| is_well(judgement));
-    Ok(if is_all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(index::read(&index))
 }
 
-fn is_well(judgement: &str) -> bool {
-    matches!(judgement, "OK" | "INFORMATIONAL")
-}
-
-/// What was judged of each case: of how it went, or, where that was well, of how it closed.
-fn judgements(index: &str) -> Vec<(&str, &str)> {
-    let (mut case, mut behaviour, mut found) = ("", "", Vec::new());
-    for line in index.lines().map(str::trim) {
-        let parts: Vec<&str> = line.split('"').collect();
-        match parts[..] {
-            [_, name, rest] if rest.ends_with('{') => case = name,
-            [_, "behavior", _, value, _] => behaviour = value,
-            [_, "behaviorClose", _, close, _] => {
-                found.push((
-                    case,
-                    if is_well(behaviour) && !is_well(close) { close } else { behaviour },
-                ));
-            }
-            _ => {}
-        }
+/// Where pyenv has Python 2.7, or would have it.
+pub(crate) fn python() -> Result<PathBuf, Error> {
+    let mut pyenv = Command::new("pyenv");
+    pyenv.arg("root");
+    let root = run_within(pyenv, INSTALLED_WITHIN)?;
+    let path = Path::new(root.trim()).join("versions/2.7.18/bin/python2.7");
+    if path.is_file() {
+        return Ok(path);
     }
-    found
+    Err(Error::Shape { path, expected: "Python 2.7.18, which `pyenv install 2.7.18` builds" })
 }
 
 /// The suite's program, in an environment of its own.
@@ -82,14 +121,7 @@ fn install(folder: &Path) -> Result<PathBuf, Error> {
     }
     std::fs::create_dir_all(folder)
         .map_err(|source| Error::Write { path: folder.to_owned(), source })?;
-    let mut pyenv = Command::new("pyenv");
-    pyenv.arg("root");
-    let pyenv = run_within(pyenv, INSTALLED_WITHIN)?;
-    let python = Path::new(pyenv.trim()).join("versions/2.7.18/bin/python2.7");
-    if !python.is_file() {
-        let expected = "Python 2.7.18, which `pyenv install 2.7.18` builds";
-        return Err(Error::Shape { path: python, expected });
-    }
+    let python = python()?;
     let mut venv = Command::new("python3");
     venv.args(["-m", "venv"]).arg(&tools);
     // The last virtualenv that knows Python 2.7.
@@ -103,32 +135,4 @@ fn install(folder: &Path) -> Result<PathBuf, Error> {
         run_within(command, INSTALLED_WITHIN)?;
     }
     Ok(wstest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::judgements;
-
-    #[test]
-    fn judgements_are_read() {
-        let index = r#"{
-   "springtide": {
-      "1.1.1": {
-         "behavior": "OK",
-         "behaviorClose": "OK",
-         "duration": 2
-      },
-      "6.4.3": {
-         "behavior": "NON-STRICT",
-         "behaviorClose": "OK"
-      },
-      "7.1.1": {
-         "behavior": "OK",
-         "behaviorClose": "FAILED"
-      }
-   }
-}"#;
-        let expected = [("1.1.1", "OK"), ("6.4.3", "NON-STRICT"), ("7.1.1", "FAILED")];
-        assert_eq!(judgements(index), expected);
-    }
 }

@@ -3,7 +3,7 @@
 //! names and judgements.
 
 mod ask;
-mod autobahn;
+pub(crate) mod autobahn;
 mod cases;
 mod peers;
 mod report;
@@ -29,7 +29,8 @@ pub(crate) struct Options {
     /// to you to start it.
     #[arg(long = "peer", value_parser = peer)]
     peers: Vec<(String, SocketAddr)>,
-    /// Write the judgements to docs/conformance.md
+    /// Write the judgements to docs/conformance.md; with --websocket those of all its groups, of other
+    /// servers too, to docs/autobahn.md
     #[arg(long)]
     write: bool,
     /// Ask Autobahn's cases of WebSocket instead: these groups, `1,2,3,4,5,6,7,10` where none is said
@@ -41,11 +42,13 @@ const STARTED_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode, Error> {
     let folder = target_folder(root).join("conform");
-    if let Some(groups) = &options.websocket {
-        return autobahn::run(root, &folder, groups);
+    match &options.websocket {
+        Some(_) if options.write => return autobahn::write(root),
+        Some(groups) => return autobahn::run(root, groups),
+        None => {}
     }
     let cases = suites::fetch(&folder)?;
-    let (_server, address) = start(root, "echo")?;
+    let (_server, address) = start(root, "echo", &[])?;
     let mut peers = peers::start(root)?;
     let named = options.peers.iter().map(|(name, address)| Peer::started(name.clone(), *address));
     peers.extend(named);
@@ -75,7 +78,7 @@ fn judge(cases: &[Case], address: SocketAddr) -> Result<Vec<Judged<'_>>, Error> 
 
 /// Builds an example, such as the server that reads every body and answers everything, and starts it on a
 /// free port.
-fn start(root: &Path, example: &str) -> Result<(Killed, SocketAddr), Error> {
+fn start(root: &Path, example: &str, arguments: &[&str]) -> Result<(Killed, SocketAddr), Error> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "-p", "springtide", "--example", example]).current_dir(root);
     let program = format!("cargo build --example {example}");
@@ -85,7 +88,8 @@ fn start(root: &Path, example: &str) -> Result<(Killed, SocketAddr), Error> {
         Err(source) => return Err(Error::Spawn { program, source }),
     }
     let mut command = Command::new(target_folder(root).join("debug/examples").join(example));
-    command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    command.args(["--listen", "127.0.0.1:0"]).args(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let wrap = |source| Error::Spawn { program: example.to_owned(), source };
     let mut server = Killed(command.spawn().map_err(wrap)?);
     let line = lines_of(&mut server.0).recv_timeout(STARTED_WITHIN).unwrap_or_default();

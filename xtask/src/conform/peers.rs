@@ -28,10 +28,14 @@ impl Peer {
 /// Those of `bench/peers` that can answer every request with its own body.
 const BUILT: [(&str, &str); 2] = [("actix-web", "peer-actix"), ("axum", "peer-axum")];
 
+/// Those of `bench/peers` that echo the messages of WebSockets.
+pub(super) const SOCKETS: [(&str, &str); 2] =
+    [("fastwebsockets", "peer-fastwebsockets"), ("tungstenite", "peer-tungstenite")];
+
 /// Every peer that can be had here; the others are named.
 pub(super) fn start(root: &Path) -> Result<Vec<Peer>, Error> {
     let folder = target_folder(root).join("peers");
-    build(root, &folder)?;
+    build(root, &folder, &BUILT)?;
     let mut peers = Vec::new();
     for (name, program) in BUILT {
         let address = free_address()?;
@@ -47,11 +51,12 @@ pub(super) fn start(root: &Path) -> Result<Vec<Peer>, Error> {
     Ok(peers)
 }
 
-fn build(root: &Path, folder: &Path) -> Result<(), Error> {
+/// Builds some of `bench/peers`.
+pub(super) fn build(root: &Path, folder: &Path, programs: &[(&str, &str)]) -> Result<(), Error> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--locked", "--manifest-path", "bench/peers/Cargo.toml", "--target-dir"]);
     cargo.arg(folder).current_dir(root);
-    for (_, program) in BUILT {
+    for (_, program) in programs {
         cargo.args(["--bin", program]);
     }
     let program = "cargo build in bench/peers".to_owned();
@@ -83,13 +88,13 @@ fn nginx(place: &Path) -> Result<Peer, Error> {
     spawn("nginx", address, command)
 }
 
-fn free_address() -> Result<SocketAddr, Error> {
+pub(super) fn free_address() -> Result<SocketAddr, Error> {
     let failed = |source| Error::Network { doing: "looking for a free port", source };
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map_err(failed)
 }
 
 /// Starts a server and waits until it accepts.
-fn spawn(name: &str, address: SocketAddr, mut command: Command) -> Result<Peer, Error> {
+pub(super) fn spawn(name: &str, address: SocketAddr, mut command: Command) -> Result<Peer, Error> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let wrap = |source| Error::Spawn { program: name.to_owned(), source };
     let mut process = Killed(command.spawn().map_err(wrap)?);

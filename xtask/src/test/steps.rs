@@ -1,6 +1,7 @@
 //! The steps of a full test, as data: what each runs, with what around it, and what it needs. Runs
 //! nothing itself.
 
+use crate::conform::autobahn;
 use crate::error::Error;
 use crate::instructions::{self, Outcome};
 use crate::tools::{NeededBy, Tool, VALGRIND};
@@ -74,7 +75,7 @@ impl Job {
     }
 }
 
-pub(super) const STEPS: [Step; 11] = [
+pub(super) const STEPS: [Step; 12] = [
     Step { name: "fmt", purpose: "the layout is rustfmt's", plan: fmt },
     Step { name: "clippy", purpose: "no lint fires in the program and its examples", plan: clippy },
     Step { name: "clippy-tests", purpose: "no lint fires in the tests", plan: clippy_tests },
@@ -100,6 +101,11 @@ pub(super) const STEPS: [Step; 11] = [
         name: "sim",
         purpose: "every simulated history is as the model says, and together they reach everything",
         plan: sim,
+    },
+    Step {
+        name: "autobahn",
+        purpose: "WebSockets are as another project's cases want them",
+        plan: ask_autobahn,
     },
     Step { name: "deny", purpose: "licences and sources of dependencies", plan: deny },
 ];
@@ -156,6 +162,13 @@ fn count_instructions(machine: &Machine) -> Plan {
         return Plan::Blocked("valgrind is missing".to_owned());
     }
     Plan::Count(instructions::check)
+}
+
+fn ask_autobahn(_: &Machine) -> Plan {
+    match autobahn::python() {
+        Ok(_) => Plan::Count(autobahn::check),
+        Err(error) => Plan::Blocked(format!("its suite runs on Python 2.7 only: {error}")),
+    }
 }
 
 fn doc(_: &Machine) -> Plan {

@@ -324,7 +324,17 @@ pub(crate) fn connect_unix(ledger: &mut Ledger, key: Key) -> bool {
 }
 
 /// Makes a listening socket of the system.
-pub(crate) fn listen(options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
+fn listen(options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
+    open_listener(options).map(system::into_descriptor)
+}
+
+/// Makes a listening socket with TCP_NODELAY that no engine has yet; [`Handle::adopt`] brings it to one.
+///
+/// # Errors
+/// The address is busy or not ours (bind(2), listen(2)).
+///
+/// [`Handle::adopt`]: crate::Handle::adopt
+pub fn open_listener(options: &ListenOptions<'_>) -> Result<OwnedFd, Error> {
     use crate::system::Sharing;
     let listening = match options.address {
         Address::Internet(address) => {
@@ -334,5 +344,5 @@ pub(crate) fn listen(options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
         Address::Unix(Some(path)) => system::listen_unix(path, options.backlog, options.mode),
         Address::Unix(None) => return Err(Error::Misuse("a Unix listener has a path")),
     };
-    listening.map(system::into_descriptor).map_err(|error| Error::from_io(OpKind::Listen, &error))
+    listening.map_err(|error| Error::from_io(OpKind::Listen, &error))
 }

@@ -4,11 +4,12 @@
 use springtide_engine::{Key, Op};
 
 use super::{Connection, State};
+use crate::limits::place_of;
 use crate::peer::{PeerId, Reason};
 use crate::room::Room;
-use crate::session::Session;
+use crate::session::{Other, Session};
 use crate::table::Place;
-use crate::task::{Ask, Ended, Order};
+use crate::task::{Ask, Ended, Order, Waiter};
 use crate::websocket::Said;
 
 impl Connection {
@@ -22,11 +23,21 @@ impl Connection {
         let who = self.who();
         let Order { peer, ask, waiter } = order;
         let peer = *peer;
+        if let Ask::Met(limit) = *ask {
+            let what = format_args!("a topic was refused");
+            return room.tell_limit(place_of(limit), self.socket, what);
+        }
         let is_open = self.state == State::Open;
         let Some(session) = self.session.peered().filter(|_| is_open) else {
             if let Ask::Say(said) = ask {
                 let said = std::mem::replace(said, Said::Ping(bytes::Bytes::new()));
                 return self.say(said, room);
+            }
+            if matches!(ask, Ask::Ready) && is_open && self.session.messaging().is_some() {
+                return self.await_room(waiter.take(), room);
+            }
+            if matches!(ask, Ask::GoOn) {
+                return self.read_on(room);
             }
             let failed = Ended::Failed(Reason::Closed);
             return room.requests.tasks.end(peer, waiter.take(), failed);
@@ -51,7 +62,14 @@ impl Connection {
             }
             Ask::Push(pieces) => session.push(serial, pieces, waiter, peer, room),
             Ask::Close => session.close(waiter.take(), peer, room),
-            Ask::Connect(_) | Ask::Post(..) | Ask::File(_) | Ask::Event(_) => {
+            Ask::Connect(_)
+            | Ask::Post(..)
+            | Ask::File(_)
+            | Ask::Event(_)
+            | Ask::Lobby(..)
+            | Ask::Publish(_)
+            | Ask::Met(_)
+            | Ask::Ready => {
                 room.requests.tasks.end(peer, waiter.take(), Ended::Failed(Reason::Stale));
             }
             Ask::Watch => session.watch(waiter.take(), peer, room),
@@ -99,6 +117,24 @@ impl Connection {
         });
     }
 
+    /// Somebody waits until the peer of a WebSocket is not behind.
+    fn await_room(&mut self, waiter: Waiter, room: &mut Room) {
+        let peer = self.who().peer();
+        self.tell(room, |session, _, room| {
+            if let Some(session) = session.messaging() {
+                session.await_room(waiter, peer, room);
+            }
+        });
+    }
+
+    /// The application is told of it, where it is a raw one.
+    #[inline]
+    pub(crate) fn introduce(&self, room: &Room) {
+        if let Session::Other(_) = &self.session {
+            self.session.introduce(self.who(), room);
+        }
+    }
+
     /// A future has it.
     pub(crate) fn begin_future(&mut self, future: Place) {
         if let Some(session) = self.session.peered() {
@@ -111,7 +147,10 @@ impl Connection {
         let ahead = self.session.peered().map_or(0, |session| session.ahead());
         let unread = self.traffic.as_ref().map_or(0, |own| own.inbox.len()) + ahead;
         self.session.end_of_stream(unread, self.who(), room);
-        let is_read = self.session.peered().is_some_and(|session| session.wants_bytes(room));
+        let is_read = match &mut self.session {
+            Session::Other(Other::Detecting(session)) => session.looks_again(),
+            session => session.peered().is_some_and(|session| session.wants_bytes(room)),
+        };
         if unread > 0 && is_read && !self.is_ready {
             self.is_ready = true;
             room.ready.push(self.place);

@@ -6,6 +6,7 @@ use springtide_proto::http1::Reading;
 
 use super::{Connection, State};
 use crate::admin::{ConnectionStatus, OpenConnection, named};
+use crate::metrics::Protocol;
 use crate::room::Room;
 use crate::table::Place;
 
@@ -44,6 +45,11 @@ impl Connection {
             age_ms: room.now_ms.saturating_sub(self.born_ms),
             bytes_held: self.bytes_held(),
         }
+    }
+
+    /// What is spoken on it, where it was accepted and that is known.
+    pub(crate) const fn spoken(&self) -> Option<Protocol> {
+        self.session.spoken()
     }
 
     fn status(&self) -> ConnectionStatus {

@@ -97,10 +97,14 @@ impl Timers {
         if self.is_empty() { None } else { self.wheel.next_ms() }
     }
 
-    /// Takes out who is to be told, as their time has come.
+    /// Takes out who is to be told, as their time has come: in the order of their times, however late
+    /// this is.
     pub(crate) fn expire(&mut self, now_ms: u64, told: &mut Vec<Due>) {
         let mut due = std::mem::take(&mut self.due);
         self.wheel.expire(now_ms, &mut due);
+        if due.len() > 1 {
+            due.sort_by_key(|index| self.at_ms(*index));
+        }
         for index in due.drain(..) {
             let Some(place) = self.set.place_of(index) else { continue };
             let Some(timer) = self.set.get_mut(place) else { continue };
@@ -119,6 +123,11 @@ impl Timers {
             }
         }
         self.due = due;
+    }
+
+    fn at_ms(&mut self, index: u32) -> Option<u64> {
+        let place = self.set.place_of(index)?;
+        self.set.get_mut(place).map(|timer| timer.at_ms)
     }
 
     /// The shard has ended: takes out everybody who would have been told.
@@ -141,5 +150,29 @@ impl Timers {
 impl Whom {
     const fn calls_back(&self) -> bool {
         matches!(self, Self::Callback(_) | Self::Ticks(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_due_together_are_told_in_the_order_of_their_times() {
+        for start in [0, 59, 4_090] {
+            let (mut timers, told) = (Timers::new(start), Rc::new(RefCell::new(Vec::new())));
+            for ahead in [300, 30, 5, 70, 5_000, 1, 64] {
+                let told = Rc::clone(&told);
+                let callback = Box::new(move || told.borrow_mut().push(ahead));
+                timers.set(start + ahead, Whom::Callback(callback));
+            }
+            let mut due = Vec::new();
+            timers.expire(start + 5_000, &mut due);
+            for one in due {
+                let Due::Once(Whom::Callback(callback)) = one else { panic!("callbacks only") };
+                callback();
+            }
+            assert_eq!(*told.borrow(), [1, 5, 30, 64, 70, 300, 5_000], "from {start}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use springtide_engine::{Descriptor, Key};
 use super::Work;
 use crate::peer::Link;
 use crate::table::{Place, Table};
-use crate::task::{Asked, Waiter};
+use crate::task::{Ask, Asked, Waiter};
 
 /// The cabinet.
 pub(crate) struct Cabinet {
@@ -62,7 +62,8 @@ pub struct Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        self.link.hatch.hand_in(Asked::CloseFile(self.place));
+        let ask = Ask::File(Box::new(FileAsk::Close(self.place)));
+        self.link.hatch.hand_in(Asked::Tell(ask));
     }
 }
 

@@ -52,6 +52,11 @@ impl Met {
         Self { counts, said: [Said::default(); LIMITS_COUNT], lines: Lines::default() }
     }
 
+    /// What the shard counts at once.
+    pub(crate) fn counts(&self) -> &ShardCounts {
+        &self.counts
+    }
+
     /// Counts a limit that does its work without anybody being wronged: a pause, an idle time.
     #[cold]
     pub(crate) fn count(&self, place: usize) {

@@ -117,6 +117,7 @@ impl Metrics {
             // Writing to text cannot fail, here and below.
             let _ = writeln!(text, "{}{labels} {}", row.name, (row.read)(&counts));
         }
+        self.write_protocols(&mut text);
         let name = "http_server_request_duration_seconds";
         let help = "From a request's head to its reply, where there is an access log.";
         heading(&mut text, name, "histogram", help);
@@ -130,6 +131,20 @@ impl Metrics {
         heading(&mut text, name, "counter", "Lines of the access log that were dropped.");
         let _ = writeln!(text, "{name} {}", self.log_lines_dropped());
         text
+    }
+
+    fn write_protocols(&self, text: &mut String) {
+        let open = "springtide_protocol_connections_open";
+        heading(text, open, "gauge", "Connections that are open now, by protocol.");
+        for own in self.protocols() {
+            let _ = writeln!(text, "{open}{{network_protocol_name=\"{}\"}} {}", own.name, own.open);
+        }
+        let total = "springtide_protocol_connections_total";
+        heading(text, total, "counter", "Connections on which a protocol was begun.");
+        for own in self.protocols() {
+            let _ =
+                writeln!(text, "{total}{{network_protocol_name=\"{}\"}} {}", own.name, own.total);
+        }
     }
 }
 

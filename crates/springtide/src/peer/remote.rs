@@ -3,14 +3,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use bytes::Bytes;
 
 use super::{Peer, PeerId, PeerStatus, Pieces};
 use crate::current;
 use crate::session::peered::Want;
-use crate::standalone::Background;
+use crate::standalone::{Background, LobbyAsk};
 use crate::table::Place;
 use crate::task::{Ask, Asked, Close, Elsewhere, Hatch, Pull, Task};
 
@@ -65,6 +65,9 @@ pub(crate) struct Link {
     status: AtomicU8,
     /// The connection is nobody else's: it is closed when this goes.
     is_owner: bool,
+    /// The number of the listener that it came to, and whether somebody has taken it.
+    lobby: Option<u64>,
+    is_taken: AtomicBool,
     /// What the shard goes on by, where it is no server's.
     _background: Option<Arc<Background>>,
 }
@@ -80,17 +83,35 @@ const STATUSES: [PeerStatus; 5] = [
 
 impl Link {
     pub(crate) fn new(peer: Peer, hatch: Arc<Hatch>, status: PeerStatus) -> Self {
-        Self::made(peer, hatch, status, false)
+        Self::made(peer, hatch, status, false, None)
     }
 
-    /// What closes the connection when nobody holds it any more.
-    pub(crate) fn owner(peer: Peer, hatch: Arc<Hatch>, status: PeerStatus) -> Self {
-        Self::made(peer, hatch, status, true)
+    /// What closes the connection when nobody holds it any more; one that came to a listener goes back
+    /// there unless somebody has taken it.
+    pub(crate) fn owner(
+        peer: Peer,
+        hatch: Arc<Hatch>,
+        status: PeerStatus,
+        lobby: Option<u64>,
+    ) -> Self {
+        Self::made(peer, hatch, status, true, lobby)
     }
 
-    fn made(peer: Peer, hatch: Arc<Hatch>, status: PeerStatus, is_owner: bool) -> Self {
+    fn made(
+        peer: Peer,
+        hatch: Arc<Hatch>,
+        status: PeerStatus,
+        is_owner: bool,
+        lobby: Option<u64>,
+    ) -> Self {
         let (status, _background) = (AtomicU8::new(status as u8), hatch.background());
-        Self { id: peer.id, place: peer.place, hatch, status, is_owner, _background }
+        let (Peer { id, place, .. }, is_taken) = (peer, AtomicBool::new(false));
+        Self { id, place, hatch, status, is_owner, lobby, is_taken, _background }
+    }
+
+    /// Whoever waited for it at its listener has it.
+    pub(crate) fn be_taken(&self) {
+        self.is_taken.store(true, Ordering::Relaxed);
     }
 
     /// What leads to a shard, and to none of its connections.
@@ -116,9 +137,15 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        if self.is_owner && self.status() != PeerStatus::Closed {
-            self.hatch.hand_in(Asked::Close(self.id, self.place));
+        if !self.is_owner || self.status() == PeerStatus::Closed {
+            return;
         }
+        self.hatch.hand_in(match self.lobby {
+            Some(lobby) if !*self.is_taken.get_mut() => {
+                Asked::Tell(Ask::Lobby(lobby, LobbyAsk::TakeBack(self.id, self.place)))
+            }
+            _ => Asked::Close(self.id, self.place),
+        });
     }
 }
 

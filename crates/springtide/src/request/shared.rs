@@ -22,9 +22,11 @@ use crate::handler::AwaitedHandler;
 use crate::problem::Form;
 use crate::raw::AwaitedIntro;
 use crate::route::Routes;
+use crate::standalone::Lobbies;
 use crate::state::ShardStates;
 use crate::table::Place;
 use crate::task::{Hatch, Tasks};
+use crate::topic::ShardTopics;
 use crate::websocket::Desk as Sockets;
 
 /// What all requests of a shard share.
@@ -56,12 +58,16 @@ pub(crate) struct Shared {
     pub(crate) tasks: Tasks,
     /// What handlers of WebSockets say to their own connections.
     pub(crate) sockets: Sockets,
+    /// What connections have subscribed to.
+    pub(crate) topics: ShardTopics,
     /// Sockets for datagrams.
     pub(crate) post: Post,
     /// Open files, and what was asked of them and of paths.
     pub(crate) cabinet: Cabinet,
     /// Who waits for events.
     pub(crate) bench: Bench,
+    /// Listeners of the application.
+    pub(crate) lobbies: Lobbies,
     /// What requests of frames are answered.
     pub(crate) answers: Rc<Answers>,
     /// Something stands in one of the next two.
@@ -95,6 +101,7 @@ impl Shared {
         hatch: Arc<Hatch>,
         shard: usize,
         states: ShardStates,
+        topics: ShardTopics,
     ) -> Rc<Self> {
         let names = Names::of(&**engine.borrow(), shard);
         let timers = Timers::new(engine.borrow().now().milliseconds());
@@ -120,9 +127,11 @@ impl Shared {
             desk: Desk::new(),
             tasks: Tasks::new(),
             sockets: Sockets::default(),
+            topics,
             post: Post::new(),
             cabinet: Cabinet::new(),
             bench: Bench::new(),
+            lobbies: Lobbies::default(),
             answers,
             has_news,
             told,

@@ -23,7 +23,7 @@ impl Default for Routes {
     /// The default site, with nothing in it.
     fn default() -> Self {
         let (routes, plain, awaited, needs_pool, directories) = Default::default();
-        let (proxies, states, raw, framed, datagrams) = Default::default();
+        let (proxies, states, raw, framed, detection, datagrams) = Default::default();
         let (sites, scopes) = (vec![Site::of(None, 0)], vec![Scope::of(0)]);
         Self {
             routes,
@@ -37,6 +37,7 @@ impl Default for Routes {
             states,
             raw,
             framed,
+            detection,
             datagrams,
         }
     }

@@ -5,7 +5,7 @@ use springtide_proto::{Outbox, framed};
 
 use super::http1::{FrozenHttp1, Http1};
 use super::peered::Peered;
-use super::{Framed, Messaging, Other, Proxied, Session, Tunnel, Who};
+use super::{Detecting, Framed, Messaging, Other, Proxied, Session, Tunnel, Who};
 use crate::files::{FrozenAsk, FrozenStream};
 use crate::peer::PeerId;
 use crate::room::Room;
@@ -20,6 +20,7 @@ pub(crate) enum FrozenSession {
     /// The same of a WebSocket, with its handler.
     Messaging,
     Framed(Box<framed::Frozen>),
+    Detecting(Detecting),
     Proxied(Box<Proxied>),
     /// Its future could not be frozen: the connection is cut.
     Cut,
@@ -44,7 +45,7 @@ impl Session {
         match self {
             Self::Http1(session) => session.is_movable(room),
             Self::Other(Other::Framed(session)) => session.is_movable(),
-            Self::Other(Other::Proxied(_)) => true,
+            Self::Other(Other::Detecting(_) | Other::Proxied(_)) => true,
             Self::Other(_) => false,
         }
     }
@@ -70,6 +71,7 @@ impl Session {
         match self {
             Self::Http1(session) => FrozenSession::Http1(Box::new(session.freeze(asks, room))),
             Self::Other(Other::Framed(session)) => FrozenSession::Framed(session.freeze()),
+            Self::Other(Other::Detecting(session)) => FrozenSession::Detecting(session),
             Self::Other(Other::Proxied(session)) => FrozenSession::Proxied(session),
             Self::Other(Other::Peered(session)) => {
                 room.requests.tasks.places.freeze(id, session);
@@ -92,6 +94,7 @@ impl Session {
         let Some(session) = room.requests.tasks.places.thaw(who.id, who.place) else {
             return Peered::lost(room);
         };
+        room.requests.topics.move_to(who.id, who.place);
         if let Some(future) = session.future()
             && let Some(waiting) = room.executor.get_mut(future)
         {
@@ -100,8 +103,11 @@ impl Session {
         session
     }
 
-    fn thaw_socket(who: Who, room: &Room) -> Option<Box<Messaging>> {
-        room.requests.tasks.places.thaw_socket(who.id, who.place)
+    fn thaw_socket(who: Who, room: &mut Room) -> Option<Box<Messaging>> {
+        room.requests.topics.move_to(who.id, who.place);
+        let mut session = room.requests.tasks.places.thaw_socket(who.id, who.place)?;
+        session.arrive(who, room);
+        Some(session)
     }
 
     /// The session that was frozen.
@@ -121,6 +127,7 @@ impl Session {
             FrozenSession::Framed(frozen) => {
                 Self::Other(Other::Framed(Box::new(Framed::thaw(*frozen, outbox, room))))
             }
+            FrozenSession::Detecting(session) => Self::Other(Other::Detecting(session)),
             FrozenSession::Proxied(session) => Self::Other(Other::Proxied(session)),
             FrozenSession::Cut => Self::Other(Other::Tunnel(Box::new(Tunnel::cut()))),
             FrozenSession::Upstream => Self::Other(Other::Left),

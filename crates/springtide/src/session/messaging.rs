@@ -1,8 +1,12 @@
 //! The session of a WebSocket: messages out of bytes, its handler called, what that says into the outbox.
 //! It never touches the socket, and decides nothing that the machine decides.
 
+mod awaited;
 mod ending;
 mod queue;
+mod waiting;
+
+use std::sync::Arc;
 
 use springtide_proto::Outbox;
 use springtide_proto::websocket::{CloseFrame, Kind, Limits, Machine, Received, Refusal, code};
@@ -14,26 +18,38 @@ use crate::limits::place_of;
 use crate::peer::PeerStatus;
 use crate::response::Opening;
 use crate::room::Room;
-use crate::websocket::{ClosedBy, Compressing, Handler, Message, Overflow, Said, Socket};
+use crate::websocket::{
+    ClosedBy, Compressing, Handler, Message, Overflow, Said, Socket, WebSocket,
+};
+use awaited::Awaited;
 use queue::Queue;
+use waiting::Waiting;
 
 /// The session.
 pub(crate) struct Messaging {
     machine: Machine,
     /// None once it was told of the end.
-    handler: Option<Handler>,
+    handler: Option<Told>,
     /// The server's limits, where its own are others.
     limits: Option<Box<Limits>>,
     overflow: Overflow,
     /// How messages are compressed, if they are.
     compressing: Option<Box<Compressing>>,
     queue: Queue,
+    /// Who waits until the peer is not behind.
+    waiting: Option<Box<Waiting>>,
     share: Share,
     /// Who has ended it, and what was said.
     end: Option<Box<(ClosedBy, CloseFrame)>>,
 }
 
-const _: () = assert!(size_of::<Messaging>() <= 272, "an idle connection holds one of these");
+/// Who is told of what happens.
+enum Told {
+    Called(Arc<dyn WebSocket>),
+    Awaited(Box<Awaited>),
+}
+
+const _: () = assert!(size_of::<Messaging>() <= 288, "an idle connection holds one of these");
 
 /// The route that slow callbacks are told by: there is none.
 const ROUTE: usize = u32::MAX as usize;
@@ -52,14 +68,19 @@ impl Messaging {
         let mut own = Self {
             machine,
             compressing: deflate.map(|agreed| Box::new(Compressing::new(agreed, options))),
-            handler: Some(handler),
+            handler: None,
             limits,
             overflow: options.overflow,
             queue: Queue::default(),
+            waiting: None,
             share: Share::default(),
             end: None,
         };
         room.requests.tasks.places.stand(who.peer(), PeerStatus::Open);
+        own.handler = Some(match handler {
+            Handler::Called(handler) => Told::Called(handler),
+            Handler::Awaited(make) => Told::Awaited(Box::new(Awaited::begin(&*make, who, room))),
+        });
         own.call(who, outbox, room, |handler, socket| handler.opened(socket));
         own
     }
@@ -72,6 +93,7 @@ impl Messaging {
         room: &mut Room,
     ) -> (usize, Step) {
         self.share.renew(room.turn);
+        self.answer_asked(outbox, room);
         self.pour(outbox, room);
         let bytes = source.bytes();
         let mut consumed = 0;
@@ -79,12 +101,13 @@ impl Messaging {
             if self.share.is_spent(consumed) {
                 break Step::More;
             }
-            if self.is_behind(outbox, room) {
+            if self.is_behind(outbox, room) || self.is_held_up(room) {
                 break Step::Paused;
             }
             let rest = &bytes[consumed..];
             let limits = self.limits.as_deref().unwrap_or(&room.limits.websocket);
             match self.machine.receive(rest, room.now_ms, limits) {
+                Ok(Received::NeedBytes { .. }) if self.is_waited_for() => break Step::Paused,
                 Ok(Received::NeedBytes { .. }) => break Step::NeedBytes,
                 Ok(Received::Closed) => break Step::Closed,
                 Ok(received) => consumed += self.take(received, who, outbox, room),
@@ -112,8 +135,7 @@ impl Messaging {
                 match self.plain(kind, payload, is_compressed, room) {
                     Ok(payload) => {
                         room.counts.messages_received += 1;
-                        let message = Message::of(kind, payload);
-                        self.call(who, outbox, room, |own, socket| own.message(socket, message));
+                        self.tell(Message::of(kind, payload), who, outbox, room);
                     }
                     Err(refusal) => self.refuse(refusal, who, outbox, room),
                 }
@@ -134,9 +156,9 @@ impl Messaging {
                 consumed
             }
             Received::Close { consumed, frame } => {
-                self.queue.forget(&mut room.counts);
-                self.machine.answer_close(&frame, room.now_ms, None, outbox);
-                self.end.get_or_insert_with(|| Box::new((ClosedBy::Peer, frame)));
+                if self.is_answered_now(&frame, room.now_ms) {
+                    self.answer_close(frame, outbox, room);
+                }
                 consumed
             }
             Received::Taken { consumed } | Received::Part { consumed, .. } => consumed,
@@ -161,15 +183,24 @@ impl Messaging {
         coders.inflate(kind, &payload, limits.socket_message_bytes_max)
     }
 
+    /// A whole message has come.
+    #[inline]
+    fn tell(&mut self, message: Message, who: Who, outbox: &mut Outbox, room: &mut Room) {
+        match &self.handler {
+            Some(Told::Awaited(own)) => own.take(message),
+            _ => self.call(who, outbox, room, |own, socket| own.message(socket, message)),
+        }
+    }
+
     /// Calls the handler, and does what it has said to this connection. A panic in it ends that.
     fn call(
         &mut self,
         who: Who,
         outbox: &mut Outbox,
         room: &mut Room,
-        what: impl FnOnce(&dyn crate::WebSocket, Socket),
+        what: impl FnOnce(&dyn WebSocket, Socket),
     ) {
-        let Some(handler) = &self.handler else { return };
+        let Some(Told::Called(handler)) = &self.handler else { return };
         let current = current::enter(&room.requests);
         room.requests.sockets.handles(Some(who.peer()));
         let socket = Socket::new(who.peer());
@@ -242,6 +273,10 @@ impl Messaging {
     }
 
     pub(super) fn bytes_held(&self) -> usize {
-        self.machine.bytes_held() + self.queue.bytes()
+        let taken = match &self.handler {
+            Some(Told::Awaited(own)) => own.bytes_held(),
+            _ => 0,
+        };
+        self.machine.bytes_held() + self.queue.bytes() + taken
     }
 }

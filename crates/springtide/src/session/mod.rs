@@ -1,6 +1,7 @@
 //! Sessions: a protocol's machine bound to a connection, one kind a file.
 //! A session knows no socket: it takes bytes, and writes to the outbox.
 
+mod detecting;
 mod framed;
 mod freeze;
 pub(crate) mod http1;
@@ -16,9 +17,11 @@ use springtide_proto::Outbox;
 use springtide_proto::http1::{Reading, Writing};
 
 use crate::limits::{BYTES_PER_TURN_MAX, EXCHANGES_PER_TURN_MAX};
+use crate::metrics::Protocol;
 use crate::peer::{Peer, PeerId};
 use crate::room::Room;
 use crate::table::Place;
+pub(crate) use detecting::Detecting;
 pub(crate) use framed::Framed;
 pub(crate) use freeze::FrozenSession;
 use http1::Http1;
@@ -263,7 +266,12 @@ impl Session {
     pub(crate) fn on_deadline(&mut self, who: Who, outbox: &mut Outbox, room: &mut Room) {
         match self {
             Self::Http1(session) => session.on_deadline(who, outbox, room),
-            Self::Other(session) => session.on_deadline(who, outbox, room),
+            Self::Other(_) => {
+                self.greet_the_silent(who, room);
+                if let Self::Other(session) = self {
+                    session.on_deadline(who, outbox, room);
+                }
+            }
         }
     }
 
@@ -347,6 +355,21 @@ impl Session {
         }
     }
 
+    /// What is spoken on a connection that was accepted, as far as that is known.
+    pub(crate) const fn spoken(&self) -> Option<Protocol> {
+        match self {
+            Self::Http1(_) => Some(Protocol::Http),
+            Self::Other(Other::Peered(session)) if session.is_outgoing() => None,
+            Self::Other(Other::Peered(_)) => Some(Protocol::Raw),
+            Self::Other(Other::Framed(_)) => Some(Protocol::Framed),
+            Self::Other(Other::Messaging(_)) => Some(Protocol::WebSocket),
+            Self::Other(Other::Tunnel(_)) => Some(Protocol::Upgraded),
+            Self::Other(
+                Other::Detecting(_) | Other::Proxied(_) | Other::Upstream(_) | Other::Left,
+            ) => None,
+        }
+    }
+
     /// What is spoken.
     pub(crate) const fn protocol(&self) -> &'static str {
         match self {
@@ -354,6 +377,7 @@ impl Session {
             Self::Other(Other::Peered(_)) => "raw",
             Self::Other(Other::Framed(_)) => "framed",
             Self::Other(Other::Proxied(_)) => "proxy",
+            Self::Other(Other::Detecting(_)) => "unknown",
             Self::Other(Other::Messaging(_)) => "websocket",
             Self::Other(Other::Tunnel(_)) => "upgraded",
             Self::Other(Other::Upstream(_) | Other::Left) => "http/1.1 client",

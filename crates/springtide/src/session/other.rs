@@ -4,6 +4,7 @@
 use springtide_proto::Outbox;
 use springtide_proto::http1::Exchange;
 
+use super::detecting::Detecting;
 use super::framed::Framed;
 use super::messaging::Messaging;
 use super::peered::Peered;
@@ -22,6 +23,8 @@ pub(crate) enum Other {
     /// Pulls and pushes of the application.
     Peered(Peered),
     Framed(Box<Framed>),
+    /// HTTP/1.1 or one of the above, as soon as its first bytes tell.
+    Detecting(Detecting),
     /// HTTP/1.1 as soon as the header of a proxy has come.
     Proxied(Box<Proxied>),
     /// A WebSocket, which HTTP/1.1 has become.
@@ -39,6 +42,7 @@ impl Other {
         match self {
             Self::Peered(session) => session.end_of_stream(unread, who, room),
             Self::Framed(session) => session.end_of_stream(),
+            Self::Detecting(session) => session.end_of_stream(unread),
             Self::Proxied(session) => session.end(),
             Self::Messaging(session) => session.end_of_stream(),
             Self::Tunnel(session) => session.end_of_input(),
@@ -51,6 +55,7 @@ impl Other {
         match self {
             Self::Peered(session) => session.drain(who, room),
             Self::Framed(session) => session.drain(),
+            Self::Detecting(session) => session.drain(),
             Self::Proxied(session) => session.end(),
             Self::Messaging(session) => session.drain(),
             Self::Tunnel(session) => session.end_of_input(),
@@ -63,6 +68,7 @@ impl Other {
         match self {
             Self::Peered(session) => session.wants_close(),
             Self::Framed(session) => session.wants_close(),
+            Self::Detecting(session) => session.wants_close(),
             Self::Proxied(session) => session.wants_close(),
             Self::Messaging(session) => session.wants_close(),
             Self::Tunnel(session) => session.wants_close(),
@@ -76,6 +82,7 @@ impl Other {
             Self::Left => None,
             Self::Peered(session) => session.next_deadline_ms(room),
             Self::Framed(session) => session.next_deadline_ms(room),
+            Self::Detecting(session) => session.next_deadline_ms(room),
             Self::Proxied(session) => session.next_deadline_ms(room),
             Self::Messaging(session) => session.next_deadline_ms(room),
             Self::Tunnel(session) => session.next_deadline_ms(room),
@@ -88,6 +95,7 @@ impl Other {
             Self::Left => {}
             Self::Peered(session) => session.on_deadline(room),
             Self::Framed(session) => session.on_deadline(room),
+            Self::Detecting(session) => session.on_deadline(room),
             Self::Proxied(session) => session.on_deadline(room),
             Self::Messaging(session) => session.on_deadline(outbox, room),
             Self::Tunnel(session) => session.on_deadline(room),
@@ -110,18 +118,23 @@ impl Other {
             Self::Framed(session) => session.resume(now_ms),
             Self::Messaging(session) => session.resume(now_ms),
             Self::Upstream(session) => session.resume(now_ms),
-            Self::Peered(_) | Self::Proxied(_) | Self::Tunnel(_) | Self::Left => {}
+            Self::Peered(_)
+            | Self::Detecting(_)
+            | Self::Proxied(_)
+            | Self::Tunnel(_)
+            | Self::Left => {}
         }
     }
 
     pub(super) fn abandon(&mut self, who: Who, room: &mut Room) {
+        room.requests.topics.end(who.id);
         match self {
             Self::Peered(session) => session.abandon(who, room),
             Self::Framed(session) => session.abandon(room),
             Self::Messaging(session) => session.abandon(who, room),
             Self::Tunnel(session) => session.abandon(room),
             Self::Upstream(session) => session.abandon(),
-            Self::Proxied(_) | Self::Left => {}
+            Self::Detecting(_) | Self::Proxied(_) | Self::Left => {}
         }
     }
 
@@ -130,7 +143,8 @@ impl Other {
             Self::Peered(session) => session.sent(waiting_bytes, who, room),
             Self::Tunnel(session) => session.sent(waiting_bytes, room),
             Self::Upstream(session) => session.sent(waiting_bytes, room),
-            Self::Framed(_) | Self::Messaging(_) | Self::Proxied(_) | Self::Left => {}
+            Self::Messaging(session) => session.sent(waiting_bytes, who.peer(), room),
+            Self::Framed(_) | Self::Detecting(_) | Self::Proxied(_) | Self::Left => {}
         }
     }
 
@@ -149,7 +163,11 @@ impl Other {
             Self::Peered(session) => session.is_broken(),
             Self::Tunnel(session) => session.wants_reset(),
             Self::Upstream(session) => session.wants_reset(),
-            Self::Framed(_) | Self::Messaging(_) | Self::Proxied(_) | Self::Left => false,
+            Self::Framed(_)
+            | Self::Detecting(_)
+            | Self::Messaging(_)
+            | Self::Proxied(_)
+            | Self::Left => false,
         }
     }
 
@@ -181,7 +199,7 @@ impl Other {
             Self::Messaging(session) => session.bytes_held(),
             Self::Tunnel(session) => session.bytes_held(),
             Self::Upstream(session) => session.bytes_held(),
-            Self::Proxied(_) | Self::Left => 0,
+            Self::Detecting(_) | Self::Proxied(_) | Self::Left => 0,
         }
     }
 }
@@ -210,11 +228,15 @@ impl Session {
                 return session.receive(source.bytes(), outbox, room);
             }
             Self::Other(Other::Left) => return (0, Step::Closed),
+            Self::Other(Other::Detecting(_)) => {
+                return self.receive_first(source, who, outbox, room);
+            }
             Self::Other(Other::Proxied(session)) => session.receive(source.bytes(), who, room),
         };
         match received {
             Ok(consumed) => {
                 *self = Self::Http1(Http1::new(room));
+                room.met.counts().begin(self.spoken());
                 let rest = Source::Joined(&source.bytes()[consumed..]);
                 let (more, step) = self.receive(&rest, who, outbox, room);
                 (consumed + more, step)
@@ -344,7 +366,9 @@ impl Session {
         if room.requests.desk.is_draining() {
             next.drain(who, room);
         }
+        room.met.counts().leave(self.spoken());
         *self = Self::Other(next);
+        room.met.counts().begin(self.spoken());
         let rest = Source::Joined(&source.bytes()[consumed..]);
         let (more, step) = self.receive_other(&rest, who, outbox, room);
         (consumed + more, step)
@@ -392,6 +416,10 @@ impl Session {
             Self::Other(Other::Framed(session)) => {
                 room.counts.panics_total += u64::from(response.is_none());
                 session.ended(exchange);
+            }
+            Self::Other(Other::Messaging(session)) => {
+                let status = response.map(|response| response.status_code());
+                session.future_ended(status, room);
             }
             Self::Other(_) => {}
         }

@@ -3,6 +3,7 @@
 
 mod bulk;
 mod ending;
+mod published;
 mod pushes;
 mod want;
 

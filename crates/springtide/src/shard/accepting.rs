@@ -11,11 +11,9 @@ use crate::executor::apart;
 use crate::limits::place_of;
 use crate::listener::Accepted;
 use crate::mailbox::Message;
-use crate::peer::{Peer, PeerId, PeerStatus};
+use crate::peer::PeerId;
+use crate::session::Session;
 use crate::session::http1::Http1;
-use crate::session::peered::Peered;
-use crate::session::{Other, Session};
-use crate::task::Ready;
 
 impl Shard {
     pub(super) fn accepted(&mut self, completion: Completion) -> Result<(), Error> {
@@ -103,20 +101,15 @@ impl Shard {
     /// A connection that is counted as open begins here.
     fn open(&mut self, id: PeerId, socket: Descriptor) {
         let room = &mut self.room;
-        let is_raw = room.requests.router.raw.intro.is_some();
         let place = self.connections.insert_with(|place| {
             let session = match room.session {
                 Some(make) => make(room),
-                None if is_raw => Session::Other(Other::Peered(Peered::new(room))),
                 None => Session::Http1(Http1::new(room)),
             };
+            room.met.counts().begin(session.spoken());
             Connection::open(place, id, socket, session, room)
         });
-        if is_raw {
-            let (tasks, peer) = (&self.room.requests.tasks, Peer::new(id, place));
-            tasks.places.stand(peer, PeerStatus::Open);
-            tasks.tell(Ready::Intro(peer));
-        }
+        self.with(place, |connection, room| connection.introduce(room));
         self.file(place);
         self.pause_when_full();
     }

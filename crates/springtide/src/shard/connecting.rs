@@ -27,7 +27,7 @@ const LATE: Reason = Reason::TimedOut("connect_timeout");
 
 impl Shard {
     /// What was asked of no connection.
-    pub(super) fn obey_nobody(&self, order: &mut Order, serial: u64) {
+    pub(super) fn obey_nobody(&mut self, order: &mut Order, serial: u64) {
         let (peer, waiter) = (order.peer, order.waiter.take());
         let tasks = &self.room.requests.tasks;
         match std::mem::replace(&mut order.ask, Ask::GoOn) {
@@ -41,8 +41,10 @@ impl Shard {
                 shared.bench.sit(core, serial, waiter, (&shared.hatch, tasks));
             }
             Ask::File(ask) => self.obey_file(*ask, serial, waiter),
+            Ask::Lobby(number, ask) => self.obey_listener(number, ask, serial, waiter),
             Ask::Cancel(serial) => {
                 self.room.requests.post.cancel(serial, tasks);
+                self.room.requests.lobbies.cancel(serial, tasks);
                 self.cancel_file_work(serial);
                 let shared = &self.room.requests;
                 shared.bench.cancel(serial, (&shared.hatch, tasks));
@@ -284,7 +286,7 @@ impl Shard {
                 drop(connecting);
                 let peer = self.open_outgoing(socket);
                 if let Some(begun) = begun {
-                    let ended = Ended::Connected(Stands(peer.id(), peer.place()));
+                    let ended = Ended::Connected(Stands(peer.id(), peer.place(), None));
                     self.room.requests.tasks.end(peer, begun.waiter, ended);
                 }
             }
@@ -306,7 +308,8 @@ impl Shard {
         }
     }
 
-    fn open_outgoing(&mut self, socket: Descriptor) -> Peer {
+    /// A connection of the application that no server accepted, counted as entered before.
+    pub(super) fn open_outgoing(&mut self, socket: Descriptor) -> Peer {
         let (id, room) = (self.standing.peers.next(), &self.room);
         room.requests.desk.stand();
         let place = self.connections.insert_with(|place| {

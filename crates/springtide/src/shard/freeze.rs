@@ -7,6 +7,7 @@ use springtide_engine::{Completion, Descriptor, Error, Handle};
 use super::connecting::CONNECT_TOKEN;
 use super::datagrams::{RECEIVE_FROM_TOKEN, SEND_TO_TOKEN};
 use super::fs::FS_TOKEN;
+use super::lobbies::LOBBY_TOKEN;
 use super::{
     CLIENT_TOKEN, CLOSED_TOKEN, FILES_TOKEN, Kept, LISTENER_TOKEN, Message, PLACE_BITS, Place,
     Shard, Standing,
@@ -71,6 +72,7 @@ impl Shard {
         }
         let (listeners, counts) = (listeners.freeze(room), room.counts);
         let mut held = room.requests.post.descriptors();
+        held.extend(room.requests.lobbies.descriptors());
         held.extend(room.requests.cabinet.descriptors());
         Handoff { listeners, accepted, connections, files, held, counts, turns }
     }
@@ -94,6 +96,7 @@ impl Shard {
             CONNECT_TOKEN => connected.extend(Self::absorb_raw_connected(completion)),
             RECEIVE_FROM_TOKEN | SEND_TO_TOKEN => self.absorb_post(completion),
             FS_TOKEN => _ = self.absorb_file_work(completion),
+            LOBBY_TOKEN => _ = self.absorb_accepted(completion),
             _ => {}
         }
     }
@@ -124,10 +127,12 @@ impl Shard {
             }
         };
         shard.room.counts = counts;
+        shard.standing.counts.carry_none();
         for frozen in connections {
             let room = &mut shard.room;
             let place =
                 shard.connections.insert_with(|place| Connection::thaw(place, frozen, room));
+            shard.carry(place);
             // Its deadline may be now, and the wheel knows only what is ahead.
             shard.due.push(place.index());
         }
@@ -136,6 +141,7 @@ impl Shard {
         shard.connect_again();
         shard.post_again();
         shard.files_again();
+        shard.lobbies_again();
         shard.end_thaw();
         if shard.standing.stopping.is_none() {
             shard.listeners = Listeners::thaw(listeners, &shard.room);

@@ -46,6 +46,7 @@ impl Shard {
         self.room.requests.engine.borrow_mut().release(socket).ok()?;
         let connection = self.connections.remove(place)?;
         self.wheel.remove(place.index());
+        self.standing.counts.leave(connection.spoken());
         // It stays open on its way: nobody takes its place meanwhile.
         Some((connection.freeze(Vec::new(), &mut self.room), target))
     }
@@ -73,6 +74,7 @@ impl Shard {
     pub(super) fn take_in(&mut self, frozen: FrozenConnection) -> Place {
         let room = &mut self.room;
         let place = self.connections.insert_with(|place| Connection::thaw(place, frozen, room));
+        self.carry(place);
         // Its deadline may be now, and the wheel knows only what is ahead.
         self.due.push(place.index());
         self.end_thaw();
@@ -80,6 +82,13 @@ impl Shard {
             self.pause_when_full();
         }
         place
+    }
+
+    /// A connection that was begun elsewhere, or on an engine before, is counted here.
+    pub(super) fn carry(&mut self, place: Place) {
+        if let Some(connection) = self.connections.get_mut(place) {
+            self.standing.counts.carry(connection.spoken());
+        }
     }
 
     /// What this shard cannot keep goes to a shard that goes on. Where there is none, a connection
@@ -149,6 +158,10 @@ impl Shard {
         self.flush_log();
         self.standing.counts.end();
         while let Some(message) = self.standing.mailbox.next() {
+            if matches!(message, Message::Published(_)) {
+                // Nobody of those whom it is for is anywhere else.
+                continue;
+            }
             if let Some(message) = self.offer(message) {
                 self.close(&message);
             }

@@ -33,6 +33,7 @@ impl Shard {
                 let _ = sender.send(seen);
             }
             Message::Asked => self.take_asked(),
+            Message::Published(batch) => self.take_published(&batch),
             Message::Answer(sender) => {
                 // Who asked may have given up.
                 let _ = sender.send(());
@@ -49,6 +50,7 @@ impl Shard {
             self.pass_on(Message::TakeListener(listener));
         }
         self.close_post(true);
+        self.close_lobbies();
         self.finish_connections();
     }
 

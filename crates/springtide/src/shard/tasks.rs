@@ -72,6 +72,9 @@ impl Shard {
     fn obey(&mut self, order: &mut Order, serial: u64) {
         let tasks = &self.room.requests.tasks;
         tasks.settle(order, serial);
+        if let Ask::Publish(local) = &order.ask {
+            return self.deliver(local);
+        }
         if order.peer.is_nobody() {
             return self.obey_nobody(order, serial);
         }

@@ -345,10 +345,10 @@ impl Tasks {
             self.order(peer, Ask::Return(bytes), Waiter::Held(task));
             return None;
         }
-        if let State::Ended(Ended::Connected(Stands(id, place))) = slot.state {
+        if let State::Ended(Ended::Connected(Stands(id, place, _))) = slot.state {
             slots.remove(task);
             drop(slots);
-            self.order(Peer::new(id, place), Ask::Close, Waiter::Nobody);
+            self.close(Peer::new(id, place));
             return None;
         }
         let slot = slots.remove(task)?;
@@ -364,13 +364,6 @@ impl Tasks {
             Waiter::Callback { callback, .. } => self.tell(Ready::Call(callback, peer, ended)),
             Waiter::Held(task) => _ = self.end_held(task, ended),
             Waiter::Unheard | Waiter::Nobody | Waiter::Dropped => self.leave_alone(ended),
-        }
-    }
-
-    /// Nobody takes what came of a task: a connection that was made for nobody is closed.
-    fn leave_alone(&self, ended: Ended) {
-        if let Ended::Connected(Stands(id, place)) = ended {
-            self.order(Peer::new(id, place), Ask::Close, Waiter::Nobody);
         }
     }
 

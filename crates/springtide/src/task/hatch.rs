@@ -2,7 +2,7 @@
 //! What was handed in ends, whatever becomes of the shard: nobody waits for ever.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
 
@@ -28,6 +28,8 @@ pub(crate) struct Hatch {
     /// Errands that somebody holds or that are under way.
     outstanding: AtomicUsize,
     outstanding_max: usize,
+    /// How many listeners the application had so far.
+    listeners: AtomicU64,
     /// Nobody turns the shard but a test: who waits for it waits for ever.
     is_simulated: bool,
     /// The background that the shard is, where it is no server's.
@@ -55,8 +57,8 @@ pub(crate) enum Asked {
     Close(PeerId, Place),
     /// An event has fired for who waits for it here.
     Fired(Ring),
-    /// Nobody holds this file any more.
-    CloseFile(Place),
+    /// Something that no task is for, of no connection.
+    Tell(Ask),
     /// This is to be called with this connection.
     Do(PeerId, Place, Called),
 }
@@ -120,6 +122,7 @@ impl Hatch {
             counts,
             outstanding,
             outstanding_max,
+            listeners: AtomicU64::new(0),
             is_simulated,
             background: OnceLock::new(),
         }))
@@ -139,6 +142,11 @@ impl Hatch {
     /// What must go on for the shard to do so, where that is nobody's server.
     pub(crate) fn background(&self) -> Option<Arc<Background>> {
         self.background.get().and_then(Weak::upgrade)
+    }
+
+    /// The number of a further listener.
+    pub(crate) fn next_listener(&self) -> u64 {
+        self.listeners.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether the shard has ended.

@@ -71,19 +71,20 @@ impl Ended {
     /// Whom a callback is told of: a connection that was made, or the one that was asked.
     pub(super) fn whom(&self, asked: Peer) -> Peer {
         match self {
-            Self::Connected(Stands(id, place)) => Peer::new(*id, *place),
+            Self::Connected(Stands(id, place, _)) => Peer::new(*id, *place),
             Self::Linked(Linked(link)) => link.peer(),
             _ => asked,
         }
     }
 }
 
-/// Where a connection stands.
+/// Where a connection stands, and the number of the listener that it came to.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Stands(pub(crate) PeerId, pub(crate) Place);
+pub struct Stands(pub(crate) PeerId, pub(crate) Place, pub(crate) Option<u64>);
 
-/// A connection that is closed when nobody holds it any more.
+/// A connection that is closed when nobody holds it any more; one that came to a listener and was not
+/// taken goes back there.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Linked(pub(crate) Arc<Link>);
@@ -123,6 +124,9 @@ pub struct Outgoing;
 /// What an event has counted, and none when it is closed.
 #[derive(Debug)]
 pub struct Fired;
+/// A connection from somebody else.
+#[derive(Debug)]
+pub struct Accept;
 
 /// The end of a connection, however that comes about.
 #[derive(Debug)]
@@ -132,6 +136,7 @@ pub(crate) struct Gone;
 #[derive(Debug)]
 pub struct Call;
 
+impl sealed::Sealed for Accept {}
 impl sealed::Sealed for Call {}
 impl sealed::Sealed for Fired {}
 impl sealed::Sealed for Gone {}
@@ -280,7 +285,7 @@ impl Operation for Connect {
 
     fn output(ended: Ended) -> Result<Peer, Reason> {
         match ended {
-            Ended::Connected(Stands(id, place)) => Ok(Peer::new(id, place)),
+            Ended::Connected(Stands(id, place, _)) => Ok(Peer::new(id, place)),
             other => Err(other.failure()),
         }
     }
@@ -299,6 +304,22 @@ impl Operation for Outgoing {
             Ended::Linked(Linked(link)) => Ok(Client::of(link)),
             other => Err(other.failure()),
         }
+    }
+
+    fn value(output: Client) -> Option<Client> {
+        Some(output)
+    }
+}
+
+impl Operation for Accept {
+    type Output = Client;
+    type Value = Client;
+
+    fn output(ended: Ended) -> Result<Client, Reason> {
+        if let Ended::Linked(Linked(link)) = &ended {
+            link.be_taken();
+        }
+        Outgoing::output(ended)
     }
 
     fn value(output: Client) -> Option<Client> {

@@ -15,7 +15,9 @@ use crate::event::Core;
 use crate::fs::FileAsk;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
+use crate::standalone::LobbyAsk;
 use crate::table::Place;
+use crate::topic::Local;
 use crate::websocket::Said;
 
 /// Something asked of a connection, and for whom.
@@ -75,6 +77,8 @@ pub(crate) enum Ask {
     Watch,
     /// A connection, of nobody yet.
     Connect(Box<Dial>),
+    /// Something of the listener of this number.
+    Lobby(u64, LobbyAsk),
     /// Something of a socket for datagrams.
     Post(Place, Box<PostAsk>),
     /// Something of a file or a path.
@@ -89,6 +93,12 @@ pub(crate) enum Ask {
     Return(Bytes),
     /// To a WebSocket.
     Say(Said),
+    /// To whoever has subscribed.
+    Publish(Box<Local>),
+    /// A limit of what it asked for was met, by its name.
+    Met(&'static str),
+    /// To be told when a WebSocket's peer is not behind.
+    Ready,
 }
 
 impl Waiter {

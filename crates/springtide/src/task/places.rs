@@ -22,6 +22,8 @@ pub(crate) struct Places {
     frozen: RefCell<HashMap<PeerId, Box<Peered>>>,
     /// The same of WebSockets.
     sockets: RefCell<HashMap<PeerId, Box<Messaging>>>,
+    /// Where each connection stands that has a name, once somebody has asked by names.
+    index: RefCell<Option<HashMap<PeerId, Place>>>,
     /// Connections that other threads know of, or did.
     links: RefCell<HashMap<PeerId, Weak<Link>>>,
 }
@@ -105,7 +107,9 @@ impl Places {
 
     /// The futures of the sessions that are frozen.
     pub(crate) fn kept_futures(&self) -> HashSet<Place> {
-        self.frozen.borrow().values().filter_map(|session| session.future()).collect()
+        let (frozen, sockets) = (self.frozen.borrow(), self.sockets.borrow());
+        let sockets = sockets.values().filter_map(|session| session.future());
+        frozen.values().filter_map(|session| session.future()).chain(sockets).collect()
     }
 
     /// A connection stands so from here on.
@@ -116,6 +120,7 @@ impl Places {
         {
             link.stand(status);
         }
+        self.note(peer, status);
         let place = peer.place();
         let (mut standing, index) = (self.standing.borrow_mut(), place.index() as usize);
         if standing.len() <= index {
@@ -124,15 +129,38 @@ impl Places {
         standing[index] = (place.generation(), status);
     }
 
+    /// Lists a connection where it stands, or no more.
+    fn note(&self, peer: Peer, status: PeerStatus) {
+        if let Some(index) = &mut *self.index.borrow_mut() {
+            match status {
+                PeerStatus::Closed => _ = index.remove(&peer.id()),
+                _ => _ = index.insert(peer.id(), peer.place()),
+            }
+        }
+    }
+
+    /// Where connections of these names stand, of those that are here. All are listed from the first time on,
+    /// when `all` tells of those that stand already.
+    pub(crate) fn find_all(
+        &self,
+        ids: &[PeerId],
+        all: impl FnOnce() -> HashMap<PeerId, Place>,
+    ) -> Vec<Place> {
+        let mut index = self.index.borrow_mut();
+        let index = index.get_or_insert_with(all);
+        ids.iter().filter_map(|id| index.get(id).copied()).collect()
+    }
+
     /// What other threads share of a connection.
     pub(crate) fn link(&self, peer: Peer, hatch: &Arc<Hatch>) -> Arc<Link> {
         let known = self.links.borrow().get(&peer.id()).and_then(Weak::upgrade);
         known.unwrap_or_else(|| self.keep(Link::new(peer, Arc::clone(hatch), self.status(peer))))
     }
 
-    /// The same of a connection that is closed when none of them holds it any more.
-    pub(crate) fn link_own(&self, peer: Peer, hatch: &Arc<Hatch>) -> Arc<Link> {
-        self.keep(Link::owner(peer, Arc::clone(hatch), self.status(peer)))
+    /// The same of a connection that is closed when none of them holds it any more, and the number of the
+    /// listener that it came to.
+    pub(crate) fn link_own(&self, peer: Peer, hatch: &Arc<Hatch>, lobby: Option<u64>) -> Arc<Link> {
+        self.keep(Link::owner(peer, Arc::clone(hatch), self.status(peer), lobby))
     }
 
     fn keep(&self, link: Link) -> Arc<Link> {
@@ -146,6 +174,7 @@ impl Places {
     /// The shard has ended.
     pub(super) fn end(&self) {
         self.standing.take();
+        self.index.take();
         self.moved.take();
         for (_, link) in self.links.take() {
             if let Some(link) = link.upgrade() {

@@ -8,6 +8,7 @@ mod bodies;
 mod client;
 mod compress;
 mod datagrams;
+mod detecting;
 mod ends;
 mod errors;
 mod event;
@@ -26,6 +27,7 @@ mod offload;
 #[cfg(feature = "tokio")]
 mod on_tokio;
 mod peers;
+mod protocols;
 mod proxied;
 mod remote;
 mod stage;

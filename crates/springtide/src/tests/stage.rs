@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use springtide_engine::simulated::{Client, World};
+use springtide_engine::simulated::{Client, Faults, World};
 use springtide_engine::{Address, Engine, EngineOptions, Error, Handle, Mechanism, Waker};
 
 use crate::freeze::Handoff;
@@ -284,9 +284,14 @@ impl Stage {
     }
 
     pub(crate) fn connect(&self) -> Peer {
+        self.connect_to(&self.address)
+    }
+
+    /// The same to a listener that is not the server's: a Unix one only of the server's own path.
+    pub(crate) fn connect_to(&self, address: &Address) -> Peer {
         match &self.world {
-            Some(world) => Peer::Simulated(world.connect(&self.address).unwrap()),
-            None => match &self.address {
+            Some(world) => Peer::Simulated(world.connect(address).unwrap()),
+            None => match address {
                 Address::Internet(address) => {
                     let stream = TcpStream::connect(address).unwrap();
                     stream.set_nonblocking(true).unwrap();
@@ -301,6 +306,11 @@ impl Stage {
                 }
             },
         }
+    }
+
+    /// What goes wrong in its world from here on.
+    pub(crate) fn set_faults(&self, faults: Faults) {
+        self.world.as_ref().unwrap().set_faults(faults);
     }
 
     /// Somebody outside who sends and receives datagrams.
@@ -329,6 +339,10 @@ impl Stage {
 
     pub(crate) fn counts(&self) -> Counts {
         self.metrics.counts()
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.metrics.clone()
     }
 
     /// Bytes that all connections hold.

@@ -4,6 +4,7 @@
 
 mod background;
 mod calls;
+mod listeners;
 mod names;
 mod reconnect;
 mod worlds;

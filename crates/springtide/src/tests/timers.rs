@@ -32,10 +32,6 @@ fn timers_call_back(backend: Backend) {
             move || add(&log, name)
         };
         let last = tell("last");
-        sleep(Duration::from_millis(30)).then(move || {
-            last();
-            peer.close().detach();
-        });
         sleep(Duration::ZERO).then(tell("first"));
         sleep(Duration::from_millis(10)).then(tell("never")).cancel();
         let mut count = 0;
@@ -46,6 +42,12 @@ fn timers_call_back(backend: Backend) {
             count += 1;
             if count == 2 {
                 inner.take().unwrap().cancel();
+                // However late this is, a third would come before it.
+                let last = last.clone();
+                sleep(Duration::from_millis(30)).then(move || {
+                    last();
+                    peer.close().detach();
+                });
             }
         });
         beat.replace(Some(timer));

@@ -1,6 +1,7 @@
 //! WebSockets over every backend: handshakes, messages however they are cut, and every way in which a
 //! connection ends. The peer's side is the client's machine, so both are held to one form.
 
+mod awaited;
 mod client;
 mod compressed;
 mod ending;
@@ -10,6 +11,7 @@ mod pieces;
 mod queue;
 mod remote;
 mod timed;
+mod topics;
 
 use std::sync::{Arc, Mutex};
 

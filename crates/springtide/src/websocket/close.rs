@@ -51,6 +51,10 @@ impl CloseReason {
         self.by
     }
 
+    pub(crate) const fn is_lost(&self) -> bool {
+        matches!(self.by, ClosedBy::Lost(_))
+    }
+
     /// How many messages were sent to the peer, as far as this side knows.
     #[must_use]
     pub const fn sent(&self) -> u64 {
@@ -63,6 +67,8 @@ impl CloseReason {
         self.dropped
     }
 }
+
+impl std::error::Error for CloseReason {}
 
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

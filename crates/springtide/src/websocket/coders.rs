@@ -37,6 +37,11 @@ impl Coders {
         if is_right { Ok(inflated) } else { Err(Refusal::Utf8) }
     }
 
+    /// Deflates a message for all who take it so; none where it does not gain by it.
+    pub(crate) fn deflate_alone(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
+        self.deflater.get_or_insert_with(|| Deflater::new(SINGLE)).deflate(payload, SINGLE)
+    }
+
     /// A compressor of a connection's own, if there is memory for one more.
     fn one_more(&self, window: Window, limits: &Limits) -> Option<Dedicated> {
         let taken = (Rc::strong_count(&self.dedicated) - 1) * Deflater::BYTES;
@@ -59,6 +64,19 @@ impl Compressing {
     pub(crate) const fn new(agreed: Agreed, options: Options) -> Self {
         let (window, bytes_min) = (agreed.server, options.compress_bytes_min);
         Self { window, bytes_min, dedicated: None }
+    }
+
+    /// Whether a message of so many bytes is compressed by this connection's own compressor, if that
+    /// finds memory.
+    pub(crate) const fn is_dedicated_for(&self, message_bytes: usize) -> bool {
+        self.window.takes_over && message_bytes >= self.bytes_min
+    }
+
+    /// Whether one is taken as it is compressed for any connection: what lies in the window as a whole is
+    /// never referred to from beyond it.
+    pub(crate) const fn is_shared_for(&self, message_bytes: usize) -> bool {
+        let fits = self.window.bits == SINGLE.bits || message_bytes <= 1 << self.window.bits;
+        !self.window.takes_over && fits && message_bytes >= self.bytes_min
     }
 
     /// Deflates a message; none where it is to be sent as it is.

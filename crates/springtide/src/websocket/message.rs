@@ -81,9 +81,15 @@ impl From<&str> for Text {
 impl Message {
     #[inline]
     pub(crate) fn of(kind: Kind, payload: Vec<u8>) -> Self {
+        Self::shared(kind, payload.into())
+    }
+
+    /// A message of bytes that are UTF-8 where it is text.
+    #[inline]
+    pub(crate) const fn shared(kind: Kind, payload: Bytes) -> Self {
         match kind {
-            Kind::Text => Self::Text(Text::checked(payload.into())),
-            Kind::Binary => Self::Binary(payload.into()),
+            Kind::Text => Self::Text(Text::checked(payload)),
+            Kind::Binary => Self::Binary(payload),
         }
     }
 

@@ -4,7 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Handler, WebSocket};
+use super::{Handler, Messages, Socket, WebSocket};
+use crate::response::Failure;
 
 /// What becomes of messages when so many bytes of them wait for a peer as
 /// [`Limits::socket_queue_bytes_max`](crate::Limits::socket_queue_bytes_max) says. What was dropped is
@@ -82,8 +83,38 @@ pub(super) enum Origins {
 impl WebSockets {
     /// A handler: one value for all connections that it is given.
     pub fn new(handler: impl WebSocket) -> Self {
+        Self::of(Handler::Called(Arc::new(handler)))
+    }
+
+    /// A handler with a future for each connection; see
+    /// [`Server::websocket_async`](crate::Server::websocket_async). Given to
+    /// [`Request::websocket`](crate::Request::websocket), it may have captured what that has read.
+    ///
+    /// ```
+    /// use springtide::{IntoResponse, Messages, Request, Server, Socket, StatusCode, WebSockets};
+    ///
+    /// let server = Server::new().get("/rooms/{room}", async |request: Request| {
+    ///     let Some(name) = request.query_value("name").map(|name| name.into_owned()) else {
+    ///         return StatusCode::FORBIDDEN.into_response();
+    ///     };
+    ///     request.websocket(WebSockets::new_async(async move |socket: Socket, mut messages: Messages| {
+    ///         while let Some(message) = messages.next().await? {
+    ///             socket.send(format!("{name}: {} bytes", message.len()));
+    ///         }
+    ///         Ok(())
+    ///     }))
+    /// });
+    /// ```
+    pub fn new_async<F>(handler: F) -> Self
+    where
+        F: AsyncFn(Socket, Messages) -> Result<(), Failure> + Send + Sync + 'static,
+    {
+        Self::of(Handler::awaited(handler))
+    }
+
+    fn of(handler: Handler) -> Self {
         Self {
-            handler: Arc::new(handler),
+            handler,
             origins: Origins::Same,
             protocols: Arc::new([]),
             options: Options {

@@ -11,7 +11,8 @@ use super::message::Message;
 use super::normal;
 use super::remote::RemoteSocket;
 use crate::current;
-use crate::peer::{Peer, PeerId, PeerStatus};
+use crate::peer::{Peer, PeerId, PeerStatus, Reason};
+use crate::task::{Ask, Close, Task};
 
 /// A WebSocket, as the code that runs on its shard holds it: a small handle to be copied and kept.
 ///
@@ -40,6 +41,10 @@ impl Socket {
         Self { peer }
     }
 
+    pub(crate) const fn peer(self) -> Peer {
+        self.peer
+    }
+
     /// Its name for ever, which is nobody else's and may go to any thread.
     #[must_use]
     pub const fn id(self) -> PeerId {
@@ -63,6 +68,28 @@ impl Socket {
     #[inline]
     pub fn send(self, message: impl Into<Message>) {
         self.say(Said::Message(message.into()));
+    }
+
+    /// Waits until its peer has taken so much of what was said to it that less than 256 KiB wait, or half
+    /// of [`socket_queue_bytes_max`](crate::Limits::socket_queue_bytes_max) where that is less. Who
+    /// waits so behind each message never fills the queue.
+    ///
+    /// # Errors
+    /// The connection has ended, or is about to.
+    ///
+    /// ```
+    /// use springtide::{Messages, Server, Socket};
+    ///
+    /// let server = Server::new().websocket_async("/numbers", async |socket: Socket, _: Messages| {
+    ///     for number in 0..1_000_000 {
+    ///         socket.send(number.to_string());
+    ///         socket.ready().await?;
+    ///     }
+    ///     Ok(())
+    /// });
+    /// ```
+    pub async fn ready(self) -> Result<(), Reason> {
+        Task::<Close>::ask(self.peer, Ask::Ready).await
     }
 
     /// Sends a ping of at most 125 bytes; a longer one is not sent, nor one to a peer for which more

@@ -3,6 +3,7 @@
 
 mod moving;
 mod planted;
+mod topics;
 
 use std::time::Duration;
 

@@ -45,6 +45,9 @@ const ALARM: u64 = u64::MAX - 3;
 const ALARM_MOVED: u64 = u64::MAX - 4;
 /// The most sends of a turn that are made directly.
 const DIRECT_SENDS_MAX: usize = 2;
+/// What was cancelled ends in such numbers at each enter (io_uring of Linux 6.13,
+/// IO_LOCAL_TW_DEFAULT_MAX).
+const ENDED_AT_ONCE: usize = 20;
 
 /// The backend.
 pub(crate) struct Uring {
@@ -62,6 +65,8 @@ pub(crate) struct Uring {
     sends: Vec<Key>,
     /// An accept is among what the next enter submits.
     accept_queued: bool,
+    /// Operations that the kernel was asked to end since the last drain.
+    withdrawn: usize,
     /// Receives that wait for buffers.
     starved: Vec<Key>,
     /// Receives that ended with bytes and begin again in the next turn.
@@ -91,6 +96,7 @@ impl Uring {
             alarm_at: Box::default(),
             sends: Vec::new(),
             accept_queued: false,
+            withdrawn: 0,
             starved: Vec::new(),
             ended_early: Vec::new(),
             batch: Vec::new(),
@@ -251,6 +257,7 @@ impl Uring {
 
     /// Asks the kernel to end what it has of an operation.
     fn withdraw(&mut self, key: Key) {
+        self.withdrawn += 1;
         let entry = opcode::AsyncCancel::new(key.raw()).build().user_data(CANCEL);
         // SAFETY: a cancel points to nothing.
         unsafe { self.ring.push(&entry) };
@@ -259,6 +266,25 @@ impl Uring {
     fn drain(&mut self, ledger: &mut Ledger) {
         self.ring.drain(&mut self.batch, COMPLETIONS_MAX);
         self.take_batch(ledger);
+    }
+
+    /// Takes all that was cancelled in large numbers, of which the kernel ends some at each enter only:
+    /// what carries nothing takes no more memory than its operation did. Of anything else it takes what
+    /// one turn does.
+    fn drain_withdrawn(&mut self, ledger: &mut Ledger) -> Result<(), Error> {
+        let mut withdrawn = std::mem::take(&mut self.withdrawn);
+        let mut room = COMPLETIONS_MAX;
+        loop {
+            self.ring.drain(&mut self.batch, room);
+            let is_news = |own: &&Answer| own.number != CANCEL && own.result != -system::ECANCELED;
+            room -= self.batch.iter().filter(is_news).count();
+            self.take_batch(ledger);
+            if withdrawn <= ENDED_AT_ONCE || room == 0 {
+                return Ok(());
+            }
+            withdrawn -= ENDED_AT_ONCE;
+            self.enter(0, None)?;
+        }
     }
 
     fn take_batch(&mut self, ledger: &mut Ledger) {
@@ -310,11 +336,16 @@ impl Backend for Uring {
         }
         let Some(until) = self.pace.until(ledger, until) else { return Ok(()) };
         let short = !self.starved.is_empty() && ledger.chunks.await_buffers();
-        match self.wait(if short { Until::Now } else { until }) {
-            Ok(()) => self.drain(ledger),
-            Err(refused) => return Err(self.salvage(ledger, refused)),
-        }
-        Ok(())
+        let waited = self.wait(if short { Until::Now } else { until });
+        let drained = waited.and_then(|()| match self.withdrawn {
+            0..=ENDED_AT_ONCE => {
+                self.withdrawn = 0;
+                self.drain(ledger);
+                Ok(())
+            }
+            _ => self.drain_withdrawn(ledger),
+        });
+        drained.map_err(|refused| self.salvage(ledger, refused))
     }
 
     fn waker(&self) -> &Waker {

@@ -96,8 +96,8 @@ fn identity(path: &Path) -> Option<Identity> {
 }
 
 impl SocketFile {
-    /// That of an address, which a socket of this process has just been bound to.
-    pub(crate) fn of(address: &Address) -> Option<Self> {
+    /// That of an address, which a socket of this process has just been bound to; none where it has none.
+    pub fn of(address: &Address) -> Option<Self> {
         let path = address.file()?;
         // Where the process may stand somewhere else by then.
         let path = std::path::absolute(path).ok()?;

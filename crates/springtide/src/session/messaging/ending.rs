@@ -5,7 +5,7 @@ use springtide_engine::Callback;
 use springtide_proto::Outbox;
 use springtide_proto::websocket::{CloseFrame, Due, code};
 
-use super::Messaging;
+use super::{Messaging, Told};
 use crate::limits::place_of;
 use crate::peer::{Peer, PeerStatus, Reason};
 use crate::room::Room;
@@ -61,10 +61,23 @@ impl Messaging {
 
     pub(in crate::session) fn next_deadline_ms(&self, room: &Room) -> Option<u64> {
         let limits = self.limits.as_deref().unwrap_or(&room.limits.websocket);
-        self.machine.next_deadline(limits)
+        match self.answers_at_ms(limits) {
+            Some(at_ms) => Some(at_ms),
+            // Whether its peer lives cannot be told by what is not read.
+            None if self.holds_up() => None,
+            None => self.machine.next_deadline(limits),
+        }
     }
 
     pub(in crate::session) fn on_deadline(&mut self, outbox: &mut Outbox, room: &mut Room) {
+        if self.holds_up() || self.next_deadline_ms(room).is_none_or(|at_ms| room.now_ms < at_ms) {
+            return;
+        }
+        if self.is_asked() {
+            room.counts.deadlines_total += 1;
+            room.met.count(const { place_of("socket_close_timeout_ms") });
+            return self.answer_late_close(outbox, room);
+        }
         let limits = self.limits.as_deref().unwrap_or(&room.limits.websocket);
         match self.machine.on_deadline(room.now_ms, limits) {
             Some(Due::Ping) => {
@@ -87,7 +100,7 @@ impl Messaging {
 
     /// The connection is gone: its handler is told.
     pub(in crate::session) fn abandon(&mut self, who: Who, room: &mut Room) {
-        let Some(handler) = self.handler.take() else { return };
+        let Some(told) = self.handler.take() else { return };
         // It may be in the budget of the next connection.
         self.compressing = None;
         self.queue.forget(&mut room.counts);
@@ -97,7 +110,12 @@ impl Messaging {
         let reason = CloseReason { by, frame, sent, dropped };
         let tasks = &room.requests.tasks;
         tasks.places.fall(who.peer());
+        self.end_waiting(who.peer(), by, room);
+        let handler = match told {
+            Told::Called(handler) => handler,
+            Told::Awaited(own) => return own.end(reason, room),
+        };
         let tell = move |(peer, _): (Peer, Ended)| handler.closed(Socket::new(peer), reason);
-        tasks.tell(Ready::Call(Callback::new(tell), who.peer(), Ended::Done));
+        room.requests.tasks.tell(Ready::Call(Callback::new(tell), who.peer(), Ended::Done));
     }
 }

@@ -10,17 +10,46 @@ use super::Messaging;
 use crate::limits::{STREAM_LOW_BYTES, place_of};
 use crate::metrics::Counts;
 use crate::room::Room;
+use crate::topic::Delivery;
 use crate::websocket::{ClosedBy, Message, Overflow};
 
 /// What waits.
 #[derive(Default)]
 pub(super) struct Queue {
-    messages: VecDeque<Message>,
+    messages: VecDeque<Waiting>,
     bytes: usize,
     /// What is said behind the last message; nothing more is taken then.
     close: Option<Box<CloseFrame>>,
     pub(super) sent: u64,
     pub(super) dropped: u64,
+}
+
+/// One message that waits.
+enum Waiting {
+    Said(Message),
+    /// Shared with all others who get it.
+    Published(Delivery),
+}
+
+const _: () = assert!(size_of::<Waiting>() <= 40, "one for each message that waits");
+
+impl Waiting {
+    fn cost(&self) -> usize {
+        cost(match self {
+            Self::Said(message) => message.len(),
+            Self::Published(delivery) => delivery.published.len(),
+        })
+    }
+}
+
+/// Where a message goes.
+enum Way {
+    /// Into the outbox at once.
+    Out,
+    /// Behind those that wait.
+    Queue,
+    /// Nowhere.
+    Dropped,
 }
 
 /// So much is put into the outbox ahead of the sends; what waits behind it can still be dropped.
@@ -63,14 +92,14 @@ impl Queue {
         counts.messages_dropped += 1;
     }
 
-    fn push(&mut self, message: Message) {
-        self.bytes += cost(message.len());
+    fn push(&mut self, message: Waiting) {
+        self.bytes += message.cost();
         self.messages.push_back(message);
     }
 
-    fn pop(&mut self) -> Option<Message> {
+    fn pop(&mut self) -> Option<Waiting> {
         let message = self.messages.pop_front()?;
-        self.bytes -= cost(message.len());
+        self.bytes -= message.cost();
         if self.messages.is_empty() {
             self.messages = VecDeque::new();
         }
@@ -78,31 +107,55 @@ impl Queue {
     }
 
     fn drop_oldest(&mut self, counts: &mut Counts) -> bool {
-        let is_one = self.pop().is_some();
-        if is_one {
-            self.count_dropped(counts);
+        let Some(message) = self.pop() else { return false };
+        if let Waiting::Published(delivery) = message {
+            delivery.count_dropped(counts);
         }
-        is_one
+        self.count_dropped(counts);
+        true
     }
 }
 
 impl Messaging {
     /// Sends a message, behind those that wait.
     pub(super) fn send(&mut self, message: Message, outbox: &mut Outbox, room: &mut Room) {
-        if self.queue.close.is_some() || !self.machine.may_send() {
-            return self.queue.count_dropped(&mut room.counts);
+        match self.way_of(message.len(), outbox, room) {
+            Way::Out => _ = self.write(message, outbox, room),
+            Way::Queue => self.queue.push(Waiting::Said(message)),
+            Way::Dropped => self.queue.count_dropped(&mut room.counts),
         }
-        if self.queue.messages.is_empty() && outbox.len() < AHEAD_BYTES {
-            return self.write(message, outbox, room);
-        }
-        let most = room.limits.socket_queue_bytes_max;
-        if self.queue.bytes + cost(message.len()) > most && !self.queue.messages.is_empty() {
-            room.met.count(const { place_of("socket_queue_bytes_max") });
-            if !self.make_room(message.len(), most, room) {
-                return self.queue.count_dropped(&mut room.counts);
+    }
+
+    /// The same of one that others get as well. It is counted once, here or when it no more waits.
+    #[inline]
+    pub(crate) fn deliver(&mut self, delivery: &Delivery, outbox: &mut Outbox, room: &mut Room) {
+        match self.way_of(delivery.published.len(), outbox, room) {
+            Way::Out => self.write_published(delivery, outbox, room),
+            Way::Queue => self.queue.push(Waiting::Published(delivery.clone())),
+            Way::Dropped => {
+                delivery.count_dropped(&mut room.counts);
+                self.queue.count_dropped(&mut room.counts);
             }
         }
-        self.queue.push(message);
+    }
+
+    /// Where a message of so many bytes goes; there is room for it then.
+    #[inline]
+    fn way_of(&mut self, message_bytes: usize, outbox: &Outbox, room: &mut Room) -> Way {
+        if self.queue.close.is_some() || !self.machine.may_send() {
+            return Way::Dropped;
+        }
+        if self.queue.messages.is_empty() && outbox.len() < AHEAD_BYTES {
+            return Way::Out;
+        }
+        let most = room.limits.socket_queue_bytes_max;
+        if self.queue.bytes + cost(message_bytes) > most && !self.queue.messages.is_empty() {
+            room.met.count(const { place_of("socket_queue_bytes_max") });
+            if !self.make_room(message_bytes, most, room) {
+                return Way::Dropped;
+            }
+        }
+        Way::Queue
     }
 
     /// Does what is to be done where a message does not fit; whether it is to wait then.
@@ -125,7 +178,8 @@ impl Messaging {
         true
     }
 
-    fn write(&mut self, message: Message, outbox: &mut Outbox, room: &mut Room) {
+    /// Writes a message; whether it could.
+    fn write(&mut self, message: Message, outbox: &mut Outbox, room: &mut Room) -> bool {
         let (kind, payload) = message.into_parts();
         let deflated = self.compressing.as_mut().and_then(|compressing| {
             let mut coders = room.requests.sockets.coders.borrow_mut();
@@ -135,12 +189,46 @@ impl Messaging {
             None => self.machine.send_message(kind, Piece::Shared(payload), None, outbox),
             Some(deflated) => self.machine.send_compressed(kind, deflated.into(), None, outbox),
         };
-        match sent {
-            Ok(()) => {
+        self.count_written(sent.is_ok(), room)
+    }
+
+    /// Counts a message that was written, or could not be; whether it was.
+    #[inline]
+    fn count_written(&mut self, is_sent: bool, room: &mut Room) -> bool {
+        match is_sent {
+            true => {
                 self.queue.sent += 1;
                 room.counts.messages_sent += 1;
             }
-            Err(_) => self.queue.count_dropped(&mut room.counts),
+            false => self.queue.count_dropped(&mut room.counts),
+        }
+        is_sent
+    }
+
+    /// Writes the frame that all share, plain or compressed; where a compressor is this connection's own,
+    /// the message is written as if it were for it alone.
+    #[inline]
+    fn write_published(&mut self, delivery: &Delivery, outbox: &mut Outbox, room: &mut Room) {
+        let published = &*delivery.published;
+        let is_sent = match &self.compressing {
+            Some(own) if own.is_dedicated_for(published.len()) => {
+                self.write(published.message(), outbox, room)
+            }
+            compressing => {
+                let is_deflated =
+                    compressing.as_ref().is_some_and(|own| own.is_shared_for(published.len()));
+                let deflate = |payload: &[u8]| {
+                    room.requests.sockets.coders.borrow_mut().deflate_alone(payload)
+                };
+                let deflated = is_deflated.then(|| published.deflated(deflate)).flatten();
+                let frame = deflated.unwrap_or_else(|| published.plain());
+                let sent = self.machine.send_encoded(frame, outbox);
+                self.count_written(sent.is_ok(), room)
+            }
+        };
+        match is_sent {
+            true => delivery.count_delivered(&mut room.counts),
+            false => delivery.count_dropped(&mut room.counts),
         }
     }
 
@@ -149,7 +237,10 @@ impl Messaging {
         while outbox.len() < AHEAD_BYTES
             && let Some(message) = self.queue.pop()
         {
-            self.write(message, outbox, room);
+            match message {
+                Waiting::Said(message) => _ = self.write(message, outbox, room),
+                Waiting::Published(delivery) => self.write_published(&delivery, outbox, room),
+            }
         }
         if self.queue.messages.is_empty()
             && let Some(frame) = self.queue.close.take()
@@ -168,6 +259,6 @@ impl Messaging {
 
     /// Whether something waits for what is being sent.
     pub(crate) fn has_waiting(&self) -> bool {
-        !self.queue.is_empty()
+        !self.queue.is_empty() || self.waiting.is_some()
     }
 }

@@ -37,15 +37,20 @@ impl Peered {
         if let Some(reason) = self.push_refusal(room) {
             return tasks.end(peer, waiter.take(), Ended::Failed(reason));
         }
-        let busy = self.busy(tasks);
-        let push = Pushing { serial, waiter: waiter.take(), pieces };
+        self.wait(Pushing { serial, waiter: waiter.take(), pieces }, room);
+    }
+
+    /// It waits to be sent.
+    #[inline]
+    pub(super) fn wait(&mut self, push: Pushing, room: &Room) {
+        let busy = self.busy(&room.requests.tasks);
         busy.waiting_bytes += push.cost();
         busy.pushes.push_back(push);
     }
 
     /// Why nothing can be pushed now.
     #[inline]
-    fn push_refusal(&self, room: &Room) -> Option<Reason> {
+    pub(super) fn push_refusal(&self, room: &Room) -> Option<Reason> {
         if self.end != End::Open {
             return self.refusal();
         }

@@ -8,12 +8,13 @@ use springtide_engine::Callback;
 
 use super::{Listener, Ready, Slot, State, Tasks, Waiter};
 use crate::executor::apart;
-use crate::fs::FileAsk;
 use crate::peer::{Peer, PeerStatus, Reason};
+use crate::standalone::LobbyAsk;
 use crate::table::{Place, Table};
 use crate::task::hatch::{Asked, Called, Due, Ear, Errand};
 use crate::task::operation::{Linked, Stands};
 use crate::task::{Ask, Ended};
+use crate::topic::Local;
 
 impl Tasks {
     /// Whether something was asked and is not done.
@@ -22,11 +23,42 @@ impl Tasks {
         self.is_obeyed.get() || !self.orders.borrow().waiting.is_empty()
     }
 
+    /// A connection is closed that nobody holds.
+    pub(crate) fn close(&self, peer: Peer) {
+        self.order(peer, Ask::Close, Waiter::Nobody);
+    }
+
+    /// Nobody takes what came of a task: a connection that was made for nobody is closed, and one that
+    /// came to a listener waits there for the next who asks.
+    pub(super) fn leave_alone(&self, ended: Ended) {
+        match ended {
+            Ended::Connected(Stands(id, place, None)) => self.close(Peer::new(id, place)),
+            Ended::Connected(Stands(id, place, Some(lobby))) => {
+                self.order(
+                    Peer::nobody(),
+                    Ask::Lobby(lobby, LobbyAsk::TakeBack(id, place)),
+                    Waiter::Nobody,
+                );
+            }
+            _ => {}
+        }
+    }
+
     /// Something is said to a WebSocket, unless that is gone.
     pub(crate) fn say(&self, peer: Peer, ask: Ask) {
         if self.places.status(peer) != PeerStatus::Closed {
             self.order(peer, ask, Waiter::Nobody);
         }
+    }
+
+    /// Something is published, behind what was said before.
+    pub(crate) fn publish(&self, local: Local) {
+        self.order(Peer::nobody(), Ask::Publish(Box::new(local)), Waiter::Nobody);
+    }
+
+    /// A limit is told of, by its name: somebody here has asked for more than it allows.
+    pub(crate) fn tell_limit(&self, peer: Peer, limit: &'static str) {
+        self.order(peer, Ask::Met(limit), Waiter::Nobody);
     }
 
     /// Something that another thread says.
@@ -58,13 +90,8 @@ impl Tasks {
                 let (peer, said) = saying.take();
                 self.say(peer, Ask::Say(said));
             }
-            Asked::Close(id, place) => {
-                self.order(Peer::new(id, place), Ask::Close, Waiter::Nobody);
-            }
-            Asked::CloseFile(place) => {
-                let ask = Ask::File(Box::new(FileAsk::Close(place)));
-                self.order(Peer::nobody(), ask, Waiter::Nobody);
-            }
+            Asked::Close(id, place) => self.close(Peer::new(id, place)),
+            Asked::Tell(ask) => _ = self.order(Peer::nobody(), ask, Waiter::Nobody),
             Asked::Do(id, place, callback) => {
                 self.tell(called(callback, Peer::new(id, place), Ended::Done));
             }
@@ -125,9 +152,9 @@ impl Tasks {
     /// A connection that was made for another thread, as that holds it.
     fn linked(&self, ended: Ended, errand: &Errand) -> Ended {
         match ended {
-            Ended::Connected(Stands(id, place)) => {
+            Ended::Connected(Stands(id, place, lobby)) => {
                 let peer = Peer::new(id, place);
-                Ended::Linked(Linked(self.places.link_own(peer, errand.hatch())))
+                Ended::Linked(Linked(self.places.link_own(peer, errand.hatch(), lobby)))
             }
             ended => ended,
         }

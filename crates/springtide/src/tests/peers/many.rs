@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Log, next_turn};
 use crate::tests::{Backend, Stage, over_all_backends, over_simulated_backends};
-use crate::{Limits, Operation, Peer, Reason, Server, Status, Task};
+use crate::{Client, Limits, Listener, Operation, Peer, Reason, Server, Status, Task, sleep};
 
 const MANY: usize = 10_000;
 /// Descriptors are fewer in real systems, and each of these takes two.
@@ -128,7 +128,58 @@ fn partly_sent_pushes_end_with_their_deadline(backend: Backend) {
     assert_eq!(log.lines(), [format!("{:?}", Some(reason)), format!("closed: {reason:?}")]);
 }
 
-over_all_backends!(cancelled_pulls_end, cancelled_pushes_end, cancelled_connects_end);
+/// Nobody comes; then somebody does, and is given to who asks then.
+fn cancelled_accepts_end(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let server = Server::new().raw_async(async move |_: Peer| {
+        let listener = Listener::bind("127.0.0.1:0")?;
+        let tasks: Vec<_> = (0..MANY).map(|_| listener.accept()).collect();
+        next_turn().await;
+        tasks.iter().for_each(|task| task.cancel());
+        for _ in 0..TURNS_MAX {
+            next_turn().await;
+        }
+        let ended = tasks.iter().filter(|task| task.status() == Status::Failed).count();
+        own.add(format!("{ended} have ended"));
+        let client = Client::connect(listener.address());
+        listener.accept().await?.write("tide").await?;
+        let said = client.await?.read_exact(4).await?;
+        own.add(format!("{said:?} comes behind them"));
+        Ok(())
+    });
+    let mut stage = Stage::new(backend, server);
+    let _peer = stage.connect();
+    stage.until(|_| (log.lines().len() == 2).then_some(()));
+    assert_eq!(log.lines(), ["10000 have ended", "Some(b\"tide\") comes behind them"]);
+}
+
+/// A timer that is cancelled has ended: none is left, and none calls.
+fn cancelled_timers_end(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let server = Server::new().raw_async(async move |_: Peer| {
+        let hour = Duration::from_secs(3600);
+        let timers: Vec<_> = (0..MANY).map(|_| sleep(hour).then(|| panic!("too late"))).collect();
+        next_turn().await;
+        timers.iter().for_each(|timer| timer.cancel());
+        next_turn().await;
+        own.add("cancelled");
+        Ok(())
+    });
+    let mut stage = Stage::new(backend, server);
+    let _peer = stage.connect();
+    stage.until(|_| (log.lines().len() == 1).then_some(()));
+    assert!(stage.held_by_engine() < 100, "no timer of the engine is left");
+}
+
+over_all_backends!(
+    cancelled_accepts_end,
+    cancelled_connects_end,
+    cancelled_pulls_end,
+    cancelled_pushes_end,
+    cancelled_timers_end,
+);
 
 mod late {
     use super::{over_simulated_backends, partly_sent_pushes_end_with_their_deadline};

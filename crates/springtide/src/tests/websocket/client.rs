@@ -54,14 +54,29 @@ pub(super) struct Client {
     coders: Option<(Deflater, Inflater)>,
     /// How many messages came compressed.
     pub(super) inflated: usize,
+    /// What a test has read and set aside.
+    pub(super) unread: Vec<Message>,
 }
 
 impl Client {
     pub(super) fn connect(stage: &Stage) -> Self {
         let (inbox, outbox, unsent, read, pings, pongs) = Default::default();
         let (peer, machine) = (stage.connect(), Machine::client(0));
-        let (closed, coders, inflated) = (None, None, 0);
-        Self { peer, machine, inbox, outbox, unsent, read, pings, pongs, closed, coders, inflated }
+        let (closed, coders, inflated, unread) = Default::default();
+        Self {
+            peer,
+            machine,
+            inbox,
+            outbox,
+            unsent,
+            read,
+            pings,
+            pongs,
+            closed,
+            coders,
+            inflated,
+            unread,
+        }
     }
 
     /// One behind its handshake.

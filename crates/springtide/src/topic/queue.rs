@@ -1,0 +1,124 @@
+//! What is published on its way to a shard: bounded by messages and bytes, from any thread.
+//! What finds no room is refused before it is on its way; what is on its way is delivered or ends with
+//! its shard.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::published::Publication;
+use super::registry::TopicLimits;
+use crate::limits::place_of;
+use crate::mailbox::{Mailbox, Message};
+use crate::metrics::ShardCounts;
+use crate::peer::PeerId;
+
+/// A shard, as whoever publishes sees it.
+pub(crate) struct Target {
+    mailbox: Arc<Mailbox>,
+    counts: Arc<ShardCounts>,
+    /// What is on its way to it.
+    messages: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Target").field("messages", &self.messages).finish_non_exhaustive()
+    }
+}
+
+impl Target {
+    pub(crate) const fn new(mailbox: Arc<Mailbox>, counts: Arc<ShardCounts>) -> Self {
+        Self { mailbox, counts, messages: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
+    }
+
+    /// Whether nothing is published to it any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.counts.has_ended()
+    }
+
+    /// Takes room for a publication; false when there is none, which is counted.
+    pub(super) fn reserve(&self, cost: usize, limits: &TopicLimits) -> bool {
+        let messages = self.messages.fetch_add(1, Ordering::Relaxed);
+        let bytes = self.bytes.fetch_add(cost, Ordering::Relaxed);
+        // One that is longer than all may be goes alone.
+        let is_short = bytes > 0 && bytes.saturating_add(cost) > limits.queue_bytes_max;
+        if messages < limits.queue_messages_max && !is_short {
+            return true;
+        }
+        self.release(1, cost);
+        self.meet(match is_short {
+            true => const { place_of("topic_queue_bytes_max") },
+            false => const { place_of("topic_queue_messages_max") },
+        });
+        false
+    }
+
+    fn release(&self, messages: usize, bytes: usize) {
+        self.messages.fetch_sub(messages, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// A limit was met.
+    pub(super) fn meet(&self, place: usize) {
+        self.counts.meet(place);
+    }
+
+    /// Connections do not get what they were named for: of those, the ones that were accepted on this
+    /// shard are counted; how many they are.
+    pub(super) fn refuse_ids(&self, ids: &[PeerId], shard: usize) -> usize {
+        let count = ids.iter().filter(|id| id.is_of(shard)).count();
+        self.refuse(count);
+        count
+    }
+
+    /// So many deliveries were refused.
+    pub(super) fn refuse(&self, deliveries: usize) {
+        self.counts.refuse_deliveries(deliveries as u64);
+    }
+
+    pub(super) fn send(&self, batch: Batch) {
+        self.mailbox.send(Message::Published(batch));
+    }
+}
+
+/// Publications for one shard, in their order. It gives its room back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    target: Arc<Target>,
+    publications: Vec<Publication>,
+    bytes: usize,
+}
+
+impl Batch {
+    pub(super) const fn to(target: Arc<Target>) -> Self {
+        Self { target, publications: Vec::new(), bytes: 0 }
+    }
+
+    /// Adds one for which room was taken.
+    pub(super) fn push(&mut self, publication: Publication) {
+        self.bytes += publication.cost();
+        self.publications.push(publication);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.publications.is_empty()
+    }
+
+    /// Hands over what has gathered.
+    pub(super) fn hand_over(&mut self) {
+        let next = Self::to(Arc::clone(&self.target));
+        let batch = std::mem::replace(self, next);
+        batch.target.clone().send(batch);
+    }
+
+    pub(crate) fn publications(&self) -> &[Publication] {
+        &self.publications
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.target.release(self.publications.len(), self.bytes);
+    }
+}
