@@ -1,6 +1,10 @@
-//! Forwards a port: whoever connects to 127.0.0.1:7001 talks to 127.0.0.1:7000, or to the address that
-//! is given. Both connections are of one shard, and the slower of them holds the other back.
-//! `cargo run --release --example forward -- 127.0.0.1:6379`, or `-- unix:/run/other.sock`
+//! Forwards a port: whoever connects talks to another address. Both connections are of one shard, and the
+//! slower of them holds the other back.
+//!
+//! `cargo run --release -p springtide --example forward -- --listen 127.0.0.1:7001 --to 127.0.0.1:6379`,
+//! or `--to unix:/run/other.sock`
+
+mod common;
 
 use springtide::{Address, Error, Peer, Server};
 
@@ -16,25 +20,40 @@ fn pump(from: Peer, to: Peer) {
     });
 }
 
+fn forward(peer: Peer, target: &Address) {
+    let told = target.clone();
+    Peer::connect(target.clone()).then_result(move |_, other| match other {
+        Ok(other) => {
+            pump(peer, other);
+            pump(other, peer);
+        }
+        Err(reason) => {
+            eprintln!("{told}: {reason}");
+            peer.close().detach();
+        }
+    });
+}
+
 fn main() -> Result<(), Error> {
-    let target = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7000".to_owned());
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|flag| flag == "--help") {
+        println!("forward --to ADDRESS, and of {}", common::FLAGS);
+        return Ok(());
+    }
+    let mut target = "127.0.0.1:7000".to_owned();
+    while let Some(at) = arguments.iter().position(|flag| flag == "--to") {
+        target = arguments.drain(at..arguments.len().min(at + 2)).nth(1).unwrap_or_default();
+    }
     let Ok(target) = target.parse::<Address>() else {
-        eprintln!("{target} is no address: write one like 127.0.0.1:7000 or unix:/run/other.sock");
+        eprintln!("--to {target}: write an address like 127.0.0.1:7000 or unix:/run/other.sock");
         std::process::exit(2);
     };
-    println!("127.0.0.1:7001 leads to {target}");
-    let intro = move |peer: Peer| {
-        let told = target.clone();
-        Peer::connect(target.clone()).then_result(move |_, other| match other {
-            Ok(other) => {
-                pump(peer, other);
-                pump(other, peer);
-            }
-            Err(reason) => {
-                eprintln!("{told}: {reason}");
-                peer.close().detach();
-            }
-        });
-    };
-    Server::new().raw(intro).listen("127.0.0.1:7001")?.run()
+    let told = target.clone();
+    let server = Server::new().raw(move |peer| forward(peer, &target));
+    let server = common::with_arguments(server, "127.0.0.1:7001", arguments.into_iter())?;
+    let running = server.start()?;
+    for address in running.addresses() {
+        println!("forward on {address} to {told} by {}", running.engine());
+    }
+    running.join()
 }

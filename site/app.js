@@ -1,11 +1,6 @@
 // The site's own script: counters, example sources, copy buttons. It must never speak to any host
 // but the one that served the page, and the pages must stay readable without it.
-"use strict";
-
-const one = (selector, root = document) => root.querySelector(selector);
-const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-const say = (element, text) => { if (element && element.textContent !== text) element.textContent = text; };
-const number = new Intl.NumberFormat("en");
+import { all, burst, bytes, drawSpark, duration, number, one, rounded, say } from "./common.js";
 
 // ---- counters -------------------------------------------------------------------------------
 
@@ -13,50 +8,6 @@ const POLL_MS = 1000;
 const RETRY_MS = 5000;
 const ANSWER_MS_MAX = 4000;
 const SAMPLES_MAX = 60;
-const BURST_CONNECTIONS = 5; // browsers open six to one host: the sixth is left for the poll
-
-function bytes(count) {
-  const units = ["bytes", "kB", "MB", "GB", "TB"];
-  let unit = 0;
-  while (count >= 1000 && unit < units.length - 1) { count /= 1000; unit += 1; }
-  return `${unit ? count.toFixed(count < 100 ? 1 : 0) : count} ${units[unit]}`;
-}
-
-function duration(ms) {
-  const seconds = Math.floor(ms / 1000), minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
-  if (seconds < 60) return `${seconds} s`;
-  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
-  if (hours < 48) return `${hours} h ${minutes % 60} min`;
-  return `${Math.floor(hours / 24)} days ${hours % 24} h`;
-}
-
-function rounded(rate) {
-  return number.format(rate >= 10 ? Math.round(rate) : Math.round(rate * 10) / 10);
-}
-
-/** The next of 1, 2, 5, 10, 20 … that holds the value. */
-function ceiling(value) {
-  const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
-  return [1, 2, 5, 10].map(step => step * power).find(top => top >= value);
-}
-
-function drawSpark(rates) {
-  const top = Math.max(ceiling(Math.max(...rates, 0)), 10);
-  const step = 600 / (SAMPLES_MAX - 1);
-  const point = (rate, index) => [600 - (rates.length - 1 - index) * step, 119 - rate / top * 117];
-  // Level at every sample, like the tide above: the line never swings past what was measured.
-  let line = "";
-  let x = 0;
-  rates.map(point).forEach(([nextX, nextY], index) => {
-    const bend = (nextX - x) * 0.42;
-    line += index ? `S${(nextX - bend).toFixed(1)} ${nextY.toFixed(1)} ${nextX.toFixed(1)} ${nextY.toFixed(1)}` : `M${nextX.toFixed(1)} ${nextY.toFixed(1)}`;
-    x = nextX;
-  });
-  const start = point(rates[0], 0)[0].toFixed(1);
-  one("[data-spark-line]").setAttribute("d", rates.length > 1 ? line : `${line}h0`);
-  one("[data-spark-area]").setAttribute("d", rates.length > 1 ? `${line}V120H${start}z` : "");
-  say(one("[data-spark-top]"), `top line: ${number.format(top)} a second`);
-}
 
 function startGauge(gauge) {
   const served = one("[data-served]");
@@ -82,7 +33,8 @@ function startGauge(gauge) {
       rates.push(answered * 1000 / elapsed);
       if (rates.length > SAMPLES_MAX) rates.shift();
       say(one("[data-rate]"), rounded(rates.at(-1)));
-      drawSpark(rates);
+      const top = drawSpark(gauge, rates, SAMPLES_MAX);
+      say(one("[data-spark-top]"), `top line: ${number.format(top)} a second`);
     }
     last = counters;
   }
@@ -116,33 +68,6 @@ function startGauge(gauge) {
     ask();
   });
   ask();
-}
-
-async function burst(button) {
-  const count = Number(button.dataset.burst);
-  const result = one("[data-burst-result]");
-  const buttons = all("[data-burst]");
-  buttons.forEach(each => { each.disabled = true; });
-  say(result, `Sending ${number.format(count)} …`);
-  let sent = 0, answered = 0, failed = 0;
-  const begin = performance.now();
-  const lane = async () => {
-    while (sent < count && failed < BURST_CONNECTIONS) {
-      sent += 1;
-      try {
-        const answer = await fetch("/plaintext", { cache: "no-store" });
-        await answer.arrayBuffer();
-        if (answer.ok) answered += 1; else failed += 1;
-      } catch { failed += 1; }
-    }
-  };
-  await Promise.all(Array.from({ length: BURST_CONNECTIONS }, lane));
-  const took = Math.round(performance.now() - begin);
-  say(result, failed
-    ? `${number.format(answered)} answered, ${failed} failed. Is the server still running?`
-    : `${number.format(answered)} answered in ${number.format(took)} ms. Most of that time is your browser’s.`);
-  buttons.forEach(each => { each.disabled = false; });
-  button.focus({ preventScroll: true });
 }
 
 // ---- the moon -------------------------------------------------------------------------------

@@ -3,12 +3,12 @@
 //!
 //! `cargo run --release -p springtide --example keyvalue`, then `redis-cli set tide low`
 
-mod commands;
+pub(crate) mod commands;
 #[path = "../common/mod.rs"]
 mod common;
-mod glob;
-mod resp;
-mod store;
+pub(crate) mod glob;
+pub(crate) mod resp;
+pub(crate) mod store;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;

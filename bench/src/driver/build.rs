@@ -15,7 +15,7 @@ pub(super) fn all(places: &Places) {
     let target = places.release.parent().unwrap_or(&places.release);
     cargo(target, &["-p", "bench", "--bins"]);
     cargo(target, &["-p", "springtide-engine", "--example", "engine_echo"]);
-    cargo(target, &["-p", "springtide", "--example", "keyvalue"]);
+    cargo(target, &["-p", "springtide", "--example", "keyvalue", "--example", "forward"]);
     let manifest = Path::new(BENCH).join("peers").join("Cargo.toml");
     let manifest = manifest.display().to_string();
     cargo(&target.join("peers"), &["--manifest-path", &manifest, "--locked"]);

@@ -2,6 +2,7 @@
 //! It must never pass over a failure: a server that could not be measured is named with the reason.
 
 mod build;
+mod haproxy;
 mod machine;
 mod nginx;
 pub mod options;

@@ -35,6 +35,7 @@ pub(super) struct Mark {
 
 use Server::{Actix, Axum, EngineEpoll, EngineUring, FloorEpoll, FloorUring};
 use Server::{Bun, FastWebSockets, OursTwo, Tungstenite, Ws};
+use Server::{ForwardEpoll, ForwardUring, Haproxy, HaproxySplice};
 use Server::{KeyValueEpoll, KeyValueUring, Redis, Ringline, Tokio};
 use Server::{May, Nginx, Ntex, OursAwait, OursEpoll, OursLogged, OursUring};
 
@@ -59,6 +60,8 @@ const SOCKETS: &[Server] =
     &[FloorUring, FloorEpoll, OursUring, OursEpoll, FastWebSockets, Tungstenite, Bun, Ws];
 const SOCKETS_IDLE: &[Server] = &[OursUring, OursEpoll, FastWebSockets, Tungstenite, Bun, Ws];
 const RELAYS: &[Server] = &[OursUring, OursEpoll, OursTwo, FastWebSockets, Tungstenite, Bun, Ws];
+/// Who passes bytes on, to an echo of the floor's.
+const FORWARD: &[Server] = &[ForwardUring, ForwardEpoll, Haproxy, HaproxySplice];
 const KEY_VALUE: &[Server] = &[KeyValueUring, KeyValueEpoll, Redis];
 
 const fn mark(server: Server, to: Server, ratio_max: f64) -> Mark {
@@ -87,6 +90,9 @@ const RAW_LARGE: &[Mark] = &[
 const RELAY_ONE: &[Mark] = &[mark(OursUring, Bun, 0.85), mark(OursTwo, OursUring, 1.10)];
 const RELAY_FOUR: &[Mark] = &[mark(OursUring, Bun, 0.90), mark(OursTwo, OursUring, 1.10)];
 
+/// At most what the cheaper of both costs.
+const PASSED_ON: &[Mark] =
+    &[mark(ForwardUring, Haproxy, 1.00), mark(ForwardUring, HaproxySplice, 1.00)];
 const COMMANDS: &[Mark] = &[mark(KeyValueUring, Redis, 0.95)];
 
 const fn plain(name: &'static str, title: &'static str, load: &'static [&'static str]) -> Row {
@@ -297,6 +303,17 @@ pub(super) const ROWS: &[Row] = &[
         &["--echo-bytes", "64", "--connections", "1000"],
         RAW_SMALL,
     ),
+    Row {
+        floor: &["--response", "echo", "--buffer-bytes", "65536"],
+        canned: None,
+        marks: PASSED_ON,
+        servers: FORWARD,
+        ..plain(
+            "forward",
+            "Echo of 256 KB through a port forwarder, 16 connections",
+            &["--echo-bytes", "262144", "--buffer-bytes", "65536", "--connections", "16"],
+        )
+    },
     key_value(
         "keyping",
         "PING, pipelined ×16, 50 connections",
@@ -441,6 +458,15 @@ pub(super) const ROWS: &[Row] = &[
             &["--connections", "10000", "--memory"],
         )
     },
+    Row {
+        memory: true,
+        ..raw(
+            "rawmemory",
+            "Resident memory for each of 10,000 idle raw connections after one echo",
+            &["--echo-bytes", "64", "--connections", "10000", "--memory"],
+            &[],
+        )
+    },
 ];
 
 impl Row {
@@ -456,22 +482,4 @@ impl Row {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::load::options::Options;
-    use clap::Parser;
-
-    #[test]
-    fn names_are_unique_and_flags_are_known() {
-        for (index, row) in ROWS.iter().enumerate() {
-            assert!(ROWS[..index].iter().all(|other| other.name != row.name), "{}", row.name);
-            for load in [row.load, row.floor_load] {
-                let flags = ["load", "127.0.0.1:1", "--server-pid", "1"].iter().chain(load);
-                let parsed = Options::try_parse_from(flags);
-                parsed.unwrap_or_else(|error| panic!("{}: {error}", row.name));
-            }
-            let flags = ["floor", "--kind", "uring"].iter().chain(row.floor);
-            crate::floor::options::Options::try_parse_from(flags).expect("flags of the floor");
-        }
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::haproxy;
 use super::nginx;
 use super::options::Options;
 use super::rows::Row;
@@ -47,6 +48,9 @@ pub(super) enum Server {
     /// The example `keyvalue`.
     KeyValueUring,
     KeyValueEpoll,
+    /// The example `forward`, to an echo of the floor's.
+    ForwardUring,
+    ForwardEpoll,
     Ntex,
     May,
     Actix,
@@ -59,6 +63,9 @@ pub(super) enum Server {
     Tungstenite,
     Bun,
     Ws,
+    /// Passing bytes on, through memory of its own or within the system.
+    Haproxy,
+    HaproxySplice,
 }
 
 /// Whose server it is.
@@ -96,6 +103,10 @@ impl Server {
             Server::Tungstenite => "tungstenite",
             Server::Bun => "bun",
             Server::Ws => "ws",
+            Server::ForwardUring => "forward-uring",
+            Server::ForwardEpoll => "forward-epoll",
+            Server::Haproxy => "haproxy",
+            Server::HaproxySplice => "haproxy-splice",
         }
     }
 
@@ -106,6 +117,7 @@ impl Server {
             Server::OursAwait | Server::OursTwo => Class::Ours,
             Server::EngineUring | Server::EngineEpoll => Class::Ours,
             Server::KeyValueUring | Server::KeyValueEpoll => Class::Ours,
+            Server::ForwardUring | Server::ForwardEpoll => Class::Ours,
             _ => Class::Peer,
         }
     }
@@ -113,9 +125,16 @@ impl Server {
     /// The floor that a server is compared with: its own system interface for ours.
     pub(super) fn floor(self) -> Server {
         match self {
-            Server::OursEpoll | Server::EngineEpoll | Server::KeyValueEpoll => Server::FloorEpoll,
+            Server::OursEpoll | Server::EngineEpoll => Server::FloorEpoll,
+            Server::KeyValueEpoll | Server::ForwardEpoll => Server::FloorEpoll,
             _ => Server::FloorUring,
         }
+    }
+
+    /// Whether it needs somebody whom it leads to.
+    fn forwards(self) -> bool {
+        let own = matches!(self, Server::ForwardUring | Server::ForwardEpoll);
+        own || matches!(self, Server::Haproxy | Server::HaproxySplice)
     }
 }
 
@@ -164,6 +183,9 @@ impl Places {
             Server::KeyValueUring | Server::KeyValueEpoll => {
                 self.release.join("examples").join("keyvalue")
             }
+            Server::ForwardUring | Server::ForwardEpoll => {
+                self.release.join("examples").join("forward")
+            }
             Server::Ntex => self.peers.join("peer-ntex"),
             Server::May => self.peers.join("peer-may"),
             Server::Actix => self.peers.join("peer-actix"),
@@ -176,6 +198,7 @@ impl Places {
             Server::Tungstenite => self.peers.join("peer-tungstenite"),
             Server::Bun => self.scripts.join(BUN),
             Server::Ws => installed("node"),
+            Server::Haproxy | Server::HaproxySplice => installed("haproxy"),
         }
     }
 
@@ -206,6 +229,8 @@ impl Drop for Places {
 pub(super) struct Running {
     child: Child,
     pub(super) address: SocketAddr,
+    /// Whom it leads to.
+    _upstream: Option<Box<Running>>,
 }
 
 impl Running {
@@ -222,23 +247,40 @@ impl Drop for Running {
     }
 }
 
-/// Starts a server on a free port and on its core, and waits until it accepts.
+/// Starts a server on a free port and on its core, and waits until it accepts. Whom it leads to has the
+/// core of the load.
 pub(super) fn start(
     server: Server,
     row: &Row,
     places: &Places,
     options: &Options,
 ) -> io::Result<Running> {
+    let launch = |server, core, upstream| launch(server, row, places, options, core, upstream);
+    let upstream = server.forwards().then(|| launch(Server::FloorEpoll, options.client_core, None));
+    launch(server, options.server_core, upstream.transpose()?.map(Box::new))
+}
+
+fn launch(
+    server: Server,
+    row: &Row,
+    places: &Places,
+    options: &Options,
+    core: usize,
+    upstream: Option<Box<Running>>,
+) -> io::Result<Running> {
     let address = free_address()?;
     let log = places.scratch.join(format!("{}.log", server.name()));
     let mut command = command(server, row, places, address)?;
+    if let Some(upstream) = &upstream {
+        lead_to(&mut command, server, places, address, upstream.address)?;
+    }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
     system::die_with_parent(&mut command);
     // The child inherits the core of the thread that starts it.
-    system::pin_to_core(options.server_core)?;
+    system::pin_to_core(core)?;
     let child = command.spawn();
     system::pin_to_core(options.client_core)?;
-    let mut running = Running { child: child?, address };
+    let mut running = Running { child: child?, address, _upstream: upstream };
     let deadline = Instant::now() + START_DEADLINE;
     while TcpStream::connect(address).is_err() {
         let ended = running.child.try_wait()?;
@@ -291,8 +333,12 @@ fn command(server: Server, row: &Row, places: &Places, address: SocketAddr) -> i
             let engine = if server == Server::EngineUring { "uring" } else { "epoll" };
             command.args(["--listen", &address_text, "--engine", engine]);
         }
-        Server::KeyValueUring | Server::KeyValueEpoll => {
-            let engine = if server == Server::KeyValueUring { "uring" } else { "epoll" };
+        Server::KeyValueUring
+        | Server::KeyValueEpoll
+        | Server::ForwardUring
+        | Server::ForwardEpoll => {
+            let is_uring = matches!(server, Server::KeyValueUring | Server::ForwardUring);
+            let engine = if is_uring { "uring" } else { "epoll" };
             command.args(["--listen", &address_text, "--workers", "1", "--engine", engine]);
         }
         Server::Redis => {
@@ -302,6 +348,8 @@ fn command(server: Server, row: &Row, places: &Places, address: SocketAddr) -> i
         Server::Nginx => {
             command.args(nginx::arguments(&places.scratch, &places.files, address)?);
         }
+        // Its configuration says whom it leads to.
+        Server::Haproxy | Server::HaproxySplice => {}
         Server::Ntex
         | Server::May
         | Server::Actix
@@ -320,6 +368,24 @@ fn command(server: Server, row: &Row, places: &Places, address: SocketAddr) -> i
         }
     }
     Ok(command)
+}
+
+/// Tells a forwarder whom it leads to.
+fn lead_to(
+    command: &mut Command,
+    server: Server,
+    places: &Places,
+    address: SocketAddr,
+    to: SocketAddr,
+) -> io::Result<()> {
+    match server {
+        Server::Haproxy | Server::HaproxySplice => {
+            let splices = server == Server::HaproxySplice;
+            command.args(haproxy::arguments(&places.scratch, address, to, splices)?);
+        }
+        _ => _ = command.args(["--to", &to.to_string()]),
+    }
+    Ok(())
 }
 
 fn floor_flags(command: &mut Command, row: &Row, places: &Places) -> io::Result<()> {

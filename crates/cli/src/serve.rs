@@ -13,7 +13,7 @@ use crate::arguments::{DEFAULT_ADDRESS, Serve};
 use crate::complain;
 use crate::log::{LogFile, Reopen};
 use crate::passed::{Passed, PassedError};
-use crate::site::{self, Bundle};
+use crate::site::{self, Bundle, Started};
 use crate::supervisor::Supervisor;
 use crate::user::{User, UserError};
 
@@ -63,7 +63,7 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     let passed = Passed::take().map_err(Failure::Passed)?;
     let user = options.user.as_deref().map(User::find).transpose().map_err(Failure::User)?;
     let supervisor = Arc::new(supervisor());
-    let started = site::Started::default();
+    let started = Started::default();
     let mut server = Server::new()
         .engine(options.engine.into())
         .latency(options.latency)
@@ -97,7 +97,7 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
         user.replace_root().map_err(Failure::User)?;
     }
     let running = Arc::new(bound.serve());
-    started.get_or_init(|| Arc::downgrade(&running));
+    let beat = options.directory.is_none().then(|| started.start(&running));
     greet(&running, options);
     let status = format!("READY=1\nSTATUS=serves {} at {}", what(options), places(&running));
     if let Err(error) = supervisor.tell(&status) {
@@ -110,7 +110,7 @@ pub(crate) fn serve(options: &Serve) -> Result<(), Failure> {
     let watcher =
         std::thread::spawn(move || heed_signals(&mut signals, &own, &reopen, &supervisor));
     let joined = running.join();
-    drop(end);
+    drop((end, beat));
     handle.close();
     // They have nothing left to wait for.
     let _ = (watcher.join(), watchdog.join());

@@ -1,13 +1,27 @@
-//! The bundled site: pages, the examples with their source, live counters, two plain replies.
+//! The bundled site: pages, the examples with their source, two plain replies, and what is live.
 //! It uses nothing of the library that any program could not use.
+
+mod chat;
+mod dashboard;
+mod echo;
+mod upload;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use serde::Serialize;
-use springtide::{Files, Json, Response, Running, Server};
+use springtide::{Files, Json, Request, Response, Running, SecurityHeaders, Server};
+use springtide::{body_max, streamed};
 
 use crate::arguments::Serve;
+use chat::Chat;
+pub(crate) use dashboard::Beat;
+
+/// What its pages may load: nothing that another server has, and no script that stands in a page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
 
 /// Where the bundled site lies.
 pub(crate) struct Bundle {
@@ -24,8 +38,30 @@ impl Bundle {
     }
 }
 
-/// The server, once it runs, for the page that shows its counters.
-pub(crate) type Started = Arc<OnceLock<Weak<Running>>>;
+/// The server that serves the site, once it runs.
+#[derive(Clone, Default)]
+pub(crate) struct Started(Arc<OnceLock<Weak<Running>>>);
+
+impl Started {
+    /// The server runs: from now on the dashboard beats, until what this gives is dropped.
+    pub(crate) fn start(&self, running: &Arc<Running>) -> Beat {
+        self.0.get_or_init(|| Arc::downgrade(running));
+        Beat::start(running.clone())
+    }
+
+    fn running(&self) -> Option<Arc<Running>> {
+        self.0.get().and_then(Weak::upgrade)
+    }
+
+    /// How long it has been running: the clock of whatever is live here.
+    fn uptime(&self) -> Duration {
+        self.running().map_or(Duration::ZERO, |running| running.uptime())
+    }
+
+    fn uptime_ms(&self) -> u64 {
+        u64::try_from(self.uptime().as_millis()).unwrap_or(u64::MAX)
+    }
+}
 
 /// Adds the routes of the bundled site.
 pub(crate) fn bundled(
@@ -34,19 +70,32 @@ pub(crate) fn bundled(
     started: &Started,
     options: &Serve,
 ) -> Server {
-    let (metrics, started) = (server.metrics(), started.clone());
+    let metrics = server.metrics();
     let examples = examples_of(&bundle.examples);
+    let server = add_live(server, started);
+    let started = started.clone();
     server
+        .wrap(SecurityHeaders::new().content_security_policy(POLICY))
         .get("/plaintext", || "Hello, World!")
         .get("/json", || Json(Greeting { message: "Hello, World!" }))
         .get("/api/counters", move || {
-            let counters =
-                Counters::of(started.get().and_then(Weak::upgrade).as_deref(), metrics.counts());
+            let counters = Counters::of(&started, metrics.counts());
             Response::json(&counters).header("cache-control", "no-store")
         })
         .get("/api/examples", move || Response::json(&examples))
         .files("/examples", Files::new(&bundle.examples))
         .files("/", options.files(&bundle.site).not_found_page("404.html"))
+}
+
+/// Adds the chat, the dashboard, the uploads and the echo.
+fn add_live(server: Server, started: &Started) -> Server {
+    let chat = Chat::new(server.topics(), started.clone());
+    let clock = started.clone();
+    server
+        .get("/live/chat", move |request: Request| request.websocket(chat.guest()))
+        .websocket("/live/dashboard", dashboard::sockets())
+        .get("/live/echo", move |request: Request| request.websocket(echo::socket(clock.clone())))
+        .put("/live/upload", body_max(upload::UPLOAD_BYTES_MAX, streamed(upload::take)))
 }
 
 #[derive(Serialize)]
@@ -65,13 +114,14 @@ struct Counters {
 }
 
 impl Counters {
-    fn of(running: Option<&Running>, counts: springtide::Counts) -> Self {
-        let uptime = running.map_or(0, |running| running.uptime().as_millis());
+    fn of(started: &Started, counts: springtide::Counts) -> Self {
+        let running = started.running();
+        let running = running.as_deref();
         Self {
             version: env!("CARGO_PKG_VERSION"),
             engine: running.map_or("", Running::engine),
             workers: running.map_or(0, Running::workers),
-            uptime_ms: u64::try_from(uptime).unwrap_or(u64::MAX),
+            uptime_ms: started.uptime_ms(),
             counts,
         }
     }

@@ -50,6 +50,8 @@ pub enum OpKind {
     Timeout,
     /// Make a listening socket.
     Listen,
+    /// Give a socket its local address.
+    Bind,
     /// Set up an engine.
     Start,
     /// Wait for completions.
@@ -77,6 +79,7 @@ impl OpKind {
             Self::List => "list",
             Self::Timeout => "timeout",
             Self::Listen => "listen",
+            Self::Bind => "bind to a local address",
             Self::Start => "start of the engine",
             Self::Enter => "wait for completions",
         }

@@ -202,9 +202,11 @@ fn misuse_of(op: &Op) -> Option<&'static str> {
             1..=SEND_BYTES_MAX => None,
             _ => Some("a send has at most SEND_BYTES_MAX bytes"),
         },
-        Op::Connect { address: Address::Unix(None) } => {
-            Some("a Unix socket is connected to by its name")
-        }
+        Op::Connect { route } => match (&route.address, route.local) {
+            (Address::Unix(None), _) => Some("a Unix socket is connected to by its name"),
+            (Address::Unix(_), Some(_)) => Some("a local address is one of TCP"),
+            _ => None,
+        },
         Op::ReceiveFrom { bytes_max: 0, .. } => Some("a datagram is received with room for it"),
         Op::ReadVectored { memories, .. } if memories.len() > PIECES_MAX => {
             Some("a read has at most PIECES_MAX buffers")

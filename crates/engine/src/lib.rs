@@ -60,7 +60,7 @@ pub use error::{Error, OpKind};
 pub use handle::Handle;
 pub use intake::Intake;
 pub use op::{
-    DATAGRAM_BYTES_MAX, Datagram, Descriptor, FilePart, Op, OpenOptions, PIECES_MAX, Piece,
+    DATAGRAM_BYTES_MAX, Datagram, Descriptor, FilePart, Op, OpenOptions, PIECES_MAX, Piece, Route,
     SEND_BYTES_MAX,
 };
 pub use options::{Address, Choice, EngineOptions, ListenOptions, Mechanism};

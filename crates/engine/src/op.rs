@@ -111,6 +111,17 @@ impl std::fmt::Debug for Datagram {
     }
 }
 
+/// The two ends of a connection that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where to.
+    pub address: Address,
+    /// From where, of TCP (bind(2)); with port 0 the system chooses the port, as one that is free for
+    /// this address (IP_BIND_ADDRESS_NO_PORT). A bind that is refused fails with the operation
+    /// [`OpKind::Bind`]. None: all of it is the system's choice.
+    pub local: Option<SocketAddr>,
+}
+
 /// The most bytes of a datagram: what UDP's length field can say.
 pub const DATAGRAM_BYTES_MAX: usize = 65_535;
 
@@ -126,8 +137,8 @@ pub enum Op {
     /// Opens a connection (connect(2)); the socket is made by the engine. A Unix listener with as
     /// many connections waiting as may wait fails it with EAGAIN, at once.
     Connect {
-        /// Where to.
-        address: Address,
+        /// Where to, and from where.
+        route: Box<Route>,
     },
     /// Receives until the end of the stream; streaming (recv(2)). The bytes come in
     /// [`Chunk`](crate::Chunk)s of the shard's ring, at most 4,096 bytes each; the first one comes
@@ -288,6 +299,17 @@ pub const PIECES_MAX: usize = 1024;
 pub const SEND_BYTES_MAX: usize = 1 << 30;
 
 impl Op {
+    /// Opens a connection to an address, from where the system chooses.
+    ///
+    /// ```
+    /// use springtide_engine::{Address, Op, OpKind};
+    /// assert_eq!(Op::connect(Address::unix("@tide")).kind(), OpKind::Connect);
+    /// ```
+    #[must_use]
+    pub fn connect(address: impl Into<Address>) -> Self {
+        Self::Connect { route: Box::new(Route { address: address.into(), local: None }) }
+    }
+
     /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> OpKind {

@@ -9,9 +9,10 @@ use http::StatusCode;
 use springtide_engine::Address;
 
 use crate::mailbox::{Message, Neighbour};
-use crate::metrics::{MEDIA_TYPE, Metrics};
+use crate::metrics::{EngineCounts, MEDIA_TYPE, Metrics};
 use crate::response::{IntoResponse, Response};
 use crate::server::{Engine, Server};
+use crate::topic::Topics;
 
 /// One open connection, as it was when its shard was asked.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -50,7 +51,7 @@ pub enum ConnectionStatus {
     Closing,
 }
 
-/// How long a shard is waited for that is asked for its connections.
+/// How long a shard is waited for that is asked something.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a running server tells of itself.
@@ -67,17 +68,26 @@ impl std::fmt::Debug for Status {
 }
 
 impl Status {
-    /// Asks every shard for its connections. One that does not answer in time is left out.
+    /// Every shard's connections.
     pub(crate) fn connections(&self) -> Vec<OpenConnection> {
+        let mut all: Vec<OpenConnection> = self.ask(Message::Look).into_iter().flatten().collect();
+        all.sort_by_key(|connection| connection.id);
+        all
+    }
+
+    /// What the engines of all shards did.
+    pub(crate) fn engine_counts(&self) -> EngineCounts {
+        self.ask(Message::Count).into_iter().fold(EngineCounts::default(), EngineCounts::plus)
+    }
+
+    /// Asks every shard. One that does not answer in time is left out.
+    fn ask<T>(&self, question: fn(mpsc::Sender<T>) -> Message) -> Vec<T> {
         let (sender, receiver) = mpsc::channel();
         let shards = self.shards.get().map_or(&[][..], Vec::as_slice);
         let alive = shards.iter().filter(|shard| !shard.counts.has_ended());
-        let asked = alive.map(|shard| shard.mailbox.send(Message::Look(sender.clone()))).count();
+        let asked = alive.map(|shard| shard.mailbox.send(question(sender.clone()))).count();
         drop(sender);
-        let answers = (0..asked).map_while(|_| receiver.recv_timeout(ANSWER_WITHIN).ok());
-        let mut all: Vec<OpenConnection> = answers.flatten().collect();
-        all.sort_by_key(|connection| connection.id);
-        all
+        (0..asked).map_while(|_| receiver.recv_timeout(ANSWER_WITHIN).ok()).collect()
     }
 
     fn health(&self) -> Response {
@@ -89,15 +99,17 @@ impl Status {
 }
 
 /// The server at the admin address.
-pub(crate) fn server(status: &Arc<Status>, metrics: Metrics) -> Server {
-    let (health, connections) = (status.clone(), status.clone());
+pub(crate) fn server(status: &Arc<Status>, metrics: Metrics, topics: Topics) -> Server {
+    let (health, connections, engines) = (status.clone(), status.clone(), status.clone());
     let fresh = |response: Response| response.header("cache-control", "no-store");
     Server::new()
         .workers(1)
         .engine(Engine::Epoll)
         .get("/healthz", move || fresh(health.health()))
         .get("/metrics", move || {
-            fresh(metrics.to_text().into_response().header("content-type", MEDIA_TYPE))
+            let counts = metrics.to_text() + &engines.engine_counts().to_text();
+            let text = counts + &topics.to_text();
+            fresh(text.into_response().header("content-type", MEDIA_TYPE))
         })
         .get("/connections", move || fresh(Response::json(&connections.connections())))
 }

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use springtide_proto::detect::Detector;
 
-use crate::server::Server;
+use crate::route::Routes;
+use crate::server::{MakeSession, Server};
+use crate::session::peered::Peered;
+use crate::session::{Detecting, Framed, Other, Proxied, Session};
 
 /// How connections are told apart on a server that has routes and [`raw`](Server::raw) connections or
 /// [`frames`](Server::framed) as well. Where nothing is said, HTTP is what begins with a method in
@@ -86,5 +89,24 @@ impl Server {
     pub fn detection(mut self, detection: Detection) -> Self {
         self.routes.detection = detection;
         self
+    }
+}
+
+impl Routes {
+    /// What connections begin with, where that is not HTTP.
+    pub(crate) fn first_session(&self, requires_proxy: bool) -> Option<MakeSession> {
+        if requires_proxy {
+            return Some(|room| {
+                Session::Other(Other::Proxied(Box::new(Proxied::new(room.now_ms))))
+            });
+        }
+        match (self.has_http(), self.raw.intro.is_some(), self.framed.is_some()) {
+            (_, false, false) => None,
+            (true, ..) => {
+                Some(|room| Session::Other(Other::Detecting(Detecting::new(room.now_ms))))
+            }
+            (false, true, _) => Some(|room| Session::Other(Other::Peered(Peered::new(room)))),
+            (false, ..) => Some(|room| Session::Other(Other::Framed(Box::new(Framed::new(room))))),
+        }
     }
 }

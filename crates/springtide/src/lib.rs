@@ -75,7 +75,7 @@ pub use handler::{
 };
 pub use http::{HeaderName, HeaderValue, Method, StatusCode};
 pub use limits::{Limit, LimitError, Limits};
-pub use metrics::{Counts, Metrics, ProtocolCounts};
+pub use metrics::{Counts, EngineCounts, Metrics, ProtocolCounts};
 pub use middleware::{
     AsyncNext, BasicAuth, Cors, Early, Finish, Logged, Middleware, Next, Outcome, RateLimit,
     RequestIds, RequestLog, SecurityHeaders, Wrap,
@@ -109,6 +109,6 @@ pub use task::{
 pub use topic::{Subscribed, TopicCounts, Topics};
 pub use websocket::{
     CloseFrame, CloseFrameError, CloseReason, ClosedBy, Compression, Limits as WebSocketLimits,
-    Message, Messages, Overflow, RemoteSocket, Socket, Text, WebSocket, WebSockets,
-    code as close_code,
+    Message, MessagePart, MessageParts, MessageWriter, Messages, Overflow, RemoteSocket, Socket,
+    Text, WebSocket, WebSockets, code as close_code,
 };

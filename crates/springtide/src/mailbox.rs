@@ -8,7 +8,7 @@ use springtide_engine::{Descriptor, Waker};
 
 use crate::admin::OpenConnection;
 use crate::connection::FrozenConnection;
-use crate::metrics::ShardCounts;
+use crate::metrics::{EngineCounts, ShardCounts};
 use crate::topic::Batch;
 
 /// Something for a shard to do.
@@ -23,6 +23,8 @@ pub(crate) enum Message {
     Share { target: u16, count: usize },
     /// Tell how the connections stand.
     Look(mpsc::Sender<Vec<OpenConnection>>),
+    /// Tell what the engine did.
+    Count(mpsc::Sender<EngineCounts>),
     /// Other threads have asked something of raw connections, and it stands in the hatch.
     Asked,
     /// What was published elsewhere for connections of this shard.
@@ -47,6 +49,7 @@ impl Message {
             Self::Peers(_)
             | Self::Asked
             | Self::Look(_)
+            | Self::Count(_)
             | Self::Published(_)
             | Self::Answer(_)
             | Self::Share { .. }

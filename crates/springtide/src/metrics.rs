@@ -2,10 +2,12 @@
 //! Reading them never slows a shard down.
 
 mod durations;
+mod engine;
 mod protocols;
 mod text;
 
 use durations::{Durations, Sums};
+pub use engine::EngineCounts;
 pub(crate) use protocols::Protocol;
 pub use protocols::ProtocolCounts;
 use protocols::Shares;

@@ -26,7 +26,7 @@ use crate::error::Error;
 use crate::files::FileService;
 use crate::limits::{CONNECTIONS_MAX, Limits, operations_max};
 use crate::mailbox::{Mailbox, Message, Neighbour};
-use crate::metrics::{Metrics, ShardCounts};
+use crate::metrics::{EngineCounts, Metrics, ShardCounts};
 use crate::offload::Pool;
 use crate::peer::PeerIds;
 use crate::report;
@@ -240,7 +240,7 @@ impl Running {
 
     /// Binds what serves the admin addresses: never over a ring, which takes locked memory.
     fn bind_admin(&self, addresses: Vec<Address>) -> Result<Bound, Error> {
-        let mut server = admin::server(&self.status, self.metrics());
+        let mut server = admin::server(&self.status, self.metrics(), self.topics());
         server.addresses = addresses;
         server.check()?;
         let choice = Choice::probe(Some(Mechanism::Epoll));
@@ -355,6 +355,23 @@ impl Running {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.metrics.clone()
+    }
+
+    /// What the engines of all shards did, as each tells it between two turns. From any thread but
+    /// those of its own shards, which cannot answer while they wait: a shard that does not answer
+    /// within a second is left out.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), springtide::Error> {
+    /// let running = springtide::Server::new().listen("127.0.0.1:0")?.start()?;
+    /// let counts = running.engine_counts();
+    /// println!("{} completions in {} enters", counts.completions_total, counts.enters_total);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn engine_counts(&self) -> EngineCounts {
+        self.status.engine_counts()
     }
 
     /// Stops: no connection is accepted any more, idle ones end at once, requests that have begun

@@ -2,7 +2,6 @@
 //! It sets shards up and takes no part in any request.
 
 mod addresses;
-mod checked;
 mod mechanism;
 
 pub(crate) use addresses::addresses;
@@ -447,6 +446,27 @@ impl Server {
     pub(crate) fn stage(mut self, make: fn() -> Box<dyn Stage>) -> Self {
         self.settings.stage = Some(make);
         self
+    }
+
+    /// Mounts what was added; whether everything fits.
+    pub(crate) fn check(&mut self) -> Result<(), Error> {
+        if self.requires_proxy && !self.routes.proxies.is_any() {
+            return Err(Error::NoProxy);
+        }
+        let routes = &self.routes;
+        let ways = [routes.raw.intro.is_some(), routes.framed.is_some(), self.requires_proxy];
+        if ways.iter().filter(|is_wanted| **is_wanted).count() > 1 {
+            return Err(Error::TwoProtocols);
+        }
+        if let Some(network) = self.no_network.take() {
+            return Err(Error::Network(network));
+        }
+        if let Some(name) = self.state_twice {
+            return Err(Error::StateTwice(name));
+        }
+        self.routes.absorb(&mut self.root, &mut self.hosts).map_err(Error::Route)?;
+        self.settings.session = self.routes.first_session(self.requires_proxy);
+        Ok(())
     }
 
     pub(crate) const fn raw_service(&mut self) -> &mut RawService {

@@ -235,6 +235,7 @@ impl Shard {
         while let Some(message) = self.standing.mailbox.next() {
             self.handle(message);
         }
+        self.deliver_arrived();
         if completions.len() == 1
             && let Some(completion) = completions.pop()
         {

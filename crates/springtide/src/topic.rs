@@ -8,6 +8,7 @@ mod queue;
 mod registry;
 mod slots;
 mod table;
+mod text;
 
 pub(crate) use local::ShardTopics;
 pub(crate) use published::{Delivery, Local, Publication, Published, Whom};

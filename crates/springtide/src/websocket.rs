@@ -9,8 +9,10 @@ mod handshake;
 mod message;
 mod messages;
 mod options;
+mod parts;
 mod remote;
 mod socket;
+mod writer;
 
 pub use close::{CloseReason, ClosedBy};
 pub(crate) use coders::Compressing;
@@ -21,9 +23,12 @@ pub(crate) use messages::Inlet;
 pub use messages::Messages;
 pub(crate) use options::Options;
 pub use options::{Compression, Overflow, WebSockets};
+pub use parts::{MessagePart, MessageParts};
 pub use remote::RemoteSocket;
 pub use socket::Socket;
 pub use springtide_proto::websocket::{CloseFrame, CloseFrameError, Limits, code};
+pub use writer::MessageWriter;
+pub(crate) use writer::{Awaits, Piece};
 
 /// What an application does with the messages of a WebSocket. Each callback runs on the connection's
 /// shard, in a turn, one at a time for a connection; one that panics ends its own connection with 1011.

@@ -1,9 +1,16 @@
 //! The example that keeps values by keys, by Redis's own tools: a real protocol over the server of
-//! frames. Nothing is timed. Its own tests run here, too.
+//! frames. Nothing is timed. Its parts are tested beside it.
 
 #[allow(dead_code, reason = "its `main` is for the program")]
 #[path = "../../../examples/keyvalue/main.rs"]
 mod example;
+
+#[path = "keyvalue/commands.rs"]
+mod commands;
+#[path = "keyvalue/glob.rs"]
+mod glob;
+#[path = "keyvalue/resp.rs"]
+mod resp;
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -2,7 +2,9 @@
 //! `curl` is the client: what it shows is what users see.
 
 mod browser;
+mod chromium;
 mod deploy;
+mod live;
 mod process;
 
 use std::io::{Read, Write};
@@ -47,6 +49,24 @@ fn curl_sees_the_bundled_site() {
             assert_eq!(curl(&[&status[..], &[&url(path)]].concat()), "404", "{path}");
         }
     }
+}
+
+/// What comes is summed, and what is longer than allowed is refused before it comes. No page may load
+/// anything from elsewhere.
+#[test]
+fn curl_uploads_to_the_bundled_site() {
+    let site = Site::new("curl-upload", &[("file", "123456789")]);
+    let program = Program::serve(&[]);
+    let (file, upload) = (format!("{}/file", site.path()), format!("{}/live/upload", program.url));
+    assert_eq!(curl(&["--upload-file", &file, &upload]), r#"{"bytes":9,"crc32":"cbf43926"}"#);
+    let head = ["--request", "PUT", "--header", "Content-Length: 1073741825"];
+    let status = ["--output", "/dev/null", "--write-out", "%{http_code}"];
+    assert_eq!(curl(&[&head[..], &status, &[&upload]].concat()), "413");
+    let page = curl(&["--head", &format!("{}/chat.html", program.url)]);
+    assert!(
+        page.contains("content-security-policy: default-src 'none'; script-src 'self';"),
+        "{page}"
+    );
 }
 
 #[test]
@@ -291,6 +311,9 @@ fn the_admin_address_tells_of_the_server() {
     let get = |path: &str| curl(&[&format!("http://{admin}{path}")]);
     let metrics = get("/metrics");
     assert!(metrics.contains("\nhttp_server_requests_total 1\n"), "{metrics}");
+    let name = "\nspringtide_engine_completions_total ";
+    let completions = metrics.split_once(name).and_then(|(_, rest)| rest.lines().next()).unwrap();
+    assert!(completions.parse::<u64>().unwrap() > 1, "{metrics}");
     assert_eq!(get("/healthz"), "serving\n");
     while !get("/connections").contains("\"status\":\"reading\"") {}
     program.signal("TERM");

@@ -312,7 +312,8 @@ pub(crate) fn end_open(ledger: &mut Ledger, key: Key, fd: i32) {
 /// Connects to a Unix listener; false where the address is of another family.
 pub(crate) fn connect_unix(ledger: &mut Ledger, key: Key) -> bool {
     let op = ledger.slots.get(key).map(|slot| &slot.op);
-    let Some(Op::Connect { address: Address::Unix(Some(path)) }) = op else { return false };
+    let Some(Op::Connect { route }) = op else { return false };
+    let Address::Unix(Some(path)) = &route.address else { return false };
     match system::connect_unix(path) {
         Ok(socket) => {
             let socket = system::into_descriptor(socket);

@@ -193,7 +193,7 @@ pub(crate) fn a_dropped_engine_leaves_nothing<S: Stage>(stage: &S) {
     }
     let path = c"file".to_owned();
     shard.submit(Op::Open { root, path }, 1);
-    shard.submit(Op::Connect { address: port.address.clone() }, 1);
+    shard.submit(Op::connect(port.address.clone()), 1);
     let at = shard.engine.now() + Duration::from_secs(10);
     shard.submit(Op::Timeout { at }, 1);
     let waiting = stage.connect(&port.address);
@@ -266,7 +266,7 @@ pub(crate) fn a_number_given_out_again_is_not_ready<S: Stage>(stage: &S) {
     let silent = shard.engine.listen(&options).unwrap();
     let address = shard.engine.local_address(silent).unwrap();
     for _ in 0..unheard {
-        shard.submit(Op::Connect { address: address.clone() }, 3);
+        shard.submit(Op::connect(address.clone()), 3);
     }
     let mut came = (0..3).flat_map(|_| shard.turn()).collect::<Vec<_>>();
     came.append(&mut shard.quiesce());

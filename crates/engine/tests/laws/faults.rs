@@ -297,7 +297,7 @@ fn engines_connect_to_each_other_and_outside() {
     let address = Address::Internet(([127, 0, 0, 1], 9).into());
     let service = stage.world.serve(&address).unwrap();
     let address = service.address();
-    let connect = shard.submit(Op::Connect { address: address.clone() }, 1);
+    let connect = shard.submit(Op::connect(address.clone()), 1);
     let Outcome::Connected(socket) = shard.last(connect) else { panic!("somebody listens") };
     let client = service.accept().unwrap();
     let pieces = vec![Piece::Owned(b"out".to_vec())];
@@ -306,7 +306,7 @@ fn engines_connect_to_each_other_and_outside() {
     let mut bytes = Vec::new();
     assert_eq!(client.read(&mut bytes), 3);
     drop((client, service));
-    let connect = shard.submit(Op::Connect { address }, 1);
+    let connect = shard.submit(Op::connect(address), 1);
     let outcome = shard.last(connect);
     let refused = Error::system(OpKind::Connect, 111);
     assert!(matches!(outcome, Outcome::Failed(error, _) if error == refused));

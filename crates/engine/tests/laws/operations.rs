@@ -286,14 +286,14 @@ pub(crate) fn connects_end_either_way<S: Stage>(stage: &S) {
     let mut shard = Shard::new(stage);
     let port = shard.listen();
     let address = port.address.clone();
-    let connect = shard.submit(Op::Connect { address: address.clone() }, 1);
+    let connect = shard.submit(Op::connect(address.clone()), 1);
     let Outcome::Connected(socket) = shard.last(connect) else { panic!("nobody accepted") };
     assert_eq!(shard.engine.peer_address(socket).unwrap(), port.address);
     shard.cancel(port.accept);
     shard.last(port.accept);
     let close = shard.close(port.listener, 2);
     shard.last(close);
-    let connect = shard.submit(Op::Connect { address }, 3);
+    let connect = shard.submit(Op::connect(address), 3);
     let outcome = shard.last(connect);
     assert!(matches!(outcome, Outcome::Failed(Error::System { .. }, _)), "{outcome:?}");
 }

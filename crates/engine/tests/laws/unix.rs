@@ -24,7 +24,7 @@ fn listen(shard: &mut Shard, address: &Address, backlog: i32) -> Result<Descript
 }
 
 fn connect(shard: &mut Shard, address: &Address) -> Result<Descriptor, Error> {
-    let connect = shard.submit(Op::Connect { address: address.clone() }, 1);
+    let connect = shard.submit(Op::connect(address.clone()), 1);
     match shard.last(connect) {
         Outcome::Connected(socket) => Ok(socket),
         Outcome::Failed(error, Memory::None) => Err(error),
@@ -49,7 +49,7 @@ pub(crate) fn unix_streams_have_paths_and_names<S: Stage>(stage: &S) {
             assert_eq!(bytes, b"high tide");
         }
     }
-    let nowhere = shard.submit(Op::Connect { address: Address::Unix(None) }, 4);
+    let nowhere = shard.submit(Op::connect(Address::Unix(None)), 4);
     assert!(matches!(shard.last(nowhere), Outcome::Failed(Error::Misuse(_), _)));
 }
 

@@ -128,7 +128,8 @@ pub enum Due {
 #[derive(Debug)]
 pub struct Machine {
     pub(super) is_server: bool,
-    is_streamed: bool,
+    /// Messages are given in parts of so many bytes at least; 0 where they are given whole.
+    part_bytes_min: u32,
     may_be_compressed: bool,
     pub(super) state: State,
     /// Nothing more is sent, nor waited for.
@@ -170,7 +171,7 @@ impl Machine {
     const fn of(is_server: bool, now_ms: u64) -> Self {
         Self {
             is_server,
-            is_streamed: false,
+            part_bytes_min: 0,
             may_be_compressed: false,
             state: State::Open,
             is_cut: false,
@@ -187,9 +188,10 @@ impl Machine {
         }
     }
 
-    /// Gives messages in parts from here on, as they come; nothing is kept of them.
-    pub const fn stream(&mut self) {
-        self.is_streamed = true;
+    /// Gives messages in parts from here on: as soon as so many bytes have come, at least one, and what is
+    /// left at their end. Nothing else is kept of them.
+    pub const fn stream(&mut self, bytes_min: u32) {
+        self.part_bytes_min = if bytes_min > 0 { bytes_min } else { 1 };
     }
 
     /// Messages may come compressed from here on: `permessage-deflate` was agreed on (RFC 7692).
@@ -277,14 +279,15 @@ impl Machine {
     fn tell(&mut self, consumed: usize, is_last: bool) -> Received {
         let Some(kind) = self.arriving.kind else { return Received::Taken { consumed } };
         let is_compressed = self.arriving.is_compressed;
-        match (is_last, self.is_streamed) {
+        let part_bytes_min = self.part_bytes_min as usize;
+        match (is_last, part_bytes_min > 0) {
             (true, true) => {
                 Received::Part { consumed, kind, payload: self.arriving.end(), is_last }
             }
             (true, false) => {
                 Received::Message { consumed, kind, is_compressed, payload: self.arriving.end() }
             }
-            (false, true) if self.arriving.has_piece() => {
+            (false, true) if self.arriving.has_piece(part_bytes_min) => {
                 Received::Part { consumed, kind, payload: self.arriving.take_piece(), is_last }
             }
             (false, _) => Received::Taken { consumed },

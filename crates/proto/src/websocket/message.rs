@@ -77,7 +77,7 @@ impl Arriving {
                 self.is_compressed = head.is_compressed;
             }
         }
-        self.fragments += 1;
+        self.fragments = self.fragments.saturating_add(1);
         if self.fragments > limits.socket_fragments_max {
             return Err(Refusal::Fragments);
         }
@@ -120,9 +120,9 @@ impl Arriving {
         }
     }
 
-    /// Whether something has come that can be given.
-    pub(super) fn has_piece(&self) -> bool {
-        self.bytes.len() > self.utf8.cut_bytes()
+    /// Whether so many bytes have come that can be given.
+    pub(super) fn has_piece(&self, bytes_min: usize) -> bool {
+        self.bytes.len() >= self.utf8.cut_bytes() + bytes_min
     }
 
     /// What has come, but the beginning of a character of text that is not whole.

@@ -82,8 +82,8 @@ proptest! {
             let [mut whole, mut cut] =
                 [limits.clone(), limits].map(|limits| Driver::new(side, limits));
             if is_streamed {
-                whole.machine.stream();
-                cut.machine.stream();
+                whole.machine.stream(1);
+                cut.machine.stream(1);
             }
             whole.feed(&input);
             for piece in pieces(&input, &cuts(input.len(), &raw)) {

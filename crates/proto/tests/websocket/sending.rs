@@ -74,7 +74,7 @@ fn messages_come_in_parts_on_request() {
         .concat();
         for cuts in crate::driver::all_cuts(input.len()) {
             let mut driver = Driver::new(side, Limits::default());
-            driver.machine.stream();
+            driver.machine.stream(1);
             for piece in crate::driver::pieces(&input, &cuts) {
                 driver.feed(piece);
                 assert!(driver.machine.bytes_held() < 4, "nothing is kept but a cut character");

@@ -78,7 +78,7 @@ async fn connect_to(
     }
     let line = Line::new(Rc::clone(shared), Arc::clone(settings), origin.clone());
     let place = shared.desk.begin(Rc::clone(&line));
-    let op = Op::Connect { address: address.into() };
+    let op = Op::connect(address);
     let key = shared.engine.borrow_mut().submit(op, CLIENT_TOKEN | place.raw());
     line.connect_by(key);
     let mut connecting = Connecting(Some(line));

@@ -33,8 +33,9 @@ impl Connection {
                 let said = std::mem::replace(said, Said::Ping(bytes::Bytes::new()));
                 return self.say(said, room);
             }
-            if matches!(ask, Ask::Ready) && is_open && self.session.messaging().is_some() {
-                return self.await_room(waiter.take(), room);
+            if matches!(ask, Ask::Await(_)) && is_open {
+                let ask = std::mem::replace(ask, Ask::GoOn);
+                return self.await_room(ask, waiter.take(), room);
             }
             if matches!(ask, Ask::GoOn) {
                 return self.read_on(room);
@@ -69,7 +70,7 @@ impl Connection {
             | Ask::Lobby(..)
             | Ask::Publish(_)
             | Ask::Met(_)
-            | Ask::Ready => {
+            | Ask::Await(_) => {
                 room.requests.tasks.end(peer, waiter.take(), Ended::Failed(Reason::Stale));
             }
             Ask::Watch => session.watch(waiter.take(), peer, room),
@@ -118,13 +119,15 @@ impl Connection {
     }
 
     /// Somebody waits until the peer of a WebSocket is not behind.
-    fn await_room(&mut self, waiter: Waiter, room: &mut Room) {
+    fn await_room(&mut self, ask: Ask, waiter: Waiter, room: &mut Room) {
         let peer = self.who().peer();
-        self.tell(room, |session, _, room| {
-            if let Some(session) = session.messaging() {
-                session.await_room(waiter, peer, room);
+        match (ask, self.session.messaging()) {
+            (Ask::Await(awaits), Some(session)) => {
+                session.await_room(awaits, waiter, peer, room);
+                self.tell(room, |_, _, _| {});
             }
-        });
+            _ => room.requests.tasks.end(peer, waiter, Ended::Failed(Reason::Closed)),
+        }
     }
 
     /// The application is told of it, where it is a raw one.

@@ -9,28 +9,42 @@ use super::{Counts, Metrics};
 /// The content type of the format.
 pub(crate) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-struct Row {
+/// A line of numbers of the kind `T`.
+pub(super) struct Row<T> {
     name: &'static str,
     /// What stands in braces, if anything.
     labels: &'static str,
     kind: &'static str,
     help: &'static str,
-    read: fn(&Counts) -> u64,
+    read: fn(&T) -> u64,
 }
 
-const fn counter(name: &'static str, help: &'static str, read: fn(&Counts) -> u64) -> Row {
-    Row { name, labels: "", kind: "counter", help, read }
+impl<T> Row<T> {
+    /// What only grows.
+    pub(super) const fn counter(
+        name: &'static str,
+        help: &'static str,
+        read: fn(&T) -> u64,
+    ) -> Self {
+        Self { name, labels: "", kind: "counter", help, read }
+    }
+
+    /// What is so now.
+    pub(super) const fn gauge(name: &'static str, help: &'static str, read: fn(&T) -> u64) -> Self {
+        Self { kind: "gauge", ..Self::counter(name, help, read) }
+    }
+}
+
+const fn counter(name: &'static str, help: &'static str, read: fn(&Counts) -> u64) -> Row<Counts> {
+    Row::counter(name, help, read)
 }
 
 const IO_BYTES: &str = "springtide_network_io_bytes_total";
 
-const ROWS: &[Row] = &[
-    Row {
-        kind: "gauge",
-        ..counter("springtide_connections_open", "Connections that are open now.", |own| {
-            own.connections_open
-        })
-    },
+const ROWS: &[Row<Counts>] = &[
+    Row::gauge("springtide_connections_open", "Connections that are open now.", |own| {
+        own.connections_open
+    }),
     counter("springtide_connections_total", "Connections accepted.", |own| own.connections_total),
     counter(
         "springtide_connections_refused_total",
@@ -98,6 +112,16 @@ const ROWS: &[Row] = &[
         "Messages of WebSockets that were not sent.",
         |own| own.messages_dropped,
     ),
+    counter(
+        "springtide_deliveries_total",
+        "Messages of topics and broadcasts given to a connection, for each of them.",
+        |own| own.deliveries_total,
+    ),
+    counter(
+        "springtide_deliveries_dropped_total",
+        "Messages of topics and broadcasts that a connection did not get.",
+        |own| own.deliveries_dropped,
+    ),
 ];
 
 impl Metrics {
@@ -111,12 +135,7 @@ impl Metrics {
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         let counts = self.counts();
-        for row in ROWS {
-            heading(&mut text, row.name, row.kind, row.help);
-            let labels = if row.labels.is_empty() { String::new() } else { braced(row.labels) };
-            // Writing to text cannot fail, here and below.
-            let _ = writeln!(text, "{}{labels} {}", row.name, (row.read)(&counts));
-        }
+        write_rows(&mut text, ROWS, &counts);
         self.write_protocols(&mut text);
         let name = "http_server_request_duration_seconds";
         let help = "From a request's head to its reply, where there is an access log.";
@@ -145,6 +164,16 @@ impl Metrics {
             let _ =
                 writeln!(text, "{total}{{network_protocol_name=\"{}\"}} {}", own.name, own.total);
         }
+    }
+}
+
+/// Writes each row with what it reads.
+pub(super) fn write_rows<T>(text: &mut String, rows: &[Row<T>], counts: &T) {
+    for row in rows {
+        heading(text, row.name, row.kind, row.help);
+        let labels = if row.labels.is_empty() { String::new() } else { braced(row.labels) };
+        // Writing to text cannot fail, here and in the other places.
+        let _ = writeln!(text, "{}{labels} {}", row.name, (row.read)(counts));
     }
 }
 

@@ -19,7 +19,8 @@ use crate::peer::PeerStatus;
 use crate::response::Opening;
 use crate::room::Room;
 use crate::websocket::{
-    ClosedBy, Compressing, Handler, Message, Overflow, Said, Socket, WebSocket,
+    ClosedBy, Compressing, Handler, Message, MessagePart, Options, Overflow, Said, Socket,
+    WebSocket,
 };
 use awaited::Awaited;
 use queue::Queue;
@@ -51,6 +52,22 @@ enum Told {
 
 const _: () = assert!(size_of::<Messaging>() <= 288, "an idle connection holds one of these");
 
+/// The limits of a route, where they are not the server's.
+fn limits_of(options: Options, limits: &Limits) -> Option<Limits> {
+    if options.message_bytes_max.is_none() && options.part_bytes_min.is_none() {
+        return None;
+    }
+    let mut own = limits.clone();
+    if let Some(bytes) = options.message_bytes_max {
+        own.socket_message_bytes_max = bytes;
+    }
+    if options.part_bytes_min.is_some() {
+        // Nothing is kept of them.
+        own.socket_fragments_max = u32::MAX;
+    }
+    Some(own)
+}
+
 /// The route that slow callbacks are told by: there is none.
 const ROUTE: usize = u32::MAX as usize;
 
@@ -58,12 +75,13 @@ impl Messaging {
     /// The connection is a WebSocket from here on: its handler is told.
     pub(super) fn begin(opening: Opening, who: Who, outbox: &mut Outbox, room: &mut Room) -> Self {
         let Opening { handler, options, deflate } = opening;
-        let limits = options.message_bytes_max.map(|socket_message_bytes_max| {
-            Box::new(Limits { socket_message_bytes_max, ..room.limits.websocket.clone() })
-        });
+        let limits = limits_of(options, &room.limits.websocket).map(Box::new);
         let mut machine = Machine::server(room.now_ms);
         if deflate.is_some() {
             machine.accept_compressed();
+        }
+        if let Some(bytes_min) = options.part_bytes_min {
+            machine.stream(bytes_min);
         }
         let mut own = Self {
             machine,
@@ -161,7 +179,15 @@ impl Messaging {
                 }
                 consumed
             }
-            Received::Taken { consumed } | Received::Part { consumed, .. } => consumed,
+            Received::Part { consumed, kind, payload, is_last } => {
+                self.share.add_exchange();
+                if !self.queue.is_closing() {
+                    room.counts.messages_received += u64::from(is_last);
+                    self.give(MessagePart { piece: Message::of(kind, payload), is_last });
+                }
+                consumed
+            }
+            Received::Taken { consumed } => consumed,
             Received::NeedBytes { .. } | Received::Closed => 0,
         }
     }
@@ -187,7 +213,7 @@ impl Messaging {
     #[inline]
     fn tell(&mut self, message: Message, who: Who, outbox: &mut Outbox, room: &mut Room) {
         match &self.handler {
-            Some(Told::Awaited(own)) => own.take(message),
+            Some(Told::Awaited(_)) => self.give(MessagePart { piece: message, is_last: true }),
             _ => self.call(who, outbox, room, |own, socket| own.message(socket, message)),
         }
     }
@@ -249,6 +275,8 @@ impl Messaging {
                 self.queue.close(frame);
                 self.pour(outbox, room);
             }
+            Said::Piece(piece) => self.go_on_with(piece, outbox, room),
+            Said::Cut(stream) => self.cut(stream, outbox, room),
         }
     }
 

@@ -91,6 +91,8 @@ pub(crate) struct Pushing {
     pub(crate) serial: u64,
     pub(crate) waiter: Waiter,
     pub(crate) pieces: Pushed,
+    /// In bytes: there may be a million of them, and this is asked behind each send.
+    len: usize,
 }
 
 /// How far it is from its end.

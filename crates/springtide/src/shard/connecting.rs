@@ -5,7 +5,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use springtide_engine::{Address, Completion, Descriptor, Error, Key, Moment, Op, OpKind, Outcome};
+use springtide_engine::{
+    Address, Completion, Descriptor, Error, Key, Moment, Op, OpKind, Outcome, Route,
+};
 
 use super::{CLOSE_TOKEN, Shard};
 use crate::connection::Connection;
@@ -69,6 +71,7 @@ impl Shard {
         room.requests.desk.enter();
         let place = room.requests.tasks.connecting.borrow_mut().insert_with(|_| Connecting {
             targets: dial.targets,
+            local: dial.local,
             serial,
             waiter,
             connect: None,
@@ -124,7 +127,8 @@ impl Shard {
         while let Some(target) = begun.targets.front() {
             match target {
                 Target::Address(address) => {
-                    let op = Op::Connect { address: address.clone() };
+                    let route = Route { address: address.clone(), local: begun.local };
+                    let op = Op::Connect { route: Box::new(route) };
                     begun.connect = Some(self.room.submit(op, CONNECT_TOKEN | place.raw()));
                 }
                 Target::Name(name, port) => match resolve::known(name, *port) {

@@ -11,7 +11,8 @@ impl Shard {
     pub(super) fn deadline(&self) -> Option<Moment> {
         let room = &self.room;
         let is_ready = !(room.ready.is_empty() && room.dirty.is_empty() && self.due.is_empty());
-        if is_ready || room.executor.is_busy() || !room.requests.tasks.is_at_rest() {
+        let has_orders = !room.requests.tasks.is_at_rest() || room.requests.topics.has_arrived();
+        if is_ready || room.executor.is_busy() || has_orders {
             return Some(Moment::ZERO);
         }
         // Once patience is over everything was given up: only the last operations have to end.

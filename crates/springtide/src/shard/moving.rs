@@ -74,10 +74,10 @@ impl Shard {
     pub(super) fn take_in(&mut self, frozen: FrozenConnection) -> Place {
         let room = &mut self.room;
         let place = self.connections.insert_with(|place| Connection::thaw(place, frozen, room));
-        self.carry(place);
         // Its deadline may be now, and the wheel knows only what is ahead.
         self.due.push(place.index());
         self.end_thaw();
+        self.carry(place);
         if self.standing.stopping.is_none() {
             self.pause_when_full();
         }

@@ -4,6 +4,7 @@
 use super::{Shard, Stopping};
 use crate::connection::Connection;
 use crate::mailbox::Message;
+use crate::metrics::EngineCounts;
 
 impl Shard {
     pub(super) fn handle(&mut self, message: Message) {
@@ -32,8 +33,13 @@ impl Shard {
                 // Who asked may have given up.
                 let _ = sender.send(seen);
             }
+            Message::Count(sender) => {
+                let (stats, in_flight) = self.engine_stats();
+                // Who asked may have given up.
+                let _ = sender.send(EngineCounts::of(&stats, in_flight));
+            }
             Message::Asked => self.take_asked(),
-            Message::Published(batch) => self.take_published(&batch),
+            Message::Published(batch) => self.room.requests.topics.arrive(batch),
             Message::Answer(sender) => {
                 // Who asked may have given up.
                 let _ = sender.send(());

@@ -9,16 +9,31 @@ use super::Shard;
 use crate::connection::Connection;
 use crate::peer::PeerId;
 use crate::table::Place;
-use crate::topic::{Batch, Local, Publication, Whom};
+use crate::topic::{Delivery, Local, Publication, Whom};
 
 /// From elsewhere: whoever has subscribed by now gets it.
 const FROM_ELSEWHERE: u64 = u64::MAX;
 
+/// So much of what was published elsewhere is delivered in a turn, the one that goes beyond it included:
+/// what peers take in between need not wait for them.
+const BYTES_PER_TURN: usize = 64 << 10;
+
 impl Shard {
-    /// What was published elsewhere.
-    pub(super) fn take_published(&mut self, batch: &Batch) {
-        for publication in batch.publications() {
-            let publication = publication.clone();
+    /// What was published elsewhere, as far as it goes in a turn.
+    #[inline]
+    pub(super) fn deliver_arrived(&mut self) {
+        if self.room.requests.topics.has_arrived() {
+            self.deliver_share();
+        }
+    }
+
+    #[inline(never)]
+    fn deliver_share(&mut self) {
+        let mut bytes = 0;
+        while bytes < BYTES_PER_TURN
+            && let Some(publication) = self.room.requests.topics.next_arrived()
+        {
+            bytes += publication.cost();
             self.deliver(&Local { publication, serial: FROM_ELSEWHERE, except: None });
         }
     }
@@ -30,14 +45,11 @@ impl Shard {
         match whom {
             Whom::Topic(name) => {
                 let Self { room, connections, .. } = self;
-                shared.topics.each(name, published, *serial, *except, |delivery, places| {
-                    for place in places {
-                        match connections.get_mut(place) {
-                            Some(connection) => connection.deliver(delivery, room),
-                            None => delivery.count_dropped(&mut room.counts),
-                        }
-                    }
-                });
+                let give = |delivery: &Delivery, place| match connections.get_mut(place) {
+                    Some(connection) => connection.deliver(delivery, room),
+                    None => delivery.count_dropped(&mut room.counts),
+                };
+                shared.topics.each(name, published, *serial, *except, give);
             }
             Whom::Ids(ids) => {
                 let delivery = shared.topics.delivery(published);

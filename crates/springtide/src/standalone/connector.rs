@@ -52,6 +52,19 @@ impl Connector {
         self
     }
 
+    /// From where connections are made, of TCP: `127.0.0.2:0`, where the system chooses the port, or one
+    /// with a port, which may be that of a connection that has just ended. It holds for every address; one
+    /// of another family is passed over. What is no such address fails with [`Reason::Address`], and one
+    /// that is not this machine's, or is taken, with [`Reason::System`], whose operation is
+    /// `Bind` (EADDRNOTAVAIL, EADDRINUSE): the caller's to mend.
+    pub fn bind(mut self, local: impl ToString) -> Self {
+        match local.to_string().parse() {
+            Ok(local) => self.dial.local = Some(local),
+            Err(_) => self.wrong = Some(Reason::Address),
+        }
+        self
+    }
+
     /// How long it may take until a connection stands, names resolved, over all addresses: each may take
     /// an equal share of what is left of it. Where nothing is said it is
     /// [`Limits::connect_timeout_ms`](crate::Limits::connect_timeout_ms) of the shard, 10 seconds by

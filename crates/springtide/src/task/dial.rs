@@ -2,6 +2,7 @@
 //! It is data; the shard tries it.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use springtide_engine::Address;
@@ -12,6 +13,8 @@ use crate::peer::Reason;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dial {
     pub(crate) targets: VecDeque<Target>,
+    /// From where; the system's choice where nothing is said.
+    pub(crate) local: Option<SocketAddr>,
     /// For all of them together; the shard's own limit where nothing is said.
     pub(crate) timeout: Option<Duration>,
     /// How long to wait before, at most: half of it at least, by chance.

@@ -2,6 +2,7 @@
 //! They are data; the shard does what they say.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::session::peered::Want;
 use crate::standalone::LobbyAsk;
 use crate::table::Place;
 use crate::topic::Local;
-use crate::websocket::Said;
+use crate::websocket::{Awaits, Said};
 
 /// Something asked of a connection, and for whom.
 pub(crate) struct Order {
@@ -47,6 +48,7 @@ pub(crate) enum Waiter {
 pub(crate) struct Connecting {
     /// Where it is to lead: the one whose turn it is, and those that come behind.
     pub(crate) targets: VecDeque<Target>,
+    pub(crate) local: Option<SocketAddr>,
     pub(crate) serial: u64,
     pub(crate) waiter: Waiter,
     /// None while a name is being resolved, or nothing has begun.
@@ -98,7 +100,7 @@ pub(crate) enum Ask {
     /// A limit of what it asked for was met, by its name.
     Met(&'static str),
     /// To be told when a WebSocket's peer is not behind.
-    Ready,
+    Await(Awaits),
 }
 
 impl Waiter {

@@ -9,7 +9,7 @@ use super::{Backend, Stage, over_all_backends};
 use crate::admin::{self, Status};
 use crate::mailbox::Message;
 use crate::metrics::Metrics;
-use crate::{ConnectionStatus, Framed, OpenConnection, Server};
+use crate::{ConnectionStatus, Framed, OpenConnection, Server, Topics};
 
 fn look(stage: &mut Stage) -> Vec<OpenConnection> {
     let (sender, receiver) = mpsc::channel();
@@ -89,11 +89,33 @@ fn connections_of_other_protocols_are_told(backend: Backend) {
     }
 }
 
-over_all_backends!(connections_are_told);
+over_all_backends!(connections_are_told, engine_counts_are_told);
 
 mod others {
     use super::connections_of_other_protocols_are_told;
     crate::tests::over_still_backends!(connections_of_other_protocols_are_told);
+}
+
+/// What the engine did is told when it is asked, on every backend, and only grows.
+fn engine_counts_are_told(backend: Backend) {
+    let mut stage = Stage::new(backend, Server::new().get("/", || "here"));
+    let count = |stage: &mut Stage| {
+        let (sender, receiver) = mpsc::channel();
+        stage.send(Message::Count(sender));
+        stage.until(|_| receiver.try_recv().ok())
+    };
+    let before = count(&mut stage);
+    assert_eq!(before.shards, 1);
+    assert!(before.operations_in_flight > 0, "it accepts: {before:?}");
+    let mut peer = stage.connect();
+    stage.talk(&mut peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 60);
+    let after = count(&mut stage);
+    assert!(after.submissions_total > before.submissions_total, "{before:?} {after:?}");
+    assert!(after.completions_total >= before.completions_total + 2, "{before:?} {after:?}");
+    let text = after.plus(before).to_text();
+    let sum = after.completions_total + before.completions_total;
+    let line = format!("\nspringtide_engine_completions_total {sum}\n");
+    assert!(text.contains(&line), "{text}");
 }
 
 #[test]
@@ -110,7 +132,8 @@ fn the_pages_tell_of_the_server() {
     let (status, metrics) = (Arc::new(Status::default()), Metrics::default());
     let _ = status.shards.set(Vec::new());
     metrics.add_shard().meet(0);
-    let mut stage = Stage::new(Backend::Simulated, admin::server(&status, metrics));
+    let server = admin::server(&status, metrics, Topics::default());
+    let mut stage = Stage::new(Backend::Simulated, server);
     let get = |stage: &mut Stage, path: &str| {
         let mut peer = stage.connect();
         stage.talk_to_end(
@@ -121,6 +144,7 @@ fn the_pages_tell_of_the_server() {
     let text = get(&mut stage, "/metrics");
     assert!(text.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{text}");
     assert!(text.contains("springtide_limits_met_total{limit=\"outbox_bytes_max\"} 1\n"), "{text}");
+    assert!(text.contains("\nspringtide_engine_enters_total 0\n"), "{text}");
     assert!(get(&mut stage, "/connections").ends_with("[]"));
     assert!(get(&mut stage, "/healthz").starts_with("HTTP/1.1 200 OK"));
     status.is_draining.store(true, Ordering::Relaxed);

@@ -4,6 +4,7 @@
 mod chance;
 mod edges;
 mod many;
+mod topics;
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};

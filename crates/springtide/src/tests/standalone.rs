@@ -12,10 +12,12 @@ mod worlds;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use springtide_engine::{Address, OpKind};
+
 use super::{Backend, Stage, over_all_backends};
 use crate::{
-    Client, Connector, Elsewhere, Operation, Outgoing, Peer, PeerStatus, Pull, Reason, Server,
-    Status, Task, Wait,
+    Client, Connector, Elsewhere, EngineError, Operation, Outgoing, Peer, PeerStatus, Pull, Reason,
+    Server, Status, Task, Wait,
 };
 
 /// A stage whose server sends back what it receives, and tells how its connections ended.
@@ -170,6 +172,41 @@ fn addresses_are_tried_in_order(backend: Backend) {
     stage.until(|stage| (stage.at_desk()[0] == 0).then_some(()));
 }
 
+/// A connection comes from where it is told to; a local address of another family, of another machine or
+/// that is taken is told, and the next target has its turn.
+fn a_connection_comes_from_where_it_is_told(backend: Backend) {
+    let from = Arc::<Mutex<Vec<Address>>>::default();
+    let own = Arc::clone(&from);
+    let admit = move |address: &Address| {
+        own.lock().unwrap().push(address.clone());
+        true
+    };
+    let mut echo = Echo::on(|server| Stage::new(backend, server.admit(admit)));
+    let address = echo.address();
+    let task = echo.connector().bind("127.0.0.2:0").address(&address).connect();
+    let client = outcome(&mut echo.stage, &task).unwrap();
+    client.write("x").detach();
+    assert_eq!(read(&mut echo.stage, &client.read()).as_deref(), Some("x"));
+    let from = from.lock().unwrap().pop().unwrap();
+    assert!(from.to_string().starts_with("127.0.0.2:"), "{from}");
+    let wrong = echo.connector().bind("here").address(&address).connect();
+    assert_eq!(refusal(&mut echo.stage, &wrong), Reason::Address);
+    let unix = echo.connector().bind("127.0.0.2:0").address("unix:@nobody").connect();
+    let refused = refusal(&mut echo.stage, &unix);
+    assert!(matches!(refused, Reason::System(EngineError::Misuse(_))), "{refused}");
+    if backend.is_simulated() {
+        return;
+    }
+    for (local, errno) in [("192.0.2.1:0", 99), (&address, 98), ("[::1]:0", 97)] {
+        let task = echo.connector().bind(local).address(&address).connect();
+        let refused = refusal(&mut echo.stage, &task);
+        let expected = EngineError::system(OpKind::Bind, errno);
+        assert_eq!(refused, Reason::System(expected), "{local}");
+    }
+    let task = echo.connector().bind("127.0.0.2:0").address("[::1]:1").address(&address).connect();
+    outcome(&mut echo.stage, &task).unwrap();
+}
+
 /// Unix sockets are addresses as others are.
 fn a_unix_socket_is_reached(backend: Backend) {
     let mut echo = Echo::on(|server| Stage::on_unix(backend, server, "client"));
@@ -231,6 +268,7 @@ over_all_backends!(
     what_is_asked_is_done_in_order,
     the_last_handle_closes,
     a_connect_that_nobody_wants_leaves_nothing,
+    a_connection_comes_from_where_it_is_told,
     addresses_are_tried_in_order,
     a_unix_socket_is_reached,
     futures_have_clients_of_their_shard,

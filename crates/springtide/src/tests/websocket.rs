@@ -10,6 +10,7 @@ mod order;
 mod pieces;
 mod queue;
 mod remote;
+mod stalled;
 mod timed;
 mod topics;
 

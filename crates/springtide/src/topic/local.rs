@@ -3,14 +3,14 @@
 //! It never touches a connection: what is published here is delivered by the shard, in its order.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Subscribed;
 use super::published::{Delivery, Local, Publication, Published, Whom};
 use super::queue::Batch;
-use super::registry::{Registry, Topic, is_wildcard};
+use super::registry::{Registry, Topic};
 use super::table::Subscriptions;
 use crate::peer::{Peer, PeerId, PeerStatus, Reason};
 use crate::table::Place;
@@ -26,8 +26,11 @@ pub(crate) struct ShardTopics {
     known: RefCell<HashMap<Box<str>, Known>>,
     /// Counts what is published here, so that nobody gets what was published before it subscribed.
     serial: Cell<u64>,
+    /// What is to go to each shard.
     batches: RefCell<Vec<Batch>>,
     has_batches: Cell<bool>,
+    /// What has come from others and waits for its turn.
+    arrived: RefCell<VecDeque<Batch>>,
 }
 
 /// What may be subscribed to by those who get what is published under a name.
@@ -41,8 +44,8 @@ const KNOWN_MAX: usize = 1024;
 
 impl ShardTopics {
     pub(crate) fn new(registry: Arc<Registry>, shard: usize) -> Self {
-        let (table, known, serial, batches, has_batches) = Default::default();
-        Self { registry, shard, table, known, serial, batches, has_batches }
+        let (table, known, serial, batches, has_batches, arrived) = Default::default();
+        Self { registry, shard, table, known, serial, batches, has_batches, arrived }
     }
 
     pub(super) fn is_of(&self, registry: &Arc<Registry>) -> bool {
@@ -162,9 +165,6 @@ impl ShardTopics {
         {
             return Rc::clone(&known.topics);
         }
-        if is_wildcard(name) {
-            return Rc::default();
-        }
         let topics: Rc<[Arc<Topic>]> = self.registry.find(name).into();
         if known.len() >= KNOWN_MAX {
             known.clear();
@@ -239,21 +239,40 @@ impl ShardTopics {
         batches.iter_mut().filter(|batch| !batch.is_empty()).for_each(Batch::hand_over);
     }
 
-    /// Calls for each topic by which connections of this shard get a message, with their places.
+    /// A batch of another shard, or of another thread.
+    pub(crate) fn arrive(&self, batch: Batch) {
+        self.arrived.borrow_mut().push_back(batch);
+    }
+
+    #[inline]
+    pub(crate) fn has_arrived(&self) -> bool {
+        !self.arrived.borrow().is_empty()
+    }
+
+    /// The next of what has come.
+    pub(crate) fn next_arrived(&self) -> Option<Publication> {
+        let mut arrived = self.arrived.borrow_mut();
+        let publication = arrived.front_mut()?.next();
+        if arrived.front().is_some_and(Batch::is_empty) {
+            arrived.pop_front();
+        }
+        publication
+    }
+
+    /// Calls for the place of each connection of this shard that gets a message, with how it is counted.
     pub(crate) fn each(
         &self,
         name: &str,
         published: &Arc<Published>,
         serial: u64,
         except: Option<PeerId>,
-        mut call: impl FnMut(&Delivery, &mut dyn Iterator<Item = Place>),
+        call: impl FnMut(&Delivery, Place),
     ) {
-        let mut table = self.table.borrow_mut();
-        table.each(name, serial, except, |topic, places| {
+        let make = |topic: &Arc<Topic>| {
             let topic = Some(Arc::clone(topic));
-            let delivery = Delivery { published: Arc::clone(published), topic, shard: self.shard };
-            call(&delivery, places);
-        });
+            Delivery { topic, ..self.delivery(published) }
+        };
+        self.table.borrow_mut().each(name, serial, except, make, call);
     }
 
     /// A message for a connection that is named itself.

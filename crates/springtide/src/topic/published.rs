@@ -86,7 +86,7 @@ const PUBLICATION_BYTES: usize = 128;
 
 impl Publication {
     /// How many bytes it counts for on its way.
-    pub(super) fn cost(&self) -> usize {
+    pub(crate) fn cost(&self) -> usize {
         let names = match &self.whom {
             Whom::Topic(topic) => topic.len(),
             Whom::Ids(ids) => size_of_val::<[PeerId]>(ids),

@@ -2,6 +2,7 @@
 //! What finds no room is refused before it is on its way; what is on its way is delivered or ends with
 //! its shard.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -46,7 +47,7 @@ impl Target {
         if messages < limits.queue_messages_max && !is_short {
             return true;
         }
-        self.release(1, cost);
+        self.release(cost);
         self.meet(match is_short {
             true => const { place_of("topic_queue_bytes_max") },
             false => const { place_of("topic_queue_messages_max") },
@@ -54,8 +55,8 @@ impl Target {
         false
     }
 
-    fn release(&self, messages: usize, bytes: usize) {
-        self.messages.fetch_sub(messages, Ordering::Relaxed);
+    fn release(&self, bytes: usize) {
+        self.messages.fetch_sub(1, Ordering::Relaxed);
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
@@ -82,23 +83,21 @@ impl Target {
     }
 }
 
-/// Publications for one shard, in their order. It gives its room back when it is dropped.
+/// Publications for one shard, in their order. Each gives its room back when it is taken, or dropped.
 #[derive(Debug)]
 pub(crate) struct Batch {
     target: Arc<Target>,
-    publications: Vec<Publication>,
-    bytes: usize,
+    publications: VecDeque<Publication>,
 }
 
 impl Batch {
     pub(super) const fn to(target: Arc<Target>) -> Self {
-        Self { target, publications: Vec::new(), bytes: 0 }
+        Self { target, publications: VecDeque::new() }
     }
 
     /// Adds one for which room was taken.
     pub(super) fn push(&mut self, publication: Publication) {
-        self.bytes += publication.cost();
-        self.publications.push(publication);
+        self.publications.push_back(publication);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -112,13 +111,16 @@ impl Batch {
         batch.target.clone().send(batch);
     }
 
-    pub(crate) fn publications(&self) -> &[Publication] {
-        &self.publications
+    /// Takes the next one out.
+    pub(super) fn next(&mut self) -> Option<Publication> {
+        let publication = self.publications.pop_front()?;
+        self.target.release(publication.cost());
+        Some(publication)
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.target.release(self.publications.len(), self.bytes);
+        while self.next().is_some() {}
     }
 }

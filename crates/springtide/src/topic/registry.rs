@@ -177,8 +177,12 @@ impl Registry {
         self.read().targets.clone()
     }
 
-    /// Everything that somebody may have subscribed to who gets what is published under this name.
+    /// Everything that somebody may have subscribed to who gets what is published under this name;
+    /// nothing under one that is for many topics.
     pub(super) fn find(&self, topic: &str) -> Vec<Arc<Topic>> {
+        if is_wildcard(topic) {
+            return Vec::new();
+        }
         let listed = self.read();
         let names = names_of(topic, listed.wildcards > 0);
         names.filter_map(|name| listed.topics.get(name.as_str()).cloned()).collect()

@@ -166,14 +166,16 @@ impl Subscriptions {
         std::mem::take(self).lists.into_values().map(|list| list.topic).collect()
     }
 
-    /// Calls for each place that gets what is published to a topic, once, with what it has subscribed to.
+    /// Calls for each place that gets what is published to a topic, once, with what is made for what it
+    /// has subscribed to.
     #[inline]
-    pub(super) fn each(
+    pub(super) fn each<D>(
         &mut self,
         topic: &str,
         serial: u64,
         except: Option<PeerId>,
-        mut call: impl FnMut(&Arc<Topic>, &mut dyn Iterator<Item = Place>),
+        mut make: impl FnMut(&Arc<Topic>) -> D,
+        mut call: impl FnMut(&D, Place),
     ) {
         let lists = self.lists_of(topic);
         let except = except.and_then(|id| self.by_id.get(&id)).copied();
@@ -190,15 +192,15 @@ impl Subscriptions {
                         && except != Some(member.subscriber)
                         && (is_one || subscribers.at(member.subscriber).is_new(stamp))
             });
-            call(topic, &mut members.map(|member| member.place));
+            let made = make(topic);
+            members.for_each(|member| call(&made, member.place));
         }
     }
 
     /// The lists of those who get what is published to a topic.
     fn lists_of(&self, topic: &str) -> Vec<u32> {
-        let direct = self.by_name.get(topic).filter(|_| !is_wildcard(topic)).copied();
         if self.wildcards == 0 {
-            return direct.into_iter().collect();
+            return self.by_name.get(topic).copied().into_iter().collect();
         }
         let names = names_of(topic, true);
         names.filter_map(|name| self.by_name.get(name.as_str()).copied()).collect()
@@ -285,7 +287,7 @@ mod tests {
                 }
                 for published in ["a", "a.b", "a.b.c", "ab"] {
                     let mut got = Vec::new();
-                    table.each(published, 1, Some(ids[7]), |_, places| got.extend(places));
+                    table.each(published, 1, Some(ids[7]), |_| (), |(), place| got.push(place));
                     got.sort_unstable_by_key(|place| place.raw());
                     let expected = (0..7).filter(|own| {
                         model.iter().any(|(other, name)| other == own && matches(name, published))
@@ -308,7 +310,7 @@ mod tests {
         table.subscribe(Peer::new(ids.next(), place), "a", 5);
         for (serial, expected) in [(3, 0), (4, 1), (5, 1), (6, 2)] {
             let mut count = 0;
-            table.each("a", serial, None, |_, places| count += places.count());
+            table.each("a", serial, None, |_| (), |(), _| count += 1);
             assert_eq!(count, expected, "{serial}");
         }
     }

@@ -8,6 +8,7 @@ use springtide_proto::websocket::CloseFrame;
 
 use super::coders::Coders;
 use super::message::Message;
+use super::writer::Piece;
 use crate::metrics::Counts;
 use crate::peer::{Peer, PeerStatus};
 use crate::request::Shared;
@@ -18,6 +19,10 @@ pub(crate) enum Said {
     Message(Message),
     Ping(Bytes),
     Close(CloseFrame),
+    /// Of a message that has begun.
+    Piece(Piece),
+    /// Nothing more comes of the message of this name.
+    Cut(u64),
 }
 
 impl Said {
@@ -36,6 +41,8 @@ pub(crate) struct Desk {
     handling: Cell<Option<Peer>>,
     /// What it has said to its own connection.
     own: RefCell<Vec<Said>>,
+    /// How many messages were sent in pieces.
+    streams: Cell<u64>,
     /// What compresses and inflates messages.
     pub(crate) coders: RefCell<Coders>,
 }
@@ -48,6 +55,12 @@ impl Desk {
     #[inline]
     pub(crate) fn handles(&self, peer: Option<Peer>) {
         self.handling.set(peer);
+    }
+
+    /// The name of a message that is sent in pieces.
+    pub(super) fn name_stream(&self) -> u64 {
+        self.streams.update(|count| count + 1);
+        self.streams.get()
     }
 
     /// What its handler has said, in order; to be given back by [`Self::put_back`].

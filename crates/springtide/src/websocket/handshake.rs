@@ -45,7 +45,10 @@ impl Request {
         }
         let chosen =
             sockets.protocols.iter().find(|own| offer.protocols().any(|other| other == **own));
-        let agreed = sockets.options.compression.and_then(|compression| {
+        // A message that is given in parts cannot be inflated as a whole.
+        let is_whole = sockets.options.part_bytes_min.is_none();
+        let compression = sockets.options.compression.filter(|_| is_whole);
+        let agreed = compression.and_then(|compression| {
             agree(offer.extensions(), compression == Compression::Dedicated)
         });
         let mut response = Response::to_socket(sockets.handler, sockets.options, agreed)

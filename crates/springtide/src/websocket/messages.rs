@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::close::CloseReason;
 use super::message::Message;
+use super::parts::MessagePart;
 use crate::limits::EXCHANGES_PER_TURN_MAX;
 use crate::peer::Peer;
 use crate::request::Shared;
@@ -45,7 +46,11 @@ impl Messages {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, CloseReason>> {
-        self.inlet.poll_next(context)
+        self.inlet.poll_next(context).map_ok(|part| part.map(|part| part.piece))
+    }
+
+    pub(super) async fn next_part(&self) -> Result<Option<MessagePart>, CloseReason> {
+        poll_fn(|context| self.inlet.poll_next(context)).await
     }
 
     /// How the connection has ended, once it has.
@@ -66,7 +71,7 @@ impl Drop for Messages {
         let mut state = self.inlet.state.borrow_mut();
         state.is_unwanted = true;
         state.is_busy = false;
-        let left = (std::mem::take(&mut state.messages), state.waker.take());
+        let left = (std::mem::take(&mut state.parts), state.waker.take());
         state.bytes = 0;
         drop(state);
         drop(left);
@@ -84,7 +89,7 @@ pub(crate) struct Inlet {
 
 #[derive(Default)]
 struct State {
-    messages: VecDeque<Message>,
+    parts: VecDeque<MessagePart>,
     bytes: usize,
     end: Option<CloseReason>,
     waker: Option<Waker>,
@@ -111,14 +116,14 @@ impl Inlet {
         self.shared.tasks.say(self.peer, ask);
     }
 
-    /// A message has come.
-    pub(crate) fn push(&self, message: Message) {
+    /// A message has come, or a part of one.
+    pub(crate) fn push(&self, part: MessagePart) {
         let mut state = self.state.borrow_mut();
         if state.is_unwanted {
             return;
         }
-        state.bytes += message.len() + MESSAGE_COST_BYTES;
-        state.messages.push_back(message);
+        state.bytes += part.piece.len() + MESSAGE_COST_BYTES;
+        state.parts.push_back(part);
         self.wake(state.waker.take());
     }
 
@@ -132,14 +137,14 @@ impl Inlet {
     /// Whether nothing more is to be put in before something was taken.
     pub(crate) fn is_full(&self) -> bool {
         let state = self.state.borrow();
-        state.messages.len() >= EXCHANGES_PER_TURN_MAX as usize || state.bytes > self.bytes_max
+        state.parts.len() >= EXCHANGES_PER_TURN_MAX as usize || state.bytes > self.bytes_max
     }
 
     /// Whether the handler has something to do before it can be told of an end. If so, the connection
     /// is told when it has done it.
     pub(crate) fn is_behind(&self) -> bool {
         let mut state = self.state.borrow_mut();
-        state.is_awaited = state.is_busy || !state.messages.is_empty();
+        state.is_awaited = state.is_busy || !state.parts.is_empty();
         state.is_awaited
     }
 
@@ -159,12 +164,12 @@ impl Inlet {
         }
     }
 
-    fn poll_next(&self, context: &Context<'_>) -> Poll<Result<Option<Message>, CloseReason>> {
+    fn poll_next(&self, context: &Context<'_>) -> Poll<Result<Option<MessagePart>, CloseReason>> {
         let mut state = self.state.borrow_mut();
-        if let Some(message) = state.messages.pop_front() {
-            state.bytes -= message.len() + MESSAGE_COST_BYTES;
+        if let Some(part) = state.parts.pop_front() {
+            state.bytes -= part.piece.len() + MESSAGE_COST_BYTES;
             state.is_busy = true;
-            return Poll::Ready(Ok(Some(message)));
+            return Poll::Ready(Ok(Some(part)));
         }
         state.is_busy = false;
         if let Some(end) = &state.end {

@@ -69,6 +69,8 @@ pub(crate) struct Options {
     pub(crate) message_bytes_max: Option<u64>,
     pub(crate) compression: Option<Compression>,
     pub(crate) compress_bytes_min: usize,
+    /// Messages are given in parts of so many bytes at least.
+    pub(crate) part_bytes_min: Option<u32>,
 }
 
 /// Of which origins pages may be (RFC 6454). Clients that are no browsers have none.
@@ -112,7 +114,12 @@ impl WebSockets {
         Self::of(Handler::awaited(handler))
     }
 
-    fn of(handler: Handler) -> Self {
+    pub(super) const fn given_in_parts(mut self, bytes_min: u32) -> Self {
+        self.options.part_bytes_min = Some(bytes_min);
+        self
+    }
+
+    pub(super) fn of(handler: Handler) -> Self {
         Self {
             handler,
             origins: Origins::Same,
@@ -122,6 +129,7 @@ impl WebSockets {
                 message_bytes_max: None,
                 compression: None,
                 compress_bytes_min: COMPRESS_BYTES_MIN,
+                part_bytes_min: None,
             },
         }
     }

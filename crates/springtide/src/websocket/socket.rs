@@ -10,6 +10,7 @@ use super::desk::Said;
 use super::message::Message;
 use super::normal;
 use super::remote::RemoteSocket;
+use super::writer::Awaits;
 use crate::current;
 use crate::peer::{Peer, PeerId, PeerStatus, Reason};
 use crate::task::{Ask, Close, Task};
@@ -89,7 +90,7 @@ impl Socket {
     /// });
     /// ```
     pub async fn ready(self) -> Result<(), Reason> {
-        Task::<Close>::ask(self.peer, Ask::Ready).await
+        Task::<Close>::ask(self.peer, Ask::Await(Awaits::Room)).await
     }
 
     /// Sends a ping of at most 125 bytes; a longer one is not sent, nor one to a peer for which more
@@ -123,7 +124,7 @@ impl Socket {
     }
 
     #[inline]
-    fn say(self, said: Said) {
+    pub(super) fn say(self, said: Said) {
         if let Some(shared) = current::shard() {
             shared.sockets.say(self.peer, said, &shared);
         }

@@ -5,7 +5,7 @@ use super::Readiness;
 use crate::backend::{connect_unix, datagrams, send_directly, sent};
 use crate::chunk::CHUNK_BYTES;
 use crate::completion::Outcome;
-use crate::error::{Error, OpKind};
+use crate::error::OpKind;
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
 use crate::options::Address;
@@ -75,11 +75,11 @@ impl Readiness {
             return;
         }
         let Some(slot) = ledger.slots.get(key) else { return };
-        let Op::Connect { address: Address::Internet(address) } = &slot.op else { return };
-        let address = *address;
-        let socket = match system::socket_for(address) {
+        let Op::Connect { route } = &slot.op else { return };
+        let Address::Internet(address) = route.address else { return };
+        let socket = match system::socket_for(address, route.local) {
             Ok(socket) => system::into_descriptor(socket),
-            Err(error) => return ledger.fail(key, Error::from_io(OpKind::Connect, &error)),
+            Err(error) => return ledger.fail(key, error),
         };
         match system::connect(socket.number(), &address.into()) {
             Ok(()) => ledger.end(key, |_| Outcome::Connected(socket)),

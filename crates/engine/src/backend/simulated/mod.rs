@@ -163,7 +163,7 @@ impl World {
     /// Nobody listens there, or the backlog is full (ECONNREFUSED).
     pub fn connect(&self, address: &Address) -> Result<Client, Error> {
         let State { network, chance, .. } = &mut *self.state.borrow_mut();
-        let end = network.connect(address, chance);
+        let end = network.connect(address, None, chance);
         let end = end.map_err(|errno| Error::system(OpKind::Connect, errno))?;
         Ok(Client::new(self.clone(), end))
     }

@@ -183,7 +183,12 @@ impl Network {
     }
 
     /// Connects to one of the listeners of an address, by chance.
-    pub(super) fn connect(&mut self, address: &Address, chance: &mut Chance) -> Result<End, i32> {
+    pub(super) fn connect(
+        &mut self,
+        address: &Address,
+        local: Option<SocketAddr>,
+        chance: &mut Chance,
+    ) -> Result<End, i32> {
         let listeners = self.listeners.iter().enumerate();
         let open: Vec<usize> = listeners
             .filter_map(|(index, listener)| Some((index, listener.as_ref()?)))
@@ -200,8 +205,10 @@ impl Network {
         let chosen = open[chance.below(open.len())];
         let own = match address {
             Address::Internet(_) => {
-                let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-                Address::Internet(SocketAddr::new(ip, self.next_port()))
+                let ip = local.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |local| local.ip());
+                let port = local.map(|local| local.port()).filter(|port| *port > 0);
+                let port = port.unwrap_or_else(|| self.next_port());
+                Address::Internet(SocketAddr::new(ip, port))
             }
             Address::Unix(_) => Address::Unix(None),
         };

@@ -221,7 +221,7 @@ impl Simulated {
                 Ok(own) if !network.post.has_waiting(own) => Ready::Never,
                 _ => Ready::Now,
             },
-            Op::Connect { address } => network.ready_to_connect(address),
+            Op::Connect { route } => network.ready_to_connect(&route.address),
             _ => Ready::Now,
         }
     }

@@ -16,7 +16,7 @@ use crate::chunk::CHUNK_BYTES;
 use crate::completion::{Metadata, Outcome};
 use crate::error::OpKind;
 use crate::ledger::Ledger;
-use crate::op::{Descriptor, FilePart, Op, Piece};
+use crate::op::{Descriptor, FilePart, Op, Piece, Route};
 use crate::slots::{Key, receiving};
 use crate::system;
 
@@ -62,7 +62,7 @@ impl Simulated {
                     Outcome::Done
                 })
             }
-            Op::Connect { address } => self.connect(address).map(Outcome::Connected),
+            Op::Connect { route } => self.connect(route).map(Outcome::Connected),
             Op::Shutdown { socket } => self.shutdown(*socket).map(|()| Outcome::Done),
             Op::Close { descriptor } => self.close(*descriptor).map(|()| Outcome::Done),
             Op::Open { root, path } => {
@@ -131,12 +131,12 @@ impl Simulated {
         Step::Moved
     }
 
-    fn connect(&self, address: &crate::options::Address) -> Result<Descriptor, i32> {
+    fn connect(&self, route: &Route) -> Result<Descriptor, i32> {
         let State { table, network, chance, .. } = &mut *self.world.state.borrow_mut();
         if !table.has_room() {
             return Err(system::EMFILE);
         }
-        let end = network.connect(address, chance)?;
+        let end = network.connect(&route.address, route.local, chance)?;
         table.insert(Entry::Socket(end))
     }
 

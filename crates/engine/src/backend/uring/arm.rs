@@ -9,7 +9,7 @@ use socket2::SockAddr;
 use super::{Uring, buffers};
 use crate::backend::{connect_unix, datagrams, sent};
 use crate::completion::Outcome;
-use crate::error::{Error, OpKind};
+use crate::error::OpKind;
 use crate::ledger::Ledger;
 use crate::op::{Descriptor, Op};
 use crate::options::Address;
@@ -160,14 +160,13 @@ impl Uring {
         }
         let mut work = ledger.take_work();
         let Some(slot) = ledger.slots.get(key) else { return };
-        let Op::Connect { address: Address::Internet(address) } = &slot.op else { return };
-        let socket = match system::socket_for(*address) {
+        let Op::Connect { route } = &slot.op else { return };
+        let Address::Internet(address) = route.address else { return };
+        let socket = match system::socket_for(address, route.local) {
             Ok(socket) => socket,
-            Err(error) => {
-                return ledger.fail(key, Error::from_io(OpKind::Connect, &error));
-            }
+            Err(error) => return ledger.fail(key, error),
         };
-        let address = work.address.insert(SockAddr::from(*address));
+        let address = work.address.insert(SockAddr::from(address));
         let (pointer, size) = (address.as_ptr().cast(), address.len());
         let entry = opcode::Connect::new(types::Fd(socket.as_raw_fd()), pointer, size).build();
         slot.progress = u32::try_from(socket.into_raw_fd()).expect("a fresh descriptor");

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
@@ -139,12 +139,34 @@ pub(crate) fn reset_on_close(socket: Descriptor) {
     let _ = socket.set_linger(Some(Duration::ZERO));
 }
 
-/// A non-blocking TCP socket for [`connect`], with TCP_NODELAY.
-pub(crate) fn socket_for(address: SocketAddr) -> io::Result<OwnedFd> {
+/// A non-blocking TCP socket for [`connect`], with TCP_NODELAY, bound to a local address where one is
+/// given.
+pub(crate) fn socket_for(address: SocketAddr, local: Option<SocketAddr>) -> Result<OwnedFd, Error> {
     let kind = Type::STREAM.nonblocking().cloexec();
-    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
-    socket.set_tcp_nodelay(true)?;
+    let made = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP));
+    let made = made.and_then(|socket| socket.set_tcp_nodelay(true).map(|()| socket));
+    let socket = made.map_err(|error| Error::from_io(OpKind::Connect, &error))?;
+    if let Some(local) = local {
+        let bound = bind_end(&socket, local);
+        bound.map_err(|error| Error::from_io(OpKind::Bind, &error))?;
+    }
     Ok(socket.into())
+}
+
+/// Binds a socket that is to connect. A port that is named may be that of a connection that has ended
+/// a moment ago; one that is not is chosen when the socket connects, and so by both of its ends.
+fn bind_end(socket: &Socket, local: SocketAddr) -> io::Result<()> {
+    if local.port() > 0 {
+        socket.set_reuse_address(true)?;
+    } else {
+        let (on, fd) = (1i32, socket.as_raw_fd());
+        let (option, size) = ((&raw const on).cast(), size_of_val(&on) as libc::socklen_t);
+        let (level, name) = (libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT);
+        // SAFETY: the option is a number that outlives the call, and the descriptor is open.
+        let returned = unsafe { libc::setsockopt(fd, level, name, option, size) };
+        check(returned as isize).map_err(io::Error::from_raw_os_error)?;
+    }
+    socket.bind(&local.into())
 }
 
 /// Begins to connect; EINPROGRESS says that the socket becomes writable when it is done.

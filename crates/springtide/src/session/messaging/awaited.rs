@@ -14,7 +14,7 @@ use crate::room::Room;
 use crate::session::Who;
 use crate::table::Place;
 use crate::task::Ask;
-use crate::websocket::{CloseReason, ClosedBy, Inlet, Make, Said, Socket, normal};
+use crate::websocket::{CloseReason, ClosedBy, Inlet, Make, MessagePart, Said, Socket, normal};
 
 /// The future of a connection.
 pub(super) struct Awaited {
@@ -36,10 +36,6 @@ impl Awaited {
         let begin = |_| make(Socket::new(who.peer()), messages);
         let future = room.executor.begin(origin, Exchange::named(0), false, begin);
         Self { inlet, future: Some(future), asked: None, holds_up: false }
-    }
-
-    pub(super) fn take(&self, message: crate::Message) {
-        self.inlet.push(message);
     }
 
     pub(super) fn bytes_held(&self) -> usize {
@@ -71,6 +67,13 @@ impl Messaging {
         let Some(own) = self.awaited() else { return };
         if let Some(waiting) = own.future.and_then(|future| room.executor.get_mut(future)) {
             waiting.origin.connection = who.place;
+        }
+    }
+
+    /// Gives the future what has come.
+    pub(super) fn give(&mut self, part: MessagePart) {
+        if let Some(own) = self.awaited() {
+            own.inlet.push(part);
         }
     }
 

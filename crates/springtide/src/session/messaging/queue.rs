@@ -145,7 +145,7 @@ impl Messaging {
         if self.queue.close.is_some() || !self.machine.may_send() {
             return Way::Dropped;
         }
-        if self.queue.messages.is_empty() && outbox.len() < AHEAD_BYTES {
+        if self.queue.messages.is_empty() && outbox.len() < AHEAD_BYTES && !self.is_streaming() {
             return Way::Out;
         }
         let most = room.limits.socket_queue_bytes_max;
@@ -194,7 +194,7 @@ impl Messaging {
 
     /// Counts a message that was written, or could not be; whether it was.
     #[inline]
-    fn count_written(&mut self, is_sent: bool, room: &mut Room) -> bool {
+    pub(super) fn count_written(&mut self, is_sent: bool, room: &mut Room) -> bool {
         match is_sent {
             true => {
                 self.queue.sent += 1;
@@ -234,6 +234,9 @@ impl Messaging {
 
     /// Puts what waits into the outbox, as far as that is sent soon.
     pub(crate) fn pour(&mut self, outbox: &mut Outbox, room: &mut Room) {
+        if self.is_streaming() {
+            return;
+        }
         while outbox.len() < AHEAD_BYTES
             && let Some(message) = self.queue.pop()
         {
@@ -247,6 +250,9 @@ impl Messaging {
             && self.machine.send_close(&frame, room.now_ms, None, outbox).is_ok()
         {
             self.end.get_or_insert_with(|| Box::new((ClosedBy::Here, *frame)));
+        }
+        if self.queue.is_empty() && outbox.len() < AHEAD_BYTES {
+            self.begin_stream(outbox, room);
         }
     }
 

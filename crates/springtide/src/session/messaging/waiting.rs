@@ -1,43 +1,124 @@
-//! Who waits until the peer of a WebSocket is not behind: code that is awaited, before it says more.
+//! What waits at a WebSocket for its peer: code that is awaited before it says more, and messages that are
+//! sent in pieces.
 //! Nobody is called here: tasks end, and their shard tells of that.
+
+use std::collections::VecDeque;
+
+use springtide_proto::websocket::code;
+use springtide_proto::{Outbox, Piece as Sent};
 
 use super::Messaging;
 use crate::limits::STREAM_LOW_BYTES;
 use crate::peer::{Peer, Reason};
 use crate::room::Room;
-use crate::task::{Ended, Waiter};
-use crate::websocket::ClosedBy;
+use crate::task::{Ended, Tasks, Waiter};
+use crate::websocket::{Awaits, ClosedBy, Piece};
 
-/// They wait for the same.
-pub(super) struct Waiting(Vec<Waiter>);
+/// They wait.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// Until less waits in all.
+    room: Vec<Waiter>,
+    /// Until less is to be sent next.
+    credit: Vec<Waiter>,
+    /// Until their first piece can be sent.
+    turn: VecDeque<(Piece, Waiter)>,
+    /// The message that is being sent in pieces; 0 where none is.
+    stream: u64,
+}
 
 /// Beyond so many, those are looked for whom nobody wants any more.
 const UNWANTED_MIN: usize = 8;
 
+impl Waiting {
+    fn is_idle(&self) -> bool {
+        let Self { room, credit, turn, stream } = self;
+        room.is_empty() && credit.is_empty() && turn.is_empty() && *stream == 0
+    }
+
+    fn forget_unwanted(&mut self, tasks: &Tasks) {
+        if self.room.len() + self.credit.len() + self.turn.len() >= UNWANTED_MIN {
+            self.room.retain(|own| tasks.is_wanted(own));
+            self.credit.retain(|own| tasks.is_wanted(own));
+            self.turn.retain(|(_, own)| tasks.is_wanted(own));
+        }
+    }
+}
+
 impl Messaging {
-    /// Somebody waits until less waits for the peer; [`sent`](Self::sent) looks at once.
-    pub(crate) fn await_room(&mut self, waiter: Waiter, peer: Peer, room: &Room) {
+    /// Somebody waits for something; what it is for is looked at behind this.
+    pub(crate) fn await_room(&mut self, awaits: Awaits, waiter: Waiter, peer: Peer, room: &Room) {
         let tasks = &room.requests.tasks;
         if !self.machine.may_send() || self.queue.is_closing() {
             return tasks.end(peer, waiter, Ended::Failed(Reason::Closed));
         }
-        let Waiting(waiting) =
-            &mut **self.waiting.get_or_insert_with(|| Box::new(Waiting(Vec::new())));
-        if waiting.len() >= UNWANTED_MIN {
-            waiting.retain(|own| tasks.is_wanted(own));
+        let waiting = self.waiting.get_or_insert_default();
+        waiting.forget_unwanted(tasks);
+        match awaits {
+            Awaits::Room => waiting.room.push(waiter),
+            Awaits::Credit => waiting.credit.push(waiter),
+            Awaits::Turn(piece) => waiting.turn.push_back((piece, waiter)),
         }
-        waiting.push(waiter);
     }
 
     /// So much waits to be sent, and what the queue has.
     pub(in crate::session) fn sent(&mut self, waiting_bytes: usize, peer: Peer, room: &Room) {
         let low = STREAM_LOW_BYTES.min(room.limits.socket_queue_bytes_max / 2);
         let is_low = waiting_bytes + self.queue.bytes() < low;
-        if let Some(waiting) = self.waiting.take_if(|_| is_low) {
-            let Waiting(waiting) = *waiting;
-            for waiter in waiting {
-                room.requests.tasks.end(peer, waiter, Ended::Done);
+        let Some(waiting) = &mut self.waiting else { return };
+        let tasks = &room.requests.tasks;
+        let told = if is_low { std::mem::take(&mut waiting.room) } else { Vec::new() };
+        let next =
+            if waiting_bytes < low { std::mem::take(&mut waiting.credit) } else { Vec::new() };
+        for waiter in told.into_iter().chain(next) {
+            tasks.end(peer, waiter, Ended::Done);
+        }
+        self.waiting.take_if(|waiting| waiting.is_idle());
+    }
+
+    /// Whether a message is being sent in pieces: no other may be then.
+    pub(super) fn is_streaming(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.stream != 0)
+    }
+
+    /// Sends the first piece of the message whose turn has come, as nothing else waits.
+    pub(super) fn begin_stream(&mut self, outbox: &mut Outbox, room: &mut Room) {
+        while !self.is_streaming()
+            && let Some((piece, waiter)) =
+                self.waiting.as_mut().and_then(|own| own.turn.pop_front())
+        {
+            if room.requests.tasks.is_wanted(&waiter) {
+                self.send_piece(piece, outbox, room);
+                room.requests.tasks.end(Peer::nobody(), waiter, Ended::Done);
             }
+        }
+    }
+
+    /// A piece of the message that is being sent; of any other it comes too late.
+    pub(super) fn go_on_with(&mut self, piece: Piece, outbox: &mut Outbox, room: &mut Room) {
+        if self.waiting.as_ref().is_some_and(|waiting| waiting.stream == piece.stream) {
+            self.send_piece(piece, outbox, room);
+            self.pour(outbox, room);
+        }
+    }
+
+    fn send_piece(&mut self, piece: Piece, outbox: &mut Outbox, room: &mut Room) {
+        let Piece { stream, kind, payload, is_last } = piece;
+        let sent = self.machine.send_part(kind, Sent::Shared(payload), is_last, None, outbox);
+        let goes_on = sent.is_ok() && !is_last;
+        self.waiting.get_or_insert_default().stream = if goes_on { stream } else { 0 };
+        if is_last {
+            self.count_written(sent.is_ok(), room);
+        }
+    }
+
+    /// Whoever sent a message in pieces has gone before its end: its peer is not to take it for whole.
+    pub(super) fn cut(&mut self, stream: u64, outbox: &mut Outbox, room: &mut Room) {
+        let Some(waiting) = &mut self.waiting else { return };
+        waiting.turn.retain(|(piece, _)| piece.stream != stream);
+        if waiting.stream == stream {
+            waiting.stream = 0;
+            self.close_at_once(code::INTERNAL, "a message was cut", outbox, room);
         }
     }
 
@@ -49,8 +130,9 @@ impl Messaging {
             ClosedBy::Here => Reason::Closed,
             ClosedBy::Lost(reason) => reason,
         };
-        let Waiting(waiting) = *waiting;
-        for waiter in waiting {
+        let Waiting { room: told, credit, turn, stream: _ } = *waiting;
+        let turn = turn.into_iter().map(|(_, waiter)| waiter);
+        for waiter in told.into_iter().chain(credit).chain(turn) {
             room.requests.tasks.end(peer, waiter, Ended::Failed(reason));
         }
     }

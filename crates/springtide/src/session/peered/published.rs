@@ -18,6 +18,6 @@ impl Peered {
         }
         delivery.count_delivered(&mut room.counts);
         let pieces = Pushed::One(delivery.published.payload().clone());
-        self.wait(Pushing { serial: NO_TASK, waiter: Waiter::Nobody, pieces }, room);
+        self.wait(Pushing::new(NO_TASK, Waiter::Nobody, pieces), room);
     }
 }

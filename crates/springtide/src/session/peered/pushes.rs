@@ -14,8 +14,12 @@ use crate::task::{Ended, Waiter};
 const PUSH_BYTES: usize = 128;
 
 impl Pushing {
+    pub(super) fn new(serial: u64, waiter: Waiter, pieces: Pushed) -> Self {
+        Self { serial, waiter, len: pieces.len(), pieces }
+    }
+
     pub(super) fn cost(&self) -> usize {
-        self.pieces.len() + PUSH_BYTES * self.pieces.pieces().len().max(1)
+        self.len + PUSH_BYTES * self.pieces.pieces().len().max(1)
     }
 }
 
@@ -37,7 +41,7 @@ impl Peered {
         if let Some(reason) = self.push_refusal(room) {
             return tasks.end(peer, waiter.take(), Ended::Failed(reason));
         }
-        self.wait(Pushing { serial, waiter: waiter.take(), pieces }, room);
+        self.wait(Pushing::new(serial, waiter.take(), pieces), room);
     }
 
     /// It waits to be sent.
@@ -75,6 +79,7 @@ impl Peered {
             busy.waiting_bytes -= push.cost();
             if !tasks.is_wanted(&push.waiter) {
                 push.pieces.forget();
+                push.len = 0;
             }
             for piece in push.pieces.pieces() {
                 if piece.len() <= COPY_BYTES_MAX {
@@ -83,7 +88,7 @@ impl Peered {
                     outbox.push(Piece::Shared(piece.clone()));
                 }
             }
-            busy.poured_bytes += push.pieces.len();
+            busy.poured_bytes += push.len;
         }
     }
 
@@ -93,13 +98,13 @@ impl Peered {
         let Some(busy) = &mut self.busy else { return };
         while busy.poured > 0
             && let Some(first) = busy.pushes.front()
-            && busy.poured_bytes - first.pieces.len() >= waiting_bytes
+            && busy.poured_bytes - first.len >= waiting_bytes
             && let Some(push) = busy.pushes.pop_front()
         {
             // Not where nothing was: what is thawed asks as well.
             self.seen_s = seconds(room.now_ms);
             busy.poured -= 1;
-            busy.poured_bytes -= push.pieces.len();
+            busy.poured_bytes -= push.len;
             tasks.end(who.peer(), push.waiter, push.pieces.ended());
         }
         self.rest(tasks);

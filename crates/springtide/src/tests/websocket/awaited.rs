@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Log;
 use super::client::{Client, close, frame};
 use crate::tests::{Backend, Stage, over_all_backends, over_simulated_backends};
-use crate::{CloseFrame, Limits, Message, Messages, Server, Socket, WebSockets};
+use crate::{CloseFrame, Limits, Message, MessageParts, Messages, Server, Socket, WebSockets};
 
 /// Where futures wait until it is opened.
 #[derive(Clone, Default)]
@@ -275,7 +275,124 @@ fn messages_may_be_dropped(backend: Backend) {
     client.until_ended(&mut stage);
 }
 
+/// A long message comes in parts as it is sent, with other messages around it, and nothing of it is held
+/// but what waits.
+fn long_messages_come_in_parts(backend: Backend) {
+    const LENGTH: usize = 3_000_000;
+    let (log, gate) = (Log::default(), Gate::default());
+    let (own, open) = (log.clone(), gate.clone());
+    let sockets =
+        WebSockets::in_parts(10_000, async move |socket: Socket, mut parts: MessageParts| {
+            let (mut count, mut said) = (0, Vec::new());
+            while let Some(part) = parts.next().await? {
+                open.passed().await;
+                (count, said) = (count + 1, [said, part.piece.as_bytes().to_vec()].concat());
+                assert!(part.is_last || part.piece.len() >= 10_000);
+                if part.is_last {
+                    let whole = String::from_utf8(std::mem::take(&mut said)).unwrap();
+                    assert!(whole.chars().all(|own| own == 'ö'));
+                    socket.send(format!("{}", whole.len()));
+                    own.add(if count == 1 { "whole" } else { "parts" });
+                    count = 0;
+                }
+            }
+            Ok(())
+        });
+    let sockets = sockets.message_bytes_max(LENGTH as u64).compress(crate::Compression::Shared);
+    let (mut stage, mut client) = opened(backend, Server::new().websocket("/", sockets));
+    let mut said = frame("ö");
+    said.extend(frame("ö".repeat(LENGTH / 2)));
+    said.extend(frame("ö".repeat(4_999)));
+    let mut written = 0;
+    for _ in 0..300 {
+        written += client.peer.write(&said[written..]);
+        stage.turn();
+        assert!(stage.bytes_held() < LENGTH / 3, "{}", stage.bytes_held());
+    }
+    gate.open();
+    while client.messages(&mut stage, 0).is_empty() && written < said.len() {
+        written += client.peer.write(&said[written..]);
+        stage.turn();
+    }
+    let expected = ["2", "3000000", "9998"].map(Message::from);
+    assert_eq!(client.messages(&mut stage, 3), expected);
+    assert_eq!(log.lines(), ["whole", "parts", "whole"]);
+    assert_eq!((stage.counts().messages_received, stage.bytes_held()), (3, 0));
+    // Any number of fragments.
+    for number in 0..=100 {
+        client.send_part("ö", number == 100);
+    }
+    assert_eq!(client.messages(&mut stage, 1), [Message::from("202")]);
+    client.send("ö".repeat(LENGTH));
+    client.until_ended(&mut stage);
+    assert_eq!(client.closed.as_ref().map(CloseFrame::code), Some(1009));
+}
+
+/// Messages in pieces, with others around and between them, to a peer that reads late: what is said
+/// meanwhile waits, pings do not, and little is held.
+fn messages_leave_in_pieces(backend: Backend) {
+    const PIECES: usize = 400;
+    let server = Server::new().websocket_async("/", async |socket: Socket, _: Messages| {
+        socket.send("before");
+        let (mut first, mut second) = (socket.stream(), socket.stream());
+        first.write("first ").await?;
+        socket.send("between");
+        socket.ping("ping");
+        for _ in 0..PIECES {
+            first.write("x".repeat(10_000)).await?;
+        }
+        assert_eq!(first.write(vec![7]).await, Err(crate::Reason::Failed));
+        first.finish().await?;
+        second.write(vec![1; 300_000]).await?;
+        second.write(vec![2]).await?;
+        second.finish().await?;
+        socket.stream().finish().await?;
+        drop(socket.stream());
+        Ok(())
+    });
+    let (mut stage, mut client) = opened(backend, server);
+    for _ in 0..1_000 {
+        stage.turn();
+        assert!(stage.bytes_held() < 1 << 20, "{}", stage.bytes_held());
+    }
+    client.until(&mut stage, |client| client.pings.len() == 1);
+    let read = client.messages(&mut stage, 5);
+    let first = format!("first {}", "x".repeat(10_000 * PIECES));
+    let second = [vec![1; 300_000], vec![2]].concat();
+    let expected = [
+        Message::from("before"),
+        first.into(),
+        "between".into(),
+        second.into(),
+        Message::from(Vec::new()),
+    ];
+    assert!(read == expected, "{:?}", read.iter().map(Message::len).collect::<Vec<_>>());
+    client.until_ended(&mut stage);
+    assert_eq!(client.closed.as_ref().map(CloseFrame::code), Some(1000));
+    assert_eq!((stage.counts().messages_sent, stage.counts().messages_dropped), (5, 0));
+}
+
+/// A message that is not finished is cut, so that nobody takes a part for the whole.
+fn an_unfinished_message_is_cut(backend: Backend) {
+    let server =
+        Server::new().websocket_async("/", async |socket: Socket, mut messages: Messages| {
+            let mut message = socket.stream();
+            message.write("half").await?;
+            messages.next().await?;
+            Ok(())
+        });
+    let (mut stage, mut client) = opened(backend, server);
+    client.send("go on");
+    client.until_ended(&mut stage);
+    assert_eq!(client.closed.as_ref().map(CloseFrame::code), Some(1011));
+    assert!(client.messages(&mut stage, 1).is_empty());
+    assert_eq!(stage.bytes_held(), 0);
+}
+
 over_all_backends!(
+    messages_leave_in_pieces,
+    an_unfinished_message_is_cut,
+    long_messages_come_in_parts,
     messages_are_echoed_in_order,
     a_close_is_answered_behind_the_messages,
     a_future_that_does_not_ask_holds_its_peer_up,

@@ -175,6 +175,7 @@ impl Client {
         let limits = Limits {
             socket_message_bytes_max: u64::MAX,
             socket_controls_max: u32::MAX,
+            socket_fragments_max: u32::MAX,
             ..Limits::default()
         };
         let received = self.machine.receive(self.inbox.as_slice(), 0, &limits);

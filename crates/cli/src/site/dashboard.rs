@@ -1,0 +1,102 @@
+//! The dashboard: what the server counts, told twice a second to everybody who looks at it.
+//! Nobody looks: nothing is gathered.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use serde::Serialize;
+use springtide::{Counts, EngineCounts, Message, Overflow, ProtocolCounts, Running};
+use springtide::{Socket, WebSocket, WebSockets};
+
+const TOPIC: &str = "dashboard";
+/// How often everybody is told.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// Everything at one moment. Rates are made of two of them by whoever shows them.
+#[derive(Serialize)]
+struct Sample {
+    uptime_ms: u64,
+    /// Processor time of the whole program. Beside waiting, a program of shards does nothing but turns.
+    cpu_us: u64,
+    engine: &'static str,
+    workers: usize,
+    counts: Counts,
+    protocols: Vec<ProtocolCounts>,
+    engines: EngineCounts,
+}
+
+impl Sample {
+    fn take(running: &Running) -> Self {
+        let metrics = running.metrics();
+        Self {
+            uptime_ms: u64::try_from(running.uptime().as_millis()).unwrap_or(u64::MAX),
+            cpu_us: cpu_us(),
+            engine: running.engine(),
+            workers: running.workers(),
+            counts: metrics.counts(),
+            protocols: metrics.protocols().collect(),
+            engines: running.engine_counts(),
+        }
+    }
+}
+
+impl From<Sample> for Message {
+    fn from(sample: Sample) -> Self {
+        serde_json::to_string(&sample).expect("text and numbers are JSON").into()
+    }
+}
+
+/// What handles the sockets of those who look.
+pub(super) fn sockets() -> WebSockets {
+    // Whoever is behind wants the newest sample only.
+    WebSockets::new(Watcher).overflow(Overflow::KeepLatest)
+}
+
+struct Watcher;
+
+impl WebSocket for Watcher {
+    fn opened(&self, socket: Socket) {
+        socket.subscribe(TOPIC);
+    }
+
+    fn message(&self, _: Socket, _: Message) {}
+}
+
+/// The thread that takes samples, until it is dropped.
+pub(crate) struct Beat {
+    end: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Beat {
+    pub(super) fn start(running: Arc<Running>) -> Self {
+        let (end, ended) = mpsc::channel();
+        let topics = running.topics();
+        let thread = std::thread::spawn(move || {
+            while ended.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
+                if topics.topic(TOPIC).subscribers > 0 {
+                    topics.publish(TOPIC, Sample::take(&running));
+                }
+            }
+        });
+        Self { end: Some(end), thread: Some(thread) }
+    }
+}
+
+impl Drop for Beat {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        // It cannot have ended otherwise, and nothing depends on how it did.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn cpu_us() -> u64 {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return 0 };
+    let both = [usage.user_time(), usage.system_time()];
+    let us = both.iter().map(|time| time.tv_sec() * 1_000_000 + time.tv_usec()).sum::<i64>();
+    u64::try_from(us).unwrap_or(0)
+}
