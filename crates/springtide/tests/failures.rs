@@ -2,7 +2,7 @@
 //! a run passes untouched. It must never expect the connection that was hit to go on.
 
 use springtide::test::{Peer, World};
-use springtide::{Request, Server, StatusCode, fs};
+use springtide::{Request, Server};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -21,29 +21,15 @@ fn world() -> World {
         Server::new()
             .get("/", || "root")
             .post("/echo", |request: Request| request.bytes().clone())
-            .post("/keep", keep)
             .files("/files", "/site"),
     );
     world
 }
 
-/// Keeps what it was told in a file, whole or not at all.
-async fn keep(request: Request) -> Result<&'static str, StatusCode> {
-    let told = request.bytes().clone();
-    let kept = async {
-        fs::write("/site/kept.new", told).await?;
-        fs::rename("/site/kept.new", "/site/kept").await?;
-        let file = fs::open("/site/kept", fs::OpenOptions::new().write(true)).await?;
-        file.sync_all().await
-    };
-    kept.await.map(|()| "kept").map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
-}
-
 /// What a peer asks, cut where it says, and what comes back: a status and the length of a body.
-const ASKS: [(&[&str], u16, usize); 7] = [
+const ASKS: [(&[&str], u16, usize); 6] = [
     (&["GET / HTTP/1.1\r\nHost: a\r\n\r\n"], 200, 4),
     (&["POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe", "llo"], 200, 5),
-    (&["POST /keep HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"], 200, 4),
     (&["GET /files/short.txt HTTP/1.1\r\nHost: a\r\n\r\n"], 200, 5),
     (&["GET /files/none HTTP/1.1\r\nHost: a\r\n\r\n"], 404, 9),
     (&["GET /files/long.bin HTTP/1.1\r\nHost: a\r\n\r\n"], 200, LONG),
