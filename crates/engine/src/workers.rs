@@ -60,16 +60,17 @@ impl<T: Send + 'static> Workers<T> {
         self.queue.arrived.notify_one();
     }
 
-    /// Takes a job back that no thread has begun: it ends without being done. True when there was one.
-    pub(crate) fn withdraw(&self, key: Key) -> bool {
+    /// Takes a job back that no thread has begun: it ends without being done.
+    pub(crate) fn withdraw(&self, key: Key) {
         let mut jobs = self.queue.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(at) = jobs.waiting.iter().position(|(own, _)| *own == key) else { return false };
-        let job = jobs.waiting.remove(at);
+        let at = jobs.waiting.iter().position(|(own, _)| *own == key);
+        let job = at.and_then(|at| jobs.waiting.remove(at));
         drop(jobs);
         if let Some((key, job)) = job {
             self.queue.ended.push((key, job(false)));
+            // The next turn must not wait for anything else.
+            self.queue.waker.wake();
         }
-        true
     }
 
     /// Takes back what no thread has begun, and waits for what they have.
@@ -120,5 +121,34 @@ impl<T> Queue<T> {
             jobs.running -= 1;
             self.rested.notify_all();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn what_is_withdrawn_is_not_done() {
+        let waker = Waker::new(None);
+        let mut workers = Workers::new(waker.clone(), 1);
+        let (first, second) = (Key::from_raw(1), Key::from_raw(2));
+        let ((begun, has_begun), (go, may_end)) = (channel(), channel());
+        workers.start(first, move |is_wanted| {
+            begun.send(()).unwrap();
+            is_wanted && may_end.recv().is_ok()
+        });
+        workers.start(second, |is_wanted| is_wanted);
+        has_begun.recv().unwrap();
+        workers.withdraw(second);
+        assert_eq!(workers.next_ended(), Some((second, false)));
+        assert!(!waker.signal().prepare_sleep(), "it ends the wait");
+        workers.withdraw(first);
+        assert_eq!(workers.next_ended(), None, "what has begun is done");
+        go.send(()).unwrap();
+        workers.rest();
+        assert_eq!(workers.next_ended(), Some((first, true)));
     }
 }

@@ -21,8 +21,9 @@ pub(crate) struct Handoff {
     pub(crate) accepted: Vec<Descriptor>,
     pub(crate) connections: Vec<FrozenConnection>,
     pub(crate) files: FrozenFiles,
-    /// Sockets for datagrams, and listeners of the application with what came to them; what is known of them stays with what the application holds.
-    pub(crate) post: Vec<Descriptor>,
+    /// Sockets for datagrams, open files, and listeners of the application with what came to them; what is
+    /// known of them stays with what the application holds.
+    pub(crate) held: Vec<Descriptor>,
     pub(crate) counts: Counts,
     /// How many turns of the engine it took until nothing was in flight.
     pub(crate) turns: u64,
@@ -33,7 +34,7 @@ impl Handoff {
     /// several times.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = Descriptor> {
         let connections = self.connections.iter().flat_map(FrozenConnection::descriptors);
-        let files = self.files.roots.iter().chain(&self.files.strays).chain(&self.post);
+        let files = self.files.roots.iter().chain(&self.files.strays).chain(&self.held);
         self.listeners.descriptors().chain(connections).chain(files.chain(&self.accepted).copied())
     }
 }

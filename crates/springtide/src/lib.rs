@@ -13,10 +13,12 @@ mod datagram;
 mod date;
 mod detection;
 mod error;
+pub mod event;
 mod executor;
 mod files;
 pub mod framed;
 mod freeze;
+pub mod fs;
 #[cfg(doctest)]
 mod guides;
 mod handler;

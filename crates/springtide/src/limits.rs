@@ -91,6 +91,13 @@ pub struct Limits {
     /// Datagrams that may wait to be taken from a socket, or to be sent on it, and tasks that may wait
     /// for one; beyond it nothing is received until half of them are taken, and what is asked for fails.
     datagrams_waiting_max: usize = 256, Count, 1;
+    /// What may be asked of files and paths on one shard and not have ended; a further task fails at once.
+    file_tasks_max: usize = 1024, Count, 1;
+    /// Bytes that a task may read of a file; one that asks for more, or for a whole file that is longer,
+    /// fails.
+    file_read_bytes_max: usize = 16 << 20, Bytes, 1;
+    /// Names that a directory may have whose names are asked for; with more the task fails.
+    directory_entries_max: usize = 65_536, Count, 1;
     /// Connections that may wait at a listener of the application's own until somebody takes them; beyond
     /// it others wait with the system, as `backlog_max` says.
     accepted_waiting_max: usize = 64, Count, 1;

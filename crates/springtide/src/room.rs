@@ -172,9 +172,12 @@ impl Room {
     /// futures are dropped.
     pub(crate) fn keep(&mut self) -> Option<(Rc<Shared>, Executor)> {
         let has_timers = self.requests.timers.borrow().has_callbacks();
-        let has_sockets = !(self.requests.post.is_empty() && self.requests.lobbies.is_empty());
+        let shared = &self.requests;
+        let has_sockets = !(shared.post.is_empty() && shared.lobbies.is_empty());
+        let has_others = !(shared.cabinet.is_empty() && shared.bench.is_empty());
         let is_owed = !self.executor.gone.is_empty();
-        (has_timers || has_sockets || is_owed || self.requests.tasks.has_kept()).then(|| {
+        let has_any = has_timers || has_sockets || has_others || is_owed;
+        (has_any || shared.tasks.has_kept()).then(|| {
             self.is_kept = true;
             let shared = Rc::clone(&self.requests);
             let spare = Executor::new(Rc::clone(&shared));

@@ -7,6 +7,7 @@ mod connecting;
 mod datagrams;
 mod deadline;
 mod freeze;
+mod fs;
 mod futures;
 mod lobbies;
 mod memory;
@@ -29,6 +30,7 @@ use springtide_engine::{Completion, Descriptor, Error, Handle, Outcome, Wheel};
 pub(crate) use client::CLIENT_TOKEN;
 use connecting::{CONNECT_LATE_TOKEN, CONNECT_TOKEN};
 use datagrams::{RECEIVE_FROM_TOKEN, SEND_TO_TOKEN};
+use fs::FS_TOKEN;
 use lobbies::LOBBY_TOKEN;
 
 use crate::access::{ShardLog, Sink};
@@ -257,8 +259,10 @@ impl Shard {
             self.look_around();
         }
         if self.standing.stopping.is_some() && self.connections.len() == 0 {
-            if !self.room.requests.post.is_empty() {
+            if !self.room.requests.post.is_empty() || !self.room.requests.bench.is_empty() {
                 self.close_post(false);
+                let shared = &self.room.requests;
+                shared.bench.clear(&shared.hatch, &shared.tasks);
                 self.run_tasks();
             }
             let mut engine = self.room.requests.engine.borrow_mut();
@@ -300,6 +304,7 @@ impl Shard {
             CLIENT_TOKEN => self.connected(completion),
             CONNECT_TOKEN => self.raw_connected(completion),
             RECEIVE_FROM_TOKEN | SEND_TO_TOKEN => self.post_completed(completion),
+            FS_TOKEN => self.file_work_completed(completion),
             LOBBY_TOKEN => self.lobby_completed(completion),
             CONNECT_LATE_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
                 self.connect_is_late(&completion);
@@ -481,5 +486,6 @@ impl Shard {
             && self.connections.len() == 0
             && !self.listeners.is_accepting()
             && self.room.requests.engine.borrow().in_flight() == 0
+            && self.close_files()
     }
 }

@@ -17,8 +17,9 @@ pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
 pub(crate) use hatch::{Asked, Book, Due, Hatch, OpenHatch, Saying};
 pub(crate) use operation::Gone;
 pub use operation::{
-    Accept, Call, Close, Connect, Ended, Linked, Operation, Outgoing, Pull, Push, PushAll,
-    ReceiveFrom, SendTo, Stands,
+    Accept, Call, Change, Close, Connect, Ended, FileRead, Fired, Known, Linked, Names, OpenFile,
+    OpenRemoteFile, Operation, Outgoing, Pull, Push, PushAll, ReadAll, ReceiveFrom, SendTo, Stands,
+    WriteAll, Written,
 };
 pub(crate) use order::{Ask, Connecting, Order, Waiter};
 pub use timeout::{Timeout, timeout};
@@ -98,6 +99,12 @@ impl<O: Operation> Task<O> {
             },
             None => Held::Lost(peer, Reason::Stale),
         };
+        Self { side: Here { held }, operation: PhantomData }
+    }
+
+    /// One that could not even begin.
+    pub(crate) const fn refused(reason: Reason) -> Self {
+        let held = Held::Lost(Peer::nobody(), reason);
         Self { side: Here { held }, operation: PhantomData }
     }
 

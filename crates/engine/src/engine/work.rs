@@ -42,10 +42,11 @@ impl Engine {
             }
             Op::Describe { path } => match system::describe(path, true) {
                 Ok(metadata) => self.ledger.end(key, |_| Outcome::Described(metadata)),
-                Err(_) => {
+                Err(EAGAIN) => {
                     let path = path.clone();
                     self.start_call(key, Worked::Described, move || system::describe(&path, false));
                 }
+                Err(errno) => self.ledger.fail_errno(key, OpKind::Describe, errno),
             },
             Op::ReadVectored { file, memories, offset } => {
                 let (file, offset) = (file.number(), *offset);
@@ -84,6 +85,7 @@ impl Engine {
     fn start_open(&mut self, key: Key, path: CString, options: OpenOptions) {
         match system::open_file(&path, options, true) {
             Ok(file) => end_open(&mut self.ledger, key, file.into_raw_fd()),
+            Err(errno) if errno != EAGAIN => self.ledger.fail_errno(key, OpKind::Open, errno),
             Err(_) => {
                 let open = move || system::open_file(&path, options, false);
                 self.start_call(key, Worked::Opened, open);

@@ -317,3 +317,60 @@ fn faults_lose_nothing_of_a_file() {
         assert_eq!(read_all(&mut shard, file), all, "seed {seed}");
     }
 }
+
+/// Each operation can fail with each error of its kind, which comes with its memory, and has done nothing.
+#[test]
+fn what_is_to_fail_fails_with_its_memory() {
+    let stage = Simulated::open();
+    stage.write_file("file", b"as it was");
+    let mut shard = Shard::new(&stage);
+    let (file, _) = opened(&mut shard, &stage, "file", MAKE);
+    let at = |name: &str| path(&stage, name);
+    let pieces = || vec![Piece::Owned(b"never".to_vec())];
+    let makes: [&dyn Fn() -> Op; 9] = [
+        &|| Op::Write { file, pieces: pieces(), offset: 0 },
+        &|| Op::ReadVectored { file, memories: vec![Vec::with_capacity(9)], offset: 0 },
+        &|| Op::OpenFile { path: at("file"), options: OpenOptions { truncate: true, ..MAKE } },
+        &|| Op::Sync { file, data_only: false },
+        &|| Op::Truncate { file, length: 0 },
+        &|| Op::Describe { path: at("file") },
+        &|| Op::Remove { path: at("file"), is_directory: false },
+        &|| Op::Rename { from: at("file"), to: at("moved") },
+        &|| Op::CreateDirectory { path: at("made"), mode: 0o755 },
+    ];
+    for make in makes {
+        for choice in 0..4 {
+            let (op, kind) = (make(), make().kind());
+            if !has_error(kind, choice) {
+                continue;
+            }
+            stage.world.fail_later(0, choice);
+            let ended = end(&mut shard, op);
+            let (failed, errno) = stage.world.failed().expect("it was to fail");
+            assert_eq!((failed, errno_of(&ended, kind)), (kind, errno));
+            match (kind, ended) {
+                (OpKind::Write, Outcome::Failed(_, Memory::Pieces { pieces, sent: 0 })) => {
+                    assert_eq!(pieces[0].as_slice(), b"never");
+                }
+                (OpKind::Read, Outcome::Failed(_, Memory::Buffers(memories))) => {
+                    assert!(memories[0].is_empty() && memories[0].capacity() >= 9);
+                }
+                (OpKind::Write | OpKind::Read, other) => panic!("{other:?}"),
+                _ => {}
+            }
+        }
+    }
+    stage.world.fail_later(u64::MAX, 0);
+    assert_eq!(stage.world.read_file("/site/file").unwrap(), b"as it was");
+    assert!(stage.world.read_file("/site/moved").is_none());
+}
+
+/// Whether a kind of operation can fail in so many ways.
+fn has_error(kind: OpKind, choice: usize) -> bool {
+    let count = match kind {
+        OpKind::Open => 4,
+        OpKind::Sync | OpKind::Describe => 1,
+        _ => 2,
+    };
+    choice < count
+}

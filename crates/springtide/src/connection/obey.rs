@@ -65,6 +65,8 @@ impl Connection {
             Ask::Close => session.close(waiter.take(), peer, room),
             Ask::Connect(_)
             | Ask::Post(..)
+            | Ask::File(_)
+            | Ask::Event(_)
             | Ask::Lobby(..)
             | Ask::Publish(_)
             | Ask::Met(_)

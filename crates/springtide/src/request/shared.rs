@@ -14,8 +14,10 @@ use springtide_engine::{Address, Descriptor, Handle, Key};
 use super::{HeadBytes, Home, Names, RequestData};
 use crate::client::Desk;
 use crate::datagram::Post;
+use crate::event::Bench;
 use crate::executor::{Bell, Timers, apart};
 use crate::framed::Desk as Answers;
+use crate::fs::Cabinet;
 use crate::handler::AwaitedHandler;
 use crate::problem::Form;
 use crate::raw::AwaitedIntro;
@@ -60,6 +62,10 @@ pub(crate) struct Shared {
     pub(crate) topics: ShardTopics,
     /// Sockets for datagrams.
     pub(crate) post: Post,
+    /// Open files, and what was asked of them and of paths.
+    pub(crate) cabinet: Cabinet,
+    /// Who waits for events.
+    pub(crate) bench: Bench,
     /// Listeners of the application.
     pub(crate) lobbies: Lobbies,
     /// What requests of frames are answered.
@@ -123,6 +129,8 @@ impl Shared {
             sockets: Sockets::default(),
             topics,
             post: Post::new(),
+            cabinet: Cabinet::new(),
+            bench: Bench::new(),
             lobbies: Lobbies::default(),
             answers,
             has_news,

@@ -38,10 +38,18 @@ impl Shard {
             }
             Ask::Connect(_) => tasks.end(peer, waiter, Ended::Failed(Reason::Stopped)),
             Ask::Post(place, ask) => self.obey_post(place, *ask, serial, waiter),
+            Ask::Event(core) => {
+                let shared = &self.room.requests;
+                shared.bench.sit(core, serial, waiter, (&shared.hatch, tasks));
+            }
+            Ask::File(ask) => self.obey_file(*ask, serial, waiter),
             Ask::Lobby(number, ask) => self.obey_listener(number, ask, serial, waiter),
             Ask::Cancel(serial) => {
                 self.room.requests.post.cancel(serial, tasks);
                 self.room.requests.lobbies.cancel(serial, tasks);
+                self.cancel_file_work(serial);
+                let shared = &self.room.requests;
+                shared.bench.cancel(serial, (&shared.hatch, tasks));
                 let is_meant = |begun: &Connecting| begun.serial == serial;
                 let mut connecting = tasks.connecting.borrow_mut();
                 let places = connecting.places();

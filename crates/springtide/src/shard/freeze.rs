@@ -6,6 +6,7 @@ use springtide_engine::{Completion, Descriptor, Error, Handle};
 
 use super::connecting::CONNECT_TOKEN;
 use super::datagrams::{RECEIVE_FROM_TOKEN, SEND_TO_TOKEN};
+use super::fs::FS_TOKEN;
 use super::lobbies::LOBBY_TOKEN;
 use super::{
     CLIENT_TOKEN, CLOSED_TOKEN, FILES_TOKEN, Kept, LISTENER_TOKEN, Message, PLACE_BITS, Place,
@@ -70,9 +71,10 @@ impl Shard {
             connections.extend(connection.map(|connection| connection.freeze(asks, room)));
         }
         let (listeners, counts) = (listeners.freeze(room), room.counts);
-        let mut post = room.requests.post.descriptors();
-        post.extend(room.requests.lobbies.descriptors());
-        Handoff { listeners, accepted, connections, files, post, counts, turns }
+        let mut held = room.requests.post.descriptors();
+        held.extend(room.requests.lobbies.descriptors());
+        held.extend(room.requests.cabinet.descriptors());
+        Handoff { listeners, accepted, connections, files, held, counts, turns }
     }
 
     /// One completion of an operation that ended because everything is being frozen.
@@ -93,6 +95,7 @@ impl Shard {
             CLIENT_TOKEN => connected.extend(self.absorb_connected(completion)),
             CONNECT_TOKEN => connected.extend(Self::absorb_raw_connected(completion)),
             RECEIVE_FROM_TOKEN | SEND_TO_TOKEN => self.absorb_post(completion),
+            FS_TOKEN => _ = self.absorb_file_work(completion),
             LOBBY_TOKEN => _ = self.absorb_accepted(completion),
             _ => {}
         }
@@ -108,7 +111,7 @@ impl Shard {
         for descriptor in handoff.descriptors() {
             engine.take_over(descriptor);
         }
-        let Handoff { listeners, accepted, connections, files, post: _, counts, turns: _ } =
+        let Handoff { listeners, accepted, connections, files, held: _, counts, turns: _ } =
             handoff;
         // Messages that have come are looked at in the first turn, which must not wait.
         standing.mailbox.wake_with(engine.waker());
@@ -137,6 +140,7 @@ impl Shard {
         shard.room.requests.desk.carry(clients);
         shard.connect_again();
         shard.post_again();
+        shard.files_again();
         shard.lobbies_again();
         shard.end_thaw();
         if shard.standing.stopping.is_none() {

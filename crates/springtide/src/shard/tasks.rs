@@ -62,6 +62,7 @@ impl Shard {
         for asked in shared.hatch.take() {
             match asked {
                 Asked::Resolved(place, serial, found) => self.resolved(place, serial, found),
+                Asked::Fired(ring) => shared.bench.fired(ring, &shared.hatch, &shared.tasks),
                 asked => shared.tasks.take_in(asked),
             }
         }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use springtide_engine::{Intake, Phase, Promise};
 
 use super::{Ask, Ended};
+use crate::event::Ring;
 use crate::executor::apart;
 use crate::limits::place_of;
 use crate::mailbox::{Mailbox, Message};
@@ -54,6 +55,8 @@ pub(crate) enum Asked {
     Resolved(Place, u64, Vec<SocketAddr>),
     /// Nobody holds this connection any more, which is nobody else's.
     Close(PeerId, Place),
+    /// An event has fired for who waits for it here.
+    Fired(Ring),
     /// Something that no task is for, of no connection.
     Tell(Ask),
     /// This is to be called with this connection.

@@ -1,11 +1,18 @@
 //! The operations of tasks: what each gives when it ends.
 //! They are names; what is done for them stands in the session.
 
+mod files;
+
+pub use files::{
+    Change, FileRead, Known, Names, OpenFile, OpenRemoteFile, ReadAll, WriteAll, Written,
+};
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::datagram::Datagram;
+use crate::fs::{DirEntry, Metadata, Opened};
 use crate::peer::{Link, Peer, PeerId, Reason};
 use crate::standalone::Client;
 use crate::table::Place;
@@ -35,6 +42,11 @@ pub enum Ended {
     Bytes(Bytes),
     Pieces(Vec<Bytes>),
     Datagram(Box<Datagram>),
+    File(Opened),
+    Known(Box<Metadata>),
+    Names(Vec<DirEntry>),
+    /// So many triggers of an event.
+    Count(u64),
     EndOfStream,
     Done,
     /// A connection stands; it is plain data, so that it can be told anywhere.
@@ -109,6 +121,9 @@ pub struct Connect;
 #[derive(Debug)]
 pub struct Outgoing;
 
+/// What an event has counted, and none when it is closed.
+#[derive(Debug)]
+pub struct Fired;
 /// A connection from somebody else.
 #[derive(Debug)]
 pub struct Accept;
@@ -123,6 +138,7 @@ pub struct Call;
 
 impl sealed::Sealed for Accept {}
 impl sealed::Sealed for Call {}
+impl sealed::Sealed for Fired {}
 impl sealed::Sealed for Gone {}
 impl sealed::Sealed for Outgoing {}
 impl sealed::Sealed for Pull {}
@@ -148,6 +164,23 @@ impl Operation for Pull {
 
     #[inline]
     fn value(output: Option<Bytes>) -> Option<Bytes> {
+        output
+    }
+}
+
+impl Operation for Fired {
+    type Output = Option<u64>;
+    type Value = u64;
+
+    fn output(ended: Ended) -> Result<Option<u64>, Reason> {
+        match ended {
+            Ended::Count(count) => Ok(Some(count)),
+            Ended::EndOfStream => Ok(None),
+            other => Err(other.failure()),
+        }
+    }
+
+    fn value(output: Option<u64>) -> Option<u64> {
         output
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,8 @@ use springtide_engine::{Key, Moment};
 use super::desk::Told;
 use super::dial::{Dial, Target};
 use crate::datagram::PostAsk;
+use crate::event::Core;
+use crate::fs::FileAsk;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::session::peered::Want;
 use crate::standalone::LobbyAsk;
@@ -80,6 +83,10 @@ pub(crate) enum Ask {
     Lobby(u64, LobbyAsk),
     /// Something of a socket for datagrams.
     Post(Place, Box<PostAsk>),
+    /// Something of a file or a path.
+    File(Box<FileAsk>),
+    /// What an event has counted.
+    Event(Arc<Core>),
     /// The task of this serial number is to end.
     Cancel(u64),
     /// The first pull has been taken: the next may be served.

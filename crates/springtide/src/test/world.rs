@@ -107,6 +107,12 @@ impl World {
         self.world.write_file(path, bytes);
     }
 
+    /// What a file of the world holds; none where there is no file.
+    #[must_use]
+    pub fn read_file(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
+        self.world.read_file(path)
+    }
+
     /// Takes a file's name away; false when there was none. Who has it open keeps it.
     pub fn remove_file(&mut self, path: impl AsRef<Path>) -> bool {
         self.world.remove_file(path)

@@ -11,7 +11,7 @@ use refusal::Refused;
 use talk::{Talk, Work};
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 
 use springtide_engine::simulated::{Fault, Faults};
 use springtide_engine::{Completion, Error, Memory, OpKind, Outcome};
@@ -182,13 +182,7 @@ fn exchanges_survive_a_late_refusal() {
     let mut talks: Vec<Talk> = (0..CONNECTIONS).map(|number| Talk::new(number, &stage)).collect();
     for _ in 0..20 {
         let (engine, turns_left) = (Backend::Uring.engine(None), chance.below(20));
-        stage.move_over(Box::new(Refused {
-            engine,
-            turns_left,
-            busy_left: 0,
-            change: |_| {},
-            ahead_ms: Arc::default(),
-        }));
+        stage.move_over(Box::new(Refused { turns_left, ..Refused::over(engine) }));
         let mut is_refused = false;
         while !is_refused {
             talks.iter_mut().for_each(|talk| talk.act(&work, &mut chance, &stage));
@@ -211,13 +205,7 @@ fn a_refused_shard_goes_on() {
     let mut peer = stage.connect();
     assert!(stage.talk(&mut peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 100).ends_with(b"here"));
     let engine = Backend::Epoll.engine(None);
-    stage.move_over(Box::new(Refused {
-        engine,
-        turns_left: 1,
-        busy_left: 0,
-        change: |_| {},
-        ahead_ms: Arc::default(),
-    }));
+    stage.move_over(Box::new(Refused { turns_left: 1, ..Refused::over(engine) }));
     stage.turn();
     stage.run_to_end(Backend::Epoll.engine(None));
 }
@@ -229,9 +217,7 @@ fn a_busy_address_is_tried_again() {
     for (busy_left, is_served) in [(0, true), (6, true), (7, false)] {
         let mut server = Server::new().get("/", || "here").listen("127.0.0.1:0").unwrap();
         let (engine, counts) = (Backend::Epoll.engine(None), server.metrics().add_shard());
-        let (change, ahead_ms) = (|_: &mut Completion| {}, Arc::default());
-        let engine =
-            Box::new(Refused { engine, turns_left: usize::MAX, busy_left, change, ahead_ms });
+        let engine = Box::new(Refused { busy_left, ..Refused::over(engine) });
         let plan = Plan::of(&mut server, crate::offload::Pool::start).unwrap();
         let set_up = crate::running::set_up(engine, plan, counts);
         assert_eq!(set_up.is_ok(), is_served, "busy {busy_left} times");
@@ -249,13 +235,7 @@ fn a_close_that_fails_is_done() {
         }
     };
     let engine = Backend::Epoll.engine(None);
-    stage.move_over(Box::new(Refused {
-        engine,
-        turns_left: usize::MAX,
-        busy_left: 0,
-        change,
-        ahead_ms: Arc::default(),
-    }));
+    stage.move_over(Box::new(Refused { change, ..Refused::over(engine) }));
     let mut peer = stage.connect();
     stage.talk_to_end(&mut peer, b"GET / HTTP/1.0\r\n\r\n");
     drop(peer);
@@ -287,11 +267,9 @@ fn a_reset_in_a_freeze_is_told() {
         }
     };
     stage.move_over(Box::new(Refused {
-        engine: Backend::Epoll.engine(None),
         turns_left: 0,
-        busy_left: 0,
         change,
-        ahead_ms: Arc::default(),
+        ..Refused::over(Backend::Epoll.engine(None))
     }));
     assert!(stage.turn_or_move(Backend::Epoll));
     let reason = stage.until(|stage| {

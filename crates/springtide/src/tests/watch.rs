@@ -36,8 +36,8 @@ fn ask(stage: &mut Stage, ahead_ms: &AtomicU64, paths: &[&str]) -> u64 {
 fn stage(ahead_ms: &Arc<AtomicU64>) -> Stage {
     let mut stage = Stage::new(Backend::Simulated, server(ahead_ms));
     let engine = stage.spare_engine();
-    let (turns_left, busy_left, ahead_ms) = (usize::MAX, 0, ahead_ms.clone());
-    stage.move_over(Box::new(Refused { engine, turns_left, busy_left, change: |_| {}, ahead_ms }));
+    let ahead_ms = ahead_ms.clone();
+    stage.move_over(Box::new(Refused { ahead_ms, ..Refused::over(engine) }));
     stage
 }
 

@@ -7,6 +7,7 @@ mod compressed;
 mod ending;
 mod handshake;
 mod order;
+mod pieces;
 mod queue;
 mod remote;
 mod stalled;

@@ -146,6 +146,11 @@ impl Files {
         Ok(())
     }
 
+    pub(super) fn read(&self, path: &Path) -> Option<Vec<u8>> {
+        let file = self.files.get(path.strip_prefix("/").unwrap_or(path))?;
+        Some(file.borrow().bytes.clone())
+    }
+
     /// Takes a file's name away; who has it open keeps it.
     pub(super) fn remove(&mut self, path: &Path) -> bool {
         self.files.remove(path.strip_prefix("/").unwrap_or(path)).is_some()

@@ -200,6 +200,12 @@ impl World {
         self.state.borrow_mut().files.write(path.as_ref(), bytes, modified_ns);
     }
 
+    /// What a file holds; none where there is no file.
+    #[must_use]
+    pub fn read_file(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
+        self.state.borrow().files.read(path.as_ref())
+    }
+
     /// Takes a file's name away; false when there was none. Who has it open keeps it.
     #[must_use]
     pub fn remove_file(&self, path: impl AsRef<Path>) -> bool {

@@ -1,15 +1,15 @@
 //! Paths: files opened by them, what is known of them, and names made, moved and taken away.
-//! What is done for a shard by itself answers EAGAIN instead of waiting for a disk (`cached`).
+//! Nothing that is done for a shard waits for a disk: it answers EAGAIN instead, with `cached`.
 
 use std::ffi::CStr;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use super::files::metadata_of;
-use super::{EIO, check};
+use super::{EAGAIN, EIO, check};
 use crate::completion::Metadata;
 use crate::op::OpenOptions;
 
-/// Opens a file. With `cached` any error may mean that it has to be asked again without.
+/// Opens a file. With `cached` nothing is made, nor cut.
 pub(crate) fn open_file(path: &CStr, options: OpenOptions, cached: bool) -> Result<OwnedFd, i32> {
     let OpenOptions { read, write, append, truncate, create, create_new, mode } = options;
     let may_write = write || append;
@@ -35,7 +35,7 @@ pub(crate) fn open_file(path: &CStr, options: OpenOptions, cached: bool) -> Resu
     own(unsafe { libc::openat(libc::AT_FDCWD, path.as_ptr(), flags, mode) } as libc::c_long)
 }
 
-/// Opens what is there without waiting; nothing is made so, nor cut (RESOLVE_CACHED, openat2(2)).
+/// Opens what is there without waiting (RESOLVE_CACHED, openat2(2)).
 fn open_cached(path: &CStr, flags: i32) -> Result<OwnedFd, i32> {
     // SAFETY: all zeroes is a valid open_how.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
@@ -43,7 +43,12 @@ fn open_cached(path: &CStr, flags: i32) -> Result<OwnedFd, i32> {
     how.resolve = libc::RESOLVE_CACHED;
     let (at, size) = (libc::AT_FDCWD, size_of::<libc::open_how>());
     // SAFETY: the path ends in NUL and `how` is valid for its size; both outlive the call.
-    own(unsafe { libc::syscall(libc::SYS_openat2, at, path.as_ptr(), &raw const how, size) })
+    match own(unsafe { libc::syscall(libc::SYS_openat2, at, path.as_ptr(), &raw const how, size) })
+    {
+        // Before Linux 5.6 there is no openat2, before 5.12 no RESOLVE_CACHED; filters answer EPERM.
+        Err(libc::ENOSYS | libc::EINVAL | libc::EPERM) => Err(EAGAIN),
+        other => other,
+    }
 }
 
 fn own(returned: libc::c_long) -> Result<OwnedFd, i32> {
@@ -57,8 +62,11 @@ fn own(returned: libc::c_long) -> Result<OwnedFd, i32> {
 pub(crate) fn describe(path: &CStr, cached: bool) -> Result<Metadata, i32> {
     if cached {
         use std::os::fd::AsRawFd;
-        let found = open_cached(path, libc::O_PATH | libc::O_CLOEXEC)?;
-        return super::metadata(found.as_raw_fd());
+        return match open_cached(path, libc::O_PATH | libc::O_CLOEXEC) {
+            // It can be told without a descriptor.
+            Err(libc::EMFILE | libc::ENFILE) => Err(EAGAIN),
+            found => super::metadata(found?.as_raw_fd()),
+        };
     }
     // SAFETY: all zeroes is a valid stat.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };

@@ -95,7 +95,7 @@ impl Tasks {
             Asked::Do(id, place, callback) => {
                 self.tell(called(callback, Peer::new(id, place), Ended::Done));
             }
-            Asked::Resolved(..) => {}
+            Asked::Resolved(..) | Asked::Fired(_) => {}
         }
     }
 

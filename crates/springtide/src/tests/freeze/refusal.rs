@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use springtide_engine::{
@@ -27,6 +27,25 @@ pub(in crate::tests) struct Refused {
     pub(in crate::tests) change: fn(&mut Completion),
     /// How far its clock goes in front of its turn, in milliseconds.
     pub(in crate::tests) ahead_ms: Arc<AtomicU64>,
+    pub(in crate::tests) sends: Sends,
+}
+
+/// What each send was given: where each of its pieces lies, and how long it is.
+pub(in crate::tests) type Sends = Arc<Mutex<Vec<Vec<(usize, usize)>>>>;
+
+impl Refused {
+    /// One that is refused nothing.
+    pub(in crate::tests) fn over(engine: Box<dyn Handle>) -> Self {
+        let (ahead_ms, sends) = Default::default();
+        let change = |_: &mut Completion| {};
+        Self { engine, turns_left: usize::MAX, busy_left: 0, change, ahead_ms, sends }
+    }
+
+    fn note(&self, pieces: &[Piece]) {
+        let pieces = pieces.iter().map(Piece::as_slice);
+        let places = pieces.map(|piece| (piece.as_ptr().addr(), piece.len())).collect();
+        self.sends.lock().unwrap().push(places);
+    }
 }
 
 impl Handle for Refused {
@@ -35,10 +54,16 @@ impl Handle for Refused {
     }
 
     fn submit(&mut self, op: Op, token: u64) -> Key {
+        if let Op::Send { pieces, .. } = &op {
+            self.note(pieces);
+        }
         self.engine.submit(op, token)
     }
 
     fn submit_quiet(&mut self, op: Op, token: u64) -> Key {
+        if let Op::Send { pieces, .. } = &op {
+            self.note(pieces);
+        }
         self.engine.submit_quiet(op, token)
     }
 
@@ -64,6 +89,7 @@ impl Handle for Refused {
     }
 
     fn send_now(&mut self, socket: Descriptor, pieces: &[Piece]) -> usize {
+        self.note(pieces);
         self.engine.send_now(socket, pieces)
     }
 
