@@ -145,6 +145,17 @@ fn counted(backend: Backend, overflow: Overflow) {
             assert!(readers.iter().all(|reader| reader.next == 160));
         }
     }
+    readers.clear();
+    nothing_is_left(&mut stage, &topics);
+}
+
+/// All have gone, and what was held for them.
+fn nothing_is_left(stage: &mut Stage, topics: &Topics) {
+    stage.until(|stage| {
+        stage.turn();
+        (stage.counts().connections_open == 0).then_some(())
+    });
+    assert_eq!((stage.bytes_held(), topics.all()), (0, Vec::new()));
 }
 
 fn a_thousand_receivers_of_which_a_hundred_stall(backend: Backend) {
@@ -174,11 +185,7 @@ fn a_thousand_readers_that_stall_hold_what_the_limit_says(backend: Backend) {
     } else {
         readers.clear();
     }
-    stage.until(|stage| {
-        stage.turn();
-        (stage.counts().connections_open == 0).then_some(())
-    });
-    assert_eq!((stage.bytes_held(), topics.all()), (0, Vec::new()));
+    nothing_is_left(&mut stage, &topics);
     let counts = stage.counts();
     assert_eq!(counts.deliveries_total + counts.deliveries_dropped, (SAID * count) as u64);
 }
