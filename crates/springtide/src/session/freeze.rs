@@ -105,7 +105,7 @@ impl Session {
 
     fn thaw_socket(who: Who, room: &mut Room) -> Option<Messaging> {
         room.requests.topics.move_to(who.id, who.place);
-        let mut session = room.requests.tasks.places.thaw_socket(who.id, who.place)?;
+        let session = room.requests.tasks.places.thaw_socket(who.id, who.place)?;
         session.arrive(who, room);
         Some(session)
     }

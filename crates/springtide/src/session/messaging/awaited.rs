@@ -64,7 +64,7 @@ impl Messaging {
     }
 
     /// It stands here behind a freeze.
-    pub(in crate::session) fn arrive(&mut self, who: Who, room: &mut Room) {
+    pub(in crate::session) fn arrive(&self, who: Who, room: &mut Room) {
         let Some(own) = self.awaited() else { return };
         if let Some(waiting) = own.future.and_then(|future| room.executor.get_mut(future)) {
             waiting.origin.connection = who.place;
@@ -72,7 +72,7 @@ impl Messaging {
     }
 
     /// Gives the future what has come.
-    pub(super) fn give(&mut self, part: MessagePart) {
+    pub(super) fn give(&self, part: MessagePart) {
         if let Some(own) = self.awaited() {
             own.inlet.push(part);
         }
