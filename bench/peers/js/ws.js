@@ -8,6 +8,8 @@ const server = new WebSocketServer({ host, port: Number(port), ...options });
 
 server.on("connection", (socket, request) => {
   const relays = request.url === "/bc";
+  // One that breaks the protocol is closed; without this it would end the process.
+  socket.on("error", () => {});
   socket.on("message", (data, isBinary) => {
     if (!relays) return socket.send(data, { binary: isBinary });
     for (const other of server.clients) {

@@ -39,7 +39,7 @@ pub(super) fn start(root: &Path) -> Result<Vec<Peer>, Error> {
     let mut peers = Vec::new();
     for (name, program) in BUILT {
         let address = free_address()?;
-        let mut command = Command::new(folder.join("debug").join(program));
+        let mut command = Command::new(folder.join("release").join(program));
         command.args(["--echo", "--listen", &address.to_string()]);
         peers.push(spawn(name, address, command)?);
     }
@@ -54,7 +54,8 @@ pub(super) fn start(root: &Path) -> Result<Vec<Peer>, Error> {
 /// Builds some of `bench/peers`.
 pub(super) fn build(root: &Path, folder: &Path, programs: &[(&str, &str)]) -> Result<(), Error> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--locked", "--manifest-path", "bench/peers/Cargo.toml", "--target-dir"]);
+    cargo.args(["build", "--release", "--locked", "--manifest-path", "bench/peers/Cargo.toml"]);
+    cargo.arg("--target-dir");
     cargo.arg(folder).current_dir(root);
     for (_, program) in programs {
         cargo.args(["--bin", program]);

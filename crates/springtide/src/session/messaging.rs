@@ -36,7 +36,8 @@ pub(crate) struct Messaging {
     rest: Option<Box<Rest>>,
     sent: u64,
     share: Share,
-    /// The longest message that is taken; 0 where that is the server's limit.
+    /// The longest message that is taken; 0 where that is the server's limit, and [`u32::MAX`] where
+    /// it is in [`Rest`].
     message_bytes_max: u32,
     overflow: Overflow,
     /// Messages are given in parts, of which nothing is kept.
@@ -54,12 +55,15 @@ struct Rest {
     awaited: Option<Box<Awaited>>,
     /// Who has ended it, and what was said.
     end: Option<(ClosedBy, CloseFrame)>,
+    /// The longest message that is taken, where that is longer than 4 GiB.
+    message_bytes_max: Option<u64>,
 }
 
 impl Rest {
     fn is_idle(&self) -> bool {
-        let Self { queue, waiting, awaited, end } = self;
-        queue.is_idle() && waiting.is_none() && awaited.is_none() && end.is_none()
+        let Self { queue, waiting, awaited, end, message_bytes_max } = self;
+        let is_open = end.is_none() && message_bytes_max.is_none();
+        queue.is_idle() && waiting.is_none() && awaited.is_none() && is_open
     }
 }
 
@@ -78,11 +82,12 @@ impl Messaging {
             machine.stream(bytes_min);
         }
         let bytes_max = options.message_bytes_max.map_or(0, |bytes| bytes.max(1));
+        let longest = Some(bytes_max).filter(|bytes| *bytes >= u64::from(u32::MAX));
         let mut own = Self {
             machine,
             handler: None,
             compressing: deflate.map(|agreed| Box::new(Compressing::new(agreed, options))),
-            rest: None,
+            rest: longest.map(|_| Rest { message_bytes_max: longest, ..Rest::default() }.into()),
             sent: 0,
             share: Share::default(),
             message_bytes_max: u32::try_from(bytes_max).unwrap_or(u32::MAX),
@@ -117,7 +122,8 @@ impl Messaging {
         }
         let mut own = limits.clone();
         if self.message_bytes_max > 0 {
-            own.socket_message_bytes_max = self.message_bytes_max.into();
+            let longest = self.rest.as_ref().and_then(|rest| rest.message_bytes_max);
+            own.socket_message_bytes_max = longest.unwrap_or(self.message_bytes_max.into());
         }
         if self.gives_parts {
             own.socket_fragments_max = u32::MAX;

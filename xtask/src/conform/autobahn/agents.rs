@@ -80,7 +80,7 @@ pub(super) fn others(root: &Path) -> Result<Vec<Agent>, Error> {
     peers::build(root, &folder, &peers::SOCKETS)?;
     let mut agents = Vec::new();
     for (name, program) in peers::SOCKETS {
-        agents.push(Agent::start(name, "/", Command::new(folder.join("debug").join(program)))?);
+        agents.push(Agent::start(name, "/", Command::new(folder.join("release").join(program)))?);
     }
     if folder.join("js/node_modules/ws").is_dir() {
         let mut command = Command::new("node");

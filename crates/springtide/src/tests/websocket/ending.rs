@@ -80,6 +80,26 @@ fn a_route_has_a_limit_of_its_own(backend: Backend) {
     assert_eq!(client.closed.map(|frame| frame.code()), Some(1009));
 }
 
+/// Also where messages are longer than 4 GiB: the byte beyond the limit is one too many.
+fn a_route_may_take_messages_of_any_length(backend: Backend) {
+    let most = 6_u64 << 30;
+    let sockets = crate::WebSockets::new(Log::default()).message_bytes_max(most);
+    let mut stage = Stage::new(backend, Server::new().websocket("/", sockets));
+    for (length, is_refused) in [(most, false), (most + 1, true)] {
+        let mut client = Client::open(&mut stage);
+        let head = [b"\x82\xff".as_slice(), &length.to_be_bytes(), &[0; 4]].concat();
+        client.write(&mut stage, &head);
+        let received = stage.counts().bytes_received + 1;
+        client.write(&mut stage, b"x");
+        stage.until(|stage| {
+            stage.turn();
+            let counts = stage.counts();
+            (counts.bytes_received >= received || counts.refusals_total > 0).then_some(())
+        });
+        assert_eq!(stage.counts().refusals_total, u64::from(is_refused));
+    }
+}
+
 fn a_lost_connection_is_told(backend: Backend) {
     let log = Log::default();
     let mut stage = Stage::new(backend, log.server());
@@ -170,6 +190,7 @@ over_all_backends!(
     a_panic_ends_its_own_connection,
     what_breaks_a_rule_is_told_the_code,
     a_route_has_a_limit_of_its_own,
+    a_route_may_take_messages_of_any_length,
     a_lost_connection_is_told,
     a_server_that_stops_says_so,
     a_flood_of_pings_is_refused,
