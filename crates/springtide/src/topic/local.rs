@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::Subscribed;
 use super::published::{Delivery, Local, Publication, Published, Whom};
-use super::queue::Batch;
+use super::queue::{Batch, Target};
 use super::registry::{Registry, Topic};
 use super::table::Subscriptions;
 use crate::peer::{Peer, PeerId, PeerStatus, Reason};
@@ -27,7 +27,7 @@ pub(crate) struct ShardTopics {
     /// Counts what is published here, so that nobody gets what was published before it subscribed.
     serial: Cell<u64>,
     /// What is to go to each shard.
-    batches: RefCell<Vec<Batch>>,
+    batches: RefCell<Vec<(Arc<Target>, Batch)>>,
     has_batches: Cell<bool>,
     /// What has come from others and waits for its turn.
     arrived: RefCell<VecDeque<Batch>>,
@@ -196,9 +196,10 @@ impl ShardTopics {
     fn batch(&self, shard: usize, publication: Publication) {
         let mut batches = self.batches.borrow_mut();
         if batches.is_empty() {
-            batches.extend(self.registry.targets().into_iter().map(Batch::to));
+            let targets = self.registry.targets().into_iter();
+            batches.extend(targets.map(|target| (Arc::clone(&target), Batch::to(&target))));
         }
-        batches[shard].push(publication);
+        batches[shard].1.push(publication);
         self.has_batches.set(true);
     }
 
@@ -212,7 +213,10 @@ impl ShardTopics {
         let Some(limits) = self.registry.limits() else { return 0 };
         let targets = self.registry.targets();
         let mut refused = 0;
-        for (shard, target) in targets.iter().enumerate().filter(|(own, _)| *own != self.shard) {
+        for (shard, target) in targets.iter().enumerate() {
+            if shard == self.shard || target.has_ended() {
+                continue;
+            }
             if target.reserve(publication.cost(), limits) {
                 self.batch(shard, publication.clone());
             } else {
@@ -236,7 +240,9 @@ impl ShardTopics {
     fn hand_all_over(&self) {
         self.has_batches.set(false);
         let mut batches = self.batches.borrow_mut();
-        batches.iter_mut().filter(|batch| !batch.is_empty()).for_each(Batch::hand_over);
+        for (target, batch) in batches.iter_mut().filter(|(_, batch)| !batch.is_empty()) {
+            target.hand_over(batch);
+        }
     }
 
     /// A batch of another shard, or of another thread.
