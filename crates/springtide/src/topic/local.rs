@@ -77,7 +77,7 @@ impl ShardTopics {
         if table.has(peer.id(), name) {
             return Ok(());
         }
-        if name.len() > limits.topic_bytes_max {
+        if self.registry.is_too_long(name) {
             return Err(Reason::Limit("topic_bytes_max"));
         }
         if table.count_of(peer.id()) >= limits.topics_per_connection_max {
@@ -158,6 +158,9 @@ impl ShardTopics {
 
     /// What those may have subscribed to who get what is published under a name.
     fn find(&self, name: &str) -> Rc<[Arc<Topic>]> {
+        if self.registry.is_too_long(name) {
+            return Rc::default();
+        }
         let version = self.registry.version();
         let mut known = self.known.borrow_mut();
         if let Some(known) = known.get(name)
@@ -291,6 +294,28 @@ impl Drop for ShardTopics {
     fn drop(&mut self) {
         for topic in self.table.get_mut().take_all() {
             self.registry.leave(&topic, self.shard);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::topic::queue::tests::target;
+
+    /// What a peer names is kept only where somebody could have subscribed to it.
+    #[test]
+    fn names_that_are_too_long_are_not_kept() {
+        let registry = Arc::new(Registry::default());
+        registry.settle(&Limits { topic_bytes_max: 4, ..Limits::default() });
+        registry.join(target());
+        registry.enter("*", 0).unwrap();
+        let topics = ShardTopics::new(Arc::clone(&registry), 0);
+        for (name, found) in [("tide", 1), ("tides", 0), (&*".".repeat(1 << 16), 0)] {
+            assert_eq!(topics.find(name).len(), found);
+            assert_eq!(registry.find(name).len(), found);
+            assert_eq!(topics.known.borrow().len(), 1);
         }
     }
 }
