@@ -69,7 +69,7 @@ fn echo(log: &Log, gate: &Gate) -> Server {
     })
 }
 
-fn opened(backend: Backend, server: Server) -> (Stage, Client) {
+pub(super) fn opened(backend: Backend, server: Server) -> (Stage, Client) {
     let mut stage = Stage::new(backend, server);
     let client = Client::open(&mut stage);
     (stage, client)

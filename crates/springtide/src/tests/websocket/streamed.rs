@@ -1,0 +1,42 @@
+//! Messages that are sent in pieces, and every way in which their writer hears that one is not.
+
+use super::awaited::opened;
+use crate::tests::{Backend, over_all_backends};
+use crate::{CloseFrame, Message, Messages, Server, Socket};
+
+/// A close of this side, or of a server that stops, goes behind the message that is being sent in pieces
+/// and what was said before it; nothing begins behind it.
+fn a_close_waits_for_the_message_in_pieces(backend: Backend) {
+    const PIECES: usize = 400;
+    for code in [4000, 1001] {
+        let server =
+            Server::new().websocket_async("/", async move |socket: Socket, _: Messages| {
+                let mut message = socket.stream();
+                message.write("first ").await?;
+                socket.send("between");
+                if code == 4000 {
+                    socket.close_with(CloseFrame::new(code, "").unwrap());
+                }
+                for _ in 0..PIECES {
+                    message.write("x".repeat(10_000)).await?;
+                }
+                message.finish().await?;
+                assert!(socket.stream().write("late").await.is_err());
+                Ok(())
+            });
+        let (mut stage, mut client) = opened(backend, server);
+        (0..200).for_each(|_| stage.turn());
+        if code == 1001 {
+            stage.send(crate::mailbox::Message::Drain { within_ms: 30_000 });
+        }
+        (0..20).for_each(|_| stage.turn());
+        client.until_ended(&mut stage);
+        assert_eq!(client.closed.as_ref().map(CloseFrame::code), Some(code));
+        let read = client.messages(&mut stage, 2);
+        assert_eq!(read[0].len(), "first ".len() + 10_000 * PIECES);
+        assert_eq!(read[1..], [Message::from("between")]);
+        assert_eq!((stage.counts().messages_sent, stage.counts().messages_dropped), (2, 0));
+    }
+}
+
+over_all_backends!(a_close_waits_for_the_message_in_pieces,);
