@@ -128,7 +128,7 @@ impl Messaging {
     }
 
     /// Whether a close waits for the future.
-    pub(super) fn is_asked(&self) -> bool {
+    pub(in crate::session) fn is_asked(&self) -> bool {
         self.awaited().is_some_and(|own| own.asked.is_some())
     }
 
