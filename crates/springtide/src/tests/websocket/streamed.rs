@@ -1,5 +1,8 @@
 //! Messages that are sent in pieces, and every way in which their writer hears that one is not.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use super::awaited::opened;
 use crate::tests::{Backend, over_all_backends};
 use crate::{CloseFrame, Message, Messages, Server, Socket};
@@ -39,4 +42,32 @@ fn a_close_waits_for_the_message_in_pieces(backend: Backend) {
     }
 }
 
-over_all_backends!(a_close_waits_for_the_message_in_pieces,);
+/// A message whose first piece was cancelled while it waited for its turn is none, and says so.
+fn a_message_that_was_cancelled_before_its_turn_is_none(backend: Backend) {
+    let server = Server::new().websocket_async("/", async |socket: Socket, _: Messages| {
+        let (mut first, mut second) = (socket.stream(), socket.stream());
+        first.write("first").await?;
+        {
+            let mut lost = std::pin::pin!(second.write("lost"));
+            poll_fn(|context| {
+                assert!(lost.as_mut().poll(context).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+        }
+        first.finish().await?;
+        assert_eq!(second.write("more").await, Err(crate::Reason::Cancelled));
+        assert_eq!(second.finish().await, Err(crate::Reason::Cancelled));
+        socket.send("last");
+        Ok(())
+    });
+    let (mut stage, mut client) = opened(backend, server);
+    assert_eq!(client.messages(&mut stage, 2), [Message::from("first"), "last".into()]);
+    client.until_ended(&mut stage);
+    assert_eq!(client.closed.as_ref().map(CloseFrame::code), Some(1000));
+}
+
+over_all_backends!(
+    a_close_waits_for_the_message_in_pieces,
+    a_message_that_was_cancelled_before_its_turn_is_none,
+);
