@@ -62,21 +62,30 @@ impl MessageWriter {
     ///
     /// # Errors
     /// The connection has ended, or is about to. [`Reason::Failed`]: bytes were to be a piece of text.
-    /// [`Reason::Cancelled`]: the first piece was not sent.
+    /// [`Reason::Cancelled`]: the first write failed, or was cancelled before its turn came.
     pub async fn write(&mut self, piece: impl Into<Message>) -> Result<(), Reason> {
         let (kind, payload) = piece.into().into_parts();
         if self.kind == Some(Kind::Text) && kind == Kind::Binary {
             return Err(Reason::Failed);
         }
         self.send(kind, payload, false).await?;
+        self.credit().await
+    }
+
+    /// Waits until more may be sent.
+    async fn credit(&self) -> Result<(), Reason> {
         Task::<Close>::ask(self.socket.peer(), Ask::Await(Awaits::Credit)).await
     }
 
-    /// Ends the message; one without a piece has no bytes.
+    /// Ends the message; one without a piece has no bytes. It is sent then, not yet taken by the peer.
     ///
     /// # Errors
     /// As of [`write`](Self::write).
     pub async fn finish(mut self) -> Result<(), Reason> {
+        if self.has_begun {
+            // What is said to a connection that has ended is lost, and nobody told.
+            self.credit().await?;
+        }
         self.send(Kind::Binary, Bytes::new(), true).await?;
         self.is_finished = true;
         Ok(())

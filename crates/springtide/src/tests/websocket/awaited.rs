@@ -75,7 +75,7 @@ pub(super) fn opened(backend: Backend, server: Server) -> (Stage, Client) {
     (stage, client)
 }
 
-fn lines(stage: &mut Stage, log: &Log, expected: &[&str]) {
+pub(super) fn lines(stage: &mut Stage, log: &Log, expected: &[&str]) {
     stage.until(|_| (log.lines().len() >= expected.len()).then_some(()));
     assert_eq!(log.lines(), expected);
 }

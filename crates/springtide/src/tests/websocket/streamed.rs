@@ -3,7 +3,8 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use super::awaited::opened;
+use super::Log;
+use super::awaited::{lines, opened};
 use crate::tests::{Backend, over_all_backends};
 use crate::{CloseFrame, Message, Messages, Server, Socket};
 
@@ -67,7 +68,26 @@ fn a_message_that_was_cancelled_before_its_turn_is_none(backend: Backend) {
     assert_eq!(client.closed.as_ref().map(CloseFrame::code), Some(1000));
 }
 
+/// Who finishes a message to a connection that is gone hears of that.
+fn a_message_to_nobody_is_not_finished(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let server =
+        Server::new().websocket_async("/", async move |socket: Socket, mut messages: Messages| {
+            let mut message = socket.stream();
+            message.write("half").await?;
+            own.add(messages.next().await.is_err().to_string());
+            own.add(message.finish().await.is_err().to_string());
+            Ok(())
+        });
+    let (mut stage, client) = opened(backend, server);
+    (0..50).for_each(|_| stage.turn());
+    client.peer.reset();
+    lines(&mut stage, &log, &["true", "true"]);
+}
+
 over_all_backends!(
     a_close_waits_for_the_message_in_pieces,
     a_message_that_was_cancelled_before_its_turn_is_none,
+    a_message_to_nobody_is_not_finished,
 );
