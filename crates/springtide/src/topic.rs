@@ -68,8 +68,9 @@ impl Topics {
     }
 
     /// Sends a message to everybody who has subscribed to a topic, on every shard; see
-    /// [`Socket::publish`]. How many deliveries were refused, because the queue to their shard is full:
-    /// these are counted as dropped, and the others are on their way.
+    /// [`Socket::publish`]. How many deliveries were refused, because the queue to their shard is full, one
+    /// for each subscription that matches, also of the same connection: these are counted as dropped,
+    /// and the others are on their way.
     ///
     /// What one thread publishes to a topic arrives in that order. Before the server starts, nobody is
     /// there.
@@ -177,8 +178,10 @@ impl Socket {
     ///
     /// Where a peer is behind, its [`Overflow`](crate::Overflow) decides. Where the queue to another shard
     /// is full ([`Limits::topic_queue_messages_max`](crate::Limits::topic_queue_messages_max) and
-    /// `topic_queue_bytes_max`), nobody there gets it: gives how many those are, who are counted as
-    /// dropped. A name with a wildcard at its end is nobody's.
+    /// `topic_queue_bytes_max`), nobody there gets it: gives how many deliveries were refused so, which are
+    /// counted as dropped. A connection there is counted once for each of its subscriptions that match,
+    /// though it would have got one message. A name with a wildcard at its end, or longer than
+    /// [`Limits::topic_bytes_max`](crate::Limits::topic_bytes_max), is nobody's.
     pub fn publish(self, topic: impl AsRef<str>, message: impl Into<Message>) -> usize {
         publish(topic.as_ref(), message, None)
     }

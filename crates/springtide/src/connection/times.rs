@@ -60,10 +60,14 @@ impl Connection {
     }
 
     /// When the session wants to be told. While it did not ask for bytes and the server itself is
-    /// behind, the peer is not to blame.
+    /// behind, the peer is not to blame; one that has closed is answered in time even so.
     #[inline]
     fn session_ms(&self, room: &Room) -> u64 {
-        if (self.is_paused || !self.needs_bytes) && self.is_behind() && !self.session.is_peered() {
+        if (self.is_paused || !self.needs_bytes)
+            && self.is_behind()
+            && !self.session.is_peered()
+            && !self.session.is_asked()
+        {
             return NEVER;
         }
         self.session.next_deadline_ms(room).unwrap_or(NEVER)

@@ -14,7 +14,7 @@ impl Running {
     }
 
     /// Sends a message to everybody who has subscribed to a topic, on every shard, from any thread; see
-    /// [`Topics::publish`]. How many deliveries were refused.
+    /// [`Topics::publish`]. How many deliveries were refused, one for each subscription that matches.
     ///
     /// ```
     /// # fn main() -> Result<(), springtide::Error> {

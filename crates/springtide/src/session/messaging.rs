@@ -152,7 +152,8 @@ impl Messaging {
             if self.share.is_spent(consumed) {
                 break Step::More;
             }
-            if self.is_behind(outbox, room) || self.is_held_up(room) {
+            let is_held_up = self.note_held_up(room);
+            if is_held_up || self.is_behind(outbox, room) {
                 break Step::Paused;
             }
             let rest = &bytes[consumed..];

@@ -251,6 +251,11 @@ impl Session {
         matches!(self, Self::Other(Other::Upstream(_) | Other::Left))
     }
 
+    /// Whether a peer's close waits to be answered, which has its time whatever has come behind it.
+    pub(crate) fn is_asked(&self) -> bool {
+        matches!(self, Self::Other(Other::Messaging(session)) if session.is_asked())
+    }
+
     #[inline]
     pub(crate) const fn is_peered(&self) -> bool {
         matches!(self, Self::Other(Other::Peered(_)))

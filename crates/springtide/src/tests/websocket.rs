@@ -11,6 +11,7 @@ mod pieces;
 mod queue;
 mod remote;
 mod stalled;
+mod streamed;
 mod timed;
 mod topics;
 

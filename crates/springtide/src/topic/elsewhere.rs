@@ -1,8 +1,6 @@
 //! Publishing from threads that turn no shard of the server: straight to the queue of each shard.
 //! It waits for nobody.
 
-use std::sync::Arc;
-
 use super::published::{Publication, Published, Whom};
 use super::queue::{Batch, Target};
 use super::registry::Registry;
@@ -50,8 +48,8 @@ impl Registry {
     }
 }
 
-fn send(target: &Arc<Target>, publication: Publication) {
-    let mut batch = Batch::to(Arc::clone(target));
+fn send(target: &Target, publication: Publication) {
+    let mut batch = Batch::to(target);
     batch.push(publication);
-    batch.hand_over();
+    target.hand_over(&mut batch);
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::Subscribed;
 use super::published::{Delivery, Local, Publication, Published, Whom};
-use super::queue::Batch;
+use super::queue::{Batch, Target};
 use super::registry::{Registry, Topic};
 use super::table::Subscriptions;
 use crate::peer::{Peer, PeerId, PeerStatus, Reason};
@@ -27,7 +27,7 @@ pub(crate) struct ShardTopics {
     /// Counts what is published here, so that nobody gets what was published before it subscribed.
     serial: Cell<u64>,
     /// What is to go to each shard.
-    batches: RefCell<Vec<Batch>>,
+    batches: RefCell<Vec<(Arc<Target>, Batch)>>,
     has_batches: Cell<bool>,
     /// What has come from others and waits for its turn.
     arrived: RefCell<VecDeque<Batch>>,
@@ -77,7 +77,7 @@ impl ShardTopics {
         if table.has(peer.id(), name) {
             return Ok(());
         }
-        if name.len() > limits.topic_bytes_max {
+        if self.registry.is_too_long(name) {
             return Err(Reason::Limit("topic_bytes_max"));
         }
         if table.count_of(peer.id()) >= limits.topics_per_connection_max {
@@ -158,6 +158,9 @@ impl ShardTopics {
 
     /// What those may have subscribed to who get what is published under a name.
     fn find(&self, name: &str) -> Rc<[Arc<Topic>]> {
+        if self.registry.is_too_long(name) {
+            return Rc::default();
+        }
         let version = self.registry.version();
         let mut known = self.known.borrow_mut();
         if let Some(known) = known.get(name)
@@ -196,9 +199,10 @@ impl ShardTopics {
     fn batch(&self, shard: usize, publication: Publication) {
         let mut batches = self.batches.borrow_mut();
         if batches.is_empty() {
-            batches.extend(self.registry.targets().into_iter().map(Batch::to));
+            let targets = self.registry.targets().into_iter();
+            batches.extend(targets.map(|target| (Arc::clone(&target), Batch::to(&target))));
         }
-        batches[shard].push(publication);
+        batches[shard].1.push(publication);
         self.has_batches.set(true);
     }
 
@@ -212,7 +216,10 @@ impl ShardTopics {
         let Some(limits) = self.registry.limits() else { return 0 };
         let targets = self.registry.targets();
         let mut refused = 0;
-        for (shard, target) in targets.iter().enumerate().filter(|(own, _)| *own != self.shard) {
+        for (shard, target) in targets.iter().enumerate() {
+            if shard == self.shard || target.has_ended() {
+                continue;
+            }
             if target.reserve(publication.cost(), limits) {
                 self.batch(shard, publication.clone());
             } else {
@@ -236,7 +243,9 @@ impl ShardTopics {
     fn hand_all_over(&self) {
         self.has_batches.set(false);
         let mut batches = self.batches.borrow_mut();
-        batches.iter_mut().filter(|batch| !batch.is_empty()).for_each(Batch::hand_over);
+        for (target, batch) in batches.iter_mut().filter(|(_, batch)| !batch.is_empty()) {
+            target.hand_over(batch);
+        }
     }
 
     /// A batch of another shard, or of another thread.
@@ -285,6 +294,28 @@ impl Drop for ShardTopics {
     fn drop(&mut self) {
         for topic in self.table.get_mut().take_all() {
             self.registry.leave(&topic, self.shard);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::topic::queue::tests::target;
+
+    /// What a peer names is kept only where somebody could have subscribed to it.
+    #[test]
+    fn names_that_are_too_long_are_not_kept() {
+        let registry = Arc::new(Registry::default());
+        registry.settle(&Limits { topic_bytes_max: 4, ..Limits::default() });
+        registry.join(target());
+        registry.enter("*", 0).unwrap();
+        let topics = ShardTopics::new(Arc::clone(&registry), 0);
+        for (name, found) in [("tide", 1), ("tides", 0), (&*".".repeat(1 << 16), 0)] {
+            assert_eq!(topics.find(name).len(), found);
+            assert_eq!(registry.find(name).len(), found);
+            assert_eq!(topics.known.borrow().len(), 1);
         }
     }
 }

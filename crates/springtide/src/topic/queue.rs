@@ -17,20 +17,33 @@ use crate::peer::PeerId;
 pub(crate) struct Target {
     mailbox: Arc<Mailbox>,
     counts: Arc<ShardCounts>,
-    /// What is on its way to it.
+    way: Arc<Way>,
+}
+
+/// How much is on its way to a shard. All that a batch holds of its target: one that nobody takes out of
+/// the mailbox of a shard that has ended goes with that.
+#[derive(Debug, Default)]
+struct Way {
     messages: AtomicUsize,
     bytes: AtomicUsize,
 }
 
+impl Way {
+    fn release(&self, bytes: usize) {
+        self.messages.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Target").field("messages", &self.messages).finish_non_exhaustive()
+        f.debug_struct("Target").field("way", &self.way).finish_non_exhaustive()
     }
 }
 
 impl Target {
-    pub(crate) const fn new(mailbox: Arc<Mailbox>, counts: Arc<ShardCounts>) -> Self {
-        Self { mailbox, counts, messages: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
+    pub(crate) fn new(mailbox: Arc<Mailbox>, counts: Arc<ShardCounts>) -> Self {
+        Self { mailbox, counts, way: Arc::default() }
     }
 
     /// Whether nothing is published to it any more.
@@ -40,24 +53,19 @@ impl Target {
 
     /// Takes room for a publication; false when there is none, which is counted.
     pub(super) fn reserve(&self, cost: usize, limits: &TopicLimits) -> bool {
-        let messages = self.messages.fetch_add(1, Ordering::Relaxed);
-        let bytes = self.bytes.fetch_add(cost, Ordering::Relaxed);
+        let messages = self.way.messages.fetch_add(1, Ordering::Relaxed);
+        let bytes = self.way.bytes.fetch_add(cost, Ordering::Relaxed);
         // One that is longer than all may be goes alone.
         let is_short = bytes > 0 && bytes.saturating_add(cost) > limits.queue_bytes_max;
         if messages < limits.queue_messages_max && !is_short {
             return true;
         }
-        self.release(cost);
+        self.way.release(cost);
         self.meet(match is_short {
             true => const { place_of("topic_queue_bytes_max") },
             false => const { place_of("topic_queue_messages_max") },
         });
         false
-    }
-
-    fn release(&self, bytes: usize) {
-        self.messages.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// A limit was met.
@@ -78,7 +86,9 @@ impl Target {
         self.counts.refuse_deliveries(deliveries as u64);
     }
 
-    pub(super) fn send(&self, batch: Batch) {
+    /// Sends what has gathered for it in a batch.
+    pub(super) fn hand_over(&self, batch: &mut Batch) {
+        let batch = std::mem::replace(batch, Batch::to(self));
         self.mailbox.send(Message::Published(batch));
     }
 }
@@ -86,13 +96,13 @@ impl Target {
 /// Publications for one shard, in their order. Each gives its room back when it is taken, or dropped.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    target: Arc<Target>,
+    way: Arc<Way>,
     publications: VecDeque<Publication>,
 }
 
 impl Batch {
-    pub(super) const fn to(target: Arc<Target>) -> Self {
-        Self { target, publications: VecDeque::new() }
+    pub(super) fn to(target: &Target) -> Self {
+        Self { way: Arc::clone(&target.way), publications: VecDeque::new() }
     }
 
     /// Adds one for which room was taken.
@@ -104,17 +114,10 @@ impl Batch {
         self.publications.is_empty()
     }
 
-    /// Hands over what has gathered.
-    pub(super) fn hand_over(&mut self) {
-        let next = Self::to(Arc::clone(&self.target));
-        let batch = std::mem::replace(self, next);
-        batch.target.clone().send(batch);
-    }
-
     /// Takes the next one out.
     pub(super) fn next(&mut self) -> Option<Publication> {
         let publication = self.publications.pop_front()?;
-        self.target.release(publication.cost());
+        self.way.release(publication.cost());
         Some(publication)
     }
 }
@@ -122,5 +125,32 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         while self.next().is_some() {}
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::published::{Published, Whom};
+    use super::*;
+    use crate::tests::Backend;
+
+    /// A shard that takes nothing.
+    pub(in crate::topic) fn target() -> Target {
+        let mailbox = Mailbox::new(Backend::Epoll.engine(None).waker());
+        Target::new(Arc::new(mailbox), Arc::default())
+    }
+
+    /// Somebody publishes to a shard in the moment in which that ends.
+    #[test]
+    fn what_nobody_takes_goes_with_the_mailbox() {
+        let target = target();
+        let left = Arc::downgrade(&target.mailbox);
+        let published = Published::new("tide".into());
+        let payload = Arc::downgrade(&published);
+        let mut batch = Batch::to(&target);
+        batch.push(Publication { published, whom: Whom::Topic("tides".into()) });
+        target.hand_over(&mut batch);
+        drop((batch, target));
+        assert!(left.upgrade().is_none() && payload.upgrade().is_none());
     }
 }

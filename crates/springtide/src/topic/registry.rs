@@ -154,6 +154,12 @@ impl Registry {
         self.limits.get()
     }
 
+    /// Whether nobody can have subscribed by a name, which is to cost nothing then: it may be a peer's.
+    #[inline]
+    pub(super) fn is_too_long(&self, name: &str) -> bool {
+        self.limits().is_some_and(|limits| name.len() > limits.topic_bytes_max)
+    }
+
     /// One more shard, the next in order of their numbers, before anybody can subscribe.
     pub(crate) fn join(&self, target: Target) {
         self.write().targets.push(Arc::new(target));
@@ -178,9 +184,9 @@ impl Registry {
     }
 
     /// Everything that somebody may have subscribed to who gets what is published under this name;
-    /// nothing under one that is for many topics.
+    /// nothing under one that is for many topics, or longer than a topic may be.
     pub(super) fn find(&self, topic: &str) -> Vec<Arc<Topic>> {
-        if is_wildcard(topic) {
+        if is_wildcard(topic) || self.is_too_long(topic) {
             return Vec::new();
         }
         let listed = self.read();

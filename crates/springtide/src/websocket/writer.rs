@@ -24,6 +24,8 @@ pub struct MessageWriter {
     id: u64,
     /// What its first piece was.
     kind: Option<Kind>,
+    /// Its first piece was sent.
+    has_begun: bool,
     is_finished: bool,
 }
 
@@ -48,29 +50,42 @@ pub(crate) enum Awaits {
 impl MessageWriter {
     fn of(socket: Socket) -> Self {
         let id = current::shard().map_or(0, |shared| shared.sockets.name_stream());
-        Self { socket, id, kind: None, is_finished: false }
+        Self { socket, id, kind: None, has_begun: false, is_finished: false }
     }
 
     /// Sends a piece, as a fragment. The first decides what the message is: text, which has pieces of text
     /// only, or bytes. It waits until the messages said before have gone ahead, and then, as any other,
     /// until less than 256 KiB wait to be sent.
     ///
+    /// One that is cancelled while it waits for that has sent its piece, unless it is the first and its
+    /// turn has not come: then nothing was sent, and there is no message any more.
+    ///
     /// # Errors
     /// The connection has ended, or is about to. [`Reason::Failed`]: bytes were to be a piece of text.
+    /// [`Reason::Cancelled`]: the first write failed, or was cancelled before its turn came.
     pub async fn write(&mut self, piece: impl Into<Message>) -> Result<(), Reason> {
         let (kind, payload) = piece.into().into_parts();
         if self.kind == Some(Kind::Text) && kind == Kind::Binary {
             return Err(Reason::Failed);
         }
         self.send(kind, payload, false).await?;
+        self.credit().await
+    }
+
+    /// Waits until more may be sent.
+    async fn credit(&self) -> Result<(), Reason> {
         Task::<Close>::ask(self.socket.peer(), Ask::Await(Awaits::Credit)).await
     }
 
-    /// Ends the message; one without a piece has no bytes.
+    /// Ends the message; one without a piece has no bytes. It is sent then, not yet taken by the peer.
     ///
     /// # Errors
-    /// The connection has ended, or is about to.
+    /// As of [`write`](Self::write).
     pub async fn finish(mut self) -> Result<(), Reason> {
+        if self.has_begun {
+            // What is said to a connection that has ended is lost, and nobody told.
+            self.credit().await?;
+        }
         self.send(Kind::Binary, Bytes::new(), true).await?;
         self.is_finished = true;
         Ok(())
@@ -78,10 +93,15 @@ impl MessageWriter {
 
     async fn send(&mut self, kind: Kind, payload: Bytes, is_last: bool) -> Result<(), Reason> {
         let is_first = self.kind.is_none();
+        if !is_first && !self.has_begun {
+            return Err(Reason::Cancelled);
+        }
         let kind = *self.kind.get_or_insert(kind);
         let piece = Piece { stream: self.id, kind, payload, is_last };
         if is_first {
-            return Task::<Close>::ask(self.socket.peer(), Ask::Await(Awaits::Turn(piece))).await;
+            Task::<Close>::ask(self.socket.peer(), Ask::Await(Awaits::Turn(piece))).await?;
+            self.has_begun = true;
+            return Ok(());
         }
         self.socket.say(Said::Piece(piece));
         Ok(())

@@ -10,6 +10,7 @@ use springtide_proto::websocket::{CloseFrame, Limits, code};
 
 use super::{Messaging, ROUTE};
 use crate::executor::Origin;
+use crate::peer::PeerStatus;
 use crate::room::Room;
 use crate::session::Who;
 use crate::table::Place;
@@ -78,12 +79,12 @@ impl Messaging {
         }
     }
 
-    /// Whether nothing is read before the future asks for what has come; what comes behind a close of
-    /// this side holds nothing up, because it is thrown away.
-    pub(super) fn is_held_up(&mut self, room: &Room) -> bool {
-        let is_closing = self.is_closing() || !self.machine.may_send();
+    /// Notes whether nothing is read before the future asks for what has come, and gives that; what comes
+    /// behind a close of this side holds nothing up, because it is thrown away.
+    pub(super) fn note_held_up(&mut self, room: &Room) -> bool {
+        let is_open = self.status() == PeerStatus::Open;
         let Some(own) = self.awaited_mut() else { return false };
-        let holds_up = !is_closing && own.inlet.is_full();
+        let holds_up = is_open && own.inlet.is_full();
         if std::mem::replace(&mut own.holds_up, holds_up && own.inlet.is_behind()) && !holds_up {
             // That while was not the peer's.
             self.machine.resume(room.now_ms);
@@ -122,13 +123,15 @@ impl Messaging {
         }
     }
 
-    /// Whether nothing is read because the future does not ask for what has come.
+    /// Whether nothing was read when that was noted last, because the future does not ask for what has
+    /// come; never behind a close of this side.
     pub(super) fn holds_up(&self) -> bool {
-        self.awaited().is_some_and(|own| own.holds_up && own.asked.is_none())
+        let is_open = self.status() == PeerStatus::Open;
+        is_open && self.awaited().is_some_and(|own| own.holds_up && own.asked.is_none())
     }
 
     /// Whether a close waits for the future.
-    pub(super) fn is_asked(&self) -> bool {
+    pub(in crate::session) fn is_asked(&self) -> bool {
         self.awaited().is_some_and(|own| own.asked.is_some())
     }
 

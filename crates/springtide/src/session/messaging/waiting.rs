@@ -46,10 +46,12 @@ impl Waiting {
 }
 
 impl Messaging {
-    /// Somebody waits for something; what it is for is looked at behind this.
+    /// Somebody waits for something; what it is for is looked at behind this. Behind a close that waits
+    /// nothing begins, but the message that is being sent in pieces is sent to its end before that.
     pub(crate) fn await_room(&mut self, awaits: Awaits, waiter: Waiter, peer: Peer, room: &Room) {
         let tasks = &room.requests.tasks;
-        if !self.machine.may_send() || self.is_closing() {
+        let goes_on = matches!(awaits, Awaits::Credit) && self.is_streaming();
+        if !self.machine.may_send() || self.is_closing() && !goes_on {
             return tasks.end(peer, waiter, Ended::Failed(Reason::Closed));
         }
         let waiting = self.rest().waiting.get_or_insert_default();
@@ -95,8 +97,11 @@ impl Messaging {
                 self.rest().waiting.as_mut().and_then(|own| own.turn.pop_front())
         {
             if room.requests.tasks.is_wanted(&waiter) {
-                self.send_piece(piece, outbox, room);
-                room.requests.tasks.end(Peer::nobody(), waiter, Ended::Done);
+                let ended = match self.send_piece(piece, outbox, room) {
+                    true => Ended::Done,
+                    false => Ended::Failed(Reason::Closed),
+                };
+                room.requests.tasks.end(Peer::nobody(), waiter, ended);
             }
         }
     }
@@ -109,7 +114,8 @@ impl Messaging {
         }
     }
 
-    fn send_piece(&mut self, piece: Piece, outbox: &mut Outbox, room: &mut Room) {
+    /// Whether it could be sent.
+    fn send_piece(&mut self, piece: Piece, outbox: &mut Outbox, room: &mut Room) -> bool {
         let Piece { stream, kind, payload, is_last } = piece;
         let sent = self.machine.send_part(kind, Sent::Shared(payload), is_last, None, outbox);
         let goes_on = sent.is_ok() && !is_last;
@@ -117,6 +123,7 @@ impl Messaging {
         if is_last {
             self.count_written(sent.is_ok(), room);
         }
+        sent.is_ok()
     }
 
     /// Whoever sent a message in pieces has gone before its end: its peer is not to take it for whole.

@@ -69,13 +69,13 @@ fn echo(log: &Log, gate: &Gate) -> Server {
     })
 }
 
-fn opened(backend: Backend, server: Server) -> (Stage, Client) {
+pub(super) fn opened(backend: Backend, server: Server) -> (Stage, Client) {
     let mut stage = Stage::new(backend, server);
     let client = Client::open(&mut stage);
     (stage, client)
 }
 
-fn lines(stage: &mut Stage, log: &Log, expected: &[&str]) {
+pub(super) fn lines(stage: &mut Stage, log: &Log, expected: &[&str]) {
     stage.until(|_| (log.lines().len() >= expected.len()).then_some(()));
     assert_eq!(log.lines(), expected);
 }
@@ -426,6 +426,23 @@ mod timed {
         assert_eq!(stage.met("socket_close_timeout"), 1);
     }
 
+    /// The same where the peer has ended its stream behind its close.
+    fn a_close_is_answered_behind_the_end_of_the_stream(backend: Backend) {
+        let log = Log::default();
+        let (mut stage, mut client) = opened(backend, echo(&log, &Gate::default()));
+        client.write(&mut stage, &[frame("one"), close(1000)].concat());
+        client.peer.shutdown();
+        (0..50).for_each(|_| stage.turn());
+        stage.advance(SECOND * 4);
+        client.step(&mut stage);
+        assert!(client.closed.is_none());
+        stage.advance(SECOND);
+        client.until_ended(&mut stage);
+        assert_eq!(client.closed.as_ref().map(CloseFrame::code), Some(1000));
+        lines(&mut stage, &log, &["dropped"]);
+        assert_eq!(stage.met("socket_close_timeout"), 1);
+    }
+
     /// Whether a peer lives that is held up cannot be told: it is not cut, and goes on.
     fn a_peer_that_is_held_up_is_not_dead(backend: Backend) {
         let (log, gate) = (Log::default(), Gate::default());
@@ -445,6 +462,7 @@ mod timed {
 
     over_simulated_backends!(
         a_close_is_answered_for_a_future_that_sleeps,
+        a_close_is_answered_behind_the_end_of_the_stream,
         a_peer_that_is_held_up_is_not_dead,
     );
 }
