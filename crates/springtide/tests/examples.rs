@@ -1,11 +1,14 @@
 //! What examples promise to whoever means them ill. Nothing is timed: waiting is for bytes that come.
 
 #[allow(dead_code, reason = "its `main` is for the program")]
+#[path = "../../../examples/journal.rs"]
+mod journal;
+#[allow(dead_code, reason = "its `main` is for the program")]
 #[path = "../../../examples/rooms.rs"]
 mod rooms;
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use springtide::{Address, Limits, Running, Server};
@@ -86,4 +89,52 @@ fn who_finds_no_place_in_a_room_is_told() {
     assert_eq!(frame(&mut stream), (0x88, 1000_u16.to_be_bytes().to_vec()));
     drop((inside, stream));
     stop(running);
+}
+
+/// What the journal answers to these bytes, and what it has kept of them.
+fn keep(name: &str, pieces: &[&[u8]]) -> (String, Vec<u8>) {
+    let unique = format!("springtide-journal-{}-{name}", std::process::id());
+    let path = std::env::temp_dir().join(unique);
+    // Of an earlier run, if there is any.
+    let _ = std::fs::remove_file(&path);
+    let running = start(journal::journal(path.display().to_string()));
+    let mut stream = connect(&running);
+    for piece in pieces {
+        stream.write_all(piece).unwrap();
+    }
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    stop(running);
+    let kept = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    (said, kept)
+}
+
+/// How many lines it has said that it keeps.
+fn count(said: &str) -> usize {
+    said.lines().filter_map(|line| line.strip_suffix(" kept")?.parse::<usize>().ok()).sum()
+}
+
+#[test]
+fn a_journal_keeps_the_last_line_without_an_end() {
+    let (said, kept) = keep("last", &[b"low\nhi", b"gh\n\nnoon"]);
+    assert_eq!(kept, b"low\nhigh\n\nnoon");
+    assert_eq!(count(&said), 4, "{said}");
+    let longest = [b"x".repeat(journal::LINE_BYTES_MAX - 1), b"\n".to_vec()].concat().repeat(3);
+    let (said, kept) = keep("longest", &[&longest]);
+    assert_eq!((count(&said), kept), (3, longest));
+}
+
+#[test]
+fn a_journal_takes_no_line_without_end() {
+    let long = "x".repeat(journal::LINE_BYTES_MAX);
+    for (name, sent) in
+        [("whole", format!("low\n{long}\nhigh\n")), ("begun", format!("low\n{long}x"))]
+    {
+        let (said, kept) = keep(name, &[sent.as_bytes()]);
+        assert_eq!(kept, b"low\n", "{name}");
+        assert_eq!(count(&said), 1, "{said}");
+        assert!(said.ends_with("a line has 4096 bytes at most; yours is not kept\n"), "{said}");
+    }
 }
