@@ -1,19 +1,12 @@
 //! The dashboard: what the server counts, told twice a second to everybody who looks at it.
 //! Nobody looks: nothing is gathered.
 
-use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread::JoinHandle;
-use std::time::Duration;
-
 use nix::sys::resource::{UsageWho, getrusage};
 use serde::Serialize;
 use springtide::{Counts, EngineCounts, Message, Overflow, ProtocolCounts, Running};
 use springtide::{Socket, WebSocket, WebSockets};
 
 const TOPIC: &str = "dashboard";
-/// How often everybody is told.
-const BEAT: Duration = Duration::from_millis(500);
 
 /// Everything at one moment. Rates are made of two of them by whoever shows them.
 #[derive(Serialize)]
@@ -49,6 +42,14 @@ impl From<Sample> for Message {
     }
 }
 
+/// Tells everybody who looks how it stands.
+pub(super) fn tell(running: &Running) {
+    let topics = running.topics();
+    if topics.topic(TOPIC).subscribers > 0 {
+        topics.publish(TOPIC, Sample::take(running));
+    }
+}
+
 /// What handles the sockets of those who look.
 pub(super) fn sockets() -> WebSockets {
     // Whoever is behind wants the newest sample only.
@@ -63,35 +64,6 @@ impl WebSocket for Watcher {
     }
 
     fn message(&self, _: Socket, _: Message) {}
-}
-
-/// The thread that takes samples, until it is dropped.
-pub(crate) struct Beat {
-    end: Option<mpsc::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Beat {
-    pub(super) fn start(running: Arc<Running>) -> Self {
-        let (end, ended) = mpsc::channel();
-        let topics = running.topics();
-        let thread = std::thread::spawn(move || {
-            while ended.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
-                if topics.topic(TOPIC).subscribers > 0 {
-                    topics.publish(TOPIC, Sample::take(&running));
-                }
-            }
-        });
-        Self { end: Some(end), thread: Some(thread) }
-    }
-}
-
-impl Drop for Beat {
-    fn drop(&mut self) {
-        drop(self.end.take());
-        // It cannot have ended otherwise, and nothing depends on how it did.
-        let _ = self.thread.take().map(JoinHandle::join);
-    }
 }
 
 fn cpu_us() -> u64 {

@@ -94,11 +94,16 @@ pub(super) struct Rooms {
     rooms: Vec<Room>,
     /// Whatever happens is numbered.
     last_number: u64,
+    /// What everybody was told last.
+    told: Vec<Listed>,
 }
 
 impl Rooms {
     pub(super) fn new() -> Self {
-        Self { rooms: STANDING.map(Room::new).into(), last_number: 0 }
+        let mut rooms =
+            Self { rooms: STANDING.map(Room::new).into(), last_number: 0, told: Vec::new() };
+        rooms.told = rooms.list();
+        rooms
     }
 
     /// Somebody enters a room, which is opened for them if need be.
@@ -175,6 +180,16 @@ impl Rooms {
         let rooms = self.rooms.iter();
         rooms.map(|room| Listed { name: room.name.clone(), present: room.present }).collect()
     }
+
+    /// The list, if it is another one than everybody was told last; from now on it is what they were.
+    pub(super) fn news(&mut self) -> Option<Vec<Listed>> {
+        let list = self.list();
+        if list == self.told {
+            return None;
+        }
+        self.told.clone_from(&list);
+        Some(list)
+    }
 }
 
 /// What a guest is called: without space around it.
@@ -245,6 +260,24 @@ mod tests {
         rooms.leave("nowhere");
         let harbour = Listed { name: "harbour".to_owned(), present: 1 };
         assert_eq!(rooms.list()[0], harbour);
+    }
+
+    #[test]
+    fn only_what_has_changed_is_news() {
+        let mut rooms = Rooms::new();
+        assert_eq!(rooms.news(), None, "whoever comes is told how it stands");
+        rooms.enter("harbour").unwrap();
+        rooms.enter("harbour").unwrap();
+        assert_eq!(rooms.news().map(|list| list[0].present), Some(2), "of two entries once");
+        rooms.say("harbour", "Tern", "hello", 0).unwrap();
+        rooms.leave("nowhere");
+        rooms.enter("lighthouse").unwrap();
+        rooms.leave("lighthouse");
+        assert_eq!(rooms.news(), None, "who has come and gone in between was not here");
+        rooms.enter("new").unwrap();
+        rooms.leave("new");
+        assert_eq!(rooms.news().map(|list| list.len()), Some(STANDING.len() + 1));
+        assert_eq!(rooms.news(), None);
     }
 
     #[test]
