@@ -94,16 +94,13 @@ pub(super) struct Rooms {
     rooms: Vec<Room>,
     /// Whatever happens is numbered.
     last_number: u64,
-    /// What everybody was told last.
-    told: Vec<Listed>,
+    /// Somebody has come or gone since everybody was told.
+    has_news: bool,
 }
 
 impl Rooms {
     pub(super) fn new() -> Self {
-        let mut rooms =
-            Self { rooms: STANDING.map(Room::new).into(), last_number: 0, told: Vec::new() };
-        rooms.told = rooms.list();
-        rooms
+        Self { rooms: STANDING.map(Room::new).into(), last_number: 0, has_news: false }
     }
 
     /// Somebody enters a room, which is opened for them if need be.
@@ -116,6 +113,7 @@ impl Rooms {
         };
         room.present += 1;
         room.moved = number;
+        self.has_news = true;
         Ok(())
     }
 
@@ -147,6 +145,7 @@ impl Rooms {
             self.last_number += 1;
             room.moved = self.last_number;
             room.present = room.present.saturating_sub(1);
+            self.has_news = true;
         }
     }
 
@@ -181,14 +180,10 @@ impl Rooms {
         rooms.map(|room| Listed { name: room.name.clone(), present: room.present }).collect()
     }
 
-    /// The list, if it is another one than everybody was told last; from now on it is what they were.
+    /// The list, if somebody has come or gone since it was asked for so. It may be the same again:
+    /// whoever came in between has been told another one.
     pub(super) fn news(&mut self) -> Option<Vec<Listed>> {
-        let list = self.list();
-        if list == self.told {
-            return None;
-        }
-        self.told.clone_from(&list);
-        Some(list)
+        std::mem::take(&mut self.has_news).then(|| self.list())
     }
 }
 
@@ -271,9 +266,12 @@ mod tests {
         assert_eq!(rooms.news().map(|list| list[0].present), Some(2), "of two entries once");
         rooms.say("harbour", "Tern", "hello", 0).unwrap();
         rooms.leave("nowhere");
+        assert_eq!(rooms.news(), None);
         rooms.enter("lighthouse").unwrap();
+        let between = rooms.list();
         rooms.leave("lighthouse");
-        assert_eq!(rooms.news(), None, "who has come and gone in between was not here");
+        let told = rooms.news();
+        assert!(told.is_some_and(|told| told != between), "whoever was told that is told again");
         rooms.enter("new").unwrap();
         rooms.leave("new");
         assert_eq!(rooms.news().map(|list| list.len()), Some(STANDING.len() + 1));

@@ -56,9 +56,16 @@ fn who_comes_and_goes_makes_no_storm() {
         world.settle();
     }
     assert_eq!(topics.topic(LOBBY).subscribers, 1);
+    assert_eq!(heard(&mut watcher), "", "nothing before the beat");
     chat.tell_rooms();
     world.settle();
-    assert_eq!(heard(&mut watcher), "", "it is as it was");
+    assert_eq!(heard(&mut watcher).matches(r#""kind":"rooms""#).count(), 1);
+    // Who never sat down changes nothing.
+    open(&mut world).reset();
+    world.settle();
+    chat.tell_rooms();
+    world.settle();
+    assert_eq!(heard(&mut watcher), "");
 }
 
 #[test]
