@@ -7,6 +7,8 @@ use springtide::{Counts, EngineCounts, Message, Overflow, ProtocolCounts, Runnin
 use springtide::{Socket, WebSocket, WebSockets};
 
 const TOPIC: &str = "dashboard";
+/// Those who look have nothing to say: a message that is longer ends their connection.
+const MESSAGE_BYTES_MAX: u64 = 16;
 
 /// Everything at one moment. Rates are made of two of them by whoever shows them.
 #[derive(Serialize)]
@@ -53,7 +55,8 @@ pub(super) fn tell(running: &Running) {
 /// What handles the sockets of those who look.
 pub(super) fn sockets() -> WebSockets {
     // Whoever is behind wants the newest sample only.
-    WebSockets::new(Watcher).overflow(Overflow::KeepLatest)
+    let sockets = WebSockets::new(Watcher).overflow(Overflow::KeepLatest);
+    sockets.message_bytes_max(MESSAGE_BYTES_MAX)
 }
 
 struct Watcher;
@@ -71,4 +74,34 @@ fn cpu_us() -> u64 {
     let both = [usage.user_time(), usage.system_time()];
     let us = both.iter().map(|time| time.tv_sec() * 1_000_000 + time.tv_usec()).sum::<i64>();
     u64::try_from(us).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use springtide::Server;
+    use springtide::test::World;
+
+    use super::*;
+
+    #[test]
+    fn who_looks_says_no_long_things() {
+        let mut world = World::new(1);
+        world.serve(Server::new().websocket("/", sockets()));
+        let mut peer = world.connect();
+        let offer = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        assert_eq!(peer.write(offer), offer.len());
+        world.settle();
+        peer.read(usize::MAX, &mut Vec::new());
+        // The key is nothing: what is masked is as it was.
+        assert_eq!(peer.write(&[&[0x81, 0x90, 0, 0, 0, 0][..], &[b'x'; 16]].concat()), 22);
+        world.settle();
+        assert_eq!(peer.read(usize::MAX, &mut Vec::new()), 0, "it is thrown away");
+        assert_eq!(peer.write(&[&[0x81, 0x91, 0, 0, 0, 0][..], &[b'x'; 17]].concat()), 23);
+        world.settle();
+        let mut heard = Vec::new();
+        peer.read(usize::MAX, &mut heard);
+        let [0x88, _, code @ ..] = heard.as_slice() else { panic!("a close: {heard:?}") };
+        assert_eq!(code.first_chunk(), Some(&1009_u16.to_be_bytes()));
+    }
 }
