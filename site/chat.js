@@ -8,7 +8,7 @@ const BIRDS = ["Avocet", "Curlew", "Dunlin", "Eider", "Fulmar", "Gannet", "Heron
 const lines = one("[data-lines]");
 const form = one("[data-say]");
 const notice = one("[data-refused]");
-const own = { name: stored("name") ?? BIRDS[Math.floor(Math.random() * BIRDS.length)], room: "", entering: "", isSeated: false, isSentBack: false, began: 0, listed: 0, present: {} };
+const own = { name: stored("name") ?? BIRDS[Math.floor(Math.random() * BIRDS.length)], room: "", entering: "", isSeated: false, isSentBack: false, began: 0, listed: 0, present: Object.create(null) };
 
 /** Where storage is refused, a name lasts as long as the page. */
 function stored(key) {
@@ -72,7 +72,7 @@ function showRooms({ number: at, rooms }) {
     say(one("span", entry), room.present ? `${number.format(room.present)} here` : "empty");
   });
   entries.forEach(entry => entry.remove());
-  own.present = Object.fromEntries(rooms.map(room => [room.name, room.present]));
+  own.present = Object.assign(Object.create(null), Object.fromEntries(rooms.map(room => [room.name, room.present])));
   showOwn();
 }
 

@@ -90,14 +90,15 @@ export async function burst(button) {
 
 const RETRY_MS = 500;
 const RETRY_MS_MAX = 15000;
+const LASTING_MS = 10000; // a connection that was open for so long was one
 
 /**
  * A socket of this server that connects again when it is lost: after half a second, then twice as long
- * each time, a quarter more or less so that not all pages come at once. `hear` gets each message;
- * `opened` is called at each connection. Elements with `data-link` say how it stands.
+ * each time until one lasts, a quarter more or less so that not all pages come at once. `hear` gets each
+ * message; `opened` is called at each connection. Elements with `data-link` say how it stands.
  */
 export class Link {
-  #path; #hear; #opened; #socket; #pause = RETRY_MS; #timer = 0;
+  #path; #hear; #opened; #socket; #pause = RETRY_MS; #openedAt = Infinity; #timer = 0;
 
   constructor(path, hear, opened = () => {}) {
     this.#path = path;
@@ -120,7 +121,7 @@ export class Link {
     address.protocol = address.protocol.replace("http", "ws");
     const socket = this.#socket = new WebSocket(address);
     socket.addEventListener("open", () => {
-      this.#pause = RETRY_MS;
+      this.#openedAt = performance.now();
       this.#tell("open", "Connected");
       this.#opened();
     });
@@ -129,6 +130,8 @@ export class Link {
   }
 
   #lost() {
+    if (performance.now() - this.#openedAt >= LASTING_MS) this.#pause = RETRY_MS;
+    this.#openedAt = Infinity;
     const ms = this.#pause * (0.75 + Math.random() / 2);
     this.#pause = Math.min(this.#pause * 2, RETRY_MS_MAX);
     this.#tell("lost", ms < 1500 ? "Connection lost. Trying again …" : `Connection lost. Trying again in ${Math.round(ms / 1000)} s`);

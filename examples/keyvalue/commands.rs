@@ -23,6 +23,8 @@ enum Problem {
     WrongKind,
     Unknown,
     Index,
+    Pattern,
+    Reply,
 }
 
 impl From<WrongKind> for Problem {
@@ -33,6 +35,10 @@ impl From<WrongKind> for Problem {
 
 /// No command has a longer name: what is behind it is not looked at.
 const NAME_BYTES_MAX: usize = 32;
+/// What one command is answered is no longer: a long value may be asked for many times at once.
+pub(crate) const REPLY_BYTES_MAX: usize = 32 << 20;
+/// Each byte of each key is held against a pattern.
+const PATTERN_BYTES_MAX: usize = 1024;
 
 type Done = Result<(), Problem>;
 
@@ -70,6 +76,8 @@ fn say(problem: &Problem, name: &str) -> String {
         }
         Problem::Unknown => format!("ERR unknown command '{name}'"),
         Problem::Index => "ERR DB index is out of range".into(),
+        Problem::Pattern => format!("ERR a pattern has {PATTERN_BYTES_MAX} bytes at most"),
+        Problem::Reply => format!("ERR the reply would have more than {REPLY_BYTES_MAX} bytes"),
     }
 }
 
@@ -79,7 +87,7 @@ fn run(store: &mut Store, name: &str, rest: &[&[u8]], now_ms: u64, out: &mut Vec
         ("ping", []) => simple("PONG", out),
         ("ping" | "echo", [text]) => bulk(Some(text), out),
         ("set", [key, text, options @ ..]) => return set(store, key, text, options, now_ms, out),
-        ("get", [key]) => bulk(store.text(key)?.map(Vec::as_slice), out),
+        ("get", [key]) => return part(store.text(key)?, out),
         ("del", keys @ [_, ..]) => count(keys, |key| store.remove(key), out),
         ("exists", keys @ [_, ..]) => count(keys, |key| store.has(key), out),
         ("expire", [key, seconds]) => return expire(store, key, seconds, now_ms, out),
@@ -93,8 +101,7 @@ fn run(store: &mut Store, name: &str, rest: &[&[u8]], now_ms: u64, out: &mut Vec
         }
         ("mget", keys @ [_, ..]) => {
             array(keys.len(), out);
-            keys.iter()
-                .for_each(|key| bulk(store.text(key).ok().flatten().map(Vec::as_slice), out));
+            return keys.iter().try_for_each(|key| part(store.text(key).unwrap_or(None), out));
         }
         ("mset", pairs @ [_, ..]) if pairs.len() % 2 == 0 => {
             pairs.chunks(2).for_each(|pair| store.set(pair[0], pair[1], None));
@@ -115,14 +122,13 @@ fn run_on_parts(store: &mut Store, name: &str, rest: &[&[u8]], out: &mut Vec<u8>
         }
         ("hget", [key, field]) => {
             let hash = store.hash(key)?;
-            bulk(hash.and_then(|hash| hash.get(*field)).map(Vec::as_slice), out);
+            return part(hash.and_then(|hash| hash.get(*field)), out);
         }
         ("hgetall", [key]) => {
             let hash = store.hash(key)?;
             array(hash.map_or(0, |hash| 2 * hash.len()), out);
-            for text in hash.into_iter().flatten().flat_map(|(field, text)| [field, text]) {
-                bulk(Some(text), out);
-            }
+            let mut texts = hash.into_iter().flatten().flat_map(|(field, text)| [field, text]);
+            return texts.try_for_each(|text| part(Some(text), out));
         }
         ("lpush" | "rpush", [key, texts @ ..]) if !texts.is_empty() => {
             let list = store.list_mut(key)?;
@@ -143,10 +149,11 @@ fn run_on_parts(store: &mut Store, name: &str, rest: &[&[u8]], out: &mut Vec<u8>
 /// The commands on everything that is kept, and on the server.
 fn run_on_all(store: &mut Store, name: &str, rest: &[&[u8]], out: &mut Vec<u8>) -> Done {
     match (name, rest) {
+        ("keys", [pattern]) if pattern.len() > PATTERN_BYTES_MAX => return Err(Problem::Pattern),
         ("keys", [pattern]) => {
             let keys: Vec<_> = store.keys().filter(|key| glob::fits(pattern, key)).collect();
             array(keys.len(), out);
-            keys.iter().for_each(|key| bulk(Some(key), out));
+            return keys.into_iter().try_for_each(|key| part(Some(key), out));
         }
         ("dbsize", []) => int(store.len() as i64, out),
         ("flushall", [] | [_]) => {
@@ -179,6 +186,15 @@ const KNOWN: [&str; 26] = [
 
 fn number(digits: &[u8]) -> Result<i64, Problem> {
     integer(digits).ok_or(Problem::NotAnInteger)
+}
+
+/// One of what is kept, in a reply that has room for it.
+fn part(text: Option<&Vec<u8>>, out: &mut Vec<u8>) -> Done {
+    if out.len() + text.map_or(0, Vec::len) > REPLY_BYTES_MAX {
+        return Err(Problem::Reply);
+    }
+    bulk(text.map(Vec::as_slice), out);
+    Ok(())
 }
 
 fn count(keys: &[&[u8]], is_counted: impl FnMut(&&&[u8]) -> bool, out: &mut Vec<u8>) {
@@ -262,13 +278,18 @@ fn pop(
         }
         return Ok(());
     };
+    let wanted = wanted.min(len);
     if count.is_some() {
-        array(wanted.min(len), out);
+        array(wanted, out);
     }
     let list = store.list_mut(key)?;
-    for _ in 0..wanted.min(len) {
-        let text = if is_left { list.pop_front() } else { list.pop_back() };
-        bulk(text.as_deref(), out);
+    // Nothing is taken for which there is no room.
+    if is_left {
+        list.iter().take(wanted).try_for_each(|text| part(Some(text), out))?;
+        list.drain(..wanted);
+    } else {
+        list.iter().rev().take(wanted).try_for_each(|text| part(Some(text), out))?;
+        list.truncate(len - wanted);
     }
     if list.is_empty() {
         store.remove(key);
@@ -285,10 +306,8 @@ fn range(store: &Store, key: &[u8], first: &[u8], last: &[u8], out: &mut Vec<u8>
     let (start, end) = (place(first), if last < -len { 0 } else { (place(last) + 1).min(len) });
     let count = (end - start).max(0) as usize;
     array(count, out);
-    for text in list.into_iter().flatten().skip(start as usize).take(count) {
-        bulk(Some(text), out);
-    }
-    Ok(())
+    let mut texts = list.into_iter().flatten().skip(start as usize).take(count);
+    texts.try_for_each(|text| part(Some(text), out))
 }
 
 fn info(store: &Store) -> String {

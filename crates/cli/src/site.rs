@@ -1,6 +1,7 @@
 //! The bundled site: pages, the examples with their source, two plain replies, and what is live.
 //! It uses nothing of the library that any program could not use.
 
+mod beat;
 mod chat;
 mod dashboard;
 mod echo;
@@ -15,8 +16,8 @@ use springtide::{Files, Json, Request, Response, Running, SecurityHeaders, Serve
 use springtide::{body_max, streamed};
 
 use crate::arguments::Serve;
+pub(crate) use beat::Beat;
 use chat::Chat;
-pub(crate) use dashboard::Beat;
 
 /// What its pages may load: nothing that another server has, and no script that stands in a page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -40,17 +41,27 @@ impl Bundle {
 
 /// The server that serves the site, once it runs.
 #[derive(Clone, Default)]
-pub(crate) struct Started(Arc<OnceLock<Weak<Running>>>);
+pub(crate) struct Started {
+    running: Arc<OnceLock<Weak<Running>>>,
+    /// The server has the chat, which has this for its clock.
+    chat: Arc<OnceLock<Weak<Chat>>>,
+}
 
 impl Started {
-    /// The server runs: from now on the dashboard beats, until what this gives is dropped.
+    /// The server runs: from now on the dashboard and the chat beat, until what this gives is dropped.
     pub(crate) fn start(&self, running: &Arc<Running>) -> Beat {
-        self.0.get_or_init(|| Arc::downgrade(running));
-        Beat::start(running.clone())
+        self.running.get_or_init(|| Arc::downgrade(running));
+        let (running, chat) = (running.clone(), self.chat.clone());
+        Beat::start(move || {
+            dashboard::tell(&running);
+            if let Some(chat) = chat.get().and_then(Weak::upgrade) {
+                chat.tell_rooms();
+            }
+        })
     }
 
     fn running(&self) -> Option<Arc<Running>> {
-        self.0.get().and_then(Weak::upgrade)
+        self.running.get().and_then(Weak::upgrade)
     }
 
     /// How long it has been running: the clock of whatever is live here.
@@ -90,6 +101,7 @@ pub(crate) fn bundled(
 /// Adds the chat, the dashboard, the uploads and the echo.
 fn add_live(server: Server, started: &Started) -> Server {
     let chat = Chat::new(server.topics(), started.clone());
+    started.chat.get_or_init(|| Arc::downgrade(&chat));
     let clock = started.clone();
     server
         .get("/live/chat", move |request: Request| request.websocket(chat.guest()))

@@ -142,6 +142,7 @@ impl Socket {
     /// A name that ends in `.*` stands for every topic that begins with what is before the `*`:
     /// `room.*` for `room.5` and `room.5.typing`, not for `room` or `rooms`; `*` alone for all. Any
     /// other `*` is a character like others. Who has subscribed in several ways gets a message once.
+    /// Check a name that is made of what somebody has sent: `format!("room.{input}")` of `*` hears all rooms.
     ///
     /// ```
     /// use springtide::{Message, Server, Socket, WebSocket};

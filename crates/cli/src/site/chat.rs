@@ -3,6 +3,8 @@
 
 mod pace;
 mod rooms;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -86,8 +88,18 @@ impl Chat {
         Told::Rooms { number: rooms.number(), rooms: rooms.list() }.into()
     }
 
-    fn tell_rooms(&self) {
-        self.topics.publish(LOBBY, self.list());
+    /// Tells everybody of the rooms, if somebody listens and something has changed. Only the beat does
+    /// this: however quickly guests come and go, the others hear of it a few times a second.
+    pub(super) fn tell_rooms(&self) {
+        if self.topics.topic(LOBBY).subscribers == 0 {
+            return;
+        }
+        let mut rooms = self.rooms();
+        if let Some(list) = rooms.news() {
+            let told = Told::Rooms { number: rooms.number(), rooms: list };
+            drop(rooms);
+            self.topics.publish(LOBBY, told);
+        }
     }
 }
 
@@ -127,7 +139,8 @@ impl Guest {
         let now_ms = self.chat.clock.uptime_ms();
         socket.send(Told::Entered { room: &room, name: &name, now_ms, lines });
         *self.seat() = Some(Seat { room, name });
-        self.chat.tell_rooms();
+        // Whoever has entered sees it at once, the others with the next beat.
+        socket.send(self.chat.list());
         Ok(())
     }
 
@@ -161,7 +174,6 @@ impl WebSocket for Guest {
 
     fn closed(&self, socket: Socket, _: CloseReason) {
         self.leave(socket);
-        self.chat.tell_rooms();
     }
 }
 

@@ -85,6 +85,42 @@ fn browser_finds_a_server_again() {
     wait_for_line(&page, "is anybody there?");
 }
 
+/// Sockets that open and are closed at once, or after `ms`, of a page without one; how long each is waited
+/// for, without chance.
+const PAUSES: &str = "(async () => {
+  const { Link } = await import('/common.js');
+  let now = 0;
+  const lasts = [0, 0, 0, 0, 9999, 10000, 0, null, 0], waits = [];
+  Math.random = () => 0.5;
+  performance.now = () => now;
+  window.setTimeout = (then, ms) => { waits.push(ms); if (lasts.length) queueMicrotask(then); };
+  window.WebSocket = class extends EventTarget {
+    constructor() {
+      super();
+      queueMicrotask(() => {
+        const ms = lasts.shift();
+        if (ms !== null) this.dispatchEvent(new Event('open'));
+        now += ms ?? 20000;
+        this.dispatchEvent(new Event('close'));
+      });
+    }
+  };
+  new Link('/', () => {});
+  while (lasts.length) await null;
+  await null;
+  return waits.join(' ');
+})()";
+
+/// A server that takes a socket and closes it at once is not asked without end.
+#[test]
+fn browser_waits_longer_until_a_connection_lasts() {
+    let program = Program::serve(&[]);
+    let browser = Browser::start("pauses");
+    let page = browser.open(&format!("{}/examples.html", program.url));
+    let waits = page.evaluate(PAUSES);
+    assert_eq!(waits, "500 1000 2000 4000 8000 500 1000 2000 4000");
+}
+
 /// The number of an element that shows one.
 fn number(selector: &str) -> String {
     format!("Number(document.querySelector({selector:?}).textContent.replace(/[^0-9.]/g, ''))")

@@ -1,6 +1,6 @@
 //! What the example answers to each command, at times that the test says.
 
-use super::example::commands::execute;
+use super::example::commands::{REPLY_BYTES_MAX, execute};
 use super::example::store::Store;
 
 /// Does a table of commands, each with its time, and says what each is answered.
@@ -114,4 +114,53 @@ fn what_tools_ask() {
     let mut store = Store::default();
     assert!(execute(&mut store, b"QUIT\r\n", 0).is_last);
     assert!(execute(&mut store, b"INFO\r\n", 0).bytes.starts_with(b"$"));
+}
+
+/// Whatever is asked for, memory for a reply has a limit; what is refused changes nothing.
+#[test]
+fn replies_have_a_limit() {
+    let mut store = Store::default();
+    let mut said = |command: &str| {
+        let answer = execute(&mut store, format!("{command}\r\n").as_bytes(), 0);
+        assert!(answer.bytes.len() < REPLY_BYTES_MAX + 100);
+        let line = answer.bytes.split(|byte| *byte == b'\r').next();
+        String::from_utf8(line.unwrap_or_default().to_vec()).unwrap()
+    };
+    let tenth = "x".repeat(REPLY_BYTES_MAX / 10);
+    for _ in 0..11 {
+        said(&format!("RPUSH list {tenth}"));
+    }
+    said(&format!("SET text {tenth}"));
+    said(&format!("HSET hash {tenth} {tenth}"));
+    assert_eq!(said(&format!("MGET{}", " text".repeat(9))), "*9");
+    assert_eq!(said("LRANGE list 0 8"), "*9");
+    let refused = format!("-ERR the reply would have more than {REPLY_BYTES_MAX} bytes");
+    for command in [&*format!("MGET{}", " text".repeat(100_000)), "LRANGE list 0 -1"] {
+        assert_eq!(said(command), refused);
+    }
+    for command in ["LPOP list 11", "RPOP list 11"] {
+        assert_eq!(said(command), refused);
+    }
+    assert_eq!(said("LPOP list 2"), "*2", "nothing was taken before");
+    assert_eq!(said("RPOP list 10"), "*9");
+    assert_eq!(said("EXISTS list"), ":0");
+    for letter in 'a'..='j' {
+        said(&format!("SET {letter}{tenth} 1"));
+        said(&format!("HSET hash {letter}{tenth} 1"));
+    }
+    for command in ["KEYS *", "HGETALL hash"] {
+        assert_eq!(said(command), refused);
+    }
+    for _ in 0..10 {
+        said(&format!("APPEND text {tenth}"));
+    }
+    assert_eq!(said("GET text"), refused);
+}
+
+#[test]
+fn patterns_have_a_limit() {
+    check(&[
+        (0, &format!("KEYS {}", "*".repeat(1024)), "*0"),
+        (0, &format!("KEYS {}", "*".repeat(1025)), "-ERR a pattern has 1024 bytes at most"),
+    ]);
 }

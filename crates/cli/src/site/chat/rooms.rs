@@ -94,11 +94,13 @@ pub(super) struct Rooms {
     rooms: Vec<Room>,
     /// Whatever happens is numbered.
     last_number: u64,
+    /// Somebody has come or gone since everybody was told.
+    has_news: bool,
 }
 
 impl Rooms {
     pub(super) fn new() -> Self {
-        Self { rooms: STANDING.map(Room::new).into(), last_number: 0 }
+        Self { rooms: STANDING.map(Room::new).into(), last_number: 0, has_news: false }
     }
 
     /// Somebody enters a room, which is opened for them if need be.
@@ -111,6 +113,7 @@ impl Rooms {
         };
         room.present += 1;
         room.moved = number;
+        self.has_news = true;
         Ok(())
     }
 
@@ -142,6 +145,7 @@ impl Rooms {
             self.last_number += 1;
             room.moved = self.last_number;
             room.present = room.present.saturating_sub(1);
+            self.has_news = true;
         }
     }
 
@@ -174,6 +178,12 @@ impl Rooms {
     pub(super) fn list(&self) -> Vec<Listed> {
         let rooms = self.rooms.iter();
         rooms.map(|room| Listed { name: room.name.clone(), present: room.present }).collect()
+    }
+
+    /// The list, if somebody has come or gone since it was asked for so. It may be the same again:
+    /// whoever came in between has been told another one.
+    pub(super) fn news(&mut self) -> Option<Vec<Listed>> {
+        std::mem::take(&mut self.has_news).then(|| self.list())
     }
 }
 
@@ -245,6 +255,27 @@ mod tests {
         rooms.leave("nowhere");
         let harbour = Listed { name: "harbour".to_owned(), present: 1 };
         assert_eq!(rooms.list()[0], harbour);
+    }
+
+    #[test]
+    fn only_what_has_changed_is_news() {
+        let mut rooms = Rooms::new();
+        assert_eq!(rooms.news(), None, "whoever comes is told how it stands");
+        rooms.enter("harbour").unwrap();
+        rooms.enter("harbour").unwrap();
+        assert_eq!(rooms.news().map(|list| list[0].present), Some(2), "of two entries once");
+        rooms.say("harbour", "Tern", "hello", 0).unwrap();
+        rooms.leave("nowhere");
+        assert_eq!(rooms.news(), None);
+        rooms.enter("lighthouse").unwrap();
+        let between = rooms.list();
+        rooms.leave("lighthouse");
+        let told = rooms.news();
+        assert!(told.is_some_and(|told| told != between), "whoever was told that is told again");
+        rooms.enter("new").unwrap();
+        rooms.leave("new");
+        assert_eq!(rooms.news().map(|list| list.len()), Some(STANDING.len() + 1));
+        assert_eq!(rooms.news(), None);
     }
 
     #[test]
