@@ -54,7 +54,8 @@ impl Listener {
     ///
     /// # Errors
     /// [`Reason::Address`]: it is no address, the caller's to mend. [`Reason::System`]: it is busy or not
-    /// ours (bind(2), listen(2)), or the system refuses a thread or an engine.
+    /// ours (bind(2), listen(2)), or the system refuses a thread or an engine. [`Reason::Stopped`]: the
+    /// server whose code this is stops.
     pub fn bind(address: impl ToString) -> Result<Self, Reason> {
         let found = addresses(&address.to_string()).map_err(|_| Reason::Address)?;
         let address = found.first().ok_or(Reason::Address)?;
@@ -66,6 +67,9 @@ impl Listener {
 
     /// On the shard whose code runs here.
     fn bind_here(shared: &Shared, address: &Address) -> Result<Self, Reason> {
+        if shared.desk.is_draining() {
+            return Err(Reason::Stopped);
+        }
         let mut engine = shared.engine.borrow_mut();
         let listener = engine.listen(&options(address)).map_err(Reason::of)?;
         let address = engine.local_address(listener).map_err(Reason::of)?;

@@ -208,6 +208,25 @@ fn a_shard_that_stops_accepts_no_more(backend: Backend) {
     assert_eq!(late, Some(Wait::Failed(Reason::Stale)));
 }
 
+/// Code that still runs while its shard stops listens at nothing: its accept would hold up the end.
+fn nobody_listens_on_a_shard_that_stops(backend: Backend) {
+    let (sender, bound) = mpsc::channel();
+    let closed = move |_: Peer, _: Reason| {
+        let listener = Listener::bind("127.0.0.1:0").map(|listener| {
+            listener.accept().detach();
+            // As somebody has it who lives longer than the shard.
+            std::mem::forget(listener);
+        });
+        sender.send(listener.err()).unwrap();
+    };
+    let server = Server::new().raw(|peer| peer.push("ready").detach()).closed(closed);
+    let mut stage = Stage::new(backend, server);
+    let mut peer = stage.connect();
+    assert_eq!(stage.talk(&mut peer, b"", 5), b"ready");
+    stage.turns_to_end();
+    assert_eq!(bound.try_recv(), Ok(Some(Reason::Stopped)));
+}
+
 over_all_backends!(
     connections_are_given_in_the_order_of_asking,
     what_nobody_takes_is_kept,
@@ -216,6 +235,7 @@ over_all_backends!(
     what_waits_is_bounded,
     a_listener_ends_with_its_handle,
     a_shard_that_stops_accepts_no_more,
+    nobody_listens_on_a_shard_that_stops,
 );
 
 /// What was given back and has ended while it waited is given to nobody.
