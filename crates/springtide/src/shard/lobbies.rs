@@ -102,7 +102,9 @@ impl Shard {
                     own.accept = Some(timeout);
                 }
                 Some(Outcome::Failed(error, _)) if error != Error::Cancelled => {
-                    for asked in own.waiting.drain(..) {
+                    let waiting = std::mem::take(&mut own.waiting);
+                    drop(own);
+                    for asked in waiting {
                         asked.fail(Reason::of(error), &self.room.requests.tasks);
                     }
                 }

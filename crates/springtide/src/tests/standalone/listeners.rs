@@ -1,7 +1,9 @@
 //! Listeners of the application's own, over every backend: who gets which connection, what becomes of those
 //! that nobody takes, and how a listener ends.
 
-use std::sync::mpsc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use springtide_engine::simulated::{Fault, Faults};
@@ -227,6 +229,29 @@ fn nobody_listens_on_a_shard_that_stops(backend: Backend) {
     assert_eq!(bound.try_recv(), Ok(Some(Reason::Stopped)));
 }
 
+/// Binds a listener when it is woken, as code does that waits in ways of its own.
+struct Binding(Mutex<mpsc::Sender<Option<Reason>>>);
+
+impl Wake for Binding {
+    fn wake(self: Arc<Self>) {
+        let bound = Listener::bind("127.0.0.1:0");
+        self.0.lock().unwrap().send(bound.err()).unwrap();
+    }
+}
+
+/// Who is told of a cancelled accept finds nothing held there.
+fn who_is_told_may_bind(backend: Backend) {
+    let mut harbour = Harbour::new(backend);
+    let (sender, bound) = mpsc::channel();
+    let mut accept = harbour.accept();
+    let waker = Waker::from(Arc::new(Binding(Mutex::new(sender))));
+    assert!(Pin::new(&mut accept).poll(&mut Context::from_waker(&waker)).is_pending());
+    harbour.turns(20);
+    accept.cancel();
+    let ended = harbour.stage.until(|_| bound.try_recv().ok());
+    assert_eq!(ended, None);
+}
+
 over_all_backends!(
     connections_are_given_in_the_order_of_asking,
     what_nobody_takes_is_kept,
@@ -236,6 +261,7 @@ over_all_backends!(
     a_listener_ends_with_its_handle,
     a_shard_that_stops_accepts_no_more,
     nobody_listens_on_a_shard_that_stops,
+    who_is_told_may_bind,
 );
 
 /// What was given back and has ended while it waited is given to nobody.
