@@ -252,6 +252,19 @@ fn who_is_told_may_bind(backend: Backend) {
     assert_eq!(ended, None);
 }
 
+/// No shard waits for names: what the system would have to be asked for is no address there.
+fn names_are_not_asked_for_on_a_shard(backend: Backend) {
+    let (sender, bound) = mpsc::channel();
+    let bind = move |_: Peer| {
+        let texts = ["127.1:0", "harbour.invalid:0", "localhost:0", "127.0.0.1:0", "localhost:x"];
+        sender.send(texts.map(|text| Listener::bind(text).err())).unwrap();
+    };
+    let mut stage = Stage::new(backend, Server::new().raw(bind));
+    drop(stage.connect());
+    let wrong = Some(Reason::Address);
+    assert_eq!(stage.until(|_| bound.try_recv().ok()), [wrong, wrong, None, None, wrong]);
+}
+
 over_all_backends!(
     connections_are_given_in_the_order_of_asking,
     what_nobody_takes_is_kept,
@@ -262,6 +275,7 @@ over_all_backends!(
     a_shard_that_stops_accepts_no_more,
     nobody_listens_on_a_shard_that_stops,
     who_is_told_may_bind,
+    names_are_not_asked_for_on_a_shard,
 );
 
 /// What was given back and has ended while it waited is given to nobody.
@@ -345,4 +359,6 @@ fn only_addresses_are_listened_at() {
     for text in ["", "here", "127.0.0.1", "127.0.0.1:65536"] {
         assert_eq!(Listener::bind(text).err(), Some(Reason::Address), "{text}");
     }
+    // What only the system knows is asked for where nobody's shard waits.
+    assert!(Listener::bind("127.1:0").is_ok());
 }
