@@ -64,7 +64,7 @@ impl Bench {
         waiter: Waiter,
         (hatch, tasks): (&Arc<Hatch>, &Tasks),
     ) {
-        if !tasks.is_wanted(&waiter) {
+        if !tasks.is_waiting(&waiter) {
             return;
         }
         if self.sitting.borrow().len() >= self.sweep_at.get() {
@@ -78,7 +78,7 @@ impl Bench {
     pub(crate) fn fired(&self, mut ring: Ring, hatch: &Arc<Hatch>, tasks: &Tasks) {
         let mut sitting = self.sitting.borrow_mut();
         let own = sitting.get_mut(ring.place);
-        if own.is_some_and(|own| tasks.is_wanted(&own.waiter)) {
+        if own.is_some_and(|own| tasks.is_waiting(&own.waiter)) {
             drop(sitting);
             ring.core = None;
             self.look(ring.place, true, (hatch, tasks));
@@ -109,7 +109,7 @@ impl Bench {
         let mut sitting = self.sitting.borrow_mut();
         for place in sitting.places() {
             if let Some(own) = sitting.get_mut(place)
-                && !tasks.is_wanted(&own.waiter)
+                && !tasks.is_waiting(&own.waiter)
             {
                 own.core.leave(hatch, place);
                 sitting.remove(place);
@@ -142,5 +142,73 @@ impl Bench {
                 tasks.end(Peer::nobody(), own.waiter, Ended::Failed(Reason::Stopped));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+    use crate::task::{Ask, Asked};
+    use crate::tests::{Backend, Stage};
+    use crate::{Server, Status};
+
+    /// A bench that no shard turns, and who asks there.
+    struct Own {
+        bench: Bench,
+        tasks: Tasks,
+        hatch: Arc<Hatch>,
+        _stage: Stage,
+    }
+
+    impl Own {
+        fn new() -> Self {
+            let mut stage = Stage::new(Backend::Simulated, Server::new().raw(|_| {}));
+            let hatch = stage.link().hatch.clone();
+            Self { bench: Bench::new(), tasks: Tasks::new(), hatch, _stage: stage }
+        }
+
+        /// Somebody asks, and has not sat down yet.
+        fn ask(&self, event: &Event) -> (u64, Place) {
+            self.tasks.ask_and_hold(Ask::Event(Arc::clone(&event.core))).unwrap()
+        }
+
+        fn sit(&self, event: &Event, (serial, task): (u64, Place)) {
+            let who = (&self.hatch, &self.tasks);
+            self.bench.sit(Arc::clone(&event.core), serial, Waiter::Held(task), who);
+        }
+
+        /// Looks at what has fired.
+        fn take(&self) {
+            for asked in self.hatch.take() {
+                let Asked::Fired(ring) = asked else { panic!("nothing else is asked") };
+                self.bench.fired(ring, &self.hatch, &self.tasks);
+            }
+        }
+    }
+
+    /// Between the end of a task's time and the withdrawal of what it asked for, all that comes is the
+    /// next one's.
+    #[test]
+    fn who_has_ended_by_his_own_time_is_given_nothing() {
+        let (own, event) = (Own::new(), Event::open());
+        let [late, next] = [(); 2].map(|()| own.ask(&event));
+        own.sit(&event, late);
+        own.sit(&event, next);
+        own.tasks.expire(late.1);
+        event.trigger(5);
+        // He is called, and then the next one.
+        own.take();
+        own.take();
+        assert_eq!(own.tasks.status_of(late.1), Status::Failed);
+        assert_eq!(own.tasks.status_of(next.1), Status::Succeeded);
+        event.trigger(7);
+        let late = own.ask(&event);
+        own.tasks.expire(late.1);
+        own.sit(&event, late);
+        let last = own.ask(&event);
+        own.sit(&event, last);
+        assert_eq!(own.tasks.status_of(last.1), Status::Succeeded);
+        assert!(own.bench.is_empty());
     }
 }
