@@ -264,7 +264,7 @@ impl Shard {
                 self.close_post(false);
                 self.close_lobbies();
                 let shared = &self.room.requests;
-                shared.bench.clear(&shared.hatch, &shared.tasks);
+                shared.bench.clear(&shared.tasks);
                 self.run_tasks();
             }
             let mut engine = self.room.requests.engine.borrow_mut();

@@ -2,16 +2,17 @@
 //! An event that was meant for somebody who has gone is the next one's.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Core, Taken};
+use super::{Core, Taken, Ticket};
 use crate::peer::{Peer, Reason};
-use crate::table::{Place, Table};
 use crate::task::{Ended, Hatch, Tasks, Waiter};
 
 /// The bench.
 pub(crate) struct Bench {
-    sitting: RefCell<Table<Sitting>>,
+    /// By their serial numbers, in the order in which they asked.
+    sitting: RefCell<BTreeMap<u64, Sitting>>,
     /// With so many it is looked who has gone.
     sweep_at: Cell<usize>,
 }
@@ -21,7 +22,7 @@ const SWEEP_MIN: usize = 64;
 
 /// Somebody who waits.
 pub(crate) struct Sitting {
-    serial: u64,
+    ticket: Ticket,
     waiter: Waiter,
     core: Arc<Core>,
 }
@@ -30,12 +31,12 @@ pub(crate) struct Sitting {
 /// one is called.
 pub(crate) struct Ring {
     core: Option<Arc<Core>>,
-    place: Place,
+    serial: u64,
 }
 
 impl Ring {
-    pub(super) const fn new(core: Arc<Core>, place: Place) -> Self {
-        Self { core: Some(core), place }
+    pub(super) const fn new(core: Arc<Core>, serial: u64) -> Self {
+        Self { core: Some(core), serial }
     }
 }
 
@@ -49,11 +50,11 @@ impl Drop for Ring {
 
 impl Bench {
     pub(crate) const fn new() -> Self {
-        Self { sitting: RefCell::new(Table::new()), sweep_at: Cell::new(SWEEP_MIN) }
+        Self { sitting: RefCell::new(BTreeMap::new()), sweep_at: Cell::new(SWEEP_MIN) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.sitting.borrow().len() == 0
+        self.sitting.borrow().is_empty()
     }
 
     /// Somebody waits for an event.
@@ -68,36 +69,37 @@ impl Bench {
             return;
         }
         if self.sitting.borrow().len() >= self.sweep_at.get() {
-            self.sweep(hatch, tasks);
+            self.sweep(tasks);
         }
-        let place = self.sitting.borrow_mut().insert_with(|_| Sitting { serial, waiter, core });
-        self.look(place, false, (hatch, tasks));
+        let ticket = Ticket::default();
+        self.sitting.borrow_mut().insert(serial, Sitting { ticket, waiter, core });
+        self.look(serial, false, (hatch, tasks));
     }
 
     /// An event has fired, and somebody here was the first who waited for it.
     pub(crate) fn fired(&self, mut ring: Ring, hatch: &Arc<Hatch>, tasks: &Tasks) {
         let mut sitting = self.sitting.borrow_mut();
-        let own = sitting.get_mut(ring.place);
-        if own.is_some_and(|own| tasks.is_waiting(&own.waiter)) {
+        let is_of =
+            |own: &&Sitting| ring.core.as_ref().is_some_and(|core| Arc::ptr_eq(core, &own.core));
+        let Some(own) = sitting.get(&ring.serial).filter(is_of) else { return };
+        if tasks.is_waiting(&own.waiter) {
             drop(sitting);
             ring.core = None;
-            self.look(ring.place, true, (hatch, tasks));
+            self.look(ring.serial, true, (hatch, tasks));
         } else {
-            let gone = sitting.remove(ring.place);
-            drop(sitting);
-            drop(gone);
+            sitting.remove(&ring.serial);
         }
     }
 
-    fn look(&self, place: Place, was_called: bool, (hatch, tasks): (&Arc<Hatch>, &Tasks)) {
+    fn look(&self, serial: u64, was_called: bool, (hatch, tasks): (&Arc<Hatch>, &Tasks)) {
         let mut sitting = self.sitting.borrow_mut();
-        let Some(own) = sitting.get_mut(place) else { return };
-        let ended = match own.core.take(hatch, place, was_called) {
-            Taken::Waits => return,
+        let Some(own) = sitting.get_mut(&serial) else { return };
+        let ended = match own.core.take(hatch, serial, was_called) {
+            Taken::Waits(ticket) => return own.ticket = ticket,
             Taken::Count(count) => Ended::Count(count),
             Taken::Closed => Ended::EndOfStream,
         };
-        let own = sitting.remove(place);
+        let own = sitting.remove(&serial);
         drop(sitting);
         if let Some(own) = own {
             tasks.end(Peer::nobody(), own.waiter, ended);
@@ -105,43 +107,38 @@ impl Bench {
     }
 
     /// Who has dropped his task takes no room.
-    fn sweep(&self, hatch: &Arc<Hatch>, tasks: &Tasks) {
+    fn sweep(&self, tasks: &Tasks) {
         let mut sitting = self.sitting.borrow_mut();
-        for place in sitting.places() {
-            if let Some(own) = sitting.get_mut(place)
-                && !tasks.is_waiting(&own.waiter)
-            {
-                own.core.leave(hatch, place);
-                sitting.remove(place);
+        sitting.retain(|_, own| {
+            let is_waiting = tasks.is_waiting(&own.waiter);
+            if !is_waiting {
+                own.core.leave(own.ticket);
             }
-        }
+            is_waiting
+        });
         self.sweep_at.set(SWEEP_MIN.max(2 * sitting.len()));
     }
 
     /// Ends the task of a serial number, if it waits here.
-    pub(crate) fn cancel(&self, serial: u64, (hatch, tasks): (&Arc<Hatch>, &Tasks)) {
-        let mut sitting = self.sitting.borrow_mut();
-        let mut places = sitting.places().into_iter();
-        let is_it = |own: &mut Sitting| own.serial == serial;
-        let place = places.find(|place| sitting.get_mut(*place).is_some_and(is_it));
-        let own = place.and_then(|place| Some((place, sitting.remove(place)?)));
-        drop(sitting);
-        if let Some((place, own)) = own {
-            own.core.leave(hatch, place);
-            tasks.end(Peer::nobody(), own.waiter, Ended::Failed(Reason::Cancelled));
+    pub(crate) fn cancel(&self, serial: u64, tasks: &Tasks) {
+        let own = self.sitting.borrow_mut().remove(&serial);
+        if let Some(own) = own {
+            own.end(Reason::Cancelled, tasks);
         }
     }
 
     /// The shard stops: nobody waits here any more.
-    pub(crate) fn clear(&self, hatch: &Arc<Hatch>, tasks: &Tasks) {
-        let places = self.sitting.borrow().places();
-        for place in places {
-            let own = self.sitting.borrow_mut().remove(place);
-            if let Some(own) = own {
-                own.core.leave(hatch, place);
-                tasks.end(Peer::nobody(), own.waiter, Ended::Failed(Reason::Stopped));
-            }
+    pub(crate) fn clear(&self, tasks: &Tasks) {
+        for own in self.sitting.take().into_values() {
+            own.end(Reason::Stopped, tasks);
         }
+    }
+}
+
+impl Sitting {
+    fn end(self, reason: Reason, tasks: &Tasks) {
+        self.core.leave(self.ticket);
+        tasks.end(Peer::nobody(), self.waiter, Ended::Failed(reason));
     }
 }
 
@@ -149,6 +146,7 @@ impl Bench {
 mod tests {
     use super::*;
     use crate::event::Event;
+    use crate::table::Place;
     use crate::task::{Ask, Asked};
     use crate::tests::{Backend, Stage};
     use crate::{Server, Status};
@@ -210,5 +208,29 @@ mod tests {
         own.sit(&event, last);
         assert_eq!(own.tasks.status_of(last.1), Status::Succeeded);
         assert!(own.bench.is_empty());
+    }
+
+    /// Whoever leaves is taken out of the line by his own name, wherever he stands in it, and nobody else.
+    #[test]
+    fn who_leaves_keeps_no_place_in_the_line() {
+        let (own, event) = (Own::new(), Event::open());
+        let asked = [(); 5].map(|()| own.ask(&event));
+        asked.iter().for_each(|asked| own.sit(&event, *asked));
+        let in_line = || -> Vec<u64> {
+            event.core.lock().waiting.values().map(|(_, serial)| *serial).collect()
+        };
+        own.bench.cancel(asked[1].0, &own.tasks);
+        own.bench.cancel(asked[3].0, &own.tasks);
+        assert_eq!(in_line(), [asked[0].0, asked[2].0, asked[4].0]);
+        // Called in vain, he is the first again.
+        event.trigger(1);
+        event.core.lock().count = 0;
+        own.take();
+        assert_eq!(in_line(), [asked[0].0, asked[2].0, asked[4].0]);
+        own.tasks.expire(asked[2].1);
+        own.bench.sweep(&own.tasks);
+        assert_eq!(in_line(), [asked[0].0, asked[4].0]);
+        own.bench.clear(&own.tasks);
+        assert_eq!((in_line(), own.bench.is_empty()), (Vec::new(), true));
     }
 }
