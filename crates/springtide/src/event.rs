@@ -19,8 +19,10 @@ use crate::task::{Ask, Asked, Elsewhere, Hatch, Task};
 /// what was added since the last one, as eventfd(2) does: many triggers between two waits are one. Its
 /// clones are the same event, and it needs no descriptor.
 ///
-/// Of several that wait the one who came first is given everything. A wait that is dropped or cancelled
-/// takes nothing with it, but for what it was given already.
+/// Of several that wait the one who came first is called, and given everything that is there when his
+/// shard looks. Whoever begins to wait while that call is on its way takes what is there before him; he
+/// is the first again for what comes then. A wait that is dropped or cancelled takes nothing with it, but
+/// for what it was given already.
 ///
 /// ```
 /// use springtide::{Peer, Server, event::Event};
