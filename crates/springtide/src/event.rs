@@ -6,22 +6,23 @@ mod bench;
 pub use crate::task::Fired;
 pub(crate) use bench::{Bench, Ring};
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::current;
 use crate::peer::{Link, Peer, Reason};
 use crate::standalone::Background;
-use crate::table::Place;
 use crate::task::{Ask, Asked, Elsewhere, Hatch, Task};
 
 /// A counter that any thread adds to ([`trigger`](Self::trigger)), and whose [`wait`](Self::wait) gives
 /// what was added since the last one, as eventfd(2) does: many triggers between two waits are one. Its
 /// clones are the same event, and it needs no descriptor.
 ///
-/// Of several that wait the one who came first is given everything. A wait that is dropped or cancelled
-/// takes nothing with it, but for what it was given already.
+/// Of several that wait the one who came first is called, and given everything that is there when his
+/// shard looks. Whoever begins to wait while that call is on its way takes what is there before him; he
+/// is the first again for what comes then. A wait that is dropped or cancelled takes nothing with it, but
+/// for what it was given already.
 ///
 /// ```
 /// use springtide::{Peer, Server, event::Event};
@@ -59,9 +60,7 @@ impl Event {
     /// One with nothing in it.
     #[must_use]
     pub fn open() -> Self {
-        let (count, is_closed, waiting) = Default::default();
-        let state = Mutex::new(State { count, is_closed, waiting });
-        Self { core: Arc::new(Core { state }) }
+        Self { core: Arc::new(Core { state: Mutex::default() }) }
     }
 
     /// Adds so many, up to `u64::MAX` together, and wakes who waits first; false once it is closed, when
@@ -134,20 +133,27 @@ pub(crate) struct Core {
     state: Mutex<State>,
 }
 
+#[derive(Default)]
 struct State {
     count: u64,
     is_closed: bool,
-    /// Where somebody waits, the first one first.
-    waiting: VecDeque<(Arc<Hatch>, Place)>,
+    /// Where somebody waits, by his ticket, and by what serial number: the lowest ticket is the first.
+    /// Whoever leaves is found by it, however many wait.
+    waiting: BTreeMap<Ticket, (Arc<Hatch>, u64)>,
+    /// The tickets that were given last, before and behind all others.
+    ends: (Ticket, Ticket),
 }
+
+/// Names a wait in the line of its event.
+pub(crate) type Ticket = i64;
 
 /// What a look at an event comes to.
 pub(crate) enum Taken {
     /// So many were added since the last.
     Count(u64),
     Closed,
-    /// Nothing: who looked is called when there is something.
-    Waits,
+    /// Nothing: who looked is called when there is something, and has this ticket.
+    Waits(Ticket),
 }
 
 impl Core {
@@ -156,15 +162,22 @@ impl Core {
     }
 
     /// Takes everything, or waits for it: behind all others, or before them who was called in vain.
-    pub(crate) fn take(&self, hatch: &Arc<Hatch>, place: Place, was_called: bool) -> Taken {
+    pub(crate) fn take(&self, hatch: &Arc<Hatch>, serial: u64, was_called: bool) -> Taken {
         let mut state = self.lock();
-        match (std::mem::take(&mut state.count), state.is_closed, was_called) {
+        let ticket = match (std::mem::take(&mut state.count), state.is_closed, was_called) {
             (0, true, _) => return Taken::Closed,
-            (0, false, true) => state.waiting.push_front((Arc::clone(hatch), place)),
-            (0, false, false) => state.waiting.push_back((Arc::clone(hatch), place)),
+            (0, false, true) => {
+                state.ends.0 -= 1;
+                state.ends.0
+            }
+            (0, false, false) => {
+                state.ends.1 += 1;
+                state.ends.1
+            }
             (count, ..) => return Taken::Count(count),
-        }
-        Taken::Waits
+        };
+        state.waiting.insert(ticket, (Arc::clone(hatch), serial));
+        Taken::Waits(ticket)
     }
 
     /// Calls who waits first, if there is something for him; false when nobody is called.
@@ -172,15 +185,15 @@ impl Core {
         if state.count == 0 && !state.is_closed {
             return false;
         }
-        let Some((hatch, place)) = state.waiting.pop_front() else { return false };
+        let Some((_, (hatch, serial))) = state.waiting.pop_first() else { return false };
         drop(state);
-        hatch.hand_in(Asked::Fired(Ring::new(Arc::clone(own), place)));
+        hatch.hand_in(Asked::Fired(Ring::new(Arc::clone(own), serial)));
         true
     }
 
-    /// Nobody waits there any more.
-    pub(crate) fn leave(&self, hatch: &Arc<Hatch>, place: Place) {
-        self.lock().waiting.retain(|(own, at)| *at != place || !Arc::ptr_eq(own, hatch));
+    /// Who has this ticket does not wait any more.
+    pub(crate) fn leave(&self, ticket: Ticket) {
+        self.lock().waiting.remove(&ticket);
     }
 
     /// Somebody who was called wants nothing: the next one may.

@@ -259,10 +259,12 @@ impl Shard {
             self.look_around();
         }
         if self.standing.stopping.is_some() && self.connections.len() == 0 {
-            if !self.room.requests.post.is_empty() || !self.room.requests.bench.is_empty() {
+            let shared = &self.room.requests;
+            if !(shared.post.is_empty() && shared.bench.is_empty() && shared.lobbies.is_empty()) {
                 self.close_post(false);
+                self.close_lobbies();
                 let shared = &self.room.requests;
-                shared.bench.clear(&shared.hatch, &shared.tasks);
+                shared.bench.clear(&shared.tasks);
                 self.run_tasks();
             }
             let mut engine = self.room.requests.engine.borrow_mut();

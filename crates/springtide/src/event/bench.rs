@@ -2,16 +2,17 @@
 //! An event that was meant for somebody who has gone is the next one's.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Core, Taken};
+use super::{Core, Taken, Ticket};
 use crate::peer::{Peer, Reason};
-use crate::table::{Place, Table};
 use crate::task::{Ended, Hatch, Tasks, Waiter};
 
 /// The bench.
 pub(crate) struct Bench {
-    sitting: RefCell<Table<Sitting>>,
+    /// By their serial numbers, in the order in which they asked.
+    sitting: RefCell<BTreeMap<u64, Sitting>>,
     /// With so many it is looked who has gone.
     sweep_at: Cell<usize>,
 }
@@ -21,7 +22,7 @@ const SWEEP_MIN: usize = 64;
 
 /// Somebody who waits.
 pub(crate) struct Sitting {
-    serial: u64,
+    ticket: Ticket,
     waiter: Waiter,
     core: Arc<Core>,
 }
@@ -30,12 +31,12 @@ pub(crate) struct Sitting {
 /// one is called.
 pub(crate) struct Ring {
     core: Option<Arc<Core>>,
-    place: Place,
+    serial: u64,
 }
 
 impl Ring {
-    pub(super) const fn new(core: Arc<Core>, place: Place) -> Self {
-        Self { core: Some(core), place }
+    pub(super) const fn new(core: Arc<Core>, serial: u64) -> Self {
+        Self { core: Some(core), serial }
     }
 }
 
@@ -49,11 +50,11 @@ impl Drop for Ring {
 
 impl Bench {
     pub(crate) const fn new() -> Self {
-        Self { sitting: RefCell::new(Table::new()), sweep_at: Cell::new(SWEEP_MIN) }
+        Self { sitting: RefCell::new(BTreeMap::new()), sweep_at: Cell::new(SWEEP_MIN) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.sitting.borrow().len() == 0
+        self.sitting.borrow().is_empty()
     }
 
     /// Somebody waits for an event.
@@ -64,40 +65,41 @@ impl Bench {
         waiter: Waiter,
         (hatch, tasks): (&Arc<Hatch>, &Tasks),
     ) {
-        if !tasks.is_wanted(&waiter) {
+        if !tasks.is_waiting(&waiter) {
             return;
         }
         if self.sitting.borrow().len() >= self.sweep_at.get() {
-            self.sweep(hatch, tasks);
+            self.sweep(tasks);
         }
-        let place = self.sitting.borrow_mut().insert_with(|_| Sitting { serial, waiter, core });
-        self.look(place, false, (hatch, tasks));
+        let ticket = Ticket::default();
+        self.sitting.borrow_mut().insert(serial, Sitting { ticket, waiter, core });
+        self.look(serial, false, (hatch, tasks));
     }
 
     /// An event has fired, and somebody here was the first who waited for it.
     pub(crate) fn fired(&self, mut ring: Ring, hatch: &Arc<Hatch>, tasks: &Tasks) {
         let mut sitting = self.sitting.borrow_mut();
-        let own = sitting.get_mut(ring.place);
-        if own.is_some_and(|own| tasks.is_wanted(&own.waiter)) {
+        let is_of =
+            |own: &&Sitting| ring.core.as_ref().is_some_and(|core| Arc::ptr_eq(core, &own.core));
+        let Some(own) = sitting.get(&ring.serial).filter(is_of) else { return };
+        if tasks.is_waiting(&own.waiter) {
             drop(sitting);
             ring.core = None;
-            self.look(ring.place, true, (hatch, tasks));
+            self.look(ring.serial, true, (hatch, tasks));
         } else {
-            let gone = sitting.remove(ring.place);
-            drop(sitting);
-            drop(gone);
+            sitting.remove(&ring.serial);
         }
     }
 
-    fn look(&self, place: Place, was_called: bool, (hatch, tasks): (&Arc<Hatch>, &Tasks)) {
+    fn look(&self, serial: u64, was_called: bool, (hatch, tasks): (&Arc<Hatch>, &Tasks)) {
         let mut sitting = self.sitting.borrow_mut();
-        let Some(own) = sitting.get_mut(place) else { return };
-        let ended = match own.core.take(hatch, place, was_called) {
-            Taken::Waits => return,
+        let Some(own) = sitting.get_mut(&serial) else { return };
+        let ended = match own.core.take(hatch, serial, was_called) {
+            Taken::Waits(ticket) => return own.ticket = ticket,
             Taken::Count(count) => Ended::Count(count),
             Taken::Closed => Ended::EndOfStream,
         };
-        let own = sitting.remove(place);
+        let own = sitting.remove(&serial);
         drop(sitting);
         if let Some(own) = own {
             tasks.end(Peer::nobody(), own.waiter, ended);
@@ -105,42 +107,130 @@ impl Bench {
     }
 
     /// Who has dropped his task takes no room.
-    fn sweep(&self, hatch: &Arc<Hatch>, tasks: &Tasks) {
+    fn sweep(&self, tasks: &Tasks) {
         let mut sitting = self.sitting.borrow_mut();
-        for place in sitting.places() {
-            if let Some(own) = sitting.get_mut(place)
-                && !tasks.is_wanted(&own.waiter)
-            {
-                own.core.leave(hatch, place);
-                sitting.remove(place);
+        sitting.retain(|_, own| {
+            let is_waiting = tasks.is_waiting(&own.waiter);
+            if !is_waiting {
+                own.core.leave(own.ticket);
             }
-        }
+            is_waiting
+        });
         self.sweep_at.set(SWEEP_MIN.max(2 * sitting.len()));
     }
 
     /// Ends the task of a serial number, if it waits here.
-    pub(crate) fn cancel(&self, serial: u64, (hatch, tasks): (&Arc<Hatch>, &Tasks)) {
-        let mut sitting = self.sitting.borrow_mut();
-        let mut places = sitting.places().into_iter();
-        let is_it = |own: &mut Sitting| own.serial == serial;
-        let place = places.find(|place| sitting.get_mut(*place).is_some_and(is_it));
-        let own = place.and_then(|place| Some((place, sitting.remove(place)?)));
-        drop(sitting);
-        if let Some((place, own)) = own {
-            own.core.leave(hatch, place);
-            tasks.end(Peer::nobody(), own.waiter, Ended::Failed(Reason::Cancelled));
+    pub(crate) fn cancel(&self, serial: u64, tasks: &Tasks) {
+        let own = self.sitting.borrow_mut().remove(&serial);
+        if let Some(own) = own {
+            own.end(Reason::Cancelled, tasks);
         }
     }
 
     /// The shard stops: nobody waits here any more.
-    pub(crate) fn clear(&self, hatch: &Arc<Hatch>, tasks: &Tasks) {
-        let places = self.sitting.borrow().places();
-        for place in places {
-            let own = self.sitting.borrow_mut().remove(place);
-            if let Some(own) = own {
-                own.core.leave(hatch, place);
-                tasks.end(Peer::nobody(), own.waiter, Ended::Failed(Reason::Stopped));
+    pub(crate) fn clear(&self, tasks: &Tasks) {
+        for own in self.sitting.take().into_values() {
+            own.end(Reason::Stopped, tasks);
+        }
+    }
+}
+
+impl Sitting {
+    fn end(self, reason: Reason, tasks: &Tasks) {
+        self.core.leave(self.ticket);
+        tasks.end(Peer::nobody(), self.waiter, Ended::Failed(reason));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+    use crate::table::Place;
+    use crate::task::{Ask, Asked};
+    use crate::tests::{Backend, Stage};
+    use crate::{Server, Status};
+
+    /// A bench that no shard turns, and who asks there.
+    struct Own {
+        bench: Bench,
+        tasks: Tasks,
+        hatch: Arc<Hatch>,
+        _stage: Stage,
+    }
+
+    impl Own {
+        fn new() -> Self {
+            let mut stage = Stage::new(Backend::Simulated, Server::new().raw(|_| {}));
+            let hatch = stage.link().hatch.clone();
+            Self { bench: Bench::new(), tasks: Tasks::new(), hatch, _stage: stage }
+        }
+
+        /// Somebody asks, and has not sat down yet.
+        fn ask(&self, event: &Event) -> (u64, Place) {
+            self.tasks.ask_and_hold(Ask::Event(Arc::clone(&event.core))).unwrap()
+        }
+
+        fn sit(&self, event: &Event, (serial, task): (u64, Place)) {
+            let who = (&self.hatch, &self.tasks);
+            self.bench.sit(Arc::clone(&event.core), serial, Waiter::Held(task), who);
+        }
+
+        /// Looks at what has fired.
+        fn take(&self) {
+            for asked in self.hatch.take() {
+                let Asked::Fired(ring) = asked else { panic!("nothing else is asked") };
+                self.bench.fired(ring, &self.hatch, &self.tasks);
             }
         }
+    }
+
+    /// Between the end of a task's time and the withdrawal of what it asked for, all that comes is the
+    /// next one's.
+    #[test]
+    fn who_has_ended_by_his_own_time_is_given_nothing() {
+        let (own, event) = (Own::new(), Event::open());
+        let [late, next] = [(); 2].map(|()| own.ask(&event));
+        own.sit(&event, late);
+        own.sit(&event, next);
+        own.tasks.expire(late.1);
+        event.trigger(5);
+        // He is called, and then the next one.
+        own.take();
+        own.take();
+        assert_eq!(own.tasks.status_of(late.1), Status::Failed);
+        assert_eq!(own.tasks.status_of(next.1), Status::Succeeded);
+        event.trigger(7);
+        let late = own.ask(&event);
+        own.tasks.expire(late.1);
+        own.sit(&event, late);
+        let last = own.ask(&event);
+        own.sit(&event, last);
+        assert_eq!(own.tasks.status_of(last.1), Status::Succeeded);
+        assert!(own.bench.is_empty());
+    }
+
+    /// Whoever leaves is taken out of the line by his own name, wherever he stands in it, and nobody else.
+    #[test]
+    fn who_leaves_keeps_no_place_in_the_line() {
+        let (own, event) = (Own::new(), Event::open());
+        let asked = [(); 5].map(|()| own.ask(&event));
+        asked.iter().for_each(|asked| own.sit(&event, *asked));
+        let in_line = || -> Vec<u64> {
+            event.core.lock().waiting.values().map(|(_, serial)| *serial).collect()
+        };
+        own.bench.cancel(asked[1].0, &own.tasks);
+        own.bench.cancel(asked[3].0, &own.tasks);
+        assert_eq!(in_line(), [asked[0].0, asked[2].0, asked[4].0]);
+        // Called in vain, he is the first again.
+        event.trigger(1);
+        event.core.lock().count = 0;
+        own.take();
+        assert_eq!(in_line(), [asked[0].0, asked[2].0, asked[4].0]);
+        own.tasks.expire(asked[2].1);
+        own.bench.sweep(&own.tasks);
+        assert_eq!(in_line(), [asked[0].0, asked[4].0]);
+        own.bench.clear(&own.tasks);
+        assert_eq!((in_line(), own.bench.is_empty()), (Vec::new(), true));
     }
 }

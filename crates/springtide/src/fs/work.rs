@@ -53,7 +53,7 @@ pub(crate) enum Work {
 
 /// Bytes of a file, fewer than asked for only at its end.
 pub(crate) struct Reading {
-    /// As many buffers as were asked for; none while an operation has them.
+    /// As many buffers as were asked for; none before it begins and while an operation has them.
     memories: Vec<Vec<u8>>,
     offset: u64,
     filled: usize,
@@ -65,8 +65,8 @@ pub(crate) struct Reading {
 enum Extent {
     /// One buffer.
     One(usize),
-    /// Several, with so many bytes together.
-    Several(usize),
+    /// Several of these lengths, until their buffers are made, and so many bytes together.
+    Several { lengths: Vec<usize>, sum: usize },
     /// All that there is, up to a limit, and how much it was expected to be.
     Rest { bytes_max: usize },
 }
@@ -218,10 +218,11 @@ impl Reading {
         Self::new(vec![Vec::new()], offset, Extent::One(length))
     }
 
+    /// No buffer is made before it begins, within its limits; one length too many is told as such.
     pub(super) fn several(lengths: &[usize], offset: u64) -> Self {
-        let memories = lengths.iter().map(|length| Vec::with_capacity(*length)).collect();
         let sum = lengths.iter().fold(0_usize, |sum, length| sum.saturating_add(*length));
-        Self::new(memories, offset, Extent::Several(sum))
+        let lengths = lengths.iter().take(PIECES_MAX + 1).copied().collect();
+        Self::new(Vec::new(), offset, Extent::Several { lengths, sum })
     }
 
     pub(super) fn rest() -> Self {
@@ -234,27 +235,34 @@ impl Reading {
 
     fn bound(&mut self, limit: usize) -> Result<(), &'static str> {
         match &mut self.extent {
-            Extent::One(bytes) | Extent::Several(bytes) if *bytes > limit => {
+            Extent::One(bytes) | Extent::Several { sum: bytes, .. } if *bytes > limit => {
                 return Err("file_read_bytes_max");
             }
-            Extent::Several(_) if self.memories.len() > PIECES_MAX => return Err("PIECES_MAX"),
+            Extent::Several { lengths, .. } if lengths.len() > PIECES_MAX => {
+                return Err("PIECES_MAX");
+            }
             Extent::Rest { bytes_max } => *bytes_max = limit,
-            Extent::One(_) | Extent::Several(_) => {}
+            Extent::One(_) | Extent::Several { .. } => {}
         }
         Ok(())
     }
 
     fn next(&mut self, file: Descriptor, engine: &dyn Handle) -> Next {
         let offset = self.offset.saturating_add(self.filled as u64);
+        if let Extent::Several { lengths, .. } = &mut self.extent
+            && !lengths.is_empty()
+        {
+            self.memories = std::mem::take(lengths).into_iter().map(Vec::with_capacity).collect();
+        }
         match self.extent {
             Extent::Rest { bytes_max } if self.filled > bytes_max => {
                 return Next::End(Ended::Failed(Reason::Limit("file_read_bytes_max")));
             }
-            Extent::One(length) | Extent::Several(length) if self.filled >= length => {
+            Extent::One(length) | Extent::Several { sum: length, .. } if self.filled >= length => {
                 return self.end();
             }
             _ if self.is_end => return self.end(),
-            Extent::Several(_) => {
+            Extent::Several { .. } => {
                 let memories = std::mem::take(&mut self.memories);
                 return Next::Do(Op::ReadVectored { file, memories, offset });
             }
@@ -269,7 +277,7 @@ impl Reading {
                 memory.reserve_exact(known.saturating_add(1));
             }
             Extent::One(length) => memory.reserve_exact(length - self.filled),
-            Extent::Rest { .. } | Extent::Several(_) => memory.reserve(1),
+            Extent::Rest { .. } | Extent::Several { .. } => memory.reserve(1),
         }
         Next::Do(Op::Read { file, memory, offset })
     }
@@ -277,7 +285,7 @@ impl Reading {
     fn end(&mut self) -> Next {
         let mut pieces = std::mem::take(&mut self.memories).into_iter().map(Bytes::from);
         Next::End(match self.extent {
-            Extent::Several(_) => Ended::Pieces(pieces.collect()),
+            Extent::Several { .. } => Ended::Pieces(pieces.collect()),
             Extent::One(_) | Extent::Rest { .. } => Ended::Bytes(pieces.next().unwrap_or_default()),
         })
     }
@@ -295,7 +303,7 @@ impl Reading {
         (self.is_end, self.filled) = (!is_failed && filled == self.filled, filled);
         self.memories = memories;
         let is_done = match self.extent {
-            Extent::One(length) | Extent::Several(length) => filled >= length,
+            Extent::One(length) | Extent::Several { sum: length, .. } => filled >= length,
             Extent::Rest { .. } => false,
         };
         match is_cut && !is_done && !self.is_end {

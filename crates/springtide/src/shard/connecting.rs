@@ -49,7 +49,7 @@ impl Shard {
                 self.room.requests.lobbies.cancel(serial, tasks);
                 self.cancel_file_work(serial);
                 let shared = &self.room.requests;
-                shared.bench.cancel(serial, (&shared.hatch, tasks));
+                shared.bench.cancel(serial, tasks);
                 let is_meant = |begun: &Connecting| begun.serial == serial;
                 let mut connecting = tasks.connecting.borrow_mut();
                 let places = connecting.places();

@@ -36,8 +36,11 @@ impl Shard {
                     shared.lobbies.open(number, listener);
                 }
             }
-            (LobbyAsk::Accept, Some(mut own)) => own.waiting.push_back(Waiting { serial, waiter }),
-            (LobbyAsk::Accept, None) => {
+            (LobbyAsk::Accept, Some(mut own)) if !is_stopping => {
+                own.waiting.push_back(Waiting { serial, waiter });
+            }
+            (LobbyAsk::Accept, own) => {
+                drop(own);
                 let reason = if is_stopping { Reason::Stopped } else { Reason::Stale };
                 Waiting { serial, waiter }.fail(reason, &shared.tasks);
             }
@@ -99,7 +102,9 @@ impl Shard {
                     own.accept = Some(timeout);
                 }
                 Some(Outcome::Failed(error, _)) if error != Error::Cancelled => {
-                    for asked in own.waiting.drain(..) {
+                    let waiting = std::mem::take(&mut own.waiting);
+                    drop(own);
+                    for asked in waiting {
                         asked.fail(Reason::of(error), &self.room.requests.tasks);
                     }
                 }

@@ -11,6 +11,7 @@ use crate::current;
 use crate::limits::Limits;
 use crate::peer::{Link, Reason};
 use crate::request::Shared;
+use crate::resolve;
 use crate::server::addresses;
 use crate::task::{Accept, Ask, Asked, Elsewhere, Task};
 
@@ -52,20 +53,26 @@ impl Listener {
     /// `name:7000` of whose addresses the first is taken, or `unix:` and a path, or an abstract name behind
     /// `unix:@`. A socket file whose process has died is replaced.
     ///
+    /// Asking for a name blocks, which the code of a shard must not: there a name other than `localhost`
+    /// is no address. Resolve it before the server starts, or on a thread of your own.
+    ///
     /// # Errors
     /// [`Reason::Address`]: it is no address, the caller's to mend. [`Reason::System`]: it is busy or not
-    /// ours (bind(2), listen(2)), or the system refuses a thread or an engine.
+    /// ours (bind(2), listen(2)), or the system refuses a thread or an engine. [`Reason::Stopped`]: the
+    /// server whose code this is stops.
     pub fn bind(address: impl ToString) -> Result<Self, Reason> {
-        let found = addresses(&address.to_string()).map_err(|_| Reason::Address)?;
-        let address = found.first().ok_or(Reason::Address)?;
+        let address = address_of(&address.to_string()).ok_or(Reason::Address)?;
         match current::shard() {
-            Some(shared) => Self::bind_here(&shared, address),
-            None => Self::bind_on(Background::shared()?.link(), address),
+            Some(shared) => Self::bind_here(&shared, &address),
+            None => Self::bind_on(Background::shared()?.link(), &address),
         }
     }
 
     /// On the shard whose code runs here.
     fn bind_here(shared: &Shared, address: &Address) -> Result<Self, Reason> {
+        if shared.desk.is_draining() {
+            return Err(Reason::Stopped);
+        }
         let mut engine = shared.engine.borrow_mut();
         let listener = engine.listen(&options(address)).map_err(Reason::of)?;
         let address = engine.local_address(listener).map_err(Reason::of)?;
@@ -109,6 +116,18 @@ impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Listener({})", self.address)
     }
+}
+
+/// The address that a text stands for. On a thread that turns a shard nobody is asked for a name.
+fn address_of(text: &str) -> Option<Address> {
+    if !current::is_turning() || text.starts_with("unix:") {
+        return addresses(text).ok()?.into_iter().next();
+    }
+    let plain = text.parse().ok().or_else(|| {
+        let (name, port) = text.rsplit_once(':')?;
+        resolve::known(name, port.parse().ok()?)
+    });
+    plain.map(Address::Internet)
 }
 
 /// The limits of a listener are those of a server.

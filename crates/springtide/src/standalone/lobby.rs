@@ -84,12 +84,13 @@ impl Lobbies {
 
     /// Ends the task of a serial number, if it waits for a connection.
     pub(crate) fn cancel(&self, serial: u64, tasks: &Tasks) {
-        for lobby in self.0.borrow_mut().values_mut() {
-            if let Ok(index) = lobby.waiting.binary_search_by_key(&serial, |own| own.serial)
-                && let Some(own) = lobby.waiting.remove(index)
-            {
-                return own.fail(Reason::Cancelled, tasks);
-            }
+        let waiting = self.0.borrow_mut().values_mut().find_map(|lobby| {
+            let index = lobby.waiting.binary_search_by_key(&serial, |own| own.serial).ok()?;
+            lobby.waiting.remove(index)
+        });
+        // Who is told may bind a listener at once.
+        if let Some(own) = waiting {
+            own.fail(Reason::Cancelled, tasks);
         }
     }
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use springtide_engine::PIECES_MAX;
+
 use crate::fs::{self, OpenOptions};
 use crate::tests::files::Directory;
 use crate::tests::{Backend, Stage, over_all_backends};
@@ -140,6 +142,10 @@ async fn be_refused(directory: PathBuf, log: Log) -> Result<(), Failure> {
     let file = fs::open(at("there"), OpenOptions::new().read(true)).await?;
     say(refused(file.read_at(0, 21).await));
     say(refused(file.read_vectored_at(0, &[20, 1]).await));
+    // Nothing is made room for that is refused.
+    say(refused(file.read_vectored_at(0, &[usize::MAX, 1]).await));
+    say(refused(file.read_vectored_at(0, &[0; PIECES_MAX + 1]).await));
+    say(format!("{:?}", file.read_vectored_at(0, &[0, 0]).await?));
     fs::write(at("long"), "what is longer than it may be").await?;
     say(refused(fs::read(at("long")).await));
     say(refused(fs::read_dir(&directory).await));
@@ -173,6 +179,9 @@ fn what_cannot_be_is_refused(backend: Backend) {
         "Some(20)",
         &bytes_max,
         &bytes_max,
+        &bytes_max,
+        &format!("Err({:?})", Reason::Limit("PIECES_MAX")),
+        "[b\"\", b\"\"]",
         &bytes_max,
         &format!("Err({:?})", Reason::Limit("directory_entries_max")),
         &format!("Err({:?})", Reason::Limit("file_tasks_max")),

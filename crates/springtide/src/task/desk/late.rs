@@ -22,6 +22,13 @@ impl Tasks {
         Some(place)
     }
 
+    /// Asks for something, and holds the task.
+    #[cfg(test)]
+    pub(crate) fn ask_and_hold(&self, ask: Ask) -> Option<(u64, Place)> {
+        let serial = self.begin(Peer::nobody(), ask)?;
+        Some((serial, self.stand(serial)?))
+    }
+
     /// The time of a task is over, unless it has ended: whoever listens is told.
     pub(crate) fn expire(&self, task: Place) {
         let mut slots = self.slots.borrow_mut();

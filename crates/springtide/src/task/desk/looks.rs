@@ -77,6 +77,14 @@ impl Tasks {
         }
     }
 
+    /// Whether somebody waits still: he is not told of anything else, as one whose time is over.
+    pub(crate) fn is_waiting(&self, waiter: &Waiter) -> bool {
+        match waiter {
+            Waiter::Held(task) => self.is_pending(*task),
+            waiter => self.is_wanted(waiter),
+        }
+    }
+
     /// Whether a task that is held has ended with nothing, and is held still.
     pub(crate) fn has_failed(&self, task: Place) -> bool {
         let mut slots = self.slots.borrow_mut();
@@ -91,7 +99,7 @@ impl Tasks {
         }
     }
 
-    pub(in crate::task) fn status_of(&self, task: Place) -> Status {
+    pub(crate) fn status_of(&self, task: Place) -> Status {
         match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
             Some(State::Pending(_)) => Status::Pending,
             Some(State::Ended(Ended::Failed(_))) | None => Status::Failed,

@@ -1,7 +1,9 @@
 //! Listeners of the application's own, over every backend: who gets which connection, what becomes of those
 //! that nobody takes, and how a listener ends.
 
-use std::sync::mpsc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use springtide_engine::simulated::{Fault, Faults};
@@ -208,6 +210,61 @@ fn a_shard_that_stops_accepts_no_more(backend: Backend) {
     assert_eq!(late, Some(Wait::Failed(Reason::Stale)));
 }
 
+/// Code that still runs while its shard stops listens at nothing: its accept would hold up the end.
+fn nobody_listens_on_a_shard_that_stops(backend: Backend) {
+    let (sender, bound) = mpsc::channel();
+    let closed = move |_: Peer, _: Reason| {
+        let listener = Listener::bind("127.0.0.1:0").map(|listener| {
+            listener.accept().detach();
+            // As somebody has it who lives longer than the shard.
+            std::mem::forget(listener);
+        });
+        sender.send(listener.err()).unwrap();
+    };
+    let server = Server::new().raw(|peer| peer.push("ready").detach()).closed(closed);
+    let mut stage = Stage::new(backend, server);
+    let mut peer = stage.connect();
+    assert_eq!(stage.talk(&mut peer, b"", 5), b"ready");
+    stage.turns_to_end();
+    assert_eq!(bound.try_recv(), Ok(Some(Reason::Stopped)));
+}
+
+/// Binds a listener when it is woken, as code does that waits in ways of its own.
+struct Binding(Mutex<mpsc::Sender<Option<Reason>>>);
+
+impl Wake for Binding {
+    fn wake(self: Arc<Self>) {
+        let bound = Listener::bind("127.0.0.1:0");
+        self.0.lock().unwrap().send(bound.err()).unwrap();
+    }
+}
+
+/// Who is told of a cancelled accept finds nothing held there.
+fn who_is_told_may_bind(backend: Backend) {
+    let mut harbour = Harbour::new(backend);
+    let (sender, bound) = mpsc::channel();
+    let mut accept = harbour.accept();
+    let waker = Waker::from(Arc::new(Binding(Mutex::new(sender))));
+    assert!(Pin::new(&mut accept).poll(&mut Context::from_waker(&waker)).is_pending());
+    harbour.turns(20);
+    accept.cancel();
+    let ended = harbour.stage.until(|_| bound.try_recv().ok());
+    assert_eq!(ended, None);
+}
+
+/// No shard waits for names: what the system would have to be asked for is no address there.
+fn names_are_not_asked_for_on_a_shard(backend: Backend) {
+    let (sender, bound) = mpsc::channel();
+    let bind = move |_: Peer| {
+        let texts = ["127.1:0", "harbour.invalid:0", "localhost:0", "127.0.0.1:0", "localhost:x"];
+        sender.send(texts.map(|text| Listener::bind(text).err())).unwrap();
+    };
+    let mut stage = Stage::new(backend, Server::new().raw(bind));
+    drop(stage.connect());
+    let wrong = Some(Reason::Address);
+    assert_eq!(stage.until(|_| bound.try_recv().ok()), [wrong, wrong, None, None, wrong]);
+}
+
 over_all_backends!(
     connections_are_given_in_the_order_of_asking,
     what_nobody_takes_is_kept,
@@ -216,6 +273,9 @@ over_all_backends!(
     what_waits_is_bounded,
     a_listener_ends_with_its_handle,
     a_shard_that_stops_accepts_no_more,
+    nobody_listens_on_a_shard_that_stops,
+    who_is_told_may_bind,
+    names_are_not_asked_for_on_a_shard,
 );
 
 /// What was given back and has ended while it waited is given to nobody.
@@ -299,4 +359,6 @@ fn only_addresses_are_listened_at() {
     for text in ["", "here", "127.0.0.1", "127.0.0.1:65536"] {
         assert_eq!(Listener::bind(text).err(), Some(Reason::Address), "{text}");
     }
+    // What only the system knows is asked for where nobody's shard waits.
+    assert!(Listener::bind("127.1:0").is_ok());
 }
