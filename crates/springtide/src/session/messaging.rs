@@ -123,7 +123,7 @@ impl Messaging {
         let mut own = limits.clone();
         if self.message_bytes_max > 0 {
             let longest = self.rest.as_ref().and_then(|rest| rest.message_bytes_max);
-            own.socket_message_bytes_max = longest.unwrap_or(self.message_bytes_max.into());
+            own.socket_message_bytes_max = longest.unwrap_or_else(|| self.message_bytes_max.into());
         }
         if self.gives_parts {
             own.socket_fragments_max = u32::MAX;
