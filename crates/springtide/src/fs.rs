@@ -28,7 +28,7 @@
 //! # let mut world = springtide::test::World::new(1);
 //! # world.serve(server);
 //! # let mut peer = world.connect();
-//! # peer.write(b"high\nlow\n").expect("it is open");
+//! # let _ = peer.write(b"high\nlow\n");
 //! # world.settle();
 //! # let mut received = Vec::new();
 //! # peer.read(usize::MAX, &mut received);
@@ -83,7 +83,10 @@ pub fn open(path: impl AsRef<Path>, options: OpenOptions) -> Task<OpenFile> {
 /// world.serve(Server::new().get("/", async |_: Request| {
 ///     fs::read("/motto").await.map_err(|_| springtide::StatusCode::NOT_FOUND)
 /// }));
-/// assert_eq!(world.get("/").body(), b"with the tide");
+/// let mut peer = world.connect();
+/// let _ = peer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+/// world.settle();
+/// assert_eq!(peer.reply().expect("a whole reply").body(), b"with the tide");
 /// ```
 pub fn read(path: impl AsRef<Path>) -> Task<FileRead> {
     ask(None, asked::read(path.as_ref()))
