@@ -3,6 +3,7 @@
 
 mod chance;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -248,9 +249,11 @@ fn callbacks_are_called(backend: Backend) {
 /// A server that stops closes what is open and ends what is asked.
 #[test]
 fn a_stop_closes_files() {
+    // Held for longer than the server runs.
+    thread_local! { static HELD: RefCell<Option<fs::File>> = const { RefCell::new(None) } }
     let server = Server::new().raw_async(async |peer: Peer| {
         let file = fs::open("/file", read_and_write()).await?;
-        std::mem::forget(file.clone());
+        HELD.set(Some(file.clone()));
         peer.push("open").await?;
         peer.pull().await?;
         file.write_at(0, "behind the end").detach();
@@ -269,6 +272,7 @@ fn a_stop_closes_files() {
     world.stop(Duration::from_secs(1));
     world.settle();
     assert_eq!((world.shards_running(), world.descriptors_open()), (0, 0));
+    drop(HELD.take());
 }
 
 /// Other threads use files by the shard in the background, and wait for them.
