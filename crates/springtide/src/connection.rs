@@ -348,11 +348,19 @@ impl Connection {
         let is_at_its_turn = self.is_ready || !self.needs_bytes;
         // What nobody pulls is nothing that is due.
         let is_read = self.session.peered().is_none_or(|session| session.wants_bytes(room));
+        // A future that does not ask for what has come is not waited for: its peer is told, and read on.
+        let is_held_up = self.session.messaging().is_some_and(|session| session.holds_up());
         match &mut self.traffic {
-            Some(traffic) if is_at_its_turn && !traffic.inbox.is_empty() && is_read => {
+            Some(traffic)
+                if is_at_its_turn && !traffic.inbox.is_empty() && is_read && !is_held_up =>
+            {
                 traffic.due_bytes = traffic.inbox.len();
             }
             _ => self.session.drain(self.who(), room),
+        }
+        if is_held_up && !self.is_ready {
+            self.is_ready = true;
+            room.ready.push(self.place);
         }
         self.mark_dirty(room);
     }

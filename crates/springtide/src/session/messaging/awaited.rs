@@ -125,7 +125,7 @@ impl Messaging {
 
     /// Whether nothing was read when that was noted last, because the future does not ask for what has
     /// come; never behind a close of this side.
-    pub(super) fn holds_up(&self) -> bool {
+    pub(crate) fn holds_up(&self) -> bool {
         let is_open = self.status() == PeerStatus::Open;
         is_open && self.awaited().is_some_and(|own| own.holds_up && own.asked.is_none())
     }

@@ -443,6 +443,22 @@ mod timed {
         assert_eq!(stage.met("socket_close_timeout"), 1);
     }
 
+    /// A peer that was held up when the server stopped has to answer its close in time.
+    fn a_peer_that_is_held_up_answers_a_close_in_time(backend: Backend) {
+        let (log, gate) = (Log::default(), Gate::default());
+        let (mut stage, mut client) = opened(backend, echo(&log, &gate));
+        (0..40).for_each(|_| client.send("x"));
+        client.flush(&mut stage);
+        stage.advance(Duration::ZERO);
+        stage.send(crate::mailbox::Message::Drain { within_ms: 600_000 });
+        (0..50).for_each(|_| stage.turn());
+        stage.advance(SECOND * 4);
+        assert!(log.lines().is_empty());
+        stage.advance(SECOND * 2);
+        lines(&mut stage, &log, &["dropped"]);
+        assert_eq!(stage.met("socket_close_timeout"), 1);
+    }
+
     /// Whether a peer lives that is held up cannot be told: it is not cut, and goes on.
     fn a_peer_that_is_held_up_is_not_dead(backend: Backend) {
         let (log, gate) = (Log::default(), Gate::default());
@@ -464,5 +480,6 @@ mod timed {
         a_close_is_answered_for_a_future_that_sleeps,
         a_close_is_answered_behind_the_end_of_the_stream,
         a_peer_that_is_held_up_is_not_dead,
+        a_peer_that_is_held_up_answers_a_close_in_time,
     );
 }
