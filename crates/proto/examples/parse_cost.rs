@@ -2,7 +2,7 @@
 //! It must never be taken for a benchmark of the server: there is no socket and no route.
 
 use springtide_proto::Outbox;
-use springtide_proto::http1::{Head, Limits, Machine, MediaType, Opening, Received, Reply};
+use springtide_proto::http1::{Fields, Head, Limits, Machine, MediaType, Opening, Received, Reply};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -36,7 +36,7 @@ fn measure(input: &[u8]) -> f64 {
     let reply = Reply {
         status: http::StatusCode::OK,
         content_type: Some(MediaType::new("text/plain; charset=utf-8")),
-        fields: &[],
+        fields: Fields::NONE,
         opening: &opening,
     };
     let started = Instant::now();

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http::StatusCode;
 use springtide_proto::http1::{
-    Exchange, Head, Limits, Machine, Opening, Received, Reply, ReplyBody,
+    Exchange, Fields, Head, Limits, Machine, Opening, Received, Reply, ReplyBody,
 };
 use springtide_proto::{Outbox, Piece};
 
@@ -184,7 +184,8 @@ impl Play {
         request.stage = stage;
         let is_switch = request.plan == Plan::Switch;
         let status = if is_switch { StatusCode::SWITCHING_PROTOCOLS } else { StatusCode::OK };
-        let reply = Reply { status, content_type: None, fields: &[], opening: &self.opening };
+        let reply =
+            Reply { status, content_type: None, fields: Fields::NONE, opening: &self.opening };
         self.machine.send_reply(exchange, &reply, body, &mut self.outbox);
         true
     }

@@ -5,6 +5,7 @@ mod compress;
 mod cookie;
 mod events;
 mod failure;
+mod fields;
 mod into;
 mod redirect;
 mod stream;
@@ -21,9 +22,10 @@ pub use upgrade::Upgraded;
 pub(crate) use upgrade::{Make, Opening, Successor, Upgrade};
 
 use bytes::Bytes;
+use fields::OwnFields;
 use http::header::{HeaderName, HeaderValue};
 use http::{StatusCode, header};
-use springtide_proto::http1::MediaType;
+use springtide_proto::http1::{Fields, MediaType};
 
 /// A reply to one request: a status, fields and a body that is in memory, or produced piece by
 /// piece while it is sent ([`Response::stream`]).
@@ -51,7 +53,7 @@ const _: () = assert!(size_of::<Response>() <= 64, "it is moved and dropped at e
 /// What few responses have.
 #[derive(Debug, Clone, Default)]
 struct Extras {
-    fields: Vec<(HeaderName, HeaderValue)>,
+    fields: OwnFields,
     /// The body, which is empty otherwise.
     stream: Option<Stream>,
     /// What the connection is for behind a 101.
@@ -227,7 +229,7 @@ impl Response {
         let (Ok(name), Ok(value)) = (name.try_into(), value.try_into()) else {
             panic!("the name or the value of a response's field has bytes that no field may have")
         };
-        let fields = &mut self.extras.get_or_insert_default().fields;
+        let fields = self.extras.get_or_insert_default().fields.to_mut();
         if name == header::CONTENT_TYPE {
             self.content_type = None;
             fields.retain(|(name, _)| *name != header::CONTENT_TYPE);
@@ -238,7 +240,7 @@ impl Response {
 
     /// The same response with one field more, whatever it has of that name.
     pub(crate) fn header_more(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.extras.get_or_insert_default().fields.push((name, value));
+        self.extras.get_or_insert_default().fields.to_mut().push((name, value));
         self
     }
 
@@ -279,7 +281,21 @@ impl Response {
     /// The fields; a `Content-Type` only when [`header`](Self::header) gave it.
     #[must_use]
     pub fn fields(&self) -> &[(HeaderName, HeaderValue)] {
-        self.extras.as_ref().map_or(&[], |extras| &extras.fields)
+        self.extras.as_ref().map_or(&[], |extras| extras.fields.as_slice())
+    }
+
+    /// The fields as they are sent.
+    #[inline]
+    pub(crate) fn sent_fields(&self) -> Fields<'_> {
+        self.extras.as_ref().map_or(Fields::NONE, |extras| extras.fields.sent())
+    }
+
+    /// The same response, whose fields are encoded now and not with every reply that is a copy of it.
+    pub(crate) fn shared(mut self) -> Self {
+        if let Some(extras) = &mut self.extras {
+            extras.fields.share();
+        }
+        self
     }
 
     /// The body, by itself.

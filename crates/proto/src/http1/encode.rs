@@ -1,6 +1,7 @@
 //! Replies as bytes: status line, fields, framing of the body (RFC 9112 §4, §5, §6).
 //! It must never decide the order of replies, and never let a caller's field change the framing.
 
+use super::encoded::Fields;
 use super::event::Exchange;
 use super::machine::Writing;
 use super::media_type::MediaType;
@@ -24,7 +25,7 @@ pub struct Reply<'a> {
     /// The media type of the body.
     pub content_type: Option<MediaType<'a>>,
     /// Further fields.
-    pub fields: &'a [(HeaderName, HeaderValue)],
+    pub fields: Fields<'a>,
     /// `Server` and `Date`.
     pub opening: &'a Opening,
 }
@@ -194,7 +195,21 @@ fn head(
     tail: &mut Vec<u8>,
 ) {
     let content_type = reply.content_type.map_or("", MediaType::as_str);
-    tail.reserve(HEAD_ROOM + reply.opening.up_to_type().len() + content_type.len() + body_len);
+    let begun = reply.opening.up_to_type();
+    let fields_len = reply.fields.encoded().map_or(0, <[u8]>::len);
+    tail.reserve(HEAD_ROOM + begun.len() + content_type.len() + fields_len + body_len);
+    let is_common = reply.status == StatusCode::OK && connection == Connection::Unsaid;
+    if let (true, Length::Sized(len), Some(_), Some(fields)) =
+        (is_common, length, reply.content_type, reply.fields.encoded())
+    {
+        tail.extend_from_slice(begun);
+        tail.extend_from_slice(content_type.as_bytes());
+        tail.extend_from_slice(LENGTH);
+        tail.extend_from_slice(itoa::Buffer::new().format(len).as_bytes());
+        tail.extend_from_slice(b"\r\n");
+        tail.extend_from_slice(fields);
+        return tail.extend_from_slice(b"\r\n");
+    }
     let is_type_given = opening(reply, tail);
     if reply.content_type.is_some() && !is_type_given {
         tail.extend_from_slice(TYPE);
@@ -211,7 +226,13 @@ fn head(
         Length::Chunked => tail.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
     }
     // Whoever sends `Upgrade` names it in `Connection` (RFC 9110 §7.8).
-    let offers = !reply.fields.is_empty() && given_fields(reply.fields, tail);
+    let offers = match reply.fields {
+        Fields::Given(fields) => !fields.is_empty() && given_fields(fields, tail),
+        Fields::Encoded(fields) => {
+            tail.extend_from_slice(fields.as_bytes());
+            false
+        }
+    };
     tail.extend_from_slice(match (connection, offers) {
         (Connection::Unsaid, false) => b"\r\n".as_slice(),
         (Connection::Close, false) => b"Connection: close\r\n\r\n",
@@ -235,7 +256,10 @@ fn opening(reply: &Reply<'_>, tail: &mut Vec<u8>) -> bool {
         tail.extend_from_slice(reply.status.canonical_reason().unwrap_or_default().as_bytes());
         tail.extend_from_slice(b"\r\n");
     }
-    let given = Given::new(reply.fields);
+    let given = match reply.fields {
+        Fields::Given(fields) => Given::new(fields),
+        Fields::Encoded(_) => Given::default(),
+    };
     if !given.server {
         tail.extend_from_slice(reply.opening.server());
     }
@@ -247,15 +271,15 @@ fn opening(reply: &Reply<'_>, tail: &mut Vec<u8>) -> bool {
 
 /// Which of the machine's own fields the caller gives instead.
 #[derive(Default)]
-struct Given {
-    server: bool,
-    date: bool,
-    content_type: bool,
+pub(super) struct Given {
+    pub(super) server: bool,
+    pub(super) date: bool,
+    pub(super) content_type: bool,
 }
 
 impl Given {
     #[inline]
-    fn new(fields: &[(HeaderName, HeaderValue)]) -> Self {
+    pub(super) fn new(fields: &[(HeaderName, HeaderValue)]) -> Self {
         let mut given = Self::default();
         for (name, _) in fields {
             given.server |= *name == SERVER;
@@ -268,7 +292,7 @@ impl Given {
 
 /// Writes the caller's fields, and tells whether one is an `Upgrade`. No value can hold a line end:
 /// `HeaderValue` has checked that.
-fn given_fields(fields: &[(HeaderName, HeaderValue)], tail: &mut Vec<u8>) -> bool {
+pub(super) fn given_fields(fields: &[(HeaderName, HeaderValue)], tail: &mut Vec<u8>) -> bool {
     let mut offers = false;
     for (name, value) in fields {
         offers |= *name == UPGRADE;

@@ -143,7 +143,7 @@ pub(crate) enum Fault {
 ///
 /// ```
 /// use springtide_proto::Outbox;
-/// use springtide_proto::http1::{Head, Limits, Machine, MediaType, Opening};
+/// use springtide_proto::http1::{Fields, Head, Limits, Machine, MediaType, Opening};
 /// use springtide_proto::http1::{Received, Reply, ReplyBody};
 ///
 /// let limits = Limits::default();
@@ -155,7 +155,7 @@ pub(crate) enum Fault {
 ///     let reply = Reply {
 ///         status: http::StatusCode::OK,
 ///         content_type: Some(MediaType::new("text/plain")),
-///         fields: &[],
+///         fields: Fields::NONE,
 ///         opening: &opening,
 ///     };
 ///     machine.send_reply(exchange, &reply, ReplyBody::Full("Hello, World!".into()), &mut outbox);

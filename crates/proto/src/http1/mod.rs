@@ -6,6 +6,7 @@ mod body;
 mod chunked;
 mod client;
 mod encode;
+mod encoded;
 mod event;
 mod framing;
 mod head;
@@ -27,6 +28,7 @@ pub use client::{
     ReplyLength, ReplyReceived,
 };
 pub use encode::{Reply, ReplyBody};
+pub use encoded::{EncodedFields, Fields};
 pub use event::{Deadline, Exchange, Received, StreamEnd};
 pub use framing::is_host;
 pub use head::{BodyLength, Field, Head, Span, Version};

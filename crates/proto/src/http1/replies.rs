@@ -2,6 +2,7 @@
 //! It must never let a reply pass another, and never decide what may happen next: `machine.rs` does.
 
 use super::encode::{self, Connection, OpenReply, Reply, ReplyBody};
+use super::encoded::Fields;
 use super::event::Exchange;
 use super::machine::{Fault, Machine, Read, Reading, UNKNOWN, Write, Writing};
 use super::media_type::MediaType;
@@ -187,7 +188,7 @@ impl Machine {
         let text = Piece::from(refusal.reason());
         const TEXT: MediaType<'_> = MediaType::new("text/plain; charset=utf-8");
         let content_type = Some(TEXT);
-        let reply = Reply { status: refusal.status(), content_type, fields: &[], opening };
+        let reply = Reply { status: refusal.status(), content_type, fields: Fields::NONE, opening };
         self.send_reply(exchange, &reply, ReplyBody::Full(text), outbox);
     }
 

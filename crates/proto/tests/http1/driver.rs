@@ -4,8 +4,8 @@
 use std::sync::LazyLock;
 
 use springtide_proto::http1::{
-    BodyLength, Exchange, Head, Limits, Machine, Opening, Received, Refusal, Reply, Version,
-    trailers as trailers_of,
+    BodyLength, Exchange, Fields, Head, Limits, Machine, Opening, Received, Refusal, Reply,
+    Version, trailers as trailers_of,
 };
 use springtide_proto::{Inbox, Outbox};
 use std::fmt::Write;
@@ -125,7 +125,7 @@ pub(crate) fn opening(server: &[u8]) -> &'static Opening {
 /// A reply without fields of its own.
 pub(crate) fn reply(status: u16) -> Reply<'static> {
     let status = http::StatusCode::from_u16(status).unwrap();
-    Reply { status, content_type: None, fields: &[], opening: opening(b"") }
+    Reply { status, content_type: None, fields: Fields::NONE, opening: opening(b"") }
 }
 
 /// `GET /target 1.1 host=a sized=3 close expect upgrade name=value …`

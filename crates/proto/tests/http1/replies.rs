@@ -6,7 +6,9 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE as DATE_FIELD, ETAG, SERVER, TRANSFER_ENCODING,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
-use springtide_proto::http1::{Limits, MediaType, Opening, Received, Reply, ReplyBody};
+use springtide_proto::http1::{
+    EncodedFields, Fields, Limits, MediaType, Opening, Received, Reply, ReplyBody,
+};
 use springtide_proto::{COPY_BYTES_MAX, Outbox};
 
 const D: &str = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
@@ -102,7 +104,7 @@ fn the_order_of_fields() {
     let reply = Reply {
         status: StatusCode::from_u16(299).unwrap(),
         content_type: Some(MediaType::new("text/plain")),
-        fields: &fields,
+        fields: Fields::Given(&fields),
         opening: opening(b"springtide"),
     };
     let (sent, _) = answered("GET / HTTP/1.1\r\nConnection: close", &reply, ReplyBody::None);
@@ -135,7 +137,7 @@ fn a_callers_field_replaces_or_is_left_out() {
         let reply = Reply {
             status: StatusCode::OK,
             content_type: Some(MediaType::new("t")),
-            fields: &fields,
+            fields: Fields::Given(&fields),
             opening: opening(b"s"),
         };
         assert_eq!(answered("GET / HTTP/1.1", &reply, ReplyBody::None).0, expected, "{name}");
@@ -213,7 +215,7 @@ fn an_upgrade_is_decided_by_its_reply() {
     let received = driver.machine.receive(NEXT.as_bytes(), 0, &driver.limits, &mut driver.head);
     assert_eq!(received, Ok(Received::Paused));
     let upgrade = [(http::header::UPGRADE, HeaderValue::from_static("x"))];
-    let accepted = Reply { fields: &upgrade, ..reply(101) };
+    let accepted = Reply { fields: Fields::Given(&upgrade), ..reply(101) };
     driver.machine.send_reply(exchange, &accepted, ReplyBody::None, &mut driver.outbox);
     let expected =
         format!("HTTP/1.1 101 Switching Protocols\r\n{D}upgrade: x\r\nConnection: upgrade\r\n\r\n");
@@ -321,7 +323,8 @@ fn copied(
     opening: &Opening,
 ) -> String {
     let mut driver = driver_with(NEXT);
-    let reply = Reply { status: StatusCode::OK, content_type: Some(content_type), fields, opening };
+    let (content_type, fields) = (Some(content_type), Fields::Given(fields));
+    let reply = Reply { status: StatusCode::OK, content_type, fields, opening };
     let (exchange, body) = (driver.exchanges[0], vec![b'x'; len]);
     driver.machine.send_copied(exchange, &reply, &body, &mut driver.outbox);
     driver.sent()
@@ -346,6 +349,39 @@ fn a_type_that_is_known_is_sent_as_any_other() {
             }
         }
     }
+}
+
+#[test]
+fn fields_that_are_encoded_once_are_sent_as_any_others() {
+    let fields = [
+        (ETAG, HeaderValue::from_static("\"1\"")),
+        (CONTENT_LENGTH, HeaderValue::from_static("9")),
+        (http::header::VARY, HeaderValue::from_static("accept")),
+    ];
+    let encoded = EncodedFields::of(&fields).expect("none of them is the machine's to say");
+    let requests = ["GET / HTTP/1.1", "HEAD / HTTP/1.1", "GET / HTTP/1.0"];
+    for (request, end) in
+        requests.iter().flat_map(|own| [(own, ""), (own, "\r\nConnection: close")])
+    {
+        for (status, content_type) in [(200, Some("t")), (200, None), (404, Some("t")), (304, None)]
+        {
+            for body in [ReplyBody::None, ReplyBody::Full("ab".into()), ReplyBody::Chunked] {
+                let content_type = content_type.map(MediaType::new);
+                let reply = Reply { content_type, ..reply(status) };
+                let given = Reply { fields: Fields::Given(&fields), ..reply };
+                let encoded = Reply { fields: Fields::Encoded(&encoded), ..reply };
+                let request = format!("{request}{end}");
+                let expected = answered(&request, &given, body.clone());
+                assert!(expected.0.contains("\r\netag: \"1\"\r\nvary: accept\r\n"), "{expected:?}");
+                assert_eq!(answered(&request, &encoded, body), expected);
+            }
+        }
+    }
+    let mine = [SERVER, DATE_FIELD, CONTENT_TYPE, http::header::UPGRADE];
+    assert!(
+        mine.map(|name| EncodedFields::of(&[(name, HeaderValue::from_static("x"))]))
+            == [const { None }; 4]
+    );
 }
 
 #[test]

@@ -92,14 +92,14 @@ impl Representation {
         if coding != Coding::Identity || !siblings.is_empty() {
             fields.push(vary());
         }
-        let not_modified = with_fields(Response::empty(StatusCode::NOT_MODIFIED), &fields);
+        let not_modified = with_fields(Response::empty(StatusCode::NOT_MODIFIED), &fields).shared();
         let name_of_coding = coding.name().map(HeaderValue::from_static);
         fields.extend(name_of_coding.map(|name| (header::CONTENT_ENCODING, name)));
         fields.push((header::ACCEPT_RANGES, HeaderValue::from_static("bytes")));
         fields.push((header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
         fields.extend(modified_seconds.and_then(last_modified));
         let bytes = body.clone().unwrap_or_default();
-        let whole = with_fields(Response::of(content_type, bytes), &fields);
+        let whole = with_fields(Response::of(content_type, bytes), &fields).shared();
         let seen_seconds = unix_seconds;
         Self {
             metadata,

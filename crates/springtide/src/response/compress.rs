@@ -150,14 +150,14 @@ impl Response {
         let is_said = |value| says(value, "*") || says(value, ACCEPT_ENCODING.as_str());
         if !self.values(&VARY).any(is_said) {
             let value = HeaderValue::from_static("Accept-Encoding");
-            self.extras.get_or_insert_default().fields.push((VARY, value));
+            self.extras.get_or_insert_default().fields.to_mut().push((VARY, value));
         }
     }
 
     /// The fields of a body that is coded: another representation, with the same meaning, which its
     /// tag must not name as the same bytes (RFC 9110 §8.8.1).
     fn say_that_it_is_gzip(&mut self) {
-        let fields = &mut self.extras.get_or_insert_default().fields;
+        let fields = self.extras.get_or_insert_default().fields.to_mut();
         for (name, value) in fields.iter_mut().filter(|(name, _)| *name == ETAG) {
             let is_strong = value.as_bytes().starts_with(b"\"");
             let weak = [b"W/", value.as_bytes()].concat();

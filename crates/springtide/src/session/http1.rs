@@ -415,7 +415,7 @@ fn head_of<'a>(response: &'a Response, room: &'a Room) -> Reply<'a> {
     Reply {
         status: response.status_code(),
         content_type: response.media_type(),
-        fields: response.fields(),
+        fields: response.sent_fields(),
         opening: room.date.opening(),
     }
 }
