@@ -33,18 +33,27 @@ impl Form {
         let mut best = (0, Self::Text);
         for element in accept.flat_map(|line| line.split(|byte| *byte == b',')) {
             let mut parts = element.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-            let form = match parts.next().unwrap_or_default().to_ascii_lowercase().as_slice() {
-                b"text/html" | b"application/xhtml+xml" => Self::Html,
-                b"application/problem+json" | b"application/json" => Self::Problem,
-                b"text/plain" => Self::Text,
-                _ => continue,
-            };
+            let name = parts.next().unwrap_or_default();
+            let Some(form) = Self::named(name) else { continue };
             let weight = parts.find_map(weight_of).unwrap_or(u32::MAX);
             if weight > best.0 {
                 best = (weight, form);
             }
         }
         best.1
+    }
+
+    fn named(name: &[u8]) -> Option<Self> {
+        let names = [
+            ("text/html", Self::Html),
+            ("application/xhtml+xml", Self::Html),
+            ("application/problem+json", Self::Problem),
+            ("application/json", Self::Problem),
+            ("text/plain", Self::Text),
+        ];
+        let mut named =
+            names.into_iter().filter(|(own, _)| own.as_bytes().eq_ignore_ascii_case(name));
+        named.next().map(|(_, form)| form)
     }
 
     /// One of the server's own replies in this form; any other stays as it is.

@@ -73,6 +73,8 @@ pub(crate) struct RequestData {
     /// What stood behind a chunked body; of another request, where the body is not chunked.
     pub(crate) trailers: Option<Box<HeaderMap>>,
     pub(crate) socket: Option<Descriptor>,
+    /// How long the path in the target is, once it was looked for; 0 until then.
+    path_len: Cell<u32>,
     /// What names this request, once it has been asked for.
     number: Cell<u64>,
     /// The name that it was given on another shard; of another request, unless the number says so.
@@ -109,6 +111,7 @@ impl RequestData {
             arriving: None,
             trailers: None,
             socket: None,
+            path_len: Cell::new(0),
             number: Cell::new(0),
             carried_name: String::new(),
             home,
@@ -167,6 +170,7 @@ impl RequestData {
         }
         self.bytes = bytes;
         self.params.clear();
+        self.path_len.set(0);
         self.number.set(0);
     }
 
@@ -186,7 +190,14 @@ impl RequestData {
     }
 
     pub(crate) fn path_bytes(&self) -> &[u8] {
-        split_target(self.target()).0
+        let target = self.target();
+        let known = self.path_len.get() as usize;
+        if known > 0 && target.first() == Some(&b'/') {
+            return &target[..known];
+        }
+        let path = split_target(target).0;
+        self.path_len.set(span_number(path.len()));
+        path
     }
 
     pub(crate) fn path(&self) -> &str {

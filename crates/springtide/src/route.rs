@@ -24,6 +24,7 @@ use crate::offload::PoolHandler;
 use crate::proxies::Proxies;
 use crate::raw::RawService;
 use crate::state::States;
+pub(crate) use plain::Ends;
 use plain::PlainPaths;
 use site::{Scope, Site};
 

@@ -9,16 +9,23 @@ use springtide_engine::Moment;
 
 use super::coding::{CODINGS, Coding, Wanted};
 use super::representation::Representation;
+use crate::route::Ends;
 
 /// What an entry costs besides its name and its body: fields, map, allocator. An estimate, so that
 /// a million empty files are not free.
 pub(super) const ENTRY_BYTES: usize = 1024;
+
+/// How many names may be found without their hash. A power of two.
+const RECENT: usize = 128;
 
 /// The files of one root.
 #[derive(Debug)]
 pub(super) struct Cache {
     /// By coding, then by name.
     names: [HashMap<Rc<str>, usize>; CODINGS],
+    /// Where names were found last, by what is quick to tell of them: most requests are for a few files.
+    /// A name that is not where this says is looked for above.
+    recent: Box<[usize; RECENT]>,
     /// The clock: entries in a circle, with holes.
     entries: Vec<Option<Entry>>,
     holes: Vec<usize>,
@@ -48,6 +55,7 @@ impl Cache {
     pub(super) fn new(bytes_max: usize) -> Self {
         Self {
             names: Default::default(),
+            recent: Box::new([0; RECENT]),
             entries: Vec::new(),
             holes: Vec::new(),
             hand: 0,
@@ -64,8 +72,16 @@ impl Cache {
         now: Moment,
         age_max: Duration,
     ) -> Option<&Rc<Representation>> {
-        let index = self.index_of(wanted)?;
-        let entry = self.entries[index].as_mut()?;
+        let place = Ends::of(wanted.name.as_bytes()).hash() % RECENT;
+        let is_there = self.entries.get(self.recent[place]).is_some_and(|entry| {
+            entry
+                .as_ref()
+                .is_some_and(|own| own.coding == wanted.coding && *own.name == *wanted.name)
+        });
+        if !is_there {
+            self.recent[place] = self.index_of(wanted)?;
+        }
+        let entry = self.entries[self.recent[place]].as_mut()?;
         entry.is_wanted = true;
         (now < entry.seen_at + age_max).then_some(&entry.version)
     }

@@ -52,6 +52,16 @@ pub(crate) enum FileReply {
     Streamed { response: Response, length: u64, stream: Option<StreamId> },
 }
 
+impl FileReply {
+    /// Whether it is a file, or what is said of one, and no error.
+    pub(crate) fn is_of_file(&self) -> bool {
+        match self {
+            Self::Whole(response) => !response.is_own(),
+            Self::Parts { .. } | Self::Streamed { .. } => true,
+        }
+    }
+}
+
 /// What a completion brought about.
 #[derive(Debug)]
 pub(crate) enum FileEvent {

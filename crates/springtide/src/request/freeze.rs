@@ -57,6 +57,7 @@ impl RequestData {
         (self.head, self.copied, self.params, self.route) = (head, bytes, params, route);
         self.trailers = trailers;
         self.bytes = HeadBytes::Copied;
+        self.path_len.set(0);
         self.carry_name(name);
     }
 }

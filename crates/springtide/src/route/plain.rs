@@ -69,7 +69,7 @@ impl PlainPaths {
 
 /// Both ends and the length of a path: all of it, when it is short.
 #[derive(Clone, PartialEq, Eq)]
-struct Ends {
+pub(crate) struct Ends {
     first: u64,
     last: u64,
     len: usize,
@@ -80,7 +80,7 @@ impl Ends {
     const WHOLE_MAX: usize = 16;
 
     #[inline]
-    fn of(path: &[u8]) -> Self {
+    pub(crate) fn of(path: &[u8]) -> Self {
         let (first, last) = match (path.first_chunk(), path.last_chunk()) {
             (Some(first), Some(last)) => (u64::from_ne_bytes(*first), u64::from_ne_bytes(*last)),
             _ => (path.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte)), 0),
@@ -88,9 +88,10 @@ impl Ends {
         Self { first, last, len: path.len() }
     }
 
-    /// Only the application's own patterns are in the table, so nobody can choose colliding ones.
+    /// Paths that collide are easily made: only for what the application chooses, or where a collision
+    /// costs little.
     #[inline]
-    fn hash(&self) -> usize {
+    pub(crate) fn hash(&self) -> usize {
         let word = self.first ^ self.last.rotate_left(29) ^ self.len as u64;
         (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
     }

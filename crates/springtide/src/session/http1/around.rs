@@ -58,8 +58,11 @@ impl Http1 {
                 false => self.call_around(handler, exchange, data, who, outbox, room),
             };
         }
-        self.note_form(exchange, &data);
         let reply = otherwise::reply(found, exchange, &data, who, room);
+        // Few replies of files are errors: in what form those are said is not looked for with all.
+        if self.busy.is_some() || !reply.as_ref().is_some_and(FileReply::is_of_file) {
+            self.note_form(exchange, &data);
+        }
         shared.put(data);
         if has_body {
             self.machine.discard_body(exchange, &room.limits.http1);
