@@ -6,6 +6,7 @@ mod chromium;
 mod deploy;
 mod live;
 mod process;
+mod profile;
 
 use std::io::{Read, Write};
 use std::process::Command;
