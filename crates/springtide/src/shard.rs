@@ -480,14 +480,4 @@ impl Shard {
         let accepted = self.connections.len() - self.room.requests.desk.standing();
         self.room.counts.connections_open = accepted as u64;
     }
-
-    fn is_over(&self) -> bool {
-        let Some(stopping) = &self.standing.stopping else { return false };
-        let is_waited_for = self.room.executor.alone() > 0 && self.room.now_ms < stopping.until_ms;
-        !is_waited_for
-            && self.connections.len() == 0
-            && !self.listeners.is_accepting()
-            && self.room.requests.engine.borrow().in_flight() == 0
-            && self.close_files()
-    }
 }
