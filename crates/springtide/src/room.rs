@@ -115,6 +115,8 @@ const SPARE_MAX: usize = 256;
 const SPARE_BYTES_MAX: usize = 512 << 10;
 /// Buffers above this are not kept.
 const SPARE_BUFFER_BYTES_MAX: usize = 16 << 10;
+/// Room for so many pieces stays with traffic that nobody has.
+const SPARE_PIECES_MAX: usize = 16;
 /// What a fresh buffer has room for: a few replies without a body to speak of.
 const BUFFER_BYTES: usize = 1 << 10;
 
@@ -232,6 +234,7 @@ impl Room {
             self.put_buffer(buffer);
         }
         if self.traffic.len() < SPARE_MAX {
+            traffic.outbox.shrink(SPARE_PIECES_MAX);
             self.traffic.push(traffic);
         }
     }
@@ -288,6 +291,12 @@ impl Room {
     pub(crate) fn spare_bytes(&self) -> usize {
         let within: usize = self.traffic.iter().map(|traffic| traffic.outbox.capacity()).sum();
         self.buffer_bytes + within
+    }
+
+    /// For how many pieces there is room in what waits for the next connection.
+    #[cfg(test)]
+    pub(crate) fn spare_pieces(&self) -> usize {
+        self.traffic.iter().map(|traffic| traffic.outbox.pieces_room()).sum()
     }
 
     /// Starts a send. When nobody waits for its end, that may come with whatever comes next: at a
