@@ -100,6 +100,9 @@ pub struct Limits {
     file_write_bytes_max: usize = 256 << 10, Bytes, 1;
     /// Names that a directory may have whose names are asked for; with more the task fails.
     directory_entries_max: usize = 65_536, Count, 1;
+    /// Waits for events that may be outstanding on one shard; a further one fails at once, unless its
+    /// event has something for it.
+    event_waits_max: usize = 65_536, Count, 1;
     /// Connections that may wait at a listener of the application's own until somebody takes them; beyond
     /// it others wait with the system, as `backlog_max` says.
     accepted_waiting_max: usize = 64, Count, 1;
