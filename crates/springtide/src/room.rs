@@ -41,6 +41,8 @@ pub(crate) struct Room {
     pub(crate) caps: Option<Box<ShardCaps>>,
     /// There is one or the other: every request is looked at.
     pub(crate) is_watching: bool,
+    /// The server has events, which are told of everything.
+    pub(crate) has_events: bool,
     pub(crate) watch: Watch,
     /// Compresses bodies, where the server is told to.
     pub(crate) compressing: Option<Box<Compressing>>,
@@ -134,6 +136,7 @@ impl Room {
             let now_ms = engine.now().milliseconds();
             (Date::new(&**engine), now_ms, engine.sends_at_once_max())
         };
+        let has_events = requests.events.listener().is_some();
         let executor = Executor::new(Rc::clone(&requests));
         let (roots, counts, dirty, ready, closed, leaving) = Default::default();
         let (traffic, buffers, pieces) = Default::default();
@@ -151,6 +154,7 @@ impl Room {
             log: None,
             caps: None,
             is_watching: false,
+            has_events,
             watch: Watch::new(now_ms),
             turn: 0,
             now_ms,

@@ -36,6 +36,7 @@ use lobbies::LOBBY_TOKEN;
 use crate::access::{ShardLog, Sink};
 use crate::caps::{Caps, ShardCaps};
 use crate::connection::{CLOSED_TOKEN, Connection, FrozenConnection};
+use crate::events::Operation;
 use crate::executor::{Bell, Executor};
 use crate::files::{FileEvent, FileReply, FileService, RootId};
 use crate::freeze::Handoff;
@@ -326,6 +327,9 @@ impl Shard {
             self.with(place, |connection, room| connection.close_later(room));
             self.file(place);
         } else {
+            if let Outcome::Failed(error, _) = completion.outcome {
+                self.room.fails(Operation::Close, error, None);
+            }
             // Whatever the system says of it, the descriptor is free.
             self.room.closed.push(place);
         }
@@ -433,6 +437,7 @@ impl Shard {
             self.forget_closed();
         }
         if !self.room.leaving.is_empty() {
+            // What has happened to them is told: nothing is noted of who is held behind what runs tasks.
             self.depart();
         }
         self.publish_sent();

@@ -11,6 +11,7 @@ use springtide_engine::{
 
 use super::{CLOSE_TOKEN, Shard};
 use crate::connection::Connection;
+use crate::events::Operation;
 use crate::limits::place_of as place_of_limit;
 use crate::peer::{Peer, PeerStatus, Reason};
 use crate::resolve;
@@ -306,6 +307,9 @@ impl Shard {
                 self.fail_connect(place, reason);
             }
             outcome => {
+                if let Outcome::Failed(error, _) = &outcome {
+                    self.room.fails(Operation::Connect, *error, None);
+                }
                 let (cut, reason) = (begun.cut, reason_of(&outcome, begun.is_late));
                 begun.pass(reason);
                 drop(connecting);
