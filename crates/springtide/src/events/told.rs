@@ -186,4 +186,17 @@ impl Room {
             None => self.requests.tasks.tell(Ready::Happened(Peer::nobody(), failed)),
         }
     }
+
+    /// A connect has ended without a connection: by the system, or because its time was over.
+    pub(crate) fn connect_fails(&self, error: Error, late: Option<Reason>) {
+        match late.filter(|_| self.has_events) {
+            Some(reason) => {
+                let operation = Operation::Connect;
+                let failed = Failed { operation, reason, errno: None, peer: None, name: None };
+                let failed = Ready::Happened(Peer::nobody(), Happened::Failed(failed));
+                self.requests.tasks.tell(failed);
+            }
+            None => self.fails(Operation::Connect, error, None),
+        }
+    }
 }

@@ -11,7 +11,6 @@ use springtide_engine::{
 
 use super::{CLOSE_TOKEN, Shard};
 use crate::connection::Connection;
-use crate::events::Operation;
 use crate::limits::place_of as place_of_limit;
 use crate::peer::{Peer, PeerStatus, Reason};
 use crate::resolve;
@@ -308,7 +307,7 @@ impl Shard {
             }
             outcome => {
                 if let Outcome::Failed(error, _) = &outcome {
-                    self.room.fails(Operation::Connect, *error, None);
+                    self.room.connect_fails(*error, begun.is_late.then_some(LATE));
                 }
                 let (cut, reason) = (begun.cut, reason_of(&outcome, begun.is_late));
                 begun.pass(reason);

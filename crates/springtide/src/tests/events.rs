@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::files::Directory;
 use super::websocket::client::{Client, OFFER, frame};
@@ -301,18 +302,38 @@ fn they_are_told_beside_others(backend: Backend) {
 /// A connection that is lost says by which operation, before it ends.
 #[test]
 fn a_reset_is_told_before_the_end() {
-    for backend in [Backend::Simulated, Backend::Epoll, Backend::Uring] {
-        let log = Log::default();
-        let mut stage = Stage::new(backend, everything(&log));
-        let mut peer = stage.connect();
-        assert_eq!(stage.talk(&mut peer, b"low", 3), b"low");
-        until(&mut stage, &log, "raw_written", 1);
-        peer.reset();
-        until(&mut stage, &log, "raw_closed", 1);
-        let told = log.by_connection().into_values().next().unwrap();
-        let expected = ["failed Receive Some(104) None", "raw_closed Reset"];
-        assert_eq!(told[told.len() - 2..], expected);
+    for backend in [Backend::Simulated, Backend::Epoll, Backend::Poll, Backend::Uring] {
+        for (said, kind) in [(b"low".as_slice(), "raw"), (GET, "http")] {
+            let log = Log::default();
+            let mut stage = Stage::new(backend, everything(&log));
+            let mut peer = stage.connect();
+            stage.talk(&mut peer, said, 1);
+            until(&mut stage, &log, &format!("{kind}_written"), 1);
+            peer.reset();
+            until(&mut stage, &log, &format!("{kind}_closed"), 1);
+            let told = log.by_connection().into_values().next().unwrap();
+            let ends = format!("{kind}_closed Reset");
+            let expected = ["failed Receive Some(104) None", ends.as_str()];
+            assert_eq!(told[told.len() - 2..], expected, "{backend:?}");
+        }
     }
+}
+
+/// What ends by a limit says which, and who stops that it stops.
+#[test]
+fn who_is_cut_hears_by_which_limit() {
+    let log = Log::default();
+    let mut stage = Stage::new(Backend::Simulated, everything(&log));
+    let mut idle = stage.connect();
+    stage.talk(&mut idle, PAGE, 1);
+    let mut late = stage.connect();
+    stage.talk(&mut late, b"GET /late", 0);
+    (0..4).for_each(|_| stage.turn());
+    stage.advance(Duration::from_secs(10));
+    until(&mut stage, &log, "http_closed TimedOut(\"head_timeout\")", 1);
+    stage.advance(Duration::from_secs(3_600));
+    until(&mut stage, &log, "http_closed TimedOut(\"idle_timeout\")", 1);
+    log.by_connection();
 }
 
 /// A connect that nobody answers is told without a connection, and so is one that stands.
