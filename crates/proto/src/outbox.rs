@@ -273,8 +273,13 @@ impl Outbox {
     #[inline]
     pub fn shrink(&mut self, pieces_max: usize) {
         if self.pieces.capacity() > pieces_max {
-            self.pieces.shrink_to(pieces_max);
+            self.shrink_pieces(pieces_max);
         }
+    }
+
+    #[cold]
+    fn shrink_pieces(&mut self, pieces_max: usize) {
+        self.pieces.shrink_to(pieces_max);
     }
 
     /// Takes the unused buffer of an empty outbox away, to be recycled.

@@ -117,7 +117,7 @@ const SPARE_MAX: usize = 256;
 const SPARE_BYTES_MAX: usize = 512 << 10;
 /// Buffers above this are not kept.
 const SPARE_BUFFER_BYTES_MAX: usize = 16 << 10;
-/// Room for so many pieces stays with traffic that nobody has.
+/// Room for so many pieces stays with an outbox in which nothing waits.
 const SPARE_PIECES_MAX: usize = 16;
 /// What a fresh buffer has room for: a few replies without a body to speak of.
 const BUFFER_BYTES: usize = 1 << 10;
@@ -238,7 +238,6 @@ impl Room {
             self.put_buffer(buffer);
         }
         if self.traffic.len() < SPARE_MAX {
-            traffic.outbox.shrink(SPARE_PIECES_MAX);
             self.traffic.push(traffic);
         }
     }
@@ -256,6 +255,9 @@ impl Room {
                 springtide_proto::Piece::Owned(bytes) => Piece::Owned(bytes),
                 springtide_proto::Piece::Shared(bytes) => Piece::Shared(bytes),
             });
+        }
+        if outbox.is_empty() {
+            outbox.shrink(SPARE_PIECES_MAX);
         }
         pieces
     }

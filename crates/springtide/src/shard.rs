@@ -259,7 +259,10 @@ impl Shard {
         if self.room.limits.memory_max != usize::MAX || self.room.log.is_some() {
             self.look_around();
         }
-        if self.standing.stopping.is_some() && self.connections.len() == 0 {
+        if self.standing.stopping.is_none() {
+            return Ok(true);
+        }
+        if self.connections.len() == 0 {
             let shared = &self.room.requests;
             if !(shared.post.is_empty() && shared.bench.is_empty() && shared.lobbies.is_empty()) {
                 self.close_post(false);

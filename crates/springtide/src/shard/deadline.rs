@@ -27,10 +27,16 @@ impl Shard {
         next.map(Moment::from_milliseconds)
     }
 
-    /// Whether a shard that is to end has done so. What hangs in the system when all patience is over, as
-    /// a call on a disk that does not answer, is left to the engine.
+    /// Whether a shard that is to end has done so.
+    #[inline]
     pub(super) fn is_over(&self) -> bool {
-        let Some(stopping) = &self.standing.stopping else { return false };
+        self.standing.stopping.as_ref().is_some_and(|stopping| self.has_stopped(stopping))
+    }
+
+    /// What hangs in the system when all patience is over, as a call on a disk that does not answer, is
+    /// left to the engine.
+    #[cold]
+    fn has_stopped(&self, stopping: &Stopping) -> bool {
         let (room, is_given_up) = (&self.room, stopping.next_ms(self.room.now_ms).is_none());
         let is_waited_for = room.executor.alone() > 0 && room.now_ms < stopping.until_ms;
         !is_waited_for
@@ -46,6 +52,7 @@ const LAST_OPERATIONS_MS: u64 = 2_000;
 impl Stopping {
     /// When its patience is over next, first with what had begun and then with the system; none when it is
     /// over with both.
+    #[cold]
     fn next_ms(&self, now_ms: u64) -> Option<u64> {
         let last_ms = self.until_ms.saturating_add(LAST_OPERATIONS_MS);
         [self.until_ms, last_ms].into_iter().find(|at_ms| *at_ms > now_ms)
