@@ -6,6 +6,7 @@ mod work;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::backend::readiness::Readiness;
 use crate::backend::readiness::selector::epoll::Epoll;
@@ -32,6 +33,10 @@ use work::Worked;
 
 /// How many turns a cancelled operation may take to end before the engine gives up on it.
 const QUIESCE_TURNS_MAX: usize = 10_000;
+/// The same where an engine is dropped, when all has had its time.
+const DROP_TURNS_MAX: usize = 2_000;
+/// How long work on files may take to end when its engine is refused.
+const WORK_PATIENCE: Duration = Duration::from_secs(10);
 /// Threads for files: what waits for a disk holds up three others at most.
 const THREADS_MAX: usize = 4;
 
@@ -176,10 +181,36 @@ impl Engine {
                 self.cancel(key);
             }
         }
-        self.workers.rest();
+        let has_rested = self.workers.rest(WORK_PATIENCE);
         self.end_work();
+        if !has_rested {
+            return Err(Error::Limit("quiesce_turns_max"));
+        }
         self.backend = self.backend.successor()?;
         Ok(())
+    }
+
+    /// Ends everything in flight, in so many turns of a millisecond at most.
+    fn end_within(
+        &mut self,
+        turns_max: usize,
+        completions: &mut Vec<Completion>,
+    ) -> Result<(), Error> {
+        for key in self.ledger.slots.keys() {
+            self.cancel(key);
+        }
+        for _ in 0..turns_max {
+            if self.ledger.slots.live() == 0 && self.ledger.completions.is_empty() {
+                return Ok(());
+            }
+            let soon = self.clock.now() + Duration::from_millis(1);
+            match self.turn(Some(soon), completions) {
+                // It has ended everything, which is what was asked for.
+                Ok(()) | Err(Error::LateRefusal { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Limit("quiesce_turns_max"))
     }
 
     fn until(&self, deadline: Option<Moment>) -> Until {
@@ -325,21 +356,7 @@ impl Handle for Engine {
     }
 
     fn quiesce(&mut self, completions: &mut Vec<Completion>) -> Result<(), Error> {
-        for key in self.ledger.slots.keys() {
-            self.cancel(key);
-        }
-        for _ in 0..QUIESCE_TURNS_MAX {
-            if self.ledger.slots.live() == 0 && self.ledger.completions.is_empty() {
-                return Ok(());
-            }
-            let soon = self.clock.now() + std::time::Duration::from_millis(1);
-            match self.turn(Some(soon), completions) {
-                // It has ended everything, which is what was asked for.
-                Ok(()) | Err(Error::LateRefusal { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::Limit("quiesce_turns_max"))
+        self.end_within(QUIESCE_TURNS_MAX, completions)
     }
 
     fn listen(&mut self, options: &ListenOptions<'_>) -> Result<Descriptor, Error> {
@@ -453,12 +470,13 @@ impl Handle for Engine {
 }
 
 impl Drop for Engine {
-    /// Nothing goes while the system has it: everything ends first (law 3). What was accepted or
-    /// opened on the way is closed.
+    /// Nothing goes while the system has it: everything ends first (law 3), or stays for ever. What was
+    /// accepted or opened on the way is closed.
     fn drop(&mut self) {
         let mut completions = Vec::new();
-        if self.quiesce(&mut completions).is_err() {
-            // What never ended must stay where it is for ever, the backend's buffers too.
+        if self.end_within(DROP_TURNS_MAX, &mut completions).is_err() {
+            // What never ended must stay where it is for ever, the backend's buffers too; and so do the
+            // descriptors, which a thread that hangs knows by their numbers.
             let options = EngineOptions { ring_chunks: 1, ..EngineOptions::default() };
             let nothing = World::new(0).backend(&options);
             std::mem::forget(std::mem::replace(&mut self.backend, nothing));

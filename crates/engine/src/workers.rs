@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_queue::SegQueue;
 
@@ -73,15 +74,16 @@ impl<T: Send + 'static> Workers<T> {
         }
     }
 
-    /// Takes back what no thread has begun, and waits for what they have.
-    pub(crate) fn rest(&self) {
+    /// Takes back what no thread has begun, and waits for what they have, but not for ever; whether that
+    /// has ended.
+    pub(crate) fn rest(&self, patience: Duration) -> bool {
         let mut jobs = self.queue.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, job) in std::mem::take(&mut jobs.waiting) {
             self.queue.ended.push((key, job(false)));
         }
-        while jobs.running > 0 {
-            jobs = self.queue.rested.wait(jobs).unwrap_or_else(PoisonError::into_inner);
-        }
+        let is_busy = |jobs: &mut Jobs<T>| jobs.running > 0;
+        let rested = self.queue.rested.wait_timeout_while(jobs, patience, is_busy);
+        rested.unwrap_or_else(PoisonError::into_inner).0.running == 0
     }
 
     /// The next job that has ended.
@@ -91,10 +93,18 @@ impl<T: Send + 'static> Workers<T> {
 }
 
 impl<T> Drop for Workers<T> {
-    /// Waits for the jobs that run: what they have must not go before.
+    /// A job that runs still, as all others have ended, hangs in the system, and its thread with it: they
+    /// are left alone. What such a job works on is its own, or its operation's, which never ends: its
+    /// engine frees nothing of that.
     fn drop(&mut self) {
-        self.queue.jobs.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
+        let mut jobs = self.queue.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.is_over = true;
+        let hangs = jobs.running > 0;
+        drop(jobs);
         self.queue.arrived.notify_all();
+        if hangs {
+            return self.threads.clear();
+        }
         for thread in self.threads.drain(..) {
             // A worker runs no code that panics; if it did, its memory is no longer in use.
             let _ = thread.join();
@@ -148,7 +158,26 @@ mod tests {
         workers.withdraw(first);
         assert_eq!(workers.next_ended(), None, "what has begun is done");
         go.send(()).unwrap();
-        workers.rest();
+        assert!(workers.rest(Duration::MAX));
         assert_eq!(workers.next_ended(), Some((first, true)));
+    }
+
+    /// A file may lie on a disk that does not answer any more.
+    #[test]
+    fn a_job_that_hangs_keeps_nobody() {
+        let mut workers = Workers::new(Waker::new(None), 2);
+        let ((begun, has_begun), (go, may_end)) = (channel(), channel::<()>());
+        let (memory, ended) = channel();
+        workers.start(Key::from_raw(1), move |_| {
+            begun.send(()).unwrap();
+            // What it works on is there until its end.
+            memory.send(may_end.recv().is_err()).unwrap();
+        });
+        has_begun.recv().unwrap();
+        assert!(!workers.rest(Duration::from_millis(1)));
+        drop(workers);
+        assert!(ended.try_recv().is_err(), "it hangs still");
+        drop(go);
+        assert_eq!(ended.recv(), Ok(true));
     }
 }

@@ -262,6 +262,26 @@ impl Outbox {
         self.tail.capacity()
     }
 
+    /// For how many closed pieces there is room.
+    #[inline]
+    #[must_use]
+    pub fn pieces_room(&self) -> usize {
+        self.pieces.capacity()
+    }
+
+    /// Gives back the room for closed pieces beyond so many, where none stand in it.
+    #[inline]
+    pub fn shrink(&mut self, pieces_max: usize) {
+        if self.pieces.capacity() > pieces_max {
+            self.shrink_pieces(pieces_max);
+        }
+    }
+
+    #[cold]
+    fn shrink_pieces(&mut self, pieces_max: usize) {
+        self.pieces.shrink_to(pieces_max);
+    }
+
     /// Takes the unused buffer of an empty outbox away, to be recycled.
     pub fn take_spare(&mut self) -> Option<Vec<u8>> {
         let is_spare = self.is_empty() && self.tail.capacity() > 0;
@@ -375,6 +395,19 @@ mod tests {
         outbox.push(vec![1; COPY_BYTES_MAX + 1].into());
         outbox.extend(b"more");
         assert_eq!(outbox.take_only(usize::MAX), None);
+    }
+
+    #[test]
+    fn room_for_pieces_is_given_back() {
+        let mut outbox = Outbox::new();
+        for _ in 0..1000 {
+            outbox.push(vec![1; COPY_BYTES_MAX + 1].into());
+        }
+        outbox.shrink(16);
+        assert_eq!((outbox.drain_pieces(1000, usize::MAX).count(), outbox.len()), (1000, 0));
+        assert!(outbox.pieces_room() >= 1000);
+        outbox.shrink(16);
+        assert_eq!(outbox.pieces_room(), 16);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod bulk;
 mod closing;
 mod deliver;
+mod events;
 mod freeze;
 mod obey;
 mod patience;
@@ -16,8 +17,9 @@ pub(crate) use patience::Patience;
 
 use springtide_engine::{Chunk, Completion, Descriptor, Key, Memory, Op, Outcome};
 
+use crate::events::Operation;
 use crate::limits::place_of;
-use crate::peer::PeerId;
+use crate::peer::{PeerId, Reason};
 use crate::room::{Room, Traffic};
 use crate::session::{Session, Source, Step, Who};
 use crate::table::Place;
@@ -302,7 +304,7 @@ impl Connection {
         room: &mut Room,
     ) {
         if let Memory::Pieces { pieces, sent } = memory {
-            room.counts.bytes_sent += sent as u64;
+            self.count_sent(sent, room);
             room.put_pieces(pieces);
         }
         if key == Key::NONE {
@@ -311,6 +313,7 @@ impl Connection {
         }
         if key == self.send {
             self.send = Key::NONE;
+            self.operation_failed(Operation::Send, error, room);
             if self.session.send_failed(error, room) {
                 return self.leave_unsent(room);
             }
@@ -331,6 +334,7 @@ impl Connection {
             }
             _ => {
                 self.is_ended = true;
+                self.operation_failed(Operation::Receive, error, room);
                 if self.session.broken_by(error) && self.state == State::Open {
                     return self.handle_inbox(room);
                 }
@@ -345,6 +349,7 @@ impl Connection {
         if self.state != State::Open || self.is_held {
             return;
         }
+        room.blame(self.id, Reason::Stopped);
         let is_at_its_turn = self.is_ready || !self.needs_bytes;
         // What nobody pulls is nothing that is due.
         let is_read = self.session.peered().is_none_or(|session| session.wants_bytes(room));

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::current;
 use crate::peer::{Link, Peer, Reason};
 use crate::standalone::Background;
-use crate::task::{Ask, Asked, Elsewhere, Hatch, Task};
+use crate::task::{Ask, Asked, Elsewhere, Ended, Hatch, Task};
 
 /// A counter that any thread adds to ([`trigger`](Self::trigger)), and whose [`wait`](Self::wait) gives
 /// what was added since the last one, as eventfd(2) does: many triggers between two waits are one. Its
@@ -83,7 +83,8 @@ impl Event {
 
     /// Waits, on the shard whose callbacks and futures run here, for what is added; gives it all, at once
     /// where there is something. None at its end, when [`then`](Task::then) calls nobody. A server that
-    /// stops ends it with [`Reason::Stopped`].
+    /// stops ends it with [`Reason::Stopped`], and one more than
+    /// [`Limits::event_waits_max`](crate::Limits::event_waits_max) on a shard fails.
     pub fn wait(&self) -> Task<Fired> {
         Task::ask(Peer::nobody(), Ask::Event(Arc::clone(&self.core)))
     }
@@ -150,8 +151,7 @@ pub(crate) type Ticket = i64;
 /// What a look at an event comes to.
 pub(crate) enum Taken {
     /// So many were added since the last.
-    Count(u64),
-    Closed,
+    Ended(Ended),
     /// Nothing: who looked is called when there is something, and has this ticket.
     Waits(Ticket),
 }
@@ -165,7 +165,7 @@ impl Core {
     pub(crate) fn take(&self, hatch: &Arc<Hatch>, serial: u64, was_called: bool) -> Taken {
         let mut state = self.lock();
         let ticket = match (std::mem::take(&mut state.count), state.is_closed, was_called) {
-            (0, true, _) => return Taken::Closed,
+            (0, true, _) => return Taken::Ended(Ended::EndOfStream),
             (0, false, true) => {
                 state.ends.0 -= 1;
                 state.ends.0
@@ -174,10 +174,19 @@ impl Core {
                 state.ends.1 += 1;
                 state.ends.1
             }
-            (count, ..) => return Taken::Count(count),
+            (count, ..) => return Taken::Ended(Ended::Count(count)),
         };
         state.waiting.insert(ticket, (Arc::clone(hatch), serial));
         Taken::Waits(ticket)
+    }
+
+    /// Takes everything, if there is anything or it is closed.
+    pub(crate) fn take_now(&self) -> Option<Ended> {
+        let mut state = self.lock();
+        match (std::mem::take(&mut state.count), state.is_closed) {
+            (0, is_closed) => is_closed.then_some(Ended::EndOfStream),
+            (count, _) => Some(Ended::Count(count)),
+        }
     }
 
     /// Calls who waits first, if there is something for him; false when nobody is called.

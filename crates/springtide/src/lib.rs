@@ -14,6 +14,7 @@ mod date;
 mod detection;
 mod error;
 pub mod event;
+pub mod events;
 mod executor;
 mod files;
 pub mod framed;

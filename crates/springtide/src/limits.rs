@@ -96,8 +96,13 @@ pub struct Limits {
     /// Bytes that a task may read of a file; one that asks for more, or for a whole file that is longer,
     /// fails.
     file_read_bytes_max: usize = 16 << 20, Bytes, 1;
+    /// Bytes that a task writes to a file at a time; a longer write goes on when others had their turn.
+    file_write_bytes_max: usize = 256 << 10, Bytes, 1;
     /// Names that a directory may have whose names are asked for; with more the task fails.
     directory_entries_max: usize = 65_536, Count, 1;
+    /// Waits for events that may be outstanding on one shard; a further one fails at once, unless its
+    /// event has something for it.
+    event_waits_max: usize = 65_536, Count, 1;
     /// Connections that may wait at a listener of the application's own until somebody takes them; beyond
     /// it others wait with the system, as `backlog_max` says.
     accepted_waiting_max: usize = 64, Count, 1;

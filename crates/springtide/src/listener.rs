@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use springtide_engine::{Completion, Descriptor, Error, Key, Moment, Op, Outcome};
 
+use crate::events::Operation;
 use crate::room::Room;
 
 /// Tokens of accepts; the listener's number stands in the low bits.
@@ -97,6 +98,7 @@ impl Listeners {
                 if listener.is_leaving {
                     return Accepted::Free(listener.socket);
                 }
+                room.fails(Operation::Accept, error, None);
                 match error {
                     Error::Cancelled => {
                         self.accept_again(room);

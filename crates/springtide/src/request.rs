@@ -276,11 +276,16 @@ impl Request {
     }
 
     /// Those of its shard, if it is on one.
-    pub(crate) fn shard_states(&self) -> Option<&ShardStates> {
+    /// What requests of its shard share; none on the pool.
+    pub(crate) fn shared(&self) -> Option<&Rc<Shared>> {
         match &self.data().home {
-            Home::Shard(shared) | Home::Awaited(shared, ..) => Some(&shared.states),
+            Home::Shard(shared) | Home::Awaited(shared, ..) => Some(shared),
             Home::Pool { .. } => None,
         }
+    }
+
+    pub(crate) fn shard_states(&self) -> Option<&ShardStates> {
+        self.shared().map(|shared| &shared.states)
     }
 
     /// The method (RFC 9110 §9).

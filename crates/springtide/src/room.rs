@@ -41,6 +41,8 @@ pub(crate) struct Room {
     pub(crate) caps: Option<Box<ShardCaps>>,
     /// There is one or the other: every request is looked at.
     pub(crate) is_watching: bool,
+    /// The server has events, which are told of everything.
+    pub(crate) has_events: bool,
     pub(crate) watch: Watch,
     /// Compresses bodies, where the server is told to.
     pub(crate) compressing: Option<Box<Compressing>>,
@@ -115,6 +117,8 @@ const SPARE_MAX: usize = 256;
 const SPARE_BYTES_MAX: usize = 512 << 10;
 /// Buffers above this are not kept.
 const SPARE_BUFFER_BYTES_MAX: usize = 16 << 10;
+/// Room for so many pieces stays with an outbox in which nothing waits.
+const SPARE_PIECES_MAX: usize = 16;
 /// What a fresh buffer has room for: a few replies without a body to speak of.
 const BUFFER_BYTES: usize = 1 << 10;
 
@@ -132,6 +136,7 @@ impl Room {
             let now_ms = engine.now().milliseconds();
             (Date::new(&**engine), now_ms, engine.sends_at_once_max())
         };
+        let has_events = requests.events.listener().is_some();
         let executor = Executor::new(Rc::clone(&requests));
         let (roots, counts, dirty, ready, closed, leaving) = Default::default();
         let (traffic, buffers, pieces) = Default::default();
@@ -149,6 +154,7 @@ impl Room {
             log: None,
             caps: None,
             is_watching: false,
+            has_events,
             watch: Watch::new(now_ms),
             turn: 0,
             now_ms,
@@ -250,6 +256,9 @@ impl Room {
                 springtide_proto::Piece::Shared(bytes) => Piece::Shared(bytes),
             });
         }
+        if outbox.is_empty() {
+            outbox.shrink(SPARE_PIECES_MAX);
+        }
         pieces
     }
 
@@ -288,6 +297,12 @@ impl Room {
     pub(crate) fn spare_bytes(&self) -> usize {
         let within: usize = self.traffic.iter().map(|traffic| traffic.outbox.capacity()).sum();
         self.buffer_bytes + within
+    }
+
+    /// For how many pieces there is room in what waits for the next connection.
+    #[cfg(test)]
+    pub(crate) fn spare_pieces(&self) -> usize {
+        self.traffic.iter().map(|traffic| traffic.outbox.pieces_room()).sum()
     }
 
     /// Starts a send. When nobody waits for its end, that may come with whatever comes next: at a

@@ -16,6 +16,7 @@ use http::{HeaderValue, Method};
 
 use crate::datagram::DatagramService;
 use crate::detection::Detection;
+use crate::events::Events;
 use crate::files::Files;
 use crate::framed::Service;
 use crate::handler::{MakeAwaited, PlainHandler};
@@ -98,6 +99,8 @@ pub(crate) struct Routes {
     pub(crate) detection: Detection,
     /// What is done with datagrams.
     pub(crate) datagrams: Vec<DatagramService>,
+    /// Who is told of everything.
+    pub(crate) events: Option<Arc<dyn Events>>,
 }
 
 /// What was found for a request.

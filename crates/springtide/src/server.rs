@@ -478,6 +478,7 @@ impl Server {
     }
 
     pub(crate) fn take_routes(&mut self) -> Arc<Routes> {
+        self.routes.ask_events();
         Arc::new(std::mem::take(&mut self.routes))
     }
 }

@@ -36,6 +36,7 @@ use lobbies::LOBBY_TOKEN;
 use crate::access::{ShardLog, Sink};
 use crate::caps::{Caps, ShardCaps};
 use crate::connection::{CLOSED_TOKEN, Connection, FrozenConnection};
+use crate::events::Operation;
 use crate::executor::{Bell, Executor};
 use crate::files::{FileEvent, FileReply, FileService, RootId};
 use crate::freeze::Handoff;
@@ -258,7 +259,10 @@ impl Shard {
         if self.room.limits.memory_max != usize::MAX || self.room.log.is_some() {
             self.look_around();
         }
-        if self.standing.stopping.is_some() && self.connections.len() == 0 {
+        if self.standing.stopping.is_none() {
+            return Ok(true);
+        }
+        if self.connections.len() == 0 {
             let shared = &self.room.requests;
             if !(shared.post.is_empty() && shared.bench.is_empty() && shared.lobbies.is_empty()) {
                 self.close_post(false);
@@ -326,6 +330,9 @@ impl Shard {
             self.with(place, |connection, room| connection.close_later(room));
             self.file(place);
         } else {
+            if let Outcome::Failed(error, _) = completion.outcome {
+                self.room.fails(Operation::Close, error, None);
+            }
             // Whatever the system says of it, the descriptor is free.
             self.room.closed.push(place);
         }
@@ -433,6 +440,7 @@ impl Shard {
             self.forget_closed();
         }
         if !self.room.leaving.is_empty() {
+            // What has happened to them is told: nothing is noted of who is held behind what runs tasks.
             self.depart();
         }
         self.publish_sent();
@@ -479,15 +487,5 @@ impl Shard {
     fn count_open(&mut self) {
         let accepted = self.connections.len() - self.room.requests.desk.standing();
         self.room.counts.connections_open = accepted as u64;
-    }
-
-    fn is_over(&self) -> bool {
-        let Some(stopping) = &self.standing.stopping else { return false };
-        let is_waited_for = self.room.executor.alone() > 0 && self.room.now_ms < stopping.until_ms;
-        !is_waited_for
-            && self.connections.len() == 0
-            && !self.listeners.is_accepting()
-            && self.room.requests.engine.borrow().in_flight() == 0
-            && self.close_files()
     }
 }

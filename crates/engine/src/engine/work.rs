@@ -210,3 +210,27 @@ pub(crate) fn end_written(ledger: &mut Ledger, key: Key, written: Result<usize, 
         Err(errno) => ledger.fail_errno(key, OpKind::Write, errno),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::engine::{EngineOptions, Mechanism};
+
+    /// A disk may not answer any more: then the engine leaves the call alone, and all that it works on.
+    #[test]
+    fn a_call_that_hangs_keeps_no_drop() {
+        let mut engine = Engine::new(Mechanism::Poll, EngineOptions::default()).unwrap();
+        let op = Op::CreateDirectory { path: c"never".into(), mode: 0 };
+        let (key, _) = engine.ledger.enter(op, 1, false);
+        let ((begun, has_begun), (go, may_end)) = (channel(), channel::<()>());
+        engine.start_call(key, Worked::Done, move || {
+            begun.send(()).unwrap();
+            may_end.recv().map_err(|_| ECANCELED)
+        });
+        has_begun.recv().unwrap();
+        drop(engine);
+        drop(go);
+    }
+}

@@ -139,6 +139,7 @@ laws! {
         writing:
             files_are_written_and_read_again
             writes_fail_with_their_memory
+            files_do_what_they_were_opened_for
             names_are_made_moved_and_taken_away
             what_is_cancelled_on_files_ends_once
             a_close_waits_for_what_is_written;

@@ -170,6 +170,36 @@ pub(crate) fn writes_fail_with_their_memory<S: Stage>(stage: &S) {
     }
 }
 
+/// What a file was not opened for is refused, as open(2) says, and what is written by one descriptor is
+/// read by another.
+pub(crate) fn files_do_what_they_were_opened_for<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    let write_only = OpenOptions { read: false, ..MAKE };
+    let append_only = OpenOptions { append: true, write: false, ..write_only };
+    let neither = OpenOptions { read: false, ..READ };
+    let (writing, _) = opened(&mut shard, stage, "modes", write_only);
+    let (appending, _) = opened(&mut shard, stage, "modes", append_only);
+    let [reading, other] = [READ, neither].map(|own| opened(&mut shard, stage, "modes", own).0);
+    write(&mut shard, writing, b"high ", 0);
+    write(&mut shard, appending, b"tide", 0);
+    for file in [reading, other] {
+        assert_eq!(read_all(&mut shard, file), b"high tide");
+        let pieces = vec![Piece::Owned(b"ebb".to_vec())];
+        let written = end(&mut shard, Op::Write { file, pieces, offset: 0 });
+        assert_eq!(errno_of(&written, OpKind::Write), EBADF);
+        let cut = end(&mut shard, Op::Truncate { file, length: 0 });
+        assert_eq!(errno_of(&cut, OpKind::Truncate), EINVAL);
+    }
+    for file in [writing, appending] {
+        let memories = vec![Vec::with_capacity(10)];
+        let read = end(&mut shard, Op::ReadVectored { file, memories, offset: 0 });
+        assert_eq!(errno_of(&read, OpKind::Read), EBADF);
+        let read = end(&mut shard, Op::Read { file, memory: Vec::with_capacity(10), offset: 0 });
+        assert_eq!(errno_of(&read, OpKind::Read), EBADF);
+    }
+    assert_eq!(read_all(&mut shard, reading), b"high tide");
+}
+
 /// Names are made, told of, moved and taken away, and what cannot be is refused by its errno.
 pub(crate) fn names_are_made_moved_and_taken_away<S: Stage>(stage: &S) {
     stage.write_file("name", b"bytes");

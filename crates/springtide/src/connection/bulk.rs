@@ -6,6 +6,7 @@
 use springtide_engine::{Error, Key};
 
 use super::{Connection, State};
+use crate::events::Operation;
 use crate::peer::Reason;
 use crate::room::Room;
 
@@ -61,6 +62,7 @@ impl Connection {
             session.break_for(Reason::of(error));
         }
         self.is_ended = true;
+        self.operation_failed(Operation::Receive, error, room);
         self.give_up(room);
     }
 
@@ -91,7 +93,7 @@ impl Connection {
             return self.session.stop_passing(room);
         }
         let passed = self.session.pass_file(self.socket, room);
-        room.counts.bytes_sent += passed as u64;
+        self.count_sent(passed, room);
         if passed > 0 {
             self.submit_send(Vec::new(), true, room);
         }

@@ -57,6 +57,7 @@ impl Connection {
         }
         self.session.ends(room);
         self.session.abandon(self.who(), room);
+        self.has_ended(room);
         self.is_over = false;
         self.state = State::Lingering;
         self.since_ms = room.now_ms;
@@ -75,6 +76,7 @@ impl Connection {
             room.requests.engine.borrow_mut().reset_on_close(self.socket);
         }
         self.session.abandon(self.who(), room);
+        self.has_ended(room);
         room.requests.take_source(self.socket);
         self.state = State::Closing;
         if let Some(traffic) = &mut self.traffic {

@@ -39,6 +39,8 @@ pub(crate) struct FrozenConnection {
     session: FrozenSession,
     /// The client, where a proxy has named it.
     source: Option<SocketAddr>,
+    /// Whether the server's events know of it, and by what it ends.
+    told: Option<Option<Reason>>,
 }
 
 impl FrozenConnection {
@@ -74,6 +76,7 @@ impl Connection {
                 }
                 if !is_interruption(error) && self.state != State::Closing {
                     self.state = State::Broken;
+                    room.blame(self.id, Reason::of(error));
                     self.session.lose(Reason::of(error));
                 }
             }
@@ -101,7 +104,7 @@ impl Connection {
     fn absorb_send(&mut self, pieces: Vec<Piece>, sent: usize, room: &mut Room) {
         self.send = Key::NONE;
         let before: usize = pieces.iter().map(|piece| piece.as_slice().len()).sum();
-        room.counts.bytes_sent += before.min(sent) as u64;
+        self.count_sent(before.min(sent), room);
         let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         if sent >= before {
             traffic.patience = Patience::default();
@@ -234,6 +237,7 @@ impl Connection {
             patience,
             session: session.freeze(id, asks, room),
             source: room.requests.take_source(socket),
+            told: room.requests.events.take(id),
         }
     }
 
@@ -262,7 +266,11 @@ impl Connection {
             patience,
             session,
             source,
+            told,
         } = frozen;
+        if let Some(known) = told {
+            room.requests.events.put(id, known);
+        }
         if let Some(source) = source {
             room.requests.set_source(socket, source);
         }

@@ -133,6 +133,9 @@ impl Connection {
     /// The application is told of it, where it is a raw one.
     #[inline]
     pub(crate) fn introduce(&self, room: &Room) {
+        if room.has_events {
+            room.tell_accepted(self.who(), self.session.spoken());
+        }
         if let Session::Other(_) = &self.session {
             self.session.introduce(self.who(), room);
         }
@@ -164,6 +167,9 @@ impl Connection {
     pub(crate) fn break_for(&mut self, reason: Reason, room: &mut Room) {
         if self.session.lose(reason) {
             self.mark_dirty(room);
+        } else if room.has_events && self.state == State::Open {
+            room.blame(self.id, reason);
+            self.give_up(room);
         }
     }
 

@@ -52,7 +52,7 @@ impl Connection {
         }
         let Some(bytes) = traffic.outbox.only(SEND_BYTES_MAX) else { return false };
         let sent = room.requests.engine.borrow_mut().send_bytes_now(self.socket, bytes);
-        room.counts.bytes_sent += sent as u64;
+        self.count_sent(sent, room);
         if sent < bytes.len() {
             self.send_rest(sent, room);
         } else if let Some(traffic) = &mut self.traffic {
@@ -109,7 +109,7 @@ impl Connection {
     pub(super) fn send_now(&self, pieces: Vec<Piece>, room: &mut Room) -> Option<Vec<Piece>> {
         let length: usize = pieces.iter().map(|piece| piece.as_slice().len()).sum();
         let sent = room.requests.engine.borrow_mut().send_now(self.socket, &pieces);
-        room.counts.bytes_sent += sent as u64;
+        self.count_sent(sent, room);
         if sent < length {
             return Some(rest_of(pieces, sent));
         }
@@ -142,7 +142,7 @@ impl Connection {
     #[inline(never)]
     pub(super) fn sent(&mut self, pieces: Vec<Piece>, room: &mut Room) {
         let bytes: usize = pieces.iter().map(|piece| piece.as_slice().len()).sum();
-        room.counts.bytes_sent += bytes as u64;
+        self.count_sent(bytes, room);
         room.put_pieces(pieces);
         self.send = Key::NONE;
         self.all_sent(room);

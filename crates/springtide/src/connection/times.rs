@@ -7,6 +7,7 @@ use springtide_engine::Key;
 use super::closing::CLOSE_AGAIN_MS;
 use super::{Connection, NEVER, Patience, State};
 use crate::limits::place_of;
+use crate::peer::Reason;
 use crate::room::Room;
 
 /// How often in the time of its keepalive a connection is looked at that receives nothing.
@@ -95,6 +96,7 @@ impl Connection {
         let is_gone = room.requests.engine.borrow().is_peer_gone(self.socket);
         if is_gone {
             room.met.count(const { place_of("keepalive_ms") });
+            room.blame(self.id, Reason::TimedOut("keepalive"));
             self.session.late("keepalive");
             self.give_up(room);
         }
@@ -138,6 +140,7 @@ impl Connection {
             return;
         }
         room.counts.deadlines_total += 1;
+        room.blame(self.id, Reason::TimedOut("send_timeout"));
         self.session.late("send_timeout");
         if is_stalled {
             let place = const { place_of("send_timeout_ms") };
@@ -161,6 +164,7 @@ impl Connection {
         if self.state == State::Open {
             let place = const { place_of("drain_timeout_ms") };
             room.tell_limit(place, self.socket, format_args!("cut, because the server stops"));
+            room.blame(self.id, Reason::Stopped);
         }
         let is_unsent = self.send != Key::NONE
             || self.traffic.as_ref().is_some_and(|traffic| !traffic.outbox.is_empty());

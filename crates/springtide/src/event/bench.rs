@@ -57,23 +57,33 @@ impl Bench {
         self.sitting.borrow().is_empty()
     }
 
-    /// Somebody waits for an event.
+    /// Somebody waits for an event; false where as many wait as may, and nothing is there for him.
     pub(crate) fn sit(
         &self,
         core: Arc<Core>,
         serial: u64,
         waiter: Waiter,
+        waits_max: usize,
         (hatch, tasks): (&Arc<Hatch>, &Tasks),
-    ) {
+    ) -> bool {
         if !tasks.is_waiting(&waiter) {
-            return;
+            return true;
         }
-        if self.sitting.borrow().len() >= self.sweep_at.get() {
+        let waits = || self.sitting.borrow().len();
+        if waits() >= self.sweep_at.get().min(waits_max) {
             self.sweep(tasks);
+        }
+        if waits() >= waits_max {
+            let ended = core.take_now();
+            let is_refused = ended.is_none();
+            let refused = || Ended::Failed(Reason::Limit("event_waits_max"));
+            tasks.end(Peer::nobody(), waiter, ended.unwrap_or_else(refused));
+            return !is_refused;
         }
         let ticket = Ticket::default();
         self.sitting.borrow_mut().insert(serial, Sitting { ticket, waiter, core });
         self.look(serial, false, (hatch, tasks));
+        true
     }
 
     /// An event has fired, and somebody here was the first who waited for it.
@@ -96,8 +106,7 @@ impl Bench {
         let Some(own) = sitting.get_mut(&serial) else { return };
         let ended = match own.core.take(hatch, serial, was_called) {
             Taken::Waits(ticket) => return own.ticket = ticket,
-            Taken::Count(count) => Ended::Count(count),
-            Taken::Closed => Ended::EndOfStream,
+            Taken::Ended(ended) => ended,
         };
         let own = sitting.remove(&serial);
         drop(sitting);
@@ -173,7 +182,7 @@ mod tests {
 
         fn sit(&self, event: &Event, (serial, task): (u64, Place)) {
             let who = (&self.hatch, &self.tasks);
-            self.bench.sit(Arc::clone(&event.core), serial, Waiter::Held(task), who);
+            let _ = self.bench.sit(Arc::clone(&event.core), serial, Waiter::Held(task), 64, who);
         }
 
         /// Looks at what has fired.

@@ -79,6 +79,8 @@ pub(crate) struct Writing {
     pub(super) offset: u64,
     pub(super) appends: bool,
     gone: usize,
+    /// So many go at a time: a shard writes what the system takes without waiting.
+    bytes_max: usize,
 }
 
 /// A file from its opening to its close.
@@ -117,6 +119,10 @@ impl Work {
         match self {
             Self::Read(reading) => reading.bound(limits.file_read_bytes_max),
             Self::Write(writing) if writing.pieces.len() > PIECES_MAX => Err("PIECES_MAX"),
+            Self::Write(writing) => {
+                writing.bytes_max = limits.file_write_bytes_max;
+                Ok(())
+            }
             Self::Whole(whole) => whole.inner.bound(limits),
             Self::List { entries_max } => {
                 *entries_max = limits.directory_entries_max;
@@ -315,7 +321,7 @@ impl Reading {
 
 impl Writing {
     pub(super) const fn new(pieces: Vec<Bytes>, is_one: bool, offset: u64, appends: bool) -> Self {
-        Self { pieces, is_one, offset, appends, gone: 0 }
+        Self { pieces, is_one, offset, appends, gone: 0, bytes_max: usize::MAX }
     }
 
     fn is_done(&self) -> bool {
@@ -330,16 +336,18 @@ impl Writing {
                 false => Ended::Pieces(pieces),
             });
         }
-        let (mut skip, mut left) = (self.gone, Vec::with_capacity(self.pieces.len()));
+        let (mut skip, mut room, mut next) = (self.gone, self.bytes_max, Vec::new());
         for piece in &self.pieces {
             let from = skip.min(piece.len());
             skip -= from;
-            if from < piece.len() {
-                left.push(Piece::Shared(piece.slice(from..)));
+            let count = room.min(piece.len() - from);
+            room -= count;
+            if count > 0 {
+                next.push(Piece::Shared(piece.slice(from..from + count)));
             }
         }
         let offset = self.offset.saturating_add(self.gone as u64);
-        Next::Do(Op::Write { file, pieces: left, offset })
+        Next::Do(Op::Write { file, pieces: next, offset })
     }
 }
 

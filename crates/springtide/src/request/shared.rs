@@ -15,6 +15,7 @@ use super::{HeadBytes, Home, Names, RequestData};
 use crate::client::Desk;
 use crate::datagram::Post;
 use crate::event::Bench;
+use crate::events::Told;
 use crate::executor::{Bell, Timers, apart};
 use crate::framed::Desk as Answers;
 use crate::fs::Cabinet;
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) desk: Desk,
     /// What is asked of raw connections.
     pub(crate) tasks: Tasks,
+    /// Of which connections the server's events were told.
+    pub(crate) events: Told,
     /// What handlers of WebSockets say to their own connections.
     pub(crate) sockets: Sockets,
     /// What connections have subscribed to.
@@ -109,6 +112,7 @@ impl Shared {
         let answers = Rc::new(Answers::new(&bell));
         let awaited = router.awaited().iter().map(|make| make()).collect();
         let raw_intro = router.raw.awaited();
+        let events = Told::new(router.events.clone());
         let (form_of_panic, sources, woken, has_news, told, reading, spare, pool) =
             Default::default();
         Rc::new(Self {
@@ -126,6 +130,7 @@ impl Shared {
             timers,
             desk: Desk::new(),
             tasks: Tasks::new(),
+            events,
             sockets: Sockets::default(),
             topics,
             post: Post::new(),

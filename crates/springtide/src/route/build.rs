@@ -6,8 +6,9 @@ use http::{HeaderValue, Method};
 use super::host::HostPattern;
 use super::site::{Scope, Site};
 use super::{Answerer, Endpoint, PlainPaths, Route, RouteError, Routes, Surrounded};
+use crate::events;
 use crate::files::Files;
-use crate::handler::{AnyHandler, Shape};
+use crate::handler::{AnyHandler, Handler, Plain, Shape};
 use crate::middleware::{AnyShape, AnyWrap};
 use crate::router::{Entry, Router};
 
@@ -23,7 +24,7 @@ impl Default for Routes {
     /// The default site, with nothing in it.
     fn default() -> Self {
         let (routes, plain, awaited, needs_pool, directories) = Default::default();
-        let (proxies, states, raw, framed, detection, datagrams) = Default::default();
+        let (proxies, states, raw, framed, detection, datagrams, events) = Default::default();
         let (sites, scopes) = (vec![Site::of(None, 0)], vec![Scope::of(0)]);
         Self {
             routes,
@@ -39,6 +40,7 @@ impl Default for Routes {
             framed,
             detection,
             datagrams,
+            events,
         }
     }
 }
@@ -63,6 +65,24 @@ impl Routes {
         let asks_host = self.asks_host();
         self.plain = if asks_host { PlainPaths::default() } else { self.sites[0].plain.clone() };
         Ok(())
+    }
+
+    /// Has the events answer what no route does, in the sites that have any. What stands around the
+    /// handlers of a site and goes around none that says its reply at once leaves that 404.
+    pub(crate) fn ask_events(&mut self) {
+        if self.events.is_none() {
+            return;
+        }
+        for (number, scope) in self.sites.iter().map(Site::scope).enumerate().collect::<Vec<_>>() {
+            let is_answered = self.scopes[scope as usize].fallback.is_some();
+            if is_answered || !self.routes.iter().any(|route| route.site == number) {
+                continue;
+            }
+            let mount = Mount { prefix: "", site: number, scope };
+            let handler = Handler::<Plain>::into_any(events::answer);
+            let answerer = self.answerer(mount, "/…", handler);
+            self.scopes[scope as usize].fallback = answerer.ok();
+        }
     }
 
     fn add_host(&mut self, host: &str) -> Result<Mount<'static>, RouteError> {

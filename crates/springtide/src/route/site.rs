@@ -40,6 +40,10 @@ impl Site {
         Self { host, tree: matchit::Router::new(), plain: PlainPaths::default(), scope }
     }
 
+    pub(super) const fn scope(&self) -> u32 {
+        self.scope
+    }
+
     pub(super) fn add(&mut self, number: usize, pattern: &str) -> Result<(), String> {
         self.tree.insert(pattern, number).map_err(|error| error.to_string())?;
         // A target is searched for as it stands, and a question mark there begins its query.

@@ -119,6 +119,9 @@ impl Session {
             _ => Self::Other(Other::Peered(Peered::new(room))),
         };
         room.met.counts().begin(self.spoken());
+        if room.has_events {
+            room.tell_accepted(who, self.spoken());
+        }
         self.introduce(who, room);
     }
 

@@ -14,6 +14,7 @@ use springtide_proto::websocket::{CloseFrame, Kind, Limits, Machine, Received, R
 
 use super::{Share, Source, Step, Who};
 use crate::current;
+use crate::events::Happened;
 use crate::executor::apart;
 use crate::limits::place_of;
 use crate::peer::PeerStatus;
@@ -246,9 +247,13 @@ impl Messaging {
     /// A whole message has come.
     #[inline]
     fn tell(&mut self, message: Message, who: Who, outbox: &mut Outbox, room: &mut Room) {
+        let told = room.has_events.then(|| message.clone());
         match self.handler {
             None => self.give(MessagePart { piece: message, is_last: true }),
             Some(_) => self.call(who, outbox, room, |own, socket| own.message(socket, message)),
+        }
+        if let Some(message) = told {
+            room.happens(who.peer(), Happened::Message(message));
         }
     }
 

@@ -237,6 +237,9 @@ impl Session {
             Ok(consumed) => {
                 *self = Self::Http1(Http1::new(room));
                 room.met.counts().begin(self.spoken());
+                if room.has_events {
+                    room.tell_accepted(who, self.spoken());
+                }
                 let rest = Source::Joined(&source.bytes()[consumed..]);
                 let (more, step) = self.receive(&rest, who, outbox, room);
                 (consumed + more, step)

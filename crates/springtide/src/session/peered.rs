@@ -15,6 +15,7 @@ use bytes::Bytes;
 use springtide_engine::CHUNK_BYTES;
 
 use super::{Share, Source, Step, Who};
+use crate::events::Happened;
 use crate::limits::place_of;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::room::Room;
@@ -228,6 +229,11 @@ impl Peered {
     fn end_first(&mut self, who: Who, room: &Room, ended: Ended) {
         let tasks = &room.requests.tasks;
         let may_come_back = matches!(ended, Ended::Bytes(_));
+        if room.has_events
+            && let Ended::Bytes(bytes) = &ended
+        {
+            room.happens(who.peer(), Happened::Read(bytes.clone()));
+        }
         if let Some(callback) = self.callback.take() {
             tasks.tell(Ready::Call(callback, who.peer(), ended));
         } else if let Some(first) = self.busy.as_mut().and_then(|busy| busy.first.take()) {

@@ -11,6 +11,7 @@ use springtide_engine::{
 
 use super::{CLOSE_TOKEN, Shard};
 use crate::connection::Connection;
+use crate::limits::place_of as place_of_limit;
 use crate::peer::{Peer, PeerStatus, Reason};
 use crate::resolve;
 use crate::session::peered::Peered;
@@ -40,7 +41,11 @@ impl Shard {
             Ask::Post(place, ask) => self.obey_post(place, *ask, serial, waiter),
             Ask::Event(core) => {
                 let shared = &self.room.requests;
-                shared.bench.sit(core, serial, waiter, (&shared.hatch, tasks));
+                let most = self.room.limits.event_waits_max;
+                let who = (&shared.hatch, tasks);
+                if !shared.bench.sit(core, serial, waiter, most, who) {
+                    self.room.met.count(const { place_of_limit("event_waits_max") });
+                }
             }
             Ask::File(ask) => self.obey_file(*ask, serial, waiter),
             Ask::Lobby(number, ask) => self.obey_listener(number, ask, serial, waiter),
@@ -301,6 +306,9 @@ impl Shard {
                 self.fail_connect(place, reason);
             }
             outcome => {
+                if let Outcome::Failed(error, _) = &outcome {
+                    self.room.connect_fails(*error, begun.is_late.then_some(LATE));
+                }
                 let (cut, reason) = (begun.cut, reason_of(&outcome, begun.is_late));
                 begun.pass(reason);
                 drop(connecting);

@@ -3,6 +3,7 @@
 
 use super::{Connection, Shard};
 use crate::limits::place_of;
+use crate::peer::Reason;
 use crate::table::Place;
 
 /// How often it is looked at.
@@ -59,6 +60,7 @@ impl Shard {
             self.with(heavy, |connection, room| {
                 let what = format_args!("closed: it holds {bytes} bytes, and memory is short");
                 room.tell_limit(place, connection.socket(), what);
+                room.blame(connection.id(), Reason::Limit("memory_max"));
                 connection.cut_off(room);
             });
             left -= bytes;

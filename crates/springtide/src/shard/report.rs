@@ -12,6 +12,8 @@ pub(crate) struct Held {
     pub(crate) connection_pages: usize,
     pub(crate) operation_pages: u64,
     pub(crate) spare_bytes: usize,
+    /// For how many pieces there is room in what waits for the next connection.
+    pub(crate) spare_pieces: usize,
     pub(crate) futures: usize,
     pub(crate) spare_alarms: usize,
     pub(crate) future_pages: usize,
@@ -32,6 +34,7 @@ impl Shard {
             connection_pages: self.connections.pages_held(),
             operation_pages: self.room.requests.engine.borrow().stats().operation_pages,
             spare_bytes: self.room.spare_bytes(),
+            spare_pieces: self.room.spare_pieces(),
             spare_alarms: self.room.executor.spare_alarms(),
             futures: self.room.executor.len(),
             future_pages: self.room.executor.pages_held(),

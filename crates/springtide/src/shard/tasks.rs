@@ -4,8 +4,10 @@
 //! done in the same turn as far as fairness goes, and never from within.
 
 use super::Shard;
+use crate::connection::Connection;
 use crate::current;
 use crate::datagram::DatagramSocket;
+use crate::events::Happened;
 use crate::executor::{Origin, apart};
 use crate::peer::{Peer, Reason};
 use crate::raw::Intro;
@@ -106,6 +108,11 @@ impl Shard {
                 let closed = Ready::Closed(*peer, *reason);
                 return self.room.requests.tasks.tell(closed);
             }
+            Ready::Happened(peer, happened) => {
+                let happened = std::mem::replace(happened, Happened::Panicked);
+                let is_well = !matches!(happened, Happened::Panicked);
+                (*peer, self.room.requests.events.tell(*peer, happened) && is_well)
+            }
             Ready::Datagram(place, service, datagram) => {
                 let handler = &self.room.requests.router.datagrams[*service].handler;
                 let (socket, datagram) = (DatagramSocket::at(*place), datagram.take());
@@ -116,17 +123,25 @@ impl Shard {
                 let (peer, reason) = (*peer, *reason);
                 let router = &self.room.requests.router;
                 let closed = router.raw.closed.as_ref();
-                (peer, apart(|| closed.map(|closed| closed(peer, reason))).is_some())
+                let called = apart(|| closed.map(|closed| closed(peer, reason))).is_some();
+                (peer, self.room.requests.events.tell_raw_closed(peer, reason) && called)
             }
         };
         if !is_well {
             self.room.counts.panics_total += 1;
-            let peer = self.room.requests.tasks.places.find(peer);
-            self.with(peer.place(), |connection, room| {
-                if connection.is(peer.id()) {
-                    connection.break_for(Reason::Panicked, room);
-                }
-            });
+            self.break_for_panic(peer);
+        }
+    }
+
+    /// A connection ends because code of the application has panicked on it.
+    #[cold]
+    fn break_for_panic(&mut self, peer: Peer) {
+        let place = self.room.requests.tasks.places.find(peer).place();
+        let is_there = |own: &mut Connection| own.is(peer.id());
+        let found = self.connections.get_mut(place).is_some_and(is_there).then_some(place);
+        let named = || self.connections.iter().find(|own| own.is(peer.id())).map(Connection::place);
+        if let Some(place) = found.or_else(named) {
+            self.with(place, |own, room| own.break_for(Reason::Panicked, room));
         }
     }
 

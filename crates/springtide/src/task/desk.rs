@@ -19,6 +19,7 @@ use super::order::{Ask, Connecting, Order, Waiter};
 use super::places::Places;
 use super::polled::Polled;
 use crate::datagram::Datagram;
+use crate::events::Happened;
 use crate::peer::{Peer, PeerStatus, Reason};
 use crate::session::peered::Busy;
 use crate::table::{Place, Table};
@@ -110,6 +111,8 @@ pub(crate) enum Ready {
     Gone(Peer, Reason),
     /// The same, and the application is told now.
     Closed(Peer, Reason),
+    /// Something that the server's events hear of.
+    Happened(Peer, Happened),
     /// A datagram has come to a socket of a service.
     Datagram(Place, usize, Option<Box<Datagram>>),
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::event::Event;
 use crate::tests::{Backend, Stage, over_all_backends};
-use crate::{Peer, Reason, Server, timeout};
+use crate::{Limits, Peer, Reason, Server, timeout};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -112,6 +112,43 @@ fn a_stop_ends_waits(backend: Backend) {
     assert_eq!(*log.lock().unwrap(), ["9", "Err(Stopped)"]);
 }
 
+/// As many wait as may: one more is refused by name, unless there is something for it, and who has gone
+/// takes no room.
+fn waits_have_a_limit(backend: Backend) {
+    let (event, other, log) = (Event::open(), Event::open(), Log::default());
+    let (own, own_other, own_log) = (event.clone(), other.clone(), log.clone());
+    let limits = Limits { event_waits_max: 100, ..Limits::default() };
+    let server = Server::new().limits(limits).raw_async(async move |peer: Peer| {
+        let say = |line: String| own_log.lock().unwrap().push(line);
+        let mut waiting: Vec<_> = (0..99).map(|_| own.wait()).collect();
+        waiting.push(own_other.wait());
+        say(format!("{:?}", own.wait().await));
+        say(format!("{:?}", own_other.wait().await));
+        let full = Event::open();
+        full.trigger(3);
+        say(format!("{:?}", full.wait().await));
+        full.close();
+        say(format!("{:?}", full.wait().await));
+        waiting.pop();
+        waiting.push(own_other.wait());
+        say(format!("{:?}", own.wait().await));
+        own.trigger(1);
+        say(format!("{:?}", waiting.remove(0).await));
+        let last = own.wait();
+        say(format!("{:?}", own_other.wait().await));
+        drop(last);
+        peer.push("done").await?;
+        Ok(())
+    });
+    let mut stage = Stage::new(backend, server);
+    let mut peer = stage.connect();
+    assert_eq!(stage.talk(&mut peer, b"", 4), b"done");
+    let refused = "Err(Limit(\"event_waits_max\"))";
+    let expected = [refused, refused, "Ok(Some(3))", "Ok(None)", refused, "Ok(Some(1))", refused];
+    assert_eq!(*log.lock().unwrap(), expected);
+    assert_eq!(stage.met("event_waits_max"), 4);
+}
+
 /// A wait may have a time, and what comes behind it is the next one's.
 #[test]
 fn a_wait_may_have_a_time() {
@@ -158,4 +195,9 @@ fn any_thread_waits() {
     assert_eq!(sum, 500_500);
 }
 
-over_all_backends!(triggers_are_counted, who_waits_first_is_given_all, a_stop_ends_waits);
+over_all_backends!(
+    waits_have_a_limit,
+    triggers_are_counted,
+    who_waits_first_is_given_all,
+    a_stop_ends_waits
+);

@@ -2,6 +2,7 @@
 //! refuses it, and what becomes of it when nobody wants it any more.
 
 mod chance;
+mod patience;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};

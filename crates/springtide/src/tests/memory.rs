@@ -74,4 +74,32 @@ fn what_is_spare_is_bounded(backend: Backend) {
     assert!(held.spare_bytes <= 512 << 10, "{held:?}");
 }
 
-over_all_backends!(what_connections_took_goes_back, what_is_spare_is_bounded);
+/// A reply of many pieces leaves no room for as many behind.
+fn the_room_of_many_pieces_goes_back(backend: Backend) {
+    const PIPELINED: usize = 30;
+    let page = crate::Bytes::from(vec![b'x'; 1_100]);
+    let mut stage = Stage::new(backend, Server::new().get("/", move || page.clone()));
+    let mut peers: Vec<Peer> = (0..AT_ONCE).map(|_| stage.connect()).collect();
+    stage.until(|stage| (stage.counts().connections_open == AT_ONCE).then_some(()));
+    let before = stage.held();
+    let requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(PIPELINED);
+    for peer in &mut peers {
+        assert_eq!(peer.write(&requests), requests.len());
+    }
+    for peer in &mut peers {
+        let mut replies = Vec::new();
+        stage.until(|_| {
+            peer.read(&mut replies);
+            (replies.len() > PIPELINED * 1_100).then_some(())
+        });
+    }
+    stage.turn();
+    let held = stage.held();
+    assert!(held.spare_pieces <= 16 * AT_ONCE as usize, "{before:?} {held:?}");
+}
+
+over_all_backends!(
+    what_connections_took_goes_back,
+    what_is_spare_is_bounded,
+    the_room_of_many_pieces_goes_back,
+);

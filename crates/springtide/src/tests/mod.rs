@@ -12,6 +12,7 @@ mod detecting;
 mod ends;
 mod errors;
 mod event;
+mod events;
 mod exchanges;
 mod extract;
 mod fairness;

@@ -2,7 +2,7 @@
 //! connection ends. The peer's side is the client's machine, so both are held to one form.
 
 mod awaited;
-mod client;
+pub(in crate::tests) mod client;
 mod compressed;
 mod ending;
 mod handshake;

@@ -1,6 +1,7 @@
 //! Servers in simulated worlds, as applications test theirs: planted bugs are found, and what a
 //! server promises holds in every order of turns. Nothing here waits in real time.
 
+mod events;
 mod moving;
 mod planted;
 mod topics;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::files::File;
 use super::network::{End, Network};
-use crate::op::Descriptor;
+use crate::op::{Descriptor, OpenOptions};
 use crate::system;
 
 /// Numbers below belong to the standard streams.
@@ -21,9 +21,29 @@ pub(super) enum Entry {
     Socket(End),
     /// For datagrams.
     Letterbox(usize),
-    /// And whether it is written to at its end.
-    File(Rc<RefCell<File>>, bool),
+    /// And what it was opened for.
+    File(Rc<RefCell<File>>, Mode),
     Directory(PathBuf),
+}
+
+/// What a file was opened for.
+#[derive(Clone, Copy)]
+pub(super) struct Mode {
+    pub(super) reads: bool,
+    pub(super) writes: bool,
+    /// It is written to at its end.
+    pub(super) appends: bool,
+}
+
+impl Mode {
+    pub(super) const READ: Self = Self { reads: true, writes: false, appends: false };
+
+    /// As open(2) understands it: what is opened for nothing is opened for reading.
+    pub(super) const fn of(options: OpenOptions) -> Self {
+        let OpenOptions { read, write, append, .. } = options;
+        let writes = write || append;
+        Self { reads: read || !writes, writes, appends: append }
+    }
 }
 
 /// All numbers of a world.
@@ -90,12 +110,18 @@ impl Table {
         }
     }
 
-    pub(super) fn file(&self, descriptor: Descriptor) -> Result<(&Rc<RefCell<File>>, &bool), i32> {
+    pub(super) fn file(&self, descriptor: Descriptor) -> Result<(&Rc<RefCell<File>>, Mode), i32> {
         match self.get(descriptor)? {
-            Entry::File(file, appends) => Ok((file, appends)),
+            Entry::File(file, mode) => Ok((file, *mode)),
             Entry::Directory(_) => Err(system::EISDIR),
             Entry::Listener(_) | Entry::Socket(_) | Entry::Letterbox(_) => Err(system::EINVAL),
         }
+    }
+
+    /// A file that is open for reading (read(2)).
+    pub(super) fn read_file(&self, descriptor: Descriptor) -> Result<&Rc<RefCell<File>>, i32> {
+        let (file, mode) = self.file(descriptor)?;
+        if mode.reads { Ok(file) } else { Err(system::EBADF) }
     }
 
     pub(super) fn listener(&self, descriptor: Descriptor) -> Result<usize, i32> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::State;
 use super::chance::Fault;
-use super::descriptors::Entry;
+use super::descriptors::{Entry, Mode};
 use super::files::{Found, directory_metadata};
 use super::operations::Simulated;
 use crate::clock::VIRTUAL_EPOCH_SECONDS;
@@ -42,7 +42,10 @@ impl Simulated {
             }
             Op::Sync { file, .. } => state.table.get(*file).map(|_| Outcome::Done),
             Op::Truncate { file, length } => {
-                let (file, _) = state.table.file(*file)?;
+                let (file, mode) = state.table.file(*file)?;
+                if !mode.writes {
+                    return Err(system::EINVAL);
+                }
                 let length = usize::try_from(*length).map_err(|_| system::EINVAL)?;
                 file.borrow_mut().set_length(length, modified_ns);
                 Ok(Outcome::Done)
@@ -73,14 +76,15 @@ impl State {
             return Err(system::EMFILE);
         }
         let OpenOptions { write, append, truncate, create, create_new, .. } = options;
+        let mode = Mode::of(options);
         let found = self.files.find(Path::new(""), path);
         let entry = match found {
             Ok(_) if create_new => return Err(system::EEXIST),
             Ok(Found::Directory(_)) if write || append || create => return Err(system::EISDIR),
             Ok(Found::Directory(path)) => Entry::Directory(path),
-            Ok(Found::File(file)) => Entry::File(file, append),
+            Ok(Found::File(file)) => Entry::File(file, mode),
             Err(system::ENOENT) if create || create_new => {
-                Entry::File(self.files.create(path, modified_ns)?, append)
+                Entry::File(self.files.create(path, modified_ns)?, mode)
             }
             Err(errno) => return Err(errno),
         };
@@ -102,7 +106,7 @@ impl State {
         memories: &mut [Vec<u8>],
         offset: u64,
     ) -> Result<usize, i32> {
-        let file = self.table.file(file)?.0.clone();
+        let file = self.table.read_file(file)?.clone();
         let file = file.borrow();
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let mut rest = file.bytes.get(offset..).unwrap_or_default();
@@ -124,13 +128,16 @@ impl State {
         offset: u64,
         modified_ns: i128,
     ) -> Result<usize, i32> {
-        let (file, appends) = self.table.file(file)?;
-        let (file, appends) = (file.clone(), *appends);
+        let (file, mode) = self.table.file(file)?;
+        if !mode.writes {
+            return Err(system::EBADF);
+        }
+        let file = file.clone();
         let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.as_slice()).copied().collect();
         let count = self.fewer(all.len(), Fault::PartialSend);
         let mut file = file.borrow_mut();
         let offset = usize::try_from(offset).map_err(|_| system::EINVAL)?;
-        let at = if appends { file.bytes.len() } else { offset };
+        let at = if mode.appends { file.bytes.len() } else { offset };
         let length = file.bytes.len().max(at + count);
         file.set_length(length, modified_ns);
         file.bytes[at..at + count].copy_from_slice(&all[..count]);

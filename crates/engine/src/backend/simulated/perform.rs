@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::State;
 use super::chance::Fault;
-use super::descriptors::Entry;
+use super::descriptors::{Entry, Mode};
 use super::files::{Found, directory_metadata};
 use super::network::ResetCause;
 use super::operations::{Simulated, Step};
@@ -372,7 +372,7 @@ impl Simulated {
         let (entry, metadata) = match files.find(root, path)? {
             Found::File(file) => {
                 let metadata = file.borrow().metadata();
-                (Entry::File(file, false), metadata)
+                (Entry::File(file, Mode::READ), metadata)
             }
             Found::Directory(path) => (Entry::Directory(path), directory_metadata()),
         };
@@ -390,7 +390,7 @@ impl Simulated {
             unreachable!("asked for a read");
         };
         let State { table, chance, .. } = &mut *self.world.state.borrow_mut();
-        let file = table.file(file)?.0.borrow();
+        let file = table.read_file(file)?.borrow();
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let rest = file.bytes.get(offset..).unwrap_or_default();
         let mut count = rest.len().min(memory.capacity() - memory.len());

@@ -6,6 +6,7 @@ use springtide_proto::http1::{Deadline, Refusal};
 
 use super::{Http1, Reading, Target};
 use crate::limits::place_of;
+use crate::peer::Reason;
 use crate::request::BodyError;
 use crate::room::Room;
 use crate::session::Who;
@@ -21,6 +22,11 @@ impl Http1 {
         room: &mut Room,
     ) {
         tell(refusal, who, room);
+        if let Some(limit) = refusal.limit() {
+            let name = limit.strip_suffix("_ms").unwrap_or(limit);
+            let is_late = name != limit;
+            room.blame(who.id, if is_late { Reason::TimedOut(name) } else { Reason::Limit(name) });
+        }
         match self.busy.as_mut().and_then(|busy| busy.reading.take()) {
             // It gives the reply, and is told what for.
             Some(Reading { target: Target::Handler(pipe), .. }) => {
@@ -43,6 +49,7 @@ impl Http1 {
             Deadline::CloseIdle => {
                 room.counts.deadlines_total += 1;
                 room.met.count(const { place_of("idle_timeout_ms") });
+                room.blame(who.id, Reason::TimedOut("idle_timeout"));
             }
             Deadline::Refuse(refusal) => {
                 room.counts.deadlines_total += 1;

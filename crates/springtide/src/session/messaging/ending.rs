@@ -114,11 +114,15 @@ impl Messaging {
         tasks.places.fall(who.peer());
         self.end_waiting(who.peer(), by, room);
         self.rest = None;
+        let known = room.has_events.then(|| reason.clone());
         if let Some(own) = awaited {
-            return own.end(reason, room);
+            own.end(reason, room);
+        } else if let Some(handler) = handler {
+            let tell = move |(peer, _): (Peer, Ended)| handler.closed(Socket::new(peer), reason);
+            room.requests.tasks.tell(Ready::Call(Callback::new(tell), who.peer(), Ended::Done));
         }
-        let Some(handler) = handler else { return };
-        let tell = move |(peer, _): (Peer, Ended)| handler.closed(Socket::new(peer), reason);
-        room.requests.tasks.tell(Ready::Call(Callback::new(tell), who.peer(), Ended::Done));
+        if let Some(reason) = known {
+            room.tell_socket_closed(who.peer(), reason);
+        }
     }
 }

@@ -52,7 +52,7 @@ enum Way {
 }
 
 /// So much is put into the outbox ahead of the sends; what waits behind it can still be dropped.
-const AHEAD_BYTES: usize = STREAM_LOW_BYTES / 4;
+pub(super) const AHEAD_BYTES: usize = STREAM_LOW_BYTES / 4;
 
 /// What a message costs besides its bytes.
 const MESSAGE_COST_BYTES: usize = 64;

@@ -8,10 +8,11 @@ use springtide_proto::websocket::code;
 use springtide_proto::{Outbox, Piece as Sent};
 
 use super::Messaging;
+use super::queue::AHEAD_BYTES;
 use crate::limits::STREAM_LOW_BYTES;
 use crate::peer::{Peer, Reason};
 use crate::room::Room;
-use crate::task::{Ended, Tasks, Waiter};
+use crate::task::{Ended, Waiter};
 use crate::websocket::{Awaits, ClosedBy, Piece};
 
 /// They wait.
@@ -25,22 +26,30 @@ pub(super) struct Waiting {
     turn: VecDeque<(Piece, Waiter)>,
     /// The message that is being sent in pieces; 0 where none is.
     stream: u64,
+    /// With so many it is looked next whom nobody wants any more.
+    sweep_at: usize,
 }
 
-/// Beyond so many, those are looked for whom nobody wants any more.
-const UNWANTED_MIN: usize = 8;
+/// Fewer are not looked at.
+const SWEEP_MIN: usize = 8;
 
 impl Waiting {
     fn is_idle(&self) -> bool {
-        let Self { room, credit, turn, stream } = self;
+        let Self { room, credit, turn, stream, sweep_at: _ } = self;
         room.is_empty() && credit.is_empty() && turn.is_empty() && *stream == 0
     }
 
-    fn forget_unwanted(&mut self, tasks: &Tasks) {
-        if self.room.len() + self.credit.len() + self.turn.len() >= UNWANTED_MIN {
-            self.room.retain(|own| tasks.is_wanted(own));
-            self.credit.retain(|own| tasks.is_wanted(own));
-            self.turn.retain(|(_, own)| tasks.is_wanted(own));
+    fn count(&self) -> usize {
+        self.room.len() + self.credit.len() + self.turn.len()
+    }
+
+    /// Who has dropped his task takes no room for long: all are looked at when they have doubled.
+    fn forget_unwanted(&mut self, mut is_wanted: impl FnMut(&Waiter) -> bool) {
+        if self.count() >= self.sweep_at.max(SWEEP_MIN) {
+            self.room.retain(&mut is_wanted);
+            self.credit.retain(&mut is_wanted);
+            self.turn.retain(|(_, own)| is_wanted(own));
+            self.sweep_at = 2 * self.count();
         }
     }
 }
@@ -55,7 +64,7 @@ impl Messaging {
             return tasks.end(peer, waiter, Ended::Failed(Reason::Closed));
         }
         let waiting = self.rest().waiting.get_or_insert_default();
-        waiting.forget_unwanted(tasks);
+        waiting.forget_unwanted(|own| tasks.is_wanted(own));
         match awaits {
             Awaits::Room => waiting.room.push(waiter),
             Awaits::Credit => waiting.credit.push(waiter),
@@ -90,9 +99,11 @@ impl Messaging {
         self.rest.as_ref().and_then(|rest| rest.waiting.as_deref())
     }
 
-    /// Sends the first piece of the message whose turn has come, as nothing else waits.
+    /// Sends the first piece of the message whose turn has come, as nothing else waits; of several that are
+    /// whole with it, as much as of other messages.
     pub(super) fn begin_stream(&mut self, outbox: &mut Outbox, room: &mut Room) {
         while !self.is_streaming()
+            && outbox.len() < AHEAD_BYTES
             && let Some((piece, waiter)) =
                 self.rest().waiting.as_mut().and_then(|own| own.turn.pop_front())
         {
@@ -146,10 +157,34 @@ impl Messaging {
             ClosedBy::Here => Reason::Closed,
             ClosedBy::Lost(reason) => reason,
         };
-        let Waiting { room: told, credit, turn, stream: _ } = *waiting;
+        let Waiting { room: told, credit, turn, stream: _, sweep_at: _ } = *waiting;
         let turn = turn.into_iter().map(|(_, waiter)| waiter);
         for waiter in told.into_iter().chain(credit).chain(turn) {
             room.requests.tasks.end(peer, waiter, Ended::Failed(reason));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Many that wait are looked at a few times each, and who has gone is forgotten by then.
+    #[test]
+    fn who_waits_is_not_looked_at_for_each_other() {
+        let (mut waiting, mut looks) = (Waiting::default(), 0);
+        for _ in 0..10_000 {
+            waiting.forget_unwanted(|_| {
+                looks += 1;
+                true
+            });
+            waiting.room.push(Waiter::Nobody);
+        }
+        assert!((10_000..30_000).contains(&looks), "{looks}");
+        for _ in 0..30_000 {
+            waiting.forget_unwanted(|own| !matches!(own, Waiter::Dropped));
+            waiting.credit.push(Waiter::Dropped);
+        }
+        assert!(waiting.count() < 30_000, "{}", waiting.count());
     }
 }

@@ -28,6 +28,8 @@ pub(in crate::tests) struct Refused {
     /// How far its clock goes in front of its turn, in milliseconds.
     pub(in crate::tests) ahead_ms: Arc<AtomicU64>,
     pub(in crate::tests) sends: Sends,
+    /// How many syncs of files have been asked for, none of which ends; where they hang.
+    pub(in crate::tests) hung: Option<usize>,
 }
 
 /// What each send was given: where each of its pieces lies, and how long it is.
@@ -38,7 +40,8 @@ impl Refused {
     pub(in crate::tests) fn over(engine: Box<dyn Handle>) -> Self {
         let (ahead_ms, sends) = Default::default();
         let change = |_: &mut Completion| {};
-        Self { engine, turns_left: usize::MAX, busy_left: 0, change, ahead_ms, sends }
+        let (turns_left, hung) = (usize::MAX, None);
+        Self { engine, turns_left, busy_left: 0, change, ahead_ms, sends, hung }
     }
 
     fn note(&self, pieces: &[Piece]) {
@@ -56,6 +59,10 @@ impl Handle for Refused {
     fn submit(&mut self, op: Op, token: u64) -> Key {
         if let Op::Send { pieces, .. } = &op {
             self.note(pieces);
+        }
+        if let (Op::Sync { .. }, Some(hung)) = (&op, &mut self.hung) {
+            *hung += 1;
+            return Key::NONE;
         }
         self.engine.submit(op, token)
     }
@@ -211,6 +218,6 @@ impl Handle for Refused {
     }
 
     fn in_flight(&self) -> usize {
-        self.engine.in_flight()
+        self.engine.in_flight() + self.hung.unwrap_or(0)
     }
 }

@@ -14,12 +14,12 @@ const SINGLE: Window = Window { bits: 15, takes_over: false };
 const KEY: Option<[u8; 4]> = Some([0x37, 0xfa, 0x21, 0x3d]);
 
 /// A handshake that is right.
-pub(super) const OFFER: &str = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+pub(in crate::tests) const OFFER: &str = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// A message as the client sends it.
-pub(super) fn frame(message: impl Into<Message>) -> Vec<u8> {
+pub(in crate::tests) fn frame(message: impl Into<Message>) -> Vec<u8> {
     let mut outbox = Outbox::new();
     let (kind, payload) = message.into().into_parts();
     Machine::client(0).send_message(kind, Piece::Shared(payload), KEY, &mut outbox).unwrap();
@@ -27,7 +27,7 @@ pub(super) fn frame(message: impl Into<Message>) -> Vec<u8> {
 }
 
 /// A close as the client sends it.
-pub(super) fn close(code: u16) -> Vec<u8> {
+pub(in crate::tests) fn close(code: u16) -> Vec<u8> {
     let mut outbox = Outbox::new();
     let frame = CloseFrame::new(code, "").unwrap();
     Machine::client(0).send_close(&frame, 0, KEY, &mut outbox).unwrap();
@@ -40,26 +40,26 @@ fn taken(outbox: &mut Outbox) -> Vec<u8> {
     pieces.iter().flat_map(|piece| piece.as_slice().to_vec()).collect()
 }
 
-pub(super) struct Client {
-    pub(super) peer: Peer,
+pub(in crate::tests) struct Client {
+    pub(in crate::tests) peer: Peer,
     machine: Machine,
     inbox: Inbox,
     outbox: Outbox,
     unsent: Vec<u8>,
     read: Vec<Message>,
-    pub(super) pings: Vec<Vec<u8>>,
-    pub(super) pongs: Vec<Vec<u8>>,
-    pub(super) closed: Option<CloseFrame>,
+    pub(in crate::tests) pings: Vec<Vec<u8>>,
+    pub(in crate::tests) pongs: Vec<Vec<u8>>,
+    pub(in crate::tests) closed: Option<CloseFrame>,
     /// Compresses what it sends, and inflates what it is sent.
     coders: Option<(Deflater, Inflater)>,
     /// How many messages came compressed.
-    pub(super) inflated: usize,
+    pub(in crate::tests) inflated: usize,
     /// What a test has read and set aside.
-    pub(super) unread: Vec<Message>,
+    pub(in crate::tests) unread: Vec<Message>,
 }
 
 impl Client {
-    pub(super) fn connect(stage: &Stage) -> Self {
+    pub(in crate::tests) fn connect(stage: &Stage) -> Self {
         let (inbox, outbox, unsent, read, pings, pongs) = Default::default();
         let (peer, machine) = (stage.connect(), Machine::client(0));
         let (closed, coders, inflated, unread) = Default::default();
@@ -80,14 +80,14 @@ impl Client {
     }
 
     /// One behind its handshake.
-    pub(super) fn open(stage: &mut Stage) -> Self {
+    pub(in crate::tests) fn open(stage: &mut Stage) -> Self {
         let mut own = Self::connect(stage);
         own.write(stage, OFFER.as_bytes());
         own.read_head(stage);
         own
     }
 
-    pub(super) fn write(&mut self, stage: &mut Stage, bytes: &[u8]) {
+    pub(in crate::tests) fn write(&mut self, stage: &mut Stage, bytes: &[u8]) {
         let mut rest = bytes;
         stage.until(|_| {
             rest = &rest[self.peer.write(rest)..];
@@ -96,7 +96,7 @@ impl Client {
     }
 
     /// The head of the answer.
-    pub(super) fn read_head(&mut self, stage: &mut Stage) -> String {
+    pub(in crate::tests) fn read_head(&mut self, stage: &mut Stage) -> String {
         let mut received = Vec::new();
         let end = stage.until(|_| {
             self.peer.read(&mut received);
@@ -109,7 +109,7 @@ impl Client {
     }
 
     /// One that has offered to compress, and what was agreed on.
-    pub(super) fn open_compressed(stage: &mut Stage, offer: &str) -> (Self, String) {
+    pub(in crate::tests) fn open_compressed(stage: &mut Stage, offer: &str) -> (Self, String) {
         let mut own = Self::connect(stage);
         let field = format!("Host: a\r\nSec-WebSocket-Extensions: {offer}\r\n");
         own.write(stage, OFFER.replace("Host: a\r\n", &field).as_bytes());
@@ -125,11 +125,11 @@ impl Client {
         (own, agreed)
     }
 
-    pub(super) fn send_raw_compressed(&mut self, kind: Kind, payload: Piece) {
+    pub(in crate::tests) fn send_raw_compressed(&mut self, kind: Kind, payload: Piece) {
         self.machine.send_compressed(kind, payload, KEY, &mut self.outbox).unwrap();
     }
 
-    pub(super) fn send(&mut self, message: impl Into<Message>) {
+    pub(in crate::tests) fn send(&mut self, message: impl Into<Message>) {
         let (kind, payload) = message.into().into_parts();
         if let Some((deflater, _)) = &mut self.coders
             && let Some(deflated) = deflater.deflate(&payload, SINGLE)
@@ -140,27 +140,27 @@ impl Client {
         self.machine.send_message(kind, payload, KEY, &mut self.outbox).unwrap();
     }
 
-    pub(super) fn send_part(&mut self, part: &'static str, is_last: bool) {
+    pub(in crate::tests) fn send_part(&mut self, part: &'static str, is_last: bool) {
         let outbox = &mut self.outbox;
         self.machine.send_part(Kind::Text, part.into(), is_last, KEY, outbox).unwrap();
     }
 
-    pub(super) fn ping(&mut self, payload: &[u8]) {
+    pub(in crate::tests) fn ping(&mut self, payload: &[u8]) {
         self.machine.send_ping(payload, KEY, &mut self.outbox).unwrap();
     }
 
-    pub(super) fn pong(&mut self, payload: &[u8]) {
+    pub(in crate::tests) fn pong(&mut self, payload: &[u8]) {
         self.machine.send_pong(payload, KEY, &mut self.outbox).unwrap();
     }
 
     /// Writes everything, and reads nothing.
-    pub(super) fn flush_all(&mut self, stage: &mut Stage) {
+    pub(in crate::tests) fn flush_all(&mut self, stage: &mut Stage) {
         let said = taken(&mut self.outbox);
         self.write(stage, &said);
     }
 
     /// Writes what fits, reads what has come, and answers it.
-    pub(super) fn step(&mut self, stage: &mut Stage) {
+    pub(in crate::tests) fn step(&mut self, stage: &mut Stage) {
         self.unsent.extend(taken(&mut self.outbox));
         let written = self.peer.write(&self.unsent);
         self.unsent.drain(..written);
@@ -210,20 +210,20 @@ impl Client {
         true
     }
 
-    pub(super) fn until(&mut self, stage: &mut Stage, done: impl Fn(&Self) -> bool) {
+    pub(in crate::tests) fn until(&mut self, stage: &mut Stage, done: impl Fn(&Self) -> bool) {
         while !done(self) {
             self.step(stage);
         }
     }
 
     /// Everything is written.
-    pub(super) fn flush(&mut self, stage: &mut Stage) {
+    pub(in crate::tests) fn flush(&mut self, stage: &mut Stage) {
         self.step(stage);
         self.until(stage, |own| own.unsent.is_empty());
     }
 
     /// The same, so many bytes at a time.
-    pub(super) fn flush_by(&mut self, stage: &mut Stage, step: usize) {
+    pub(in crate::tests) fn flush_by(&mut self, stage: &mut Stage, step: usize) {
         for piece in taken(&mut self.outbox).chunks(step) {
             self.write(stage, piece);
             stage.turn();
@@ -231,20 +231,20 @@ impl Client {
     }
 
     /// The next messages.
-    pub(super) fn messages(&mut self, stage: &mut Stage, count: usize) -> Vec<Message> {
+    pub(in crate::tests) fn messages(&mut self, stage: &mut Stage, count: usize) -> Vec<Message> {
         while self.take() {}
         self.until(stage, |own| own.read.len() >= count || own.peer.is_ended());
         self.read.drain(..count.min(self.read.len())).collect()
     }
 
     /// Closes, and waits until the server has answered and ended the connection.
-    pub(super) fn close(&mut self, stage: &mut Stage) {
+    pub(in crate::tests) fn close(&mut self, stage: &mut Stage) {
         self.leave(stage);
         self.until_ended(stage);
     }
 
     /// The same, where there are others.
-    pub(super) fn leave(&mut self, stage: &mut Stage) {
+    pub(in crate::tests) fn leave(&mut self, stage: &mut Stage) {
         let frame = CloseFrame::new(1000, "").unwrap();
         self.machine.send_close(&frame, 0, KEY, &mut self.outbox).unwrap();
         self.until(stage, |own| own.peer.is_ended());
@@ -252,7 +252,7 @@ impl Client {
     }
 
     /// Waits until the server has ended its side and forgotten the connection.
-    pub(super) fn until_ended(&mut self, stage: &mut Stage) {
+    pub(in crate::tests) fn until_ended(&mut self, stage: &mut Stage) {
         self.until(stage, |own| own.peer.is_ended());
         self.peer.shutdown();
         stage.until(|stage| {

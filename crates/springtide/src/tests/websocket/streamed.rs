@@ -1,10 +1,13 @@
 //! Messages that are sent in pieces, and every way in which their writer hears that one is not.
 
 use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use super::Log;
 use super::awaited::{lines, opened};
+use crate::limits::STREAM_LOW_BYTES;
 use crate::tests::{Backend, over_all_backends};
 use crate::{CloseFrame, Message, Messages, Server, Socket};
 
@@ -84,6 +87,41 @@ fn a_message_to_nobody_is_not_finished(backend: Backend) {
     (0..50).for_each(|_| stage.turn());
     client.peer.reset();
     lines(&mut stage, &log, &["true", "true"]);
+}
+
+/// Messages that are whole when they begin go out as others do: as much at a time as is sent soon.
+#[test]
+fn many_that_begin_do_not_go_at_once() {
+    const MESSAGES: usize = 40_000;
+    let done = Arc::new(AtomicUsize::new(0));
+    let own = Arc::clone(&done);
+    let server = Server::new().websocket_async("/", async move |socket: Socket, _: Messages| {
+        let mut first = socket.stream();
+        first.write("first").await?;
+        let mut others: Vec<_> =
+            (0..MESSAGES).map(|_| Box::pin(socket.stream().finish())).collect();
+        poll_fn(|context| {
+            let are_waiting = others.iter_mut().all(|own| own.as_mut().poll(context).is_pending());
+            assert!(are_waiting, "they wait for the first");
+            Poll::Ready(())
+        })
+        .await;
+        first.finish().await?;
+        for other in others {
+            other.await?;
+            own.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    });
+    let (mut stage, mut client) = opened(Backend::Simulated, server);
+    let mut most = 0;
+    while done.load(Ordering::Relaxed) < MESSAGES {
+        let before = done.load(Ordering::Relaxed);
+        client.step(&mut stage);
+        most = most.max(done.load(Ordering::Relaxed) - before);
+    }
+    // A frame without bytes has two.
+    assert!((1..=STREAM_LOW_BYTES / 4 / 2).contains(&most), "{most} in a turn");
 }
 
 over_all_backends!(
