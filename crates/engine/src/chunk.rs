@@ -6,10 +6,11 @@
 //! has a fresh one in its place). A given-away buffer comes home when its last chunk is dropped.
 
 mod emigrant;
+mod slab;
 
 use emigrant::{Emigrant, Port};
+use slab::{Cutter, Hold};
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -27,7 +28,8 @@ pub const CHUNK_BYTES: usize = 4096;
 /// What is kept of a chunk up to this size is copied, and the chunk goes home at once.
 pub const COPY_BYTES_MAX: usize = 512;
 
-/// What stands in front of a buffer's bytes.
+/// What stands in front of a buffer's bytes, which begin with a line of the cache.
+#[repr(align(64))]
 struct Header {
     references: Cell<u32>,
     /// Where the buffer stands among those lent in this turn.
@@ -36,15 +38,11 @@ struct Header {
     home: Cell<Option<Rc<Shelf>>>,
     /// The pool that lent it; valid while it is lent, because a pool settles before it goes.
     lender: Cell<*const Shelf>,
+    /// The receive that filled it.
+    key: Cell<Key>,
+    /// What it was cut from.
+    slab: Hold,
 }
-
-const LAYOUT: Layout = {
-    let (header, bytes) = (Layout::new::<Header>(), CHUNK_BYTES);
-    match Layout::from_size_align(header.size() + bytes, 64) {
-        Ok(layout) => layout,
-        Err(_) => panic!("a header and its bytes fit a layout"),
-    }
-};
 
 /// A buffer that nobody else refers to. Owns its memory.
 pub(crate) struct Buffer(NonNull<Header>);
@@ -53,19 +51,17 @@ pub(crate) struct Buffer(NonNull<Header>);
 unsafe impl Send for Buffer {}
 
 impl Buffer {
-    fn allocate() -> Self {
-        // SAFETY: the layout's size is not zero.
-        let memory = unsafe { alloc(LAYOUT) };
-        let Some(header) = NonNull::new(memory.cast::<Header>()) else {
-            handle_alloc_error(LAYOUT)
-        };
+    fn cut(cutter: &mut Cutter) -> Self {
+        let (header, slab) = cutter.cut();
         let fresh = Header {
             references: Cell::new(0),
             lent_index: Cell::new(0),
             home: Cell::new(None),
             lender: Cell::new(std::ptr::null()),
+            key: Cell::new(Key::NONE),
+            slab,
         };
-        // SAFETY: the memory is fresh, aligned to 64 and large enough for a header.
+        // SAFETY: the room is fresh, aligned, and large enough for a header and the bytes behind it.
         unsafe { header.write(fresh) };
         Self(header)
     }
@@ -79,16 +75,16 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: the header was written at allocation and nobody else refers to it.
-        unsafe { self.0.drop_in_place() };
-        // SAFETY: allocated with this layout, and nobody else refers to it.
-        unsafe { dealloc(self.0.as_ptr().cast(), LAYOUT) };
+        // Taken out first: what it lies in may go with it.
+        // SAFETY: the header was written when it was cut, and nobody else refers to it.
+        let Header { slab, home, .. } = unsafe { self.0.read() };
+        drop((home, slab));
     }
 }
 
 #[inline]
 fn bytes_of(header: NonNull<Header>) -> NonNull<u8> {
-    // SAFETY: the bytes stand behind the header in the same allocation.
+    // SAFETY: the bytes stand behind the header in the same slab.
     unsafe { header.add(1) }.cast()
 }
 
@@ -204,9 +200,9 @@ struct Lent {
     buffer: Option<NonNull<Header>>,
     /// The backend's name for it.
     tag: u16,
-    /// The receive that filled it.
-    key: Key,
 }
+
+const _: () = assert!(size_of::<Lent>() <= 16, "a turn may lend hundreds");
 
 /// What chunks refer back to.
 struct Shelf {
@@ -219,6 +215,7 @@ struct Shelf {
 /// The buffers of one shard.
 pub(crate) struct Chunks {
     shelf: Rc<Shelf>,
+    cutter: Cutter,
     allocated: usize,
     limits: ChunkLimits,
     settling: Vec<Lent>,
@@ -241,7 +238,8 @@ impl Chunks {
             given_away: Cell::new(0),
             port: Arc::default(),
         };
-        Self { shelf: Rc::new(shelf), allocated: 0, limits, settling: Vec::new() }
+        let (cutter, settling) = Default::default();
+        Self { shelf: Rc::new(shelf), cutter, allocated: 0, limits, settling }
     }
 
     /// A buffer to be filled, or nothing when the budget is spent.
@@ -252,9 +250,15 @@ impl Chunks {
             let room = self.allocated < self.limits.allocated_max;
             room.then(|| {
                 self.allocated += 1;
-                Buffer::allocate()
+                Buffer::cut(&mut self.cutter)
             })
         })
+    }
+
+    /// Has some buffers ready before the first is taken: what one turn of a few dozen connections fills.
+    pub(crate) fn prepare(&mut self) {
+        let ready: Vec<Buffer> = (0..slab::SLAB_BUFFERS).map_while(|_| self.take()).collect();
+        self.shelf.free.borrow_mut().extend(ready);
     }
 
     /// Puts a buffer back that was taken and not lent.
@@ -275,7 +279,8 @@ impl Chunks {
         fields.references.set(1);
         fields.lender.set(Rc::as_ptr(&self.shelf));
         fields.lent_index.set(u32::try_from(lent.len()).expect("a turn lends fewer than 2^32"));
-        lent.push(Lent { buffer: Some(header), tag, key });
+        fields.key.set(key);
+        lent.push(Lent { buffer: Some(header), tag });
         Chunk { header, start: 0, end: u32::try_from(length).expect("at most CHUNK_BYTES") }
     }
 
@@ -312,7 +317,7 @@ impl Chunks {
             let given_away = self.shelf.given_away.get() + 1;
             self.shelf.given_away.set(given_away);
             if given_away > self.limits.given_away_max {
-                over.push(lent.key);
+                over.push(fields.key.get());
             }
             back(lent.tag, None);
         }

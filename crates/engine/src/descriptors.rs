@@ -11,23 +11,33 @@ use crate::slots::Key;
 
 #[derive(Clone, Copy)]
 struct State {
+    /// The slot of its close, until that has completed; [`NOBODY`] otherwise. No other close has that
+    /// slot meanwhile.
+    closing: u32,
     /// Operations in flight, a close not counted.
     in_flight: u16,
-    sending: bool,
-    /// A receive, or an accept.
-    receiving: bool,
-    /// Its close, until that has completed; none otherwise.
-    closing: Key,
-    /// A shutdown waits for the send, or a close for everything.
-    awaited: bool,
+    marks: u8,
 }
+
+/// No slot.
+const NOBODY: u32 = u32::MAX;
+/// A send is in flight.
+const SENDING: u8 = 1;
+/// A receive is, or an accept.
+const RECEIVING: u8 = 2;
+/// A shutdown waits for the send, or a close for everything.
+const AWAITED: u8 = 4;
 
 impl State {
-    const IDLE: Self =
-        Self { in_flight: 0, sending: false, receiving: false, closing: Key::NONE, awaited: false };
+    const IDLE: Self = Self { closing: NOBODY, in_flight: 0, marks: 0 };
+
+    #[inline]
+    const fn is(&self, mark: u8) -> bool {
+        self.marks & mark != 0
+    }
 }
 
-const _: () = assert!(size_of::<State>() <= 16, "every descriptor number has one");
+const _: () = assert!(size_of::<State>() <= 8, "every descriptor number has one");
 
 /// An operation that waits for others of its descriptor.
 struct Waiting {
@@ -52,7 +62,7 @@ impl Descriptors {
     /// Whether a descriptor has operations in flight, its close included.
     pub(crate) fn is_in_use(&self, descriptor: Descriptor) -> bool {
         let state = usize::try_from(descriptor.0).ok().and_then(|index| self.states.get(index));
-        state.is_some_and(|state| state.in_flight > 0 || state.closing != Key::NONE)
+        state.is_some_and(|state| state.in_flight > 0 || state.closing != NOBODY)
     }
 
     /// Counts a beginning. False: it waits for others, and `end` gives it back.
@@ -70,7 +80,7 @@ impl Descriptors {
             return Err("a descriptor is not negative");
         };
         let state = self.states.at(index);
-        if state.closing != Key::NONE {
+        if state.closing != NOBODY {
             return Err("nothing is submitted on a descriptor behind its close (law 6)");
         }
         if state.in_flight == u16::MAX && kind != OpKind::Close {
@@ -78,22 +88,22 @@ impl Descriptors {
         }
         let mut waits = false;
         match kind {
-            OpKind::Send | OpKind::SendTo if state.sending => {
+            OpKind::Send | OpKind::SendTo if state.is(SENDING) => {
                 return Err("one send is in flight per socket (law 5)");
             }
-            OpKind::Send | OpKind::SendTo => state.sending = true,
+            OpKind::Send | OpKind::SendTo => state.marks |= SENDING,
             OpKind::Receive | OpKind::ReceiveInto | OpKind::ReceiveFrom | OpKind::Accept
-                if state.receiving =>
+                if state.is(RECEIVING) =>
             {
                 return Err("one receive or accept is in flight per socket");
             }
             OpKind::Receive | OpKind::ReceiveInto | OpKind::ReceiveFrom | OpKind::Accept => {
-                state.receiving = true
+                state.marks |= RECEIVING;
             }
-            OpKind::Shutdown => waits = state.sending,
+            OpKind::Shutdown => waits = state.is(SENDING),
             OpKind::Close => {
                 waits = state.in_flight > 0;
-                state.closing = key;
+                state.closing = key.index();
             }
             _ => {}
         }
@@ -101,7 +111,7 @@ impl Descriptors {
             state.in_flight += 1;
         }
         if waits {
-            state.awaited = true;
+            state.marks |= AWAITED;
             self.waiting.entry(descriptor).or_default().push(Waiting { kind, key });
         }
         Ok(!waits)
@@ -109,7 +119,7 @@ impl Descriptors {
 
     /// Whether a send is in flight.
     pub(crate) fn is_sending(&mut self, descriptor: Descriptor) -> bool {
-        self.state(descriptor).sending
+        self.state(descriptor).is(SENDING)
     }
 
     /// The system has given this number out. A close of the same number that has not completed
@@ -117,7 +127,7 @@ impl Descriptors {
     #[inline]
     pub(crate) fn arrive(&mut self, descriptor: Descriptor) {
         let state = self.state(descriptor);
-        if state.closing != Key::NONE {
+        if state.closing != NOBODY {
             *state = State::IDLE;
         }
     }
@@ -134,29 +144,30 @@ impl Descriptors {
         let state = self.state(descriptor);
         match kind {
             OpKind::Close => {
-                if state.closing == key {
-                    state.closing = Key::NONE;
+                if state.closing == key.index() {
+                    state.closing = NOBODY;
                 }
                 return;
             }
-            OpKind::Send | OpKind::SendTo => state.sending = false,
+            OpKind::Send | OpKind::SendTo => state.marks &= !SENDING,
             OpKind::Receive | OpKind::ReceiveInto | OpKind::ReceiveFrom | OpKind::Accept => {
-                state.receiving = false
+                state.marks &= !RECEIVING;
             }
             _ => {}
         }
         state.in_flight -= 1;
-        if state.awaited {
+        if state.is(AWAITED) {
             self.start(descriptor, startable);
         }
     }
 
     /// Takes out what waits on a descriptor for what is no longer in flight.
     fn start(&mut self, descriptor: Descriptor, startable: &mut Vec<Key>) {
-        let State { in_flight, sending, .. } = *self.state(descriptor);
+        let state = *self.state(descriptor);
         let Entry::Occupied(mut waiting) = self.waiting.entry(descriptor) else { return };
         waiting.get_mut().retain(|waiting| {
-            let waits = if waiting.kind == OpKind::Close { in_flight > 0 } else { sending };
+            let waits =
+                if waiting.kind == OpKind::Close { state.in_flight > 0 } else { state.is(SENDING) };
             if !waits {
                 startable.push(waiting.key);
             }
@@ -164,7 +175,7 @@ impl Descriptors {
         });
         if waiting.get().is_empty() {
             waiting.remove();
-            self.state(descriptor).awaited = false;
+            self.state(descriptor).marks &= !AWAITED;
         }
     }
 

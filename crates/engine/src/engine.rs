@@ -89,6 +89,10 @@ impl Engine {
             Mechanism::Epoll => Box::new(Readiness::new(Box::new(Epoll::new()?))?),
             Mechanism::Poll => Box::new(Readiness::new(Box::new(Poll::default()))?),
         };
+        if mechanism != Mechanism::Uring {
+            // A ring has as many from its start on as are provided to the system.
+            ledger.chunks.prepare();
+        }
         Ok(Self::over(backend, ledger))
     }
 

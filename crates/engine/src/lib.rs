@@ -64,9 +64,10 @@ pub use op::{
     SEND_BYTES_MAX,
 };
 pub use options::{Address, Choice, EngineOptions, ListenOptions, Mechanism};
-pub use pages::Pages;
+pub use pages::{GENERATION_BITS, Pages};
 pub use promise::{Phase, Promise};
 pub use refusal::Refusal;
+pub use sheet::Sheet;
 pub use slots::{Key, OPERATIONS_MAX, SHARDS_MAX};
 pub use stats::Stats;
 pub use system::{

@@ -4,40 +4,85 @@
 //! An entry goes into the lowest page with room, so that the high ones become empty when there is
 //! little to hold. An allocator would keep what they were for its next large request.
 
-use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use crate::system;
 
-/// Entries of a page: of any size that is a multiple of 8 bytes they fill pages of the system.
-const PAGE_ENTRIES: usize = 512;
-const NONE: u32 = u32::MAX;
-/// A generation's bits, in every name of an entry.
-pub(crate) const GENERATION_BITS: u32 = 28;
+/// Entries of a page: with their names they fill pages of the system, whatever size they have.
+const PAGE_ENTRIES: usize = NONE as usize;
+/// Behind the last of a page's free entries.
+const NONE: u32 = 1024;
+/// The bits of a generation, in every name of an entry of [`Pages`].
+pub const GENERATION_BITS: u32 = 28;
 const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
-/// Beside the generation of an entry that has a value.
+/// Beside the generation of an entry that has a value; without it the number is that of the next free
+/// entry.
 const USED: u32 = 1 << 31;
 
-/// Memory of the system comes as zeroes: an entry that has not begun has no value.
-struct Entry<T> {
-    value: MaybeUninit<T>,
-    /// The generation of its value, with [`USED`]; zero without a value.
-    name: u32,
-    next_free: u32,
+/// The memory of a page: so many values, and their names behind them, which are looked at without a look
+/// at the values. It comes as zeroes: nothing of it is used.
+struct Entries<T>(NonNull<T>);
+
+impl<T> Clone for Entries<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
-impl<T> Entry<T> {
+impl<T> Copy for Entries<T> {}
+
+impl<T> Entries<T> {
+    const VALUES_BYTES: usize = PAGE_ENTRIES * size_of::<T>();
+    const BYTES: usize = {
+        assert!(align_of::<T>() <= 4096, "entries stand at the beginning of a page");
+        assert!(size_of::<T>().is_multiple_of(4), "names stand right behind them");
+        Self::VALUES_BYTES + PAGE_ENTRIES * size_of::<u32>()
+    };
+
+    fn fetch() -> Self {
+        Self(system::map_memory(Self::BYTES).cast())
+    }
+
+    /// # Safety
+    /// Nothing refers to it any more.
+    unsafe fn give_back(self) {
+        // SAFETY: mapped with this length, and the caller vouches for the rest.
+        unsafe { system::unmap_memory(self.0.cast(), Self::BYTES) };
+    }
+
     #[inline]
-    const fn value(&self) -> Option<&T> {
-        // SAFETY: one that is used has a value.
-        if self.name & USED == 0 { None } else { Some(unsafe { self.value.assume_init_ref() }) }
+    fn value(self, offset: usize) -> NonNull<T> {
+        debug_assert!(offset < PAGE_ENTRIES);
+        // SAFETY: the offset lies within the page.
+        unsafe { self.0.add(offset) }
+    }
+
+    #[inline]
+    fn name(self, offset: usize) -> u32 {
+        // SAFETY: a name is a plain number, and nobody writes to it: the pages are borrowed.
+        unsafe { self.place_of_name(offset).read() }
+    }
+
+    #[inline]
+    fn set_name(self, offset: usize, name: u32) {
+        // SAFETY: a name is a plain number, and nobody else looks at it: the pages are borrowed.
+        unsafe { self.place_of_name(offset).write(name) };
+    }
+
+    #[inline]
+    fn place_of_name(self, offset: usize) -> NonNull<u32> {
+        debug_assert!(offset < PAGE_ENTRIES);
+        // SAFETY: the names stand behind the values, in the same memory.
+        let first = unsafe { self.0.cast::<u8>().add(Self::VALUES_BYTES) }.cast::<u32>();
+        // SAFETY: the offset lies within the page.
+        unsafe { first.add(offset) }
     }
 }
 
 /// Where a page is, or would be.
 struct Page<T> {
     /// None: it was given back.
-    entries: Option<NonNull<Entry<T>>>,
+    entries: Option<Entries<T>>,
     /// How many entries have ever been used; behind them is nothing yet.
     begun: u32,
     /// The first of the free entries among those, by its offset.
@@ -124,17 +169,14 @@ impl<T> Pages<T> {
         let offset = if is_fresh { page.begun } else { page.free };
         let index = index_of(number, offset as usize);
         let generation = (page.generation + 1) & GENERATION_MASK;
-        // SAFETY: the offset lies within the page, which has room.
-        let mut entry = unsafe { entries.add(offset as usize) };
         // SAFETY: without a value, so nobody has it: the pages are borrowed.
-        let entry = unsafe { entry.as_mut() };
-        entry.value.write(make(index, generation));
-        entry.name = generation | USED;
+        unsafe { entries.value(offset as usize).write(make(index, generation)) };
         if is_fresh {
             page.begun += 1;
         } else {
-            page.free = entry.next_free;
+            page.free = entries.name(offset as usize);
         }
+        entries.set_name(offset as usize, generation | USED);
         page.generation = generation;
         page.used += 1;
         self.len += 1;
@@ -150,22 +192,20 @@ impl<T> Pages<T> {
     /// The value of a name, unless the name is stale.
     #[inline]
     pub fn get_mut(&mut self, index: u32, generation: u32) -> Option<&mut T> {
-        let mut entry = self.entry(index)?;
-        // SAFETY: it lies in a page, and is lent as the pages are.
-        let entry = unsafe { entry.as_mut() };
-        if entry.name != generation | USED {
+        let (entries, offset) = self.entry(index)?;
+        if entries.name(offset) != generation | USED {
             return None;
         }
-        // SAFETY: it is used, so it has a value.
-        Some(unsafe { entry.value.assume_init_mut() })
+        // SAFETY: it is used, so it has a value, which is lent as the pages are.
+        Some(unsafe { entries.value(offset).as_mut() })
     }
 
     /// The generation of the value that has this index now.
     #[inline]
     #[must_use]
     pub fn generation_of(&self, index: u32) -> Option<u32> {
-        // SAFETY: it lies in a page, and is looked at as the pages are.
-        let name = unsafe { self.entry(index)?.as_ref() }.name;
+        let (entries, offset) = self.entry(index)?;
+        let name = entries.name(offset);
         (name & USED != 0).then_some(name & GENERATION_MASK)
     }
 
@@ -174,21 +214,17 @@ impl<T> Pages<T> {
     pub fn remove(&mut self, index: u32, generation: u32) -> Option<T> {
         let (number, offset) = (index as usize / PAGE_ENTRIES, index as usize % PAGE_ENTRIES);
         let page = self.pages.get_mut(number)?;
-        // SAFETY: the offset lies within the page.
-        let mut entry = unsafe { page.entries?.add(offset) };
-        // SAFETY: it lies in a page, and nobody has it: the pages are borrowed.
-        let entry = unsafe { entry.as_mut() };
-        if entry.name != generation | USED {
+        let entries = page.entries?;
+        if entries.name(offset) != generation | USED {
             return None;
         }
-        entry.name = 0;
-        // SAFETY: it was used, so it has a value, and from here on it is not.
-        let value = unsafe { entry.value.assume_init_read() };
+        // SAFETY: it is used, so it has a value, and from here on it is not.
+        let value = unsafe { entries.value(offset).read() };
         if page.is_full() {
             self.roomy[number / 64] |= 1 << (number % 64);
             self.first_roomy = self.first_roomy.min(number / 64);
         }
-        entry.next_free = page.free;
+        entries.set_name(offset, page.free);
         page.free = index_of(0, offset);
         page.used -= 1;
         self.len -= 1;
@@ -200,25 +236,26 @@ impl<T> Pages<T> {
 
     /// All values.
     pub fn values(&self) -> impl Iterator<Item = &T> {
-        let entries = self.pages.iter().flat_map(|page| page.entries().unwrap_or_default());
-        entries.filter_map(Entry::value)
+        self.pages.iter().flat_map(Page::used).map(|(entries, offset)| {
+            // SAFETY: it is used, so it has a value, which is looked at as the pages are.
+            unsafe { entries.value(offset).as_ref() }
+        })
     }
 
     /// The names of all values, by index and generation.
     pub fn names(&self) -> impl Iterator<Item = (u32, u32)> {
         self.pages.iter().enumerate().flat_map(|(number, page)| {
-            let entries = page.entries().unwrap_or_default().iter().enumerate();
-            let used = entries.filter(|(_, entry)| entry.name & USED != 0);
-            let generation = |entry: &Entry<T>| entry.name & GENERATION_MASK;
-            used.map(move |(offset, entry)| (index_of(number, offset), generation(entry)))
+            page.used().map(move |(entries, offset)| {
+                (index_of(number, offset), entries.name(offset) & GENERATION_MASK)
+            })
         })
     }
 
+    /// The memory of an index, if its page has any, and its offset there.
     #[inline]
-    fn entry(&self, index: u32) -> Option<NonNull<Entry<T>>> {
+    fn entry(&self, index: u32) -> Option<(Entries<T>, usize)> {
         let entries = self.pages.get(index as usize / PAGE_ENTRIES)?.entries?;
-        // SAFETY: the remainder lies within the page.
-        Some(unsafe { entries.add(index as usize % PAGE_ENTRIES) })
+        Some((entries, index as usize % PAGE_ENTRIES))
     }
 
     /// The lowest page with room, fetched from the system if need be.
@@ -253,7 +290,7 @@ impl<T> Pages<T> {
     #[cold]
     fn fetch(&mut self, number: usize) {
         let page = &mut self.pages[number];
-        page.entries = Some(system::map_memory(Page::<T>::BYTES).cast());
+        page.entries = Some(Entries::fetch());
         (page.begun, page.free) = (0, NONE);
         self.held += 1;
     }
@@ -269,44 +306,34 @@ impl<T> Pages<T> {
 
     fn give_back(&mut self, number: usize) {
         if let Some(entries) = self.pages[number].entries.take() {
-            // SAFETY: mapped with this length; it holds no value, and nothing refers to it.
-            unsafe { system::unmap_memory(entries.cast(), Page::<T>::BYTES) };
+            // SAFETY: it holds no value any more, and values are lent as the pages are.
+            unsafe { entries.give_back() };
             self.held -= 1;
         }
     }
 }
 
 impl<T> Page<T> {
-    const BYTES: usize = {
-        assert!(align_of::<Entry<T>>() <= 4096, "entries stand at the beginning of a page");
-        PAGE_ENTRIES * size_of::<Entry<T>>()
-    };
-
     #[inline]
     const fn is_full(&self) -> bool {
         self.free == NONE && self.begun as usize == PAGE_ENTRIES
     }
 
-    fn entries(&self) -> Option<&[Entry<T>]> {
-        let first = self.entries?;
-        // SAFETY: so many entries have begun, and stay as long as the page is not given back.
-        Some(unsafe { std::slice::from_raw_parts(first.as_ptr(), self.begun as usize) })
+    /// Where its values are.
+    fn used(&self) -> impl Iterator<Item = (Entries<T>, usize)> + use<T> {
+        let begun = self.begun as usize;
+        let entries = self.entries.into_iter();
+        let all = entries.flat_map(move |entries| (0..begun).map(move |offset| (entries, offset)));
+        all.filter(|(entries, offset)| entries.name(*offset) & USED != 0)
     }
 }
 
 impl<T> Drop for Pages<T> {
     fn drop(&mut self) {
         for number in 0..self.pages.len() {
-            let Some(entries) = self.pages[number].entries else { continue };
-            for offset in 0..self.pages[number].begun as usize {
-                // SAFETY: within the page.
-                let mut entry = unsafe { entries.add(offset) };
-                // SAFETY: nobody has it: the pages end.
-                let entry = unsafe { entry.as_mut() };
-                if entry.name & USED != 0 {
-                    // SAFETY: it is used, so it has a value, which is dropped here only.
-                    unsafe { entry.value.assume_init_drop() };
-                }
+            for (entries, offset) in self.pages[number].used() {
+                // SAFETY: it is used, so it has a value, which is dropped here only: the pages end.
+                unsafe { entries.value(offset).drop_in_place() };
             }
             self.give_back(number);
         }

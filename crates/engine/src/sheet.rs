@@ -6,11 +6,19 @@ use std::ptr::NonNull;
 
 use crate::system;
 
-/// Values of a leaf.
-const LEAF_VALUES: usize = 512;
+/// Values of a leaf: of any size that is a multiple of 4 bytes they fill pages of the system.
+const LEAF_VALUES: usize = 1024;
 
 /// Values by number; all that were not written are alike.
-pub(crate) struct Sheet<T: Copy> {
+///
+/// ```
+/// use springtide_engine::Sheet;
+/// let mut sheet = Sheet::new(0_u32);
+/// *sheet.at(4000) = 7;
+/// assert_eq!((sheet.get(4000), sheet.get(3)), (Some(&7), Some(&0)));
+/// assert_eq!(sheet.get(1 << 20), None, "nothing was written near it");
+/// ```
+pub struct Sheet<T: Copy> {
     leaves: Vec<NonNull<T>>,
     blank: T,
 }
@@ -21,7 +29,9 @@ impl<T: Copy> Sheet<T> {
         LEAF_VALUES * size_of::<T>()
     };
 
-    pub(crate) const fn new(blank: T) -> Self {
+    /// Nothing is written yet, and every value is `blank`.
+    #[must_use]
+    pub const fn new(blank: T) -> Self {
         Self { leaves: Vec::new(), blank }
     }
 
@@ -31,8 +41,10 @@ impl<T: Copy> Sheet<T> {
         self.leaves.len() * LEAF_VALUES
     }
 
+    /// The value of a number; none where nothing was written near it.
     #[inline]
-    pub(crate) fn get(&self, number: usize) -> Option<&T> {
+    #[must_use]
+    pub fn get(&self, number: usize) -> Option<&T> {
         let leaf = self.leaves.get(number / LEAF_VALUES)?;
         // SAFETY: the remainder lies within the leaf.
         let value = unsafe { leaf.add(number % LEAF_VALUES) };
@@ -42,7 +54,7 @@ impl<T: Copy> Sheet<T> {
 
     /// The value of a number, which comes into being if need be.
     #[inline]
-    pub(crate) fn at(&mut self, number: usize) -> &mut T {
+    pub fn at(&mut self, number: usize) -> &mut T {
         let leaf = self.leaves.get(number / LEAF_VALUES).copied();
         let leaf = leaf.unwrap_or_else(|| self.grow_blank(number));
         // SAFETY: the remainder lies within the leaf.
@@ -102,6 +114,12 @@ impl<T: Copy> Drop for Sheet<T> {
             // SAFETY: mapped with this length; the values need no drop, and nothing refers to them.
             unsafe { system::unmap_memory(leaf.cast(), Self::BYTES) };
         }
+    }
+}
+
+impl<T: Copy> std::fmt::Debug for Sheet<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sheet").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Wheel {
     now_ms: u64,
     /// When something will be reported next; [`NEVER`] when nothing will.
     next_ms: u64,
+    /// Not all that is due at `now_ms` was reported.
+    is_behind: bool,
 }
 
 impl Wheel {
@@ -57,6 +59,7 @@ impl Wheel {
             occupied: [0; LEVELS as usize],
             now_ms,
             next_ms: NEVER,
+            is_behind: false,
         };
         wheel.grow(HEADS);
         wheel
@@ -108,38 +111,67 @@ impl Wheel {
 
     fn look_ahead(&mut self) {
         let next = (0..LEVELS).filter_map(|level| self.next_of_level(level)).min();
-        self.next_ms = next.unwrap_or(NEVER);
+        self.next_ms = if self.is_behind { self.now_ms } else { next.unwrap_or(NEVER) };
     }
 
     /// Moves on to `now_ms` and takes out everything whose slot was reached.
     #[inline]
     pub fn expire(&mut self, now_ms: u64, due: &mut Vec<u32>) {
-        if self.next_ms <= now_ms {
-            self.report(now_ms, due);
-        }
-        self.now_ms = self.now_ms.max(now_ms);
+        self.expire_some(now_ms, due, usize::MAX);
     }
 
-    fn report(&mut self, now_ms: u64, due: &mut Vec<u32>) {
+    /// The same until so many are due. It moves on no further then: the next call goes on, and
+    /// [`next_ms`](Self::next_ms) says that there is more.
+    ///
+    /// ```
+    /// use springtide_engine::Wheel;
+    /// let mut wheel = Wheel::new(0);
+    /// (0..5).for_each(|index| wheel.schedule(index, 20));
+    /// let mut due = Vec::new();
+    /// wheel.expire_some(20, &mut due, 3);
+    /// assert_eq!((due.len(), wheel.next_ms()), (3, Some(20)));
+    /// due.clear();
+    /// wheel.expire_some(20, &mut due, 3);
+    /// assert_eq!((due.len(), wheel.next_ms()), (2, None));
+    /// ```
+    #[inline]
+    pub fn expire_some(&mut self, now_ms: u64, due: &mut Vec<u32>, due_max: usize) {
+        if self.next_ms <= now_ms {
+            self.report(now_ms, due, due_max);
+        }
+        if !self.is_behind {
+            self.now_ms = self.now_ms.max(now_ms);
+        }
+    }
+
+    fn report(&mut self, now_ms: u64, due: &mut Vec<u32>, due_max: usize) {
         while self.next_ms <= now_ms {
             let next = self.next_ms;
             self.now_ms = next;
+            self.is_behind = true;
             for level in 0..LEVELS {
                 let slot = digit(next, level);
                 if next.trailing_zeros() < level * DIGIT_BITS {
                     break;
                 }
-                self.take_list(level * SLOTS + slot, due);
+                if !self.take_list(level * SLOTS + slot, due, due_max) {
+                    return;
+                }
             }
+            self.is_behind = false;
             self.look_ahead();
         }
     }
 
-    fn take_list(&mut self, head: u32, due: &mut Vec<u32>) {
+    /// Whether the list is empty by now.
+    fn take_list(&mut self, head: u32, due: &mut Vec<u32>, due_max: usize) -> bool {
         loop {
             let first = self.links[head as usize].next;
             if first == head {
-                return;
+                return true;
+            }
+            if due.len() >= due_max {
+                return false;
             }
             due.push(first - HEADS);
             self.remove(first - HEADS);
@@ -208,19 +240,30 @@ mod tests {
             self.deadlines.insert(index, at);
         }
 
-        /// Moves on and checks that everything due is reported and nothing early counts.
-        fn advance(&mut self, now: u64) {
-            self.now = now;
+        /// Takes what is reported, so many at most.
+        fn take_some(&mut self, due_max: usize) {
             let mut reported = Vec::new();
-            self.wheel.expire(now, &mut reported);
+            self.wheel.expire_some(self.now, &mut reported, due_max);
+            assert!(reported.len() <= due_max);
             for index in reported {
                 let Some(at) = self.deadlines.get(&index).copied() else { panic!("removed index") };
-                if at <= now {
+                if at <= self.now {
                     self.deadlines.remove(&index);
                 } else {
                     self.wheel.schedule(index, at);
                 }
             }
+        }
+
+        /// Moves on and checks that everything due is reported and nothing early counts.
+        fn advance(&mut self, now: u64) {
+            self.now = now;
+            self.take_some(usize::MAX);
+            self.check();
+        }
+
+        fn check(&self) {
+            let now = self.now;
             if let Some((index, at)) = self.deadlines.iter().find(|(_, at)| **at <= now) {
                 panic!("deadline {at} of {index} was missed at {now}");
             }
@@ -257,8 +300,13 @@ mod tests {
         let mut owner = Owner::new(random(1 << 40));
         for _ in 0..50_000 {
             let index = u32::try_from(random(300)).unwrap();
-            match random(4) {
+            match random(5) {
                 0 => owner.advance(owner.now + random(200)),
+                // What is left waits behind whatever comes in between.
+                4 => {
+                    owner.now += random(200);
+                    owner.take_some(1 + index as usize % 4);
+                }
                 1 => {
                     owner.wheel.remove(index);
                     owner.deadlines.remove(&index);

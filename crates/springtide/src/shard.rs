@@ -59,6 +59,9 @@ use crate::topic::{ShardTopics, Topics};
 
 /// Tokens of the file service's operations.
 pub(crate) const FILES_TOKEN: u64 = 3 << 60;
+/// Connections that are asked for their deadline in a turn: others may have the same, and what all of
+/// them do at once would need memory for good.
+const DUE_MAX: usize = 512;
 /// The token of the close of a listener.
 const CLOSE_TOKEN: u64 = 4 << 60;
 
@@ -393,7 +396,7 @@ impl Shard {
 
     #[inline]
     fn expire(&mut self) {
-        self.wheel.expire(self.room.now_ms, &mut self.due);
+        self.wheel.expire_some(self.room.now_ms, &mut self.due, DUE_MAX);
         if !self.due.is_empty() {
             self.ask_due();
         }

@@ -15,7 +15,7 @@ mod socket;
 mod writer;
 
 pub use close::{CloseReason, ClosedBy};
-pub(crate) use coders::Compressing;
+pub(crate) use coders::{Compressing, Dedicated};
 pub(crate) use desk::{Desk, Said};
 pub(crate) use handler::{Handler, Make};
 pub use message::{Message, Text};

@@ -21,7 +21,8 @@ use crate::peer::PeerStatus;
 use crate::response::Opening;
 use crate::room::Room;
 use crate::websocket::{
-    ClosedBy, Compressing, Handler, Message, MessagePart, Overflow, Said, Socket, WebSocket,
+    ClosedBy, Compressing, Dedicated, Handler, Message, MessagePart, Overflow, Said, Socket,
+    WebSocket,
 };
 use awaited::Awaited;
 use queue::Queue;
@@ -33,7 +34,7 @@ pub(crate) struct Messaging {
     /// Who is called with what happens. None where a future is told, and behind the end.
     handler: Option<Arc<Box<dyn WebSocket>>>,
     /// How messages are compressed, if they are.
-    compressing: Option<Box<Compressing>>,
+    compressing: Option<Compressing>,
     rest: Option<Box<Rest>>,
     sent: u64,
     share: Share,
@@ -58,12 +59,14 @@ struct Rest {
     end: Option<(ClosedBy, CloseFrame)>,
     /// The longest message that is taken, where that is longer than 4 GiB.
     message_bytes_max: Option<u64>,
+    /// Its own compressor, from the first message on that it compresses.
+    dedicated: Option<Dedicated>,
 }
 
 impl Rest {
     fn is_idle(&self) -> bool {
-        let Self { queue, waiting, awaited, end, message_bytes_max } = self;
-        let is_open = end.is_none() && message_bytes_max.is_none();
+        let Self { queue, waiting, awaited, end, message_bytes_max, dedicated } = self;
+        let is_open = end.is_none() && message_bytes_max.is_none() && dedicated.is_none();
         queue.is_idle() && waiting.is_none() && awaited.is_none() && is_open
     }
 }
@@ -87,7 +90,7 @@ impl Messaging {
         let mut own = Self {
             machine,
             handler: None,
-            compressing: deflate.map(|agreed| Box::new(Compressing::new(agreed, options))),
+            compressing: deflate.map(|agreed| Compressing::new(agreed, options)),
             rest: longest.map(|_| Rest { message_bytes_max: longest, ..Rest::default() }.into()),
             sent: 0,
             share: Share::default(),

@@ -31,7 +31,7 @@ impl Shard {
         for _ in 0..PASSES_MAX {
             let tasks = &self.room.requests.tasks;
             let (mut orders, first) = tasks.take_orders();
-            for (serial, order) in (first..).zip(&mut orders) {
+            for (serial, order) in (first..).zip(orders.iter_mut()) {
                 self.obey(order, serial);
             }
             let tasks = &self.room.requests.tasks;
@@ -44,7 +44,7 @@ impl Shard {
             for waker in woken {
                 apart(|| waker.wake());
             }
-            for ready in &mut ready {
+            for ready in ready.iter_mut() {
                 self.tell_ready(ready);
             }
             // What callbacks had captured is gone with their calls.

@@ -3,6 +3,7 @@
 //! It calls and drops nothing of the application while anything of it is borrowed.
 
 mod away;
+mod batches;
 mod late;
 mod looks;
 
@@ -12,6 +13,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use springtide_engine::Callback;
+
+pub(crate) use batches::Batches;
 
 use super::hatch::{Due, Errand};
 use super::operation::{Ended, Stands};
@@ -31,7 +34,9 @@ pub(crate) struct Tasks {
     slots: RefCell<Table<Slot>>,
     /// Where tasks stand that nobody had listened to when what they ask for was begun.
     unheard: RefCell<HashMap<u64, Place>>,
-    ready: RefCell<Vec<Ready>>,
+    ready: RefCell<Batches<Ready>>,
+    /// Memory in which orders and news stood, for the next ones.
+    emptied: RefCell<(Batches<Order>, Batches<Ready>)>,
     /// Who is to be woken.
     woken: RefCell<Vec<Waker>>,
     /// The futures that are to be polled: most tasks are waited for by one of the shard's.
@@ -56,7 +61,7 @@ pub(crate) struct Tasks {
 }
 
 struct Orders {
-    waiting: Vec<Order>,
+    waiting: Batches<Order>,
     /// The serial number of the first of them.
     first: u64,
 }
@@ -124,8 +129,8 @@ const SPARE_MAX: usize = 256;
 
 impl Tasks {
     pub(crate) fn new() -> Self {
-        let orders = RefCell::new(Orders { waiting: Vec::new(), first: 1 });
-        let (unheard, ready, woken, futures, polled) = Default::default();
+        let orders = RefCell::new(Orders { waiting: Batches::default(), first: 1 });
+        let (unheard, ready, emptied, woken, futures, polled) = Default::default();
         let (is_obeyed, has_work, places, farewells, spare) = Default::default();
         let (slots, connecting) = (RefCell::new(Table::new()), RefCell::new(Table::new()));
         Self {
@@ -133,6 +138,7 @@ impl Tasks {
             slots,
             unheard,
             ready,
+            emptied,
             woken,
             futures,
             polled,
@@ -427,12 +433,13 @@ impl Tasks {
 
     /// Takes out what was asked, with the serial number of the first; until
     /// [`orders_done`](Self::orders_done) it is being done.
-    pub(crate) fn take_orders(&self) -> (Vec<Order>, u64) {
+    pub(crate) fn take_orders(&self) -> (Batches<Order>, u64) {
         self.is_obeyed.set(true);
         let mut orders = self.orders.borrow_mut();
         let first = orders.first;
         orders.first += orders.waiting.len() as u64;
-        (std::mem::take(&mut orders.waiting), first)
+        let emptied = std::mem::take(&mut self.emptied.borrow_mut().0);
+        (std::mem::replace(&mut orders.waiting, emptied), first)
     }
 
     /// What was taken out has been done.
@@ -442,20 +449,26 @@ impl Tasks {
     }
 
     /// Takes out who is to be told what, and which wakers and futures are to be woken.
-    pub(crate) fn take_news(&self) -> (Vec<Ready>, Vec<Waker>, Vec<Place>) {
-        (self.ready.take(), self.woken.take(), self.futures.take())
+    pub(crate) fn take_news(&self) -> (Batches<Ready>, Vec<Waker>, Vec<Place>) {
+        let emptied = std::mem::take(&mut self.emptied.borrow_mut().1);
+        (self.ready.replace(emptied), self.woken.take(), self.futures.take())
     }
 
     /// Gives memory back in which orders and news stood, and notes whether there are others by now.
-    pub(crate) fn put_back(&self, orders: Vec<Order>, ready: Vec<Ready>, futures: Vec<Place>) {
-        let (own, news) = (&mut self.orders.borrow_mut().waiting, &mut self.ready.borrow_mut());
+    pub(crate) fn put_back(
+        &self,
+        orders: Batches<Order>,
+        ready: Batches<Ready>,
+        futures: Vec<Place>,
+    ) {
+        *self.emptied.borrow_mut() = (orders, ready);
         let due = &mut self.futures.borrow_mut();
-        keep(own, orders);
-        keep(news, ready);
-        keep(due, futures);
-        let is_empty =
-            own.is_empty() && news.is_empty() && due.is_empty() && self.woken.borrow().is_empty();
-        self.has_work.set(!is_empty);
+        if due.is_empty() && futures.capacity() <= KEPT_MAX {
+            **due = futures;
+        }
+        let has_others =
+            !(self.orders.borrow().waiting.is_empty() && self.ready.borrow().is_empty());
+        self.has_work.set(has_others || !due.is_empty() || !self.woken.borrow().is_empty());
     }
 
     /// What a session needs that becomes busy.
@@ -479,11 +492,5 @@ impl Orders {
     fn of(&mut self, serial: u64) -> Option<&mut Order> {
         let index = serial.checked_sub(self.first)?;
         self.waiting.get_mut(usize::try_from(index).ok()?)
-    }
-}
-
-fn keep<T>(own: &mut Vec<T>, emptied: Vec<T>) {
-    if own.is_empty() && emptied.capacity() <= KEPT_MAX {
-        *own = emptied;
     }
 }

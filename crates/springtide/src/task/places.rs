@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
+use springtide_engine::{GENERATION_BITS, Sheet};
+
 use crate::peer::{Link, Peer, PeerId, PeerStatus};
 use crate::session::Messaging;
 use crate::session::peered::Peered;
@@ -12,10 +14,9 @@ use crate::table::Place;
 use crate::task::Hatch;
 
 /// The places.
-#[derive(Default)]
 pub(crate) struct Places {
-    /// By the index of a connection's place: its generation, and how it stands.
-    standing: RefCell<Vec<(u32, PeerStatus)>>,
+    /// By the index of a connection's place.
+    standing: RefCell<Sheet<Standing>>,
     /// Where connections stand by now that were frozen and thawed: handles name the place before.
     moved: RefCell<HashMap<PeerId, Place>>,
     /// Sessions of a shard that is frozen.
@@ -26,6 +27,46 @@ pub(crate) struct Places {
     index: RefCell<Option<HashMap<PeerId, Place>>>,
     /// Connections that other threads know of, or did.
     links: RefCell<HashMap<PeerId, Weak<Link>>>,
+}
+
+/// The generation of a connection's place and how it stands, in one number: an idle connection has one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Standing(u32);
+
+const _: () = assert!(size_of::<Standing>() == 4, "every raw connection and WebSocket has one");
+
+impl Standing {
+    const NOBODY: Self = Self(u32::MAX);
+
+    const fn new(generation: u32, status: PeerStatus) -> Self {
+        assert!(generation < 1 << GENERATION_BITS, "as the table of connections counts them");
+        Self((status as u32) << GENERATION_BITS | generation)
+    }
+
+    /// How a connection of this generation stands.
+    const fn of(self, generation: u32) -> Option<PeerStatus> {
+        const ALL: [PeerStatus; 5] = [
+            PeerStatus::Connecting,
+            PeerStatus::Open,
+            PeerStatus::HalfClosed,
+            PeerStatus::Closing,
+            PeerStatus::Closed,
+        ];
+        const { assert!(ALL[4] as usize == 4, "each at its number") };
+        let number = (self.0 >> GENERATION_BITS) as usize;
+        if self.0 & ((1 << GENERATION_BITS) - 1) != generation || number >= ALL.len() {
+            return None;
+        }
+        Some(ALL[number])
+    }
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        let (moved, frozen, sockets, index, links) = Default::default();
+        let standing = RefCell::new(Sheet::new(Standing::NOBODY));
+        Self { standing, moved, frozen, sockets, index, links }
+    }
 }
 
 impl Places {
@@ -40,9 +81,7 @@ impl Places {
 
     #[inline]
     fn status_at(&self, place: Place) -> Option<PeerStatus> {
-        let standing = self.standing.borrow();
-        let (generation, status) = standing.get(place.index() as usize)?;
-        (*generation == place.generation()).then_some(*status)
+        self.standing.borrow().get(place.index() as usize)?.of(place.generation())
     }
 
     /// A handle that names the place where its connection stands now.
@@ -122,11 +161,8 @@ impl Places {
         }
         self.note(peer, status);
         let place = peer.place();
-        let (mut standing, index) = (self.standing.borrow_mut(), place.index() as usize);
-        if standing.len() <= index {
-            standing.resize(index + 1, (u32::MAX, PeerStatus::Closed));
-        }
-        standing[index] = (place.generation(), status);
+        let mut standing = self.standing.borrow_mut();
+        *standing.at(place.index() as usize) = Standing::new(place.generation(), status);
     }
 
     /// Lists a connection where it stands, or no more.
@@ -173,7 +209,7 @@ impl Places {
 
     /// The shard has ended.
     pub(super) fn end(&self) {
-        self.standing.take();
+        *self.standing.borrow_mut() = Sheet::new(Standing::NOBODY);
         self.index.take();
         self.moved.take();
         for (_, link) in self.links.take() {

@@ -5,7 +5,7 @@ use super::{Backend, Peer, Stage, over_all_backends};
 use crate::{Request, Server};
 
 /// Enough for several pages of connections and of operations.
-const CONNECTIONS: u64 = 1_100;
+const CONNECTIONS: u64 = 2_200;
 /// Fewer than what may wait to be accepted.
 const AT_ONCE: u64 = 100;
 const REPLY_END: &[u8] = b"here";

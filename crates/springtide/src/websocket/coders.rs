@@ -46,56 +46,64 @@ impl Coders {
     fn one_more(&self, window: Window, limits: &Limits) -> Option<Dedicated> {
         let taken = (Rc::strong_count(&self.dedicated) - 1) * Deflater::BYTES;
         let has_room = taken + Deflater::BYTES <= limits.socket_compress_bytes_max;
-        has_room.then(|| (Box::new(Deflater::new(window)), Rc::clone(&self.dedicated)))
+        has_room.then(|| Box::new((Deflater::new(window), Rc::clone(&self.dedicated))))
     }
 }
 
 /// A compressor of one connection, and what counts it.
-type Dedicated = (Box<Deflater>, Rc<()>);
+pub(crate) type Dedicated = Box<(Deflater, Rc<()>)>;
 
 /// How one connection's messages are compressed.
+#[derive(Clone, Copy)]
 pub(crate) struct Compressing {
     window: Window,
-    bytes_min: usize,
-    dedicated: Option<Dedicated>,
+    /// As far as it fits.
+    bytes_min: u32,
 }
 
+const _: () = assert!(size_of::<Option<Compressing>>() <= 8, "an idle WebSocket holds one");
+
 impl Compressing {
-    pub(crate) const fn new(agreed: Agreed, options: Options) -> Self {
-        let (window, bytes_min) = (agreed.server, options.compress_bytes_min);
-        Self { window, bytes_min, dedicated: None }
+    pub(crate) fn new(agreed: Agreed, options: Options) -> Self {
+        let bytes_min = u32::try_from(options.compress_bytes_min).unwrap_or(u32::MAX);
+        Self { window: agreed.server, bytes_min }
     }
 
     /// Whether a message of so many bytes is compressed by this connection's own compressor, if that
     /// finds memory.
     pub(crate) const fn is_dedicated_for(&self, message_bytes: usize) -> bool {
-        self.window.takes_over && message_bytes >= self.bytes_min
+        self.window.takes_over && message_bytes >= self.bytes_min as usize
     }
 
     /// Whether one is taken as it is compressed for any connection: what lies in the window as a whole is
     /// never referred to from beyond it.
     pub(crate) const fn is_shared_for(&self, message_bytes: usize) -> bool {
         let fits = self.window.bits == SINGLE.bits || message_bytes <= 1 << self.window.bits;
-        !self.window.takes_over && fits && message_bytes >= self.bytes_min
+        !self.window.takes_over && fits && message_bytes >= self.bytes_min as usize
     }
 
-    /// Deflates a message; none where it is to be sent as it is.
-    pub(crate) fn deflate(
-        &mut self,
-        payload: &[u8],
-        coders: &mut Coders,
-        limits: &Limits,
-    ) -> Option<Vec<u8>> {
-        if payload.len() < self.bytes_min {
+    /// Deflates a message for all who take it so, if it is long enough; none where it is to be sent as it
+    /// is.
+    pub(crate) fn deflate_shared(self, payload: &[u8], coders: &mut Coders) -> Option<Vec<u8>> {
+        if self.window.takes_over || payload.len() < self.bytes_min as usize {
             return None;
         }
-        if !self.window.takes_over {
-            let shared = coders.deflater.get_or_insert_with(|| Deflater::new(SINGLE));
-            return shared.deflate(payload, self.window);
+        let shared = coders.deflater.get_or_insert_with(|| Deflater::new(SINGLE));
+        shared.deflate(payload, self.window)
+    }
+
+    /// Deflates a message by the connection's own compressor, which it gets with the first; none where it
+    /// is to be sent as it is.
+    pub(crate) fn deflate_dedicated(
+        self,
+        own: &mut Option<Dedicated>,
+        payload: &[u8],
+        coders: &Coders,
+        limits: &Limits,
+    ) -> Option<Vec<u8>> {
+        if own.is_none() {
+            *own = coders.one_more(self.window, limits);
         }
-        if self.dedicated.is_none() {
-            self.dedicated = coders.one_more(self.window, limits);
-        }
-        self.dedicated.as_mut().and_then(|(own, _)| own.deflate(payload, self.window))
+        own.as_mut().and_then(|own| own.0.deflate(payload, self.window))
     }
 }

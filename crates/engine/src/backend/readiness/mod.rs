@@ -28,25 +28,56 @@ use selector::{Interest, Ready, Selector};
 
 /// Threads for files that are not in memory.
 const THREADS_MAX: usize = 2;
-/// Nobody waits.
-const NOBODY: u32 = u32::MAX;
+/// Nobody waits: more than any index of a slot.
+const NOBODY: u32 = !TOLD;
+/// Beside the index of who waits: the selector was told that somebody does.
+const TOLD: u32 = 1 << 31;
 
 /// Who waits for a descriptor, by the index of its slot, and what the selector was told.
 #[derive(Clone, Copy)]
 struct Watch {
     reader: u32,
     writer: u32,
-    told: Interest,
 }
 
-const _: () = assert!(size_of::<Watch>() <= 12, "every descriptor number has one");
+const _: () = assert!(size_of::<Watch>() <= 8, "every descriptor number has one");
+const _: () = assert!(crate::slots::OPERATIONS_MAX < NOBODY);
 
 impl Watch {
-    const EMPTY: Self = Self {
-        reader: NOBODY,
-        writer: NOBODY,
-        told: Interest { readable: false, writable: false },
-    };
+    const EMPTY: Self = Self { reader: NOBODY, writer: NOBODY };
+
+    #[inline]
+    const fn reader(self) -> u32 {
+        self.reader & !TOLD
+    }
+
+    #[inline]
+    const fn writer(self) -> u32 {
+        self.writer & !TOLD
+    }
+
+    #[inline]
+    const fn set_reader(&mut self, index: u32) {
+        self.reader = self.reader & TOLD | index;
+    }
+
+    #[inline]
+    const fn set_writer(&mut self, index: u32) {
+        self.writer = self.writer & TOLD | index;
+    }
+
+    /// What the selector was told.
+    #[inline]
+    const fn told(self) -> Interest {
+        Interest { readable: self.reader & TOLD != 0, writable: self.writer & TOLD != 0 }
+    }
+
+    /// It was told this.
+    #[inline]
+    const fn set_told(&mut self, told: Interest) {
+        self.reader = self.reader() | if told.readable { TOLD } else { 0 };
+        self.writer = self.writer() | if told.writable { TOLD } else { 0 };
+    }
 }
 
 /// The backend, over one selector.
@@ -104,15 +135,16 @@ impl Readiness {
     fn tell(&mut self, ledger: &mut Ledger, fd: i32) {
         let watch = *self.watch(fd);
         let wanted =
-            Interest { readable: watch.reader != NOBODY, writable: watch.writer != NOBODY };
-        if wanted == watch.told {
+            Interest { readable: watch.reader() != NOBODY, writable: watch.writer() != NOBODY };
+        if wanted == watch.told() {
             return;
         }
-        match self.selector.change(fd, watch.told, wanted) {
-            Ok(()) => self.watch(fd).told = wanted,
+        match self.selector.change(fd, watch.told(), wanted) {
+            Ok(()) => self.watch(fd).set_told(wanted),
             Err(errno) => {
-                *self.watch(fd) = Watch { told: watch.told, ..Watch::EMPTY };
-                for index in [watch.reader, watch.writer] {
+                *self.watch(fd) = Watch::EMPTY;
+                self.watch(fd).set_told(watch.told());
+                for index in [watch.reader(), watch.writer()] {
                     if let Some(key) = ledger.slots.key_at(index) {
                         ledger.fail_errno(key, OpKind::Enter, errno);
                     }
@@ -122,19 +154,19 @@ impl Readiness {
     }
 
     fn wait_readable(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
-        self.watch(socket.number()).reader = key.index();
+        self.watch(socket.number()).set_reader(key.index());
         self.tell(ledger, socket.number());
     }
 
     fn wait_writable(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
-        self.watch(socket.number()).writer = key.index();
+        self.watch(socket.number()).set_writer(key.index());
         self.tell(ledger, socket.number());
     }
 
     /// Nobody waits any more. The selector is told later, if it reports the descriptor again:
     /// mostly the next receive comes first.
     fn forget_reader(&mut self, socket: Descriptor) {
-        self.watch(socket.number()).reader = NOBODY;
+        self.watch(socket.number()).set_reader(NOBODY);
     }
 
     fn settle(&mut self, ledger: &mut Ledger) {
@@ -164,7 +196,7 @@ impl Readiness {
     /// Whoever has this number next is another: gives what the selector was told of this one.
     fn forget(&mut self, descriptor: Descriptor) -> Interest {
         self.ready.retain(|ready| ready.fd != descriptor.number());
-        std::mem::replace(self.watch(descriptor.number()), Watch::EMPTY).told
+        std::mem::replace(self.watch(descriptor.number()), Watch::EMPTY).told()
     }
 
     fn wait(&mut self, ledger: &Ledger, mut until: Until) -> Result<(), Error> {
@@ -190,12 +222,12 @@ impl Readiness {
         let watch = *self.watch(ready.fd);
         let socket = Descriptor(ready.fd);
         if ready.readable
-            && let Some(reader) = ledger.slots.key_at(watch.reader)
+            && let Some(reader) = ledger.slots.key_at(watch.reader())
         {
             self.readable(ledger, socket, reader);
         }
         if ready.writable
-            && let Some(writer) = ledger.slots.key_at(watch.writer)
+            && let Some(writer) = ledger.slots.key_at(watch.writer())
         {
             let kind = ledger.slots.get(writer).map(|slot| &slot.op);
             match kind.map(Op::kind) {
@@ -205,8 +237,8 @@ impl Readiness {
             }
         }
         let waiting = *self.watch(ready.fd);
-        let unwanted = (ready.readable && waiting.reader == NOBODY && waiting.told.readable)
-            || (waiting.reader == NOBODY && waiting.writer == NOBODY);
+        let unwanted = (ready.readable && waiting.reader() == NOBODY && waiting.told().readable)
+            || (waiting.reader() == NOBODY && waiting.writer() == NOBODY);
         if unwanted {
             self.tell(ledger, ready.fd);
         }

@@ -64,8 +64,8 @@ impl Readiness {
 
     pub(super) fn stop_writing(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
         let watch = self.watch(socket.number());
-        if watch.writer == key.index() {
-            watch.writer = super::NOBODY;
+        if watch.writer() == key.index() {
+            watch.set_writer(super::NOBODY);
             self.tell(ledger, socket.number());
         }
     }

@@ -1,7 +1,6 @@
 //! The provided-buffer ring: from where the kernel takes memory for streaming receives.
 //! It never touches a buffer that the kernel or the application has.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -11,6 +10,7 @@ use io_uring::types::BufRingEntry;
 use super::leave_to_the_kernel;
 use super::ring::Ring;
 use crate::chunk::{Buffer, CHUNK_BYTES, Chunks};
+use crate::system;
 
 /// The group that all receives of a shard name.
 pub(super) const GROUP: u16 = 0;
@@ -39,12 +39,7 @@ impl BufferRing {
     /// Registers a ring of `count` buffers (a power of two).
     pub(super) fn new(ring: &Ring, count: u16, chunks: &mut Chunks) -> io::Result<Self> {
         assert!(count.is_power_of_two(), "the kernel takes powers of two");
-        let layout = Self::layout(count);
-        // SAFETY: the layout's size is not zero.
-        let memory = unsafe { alloc_zeroed(layout) };
-        let Some(entries) = NonNull::new(memory.cast::<BufRingEntry>()) else {
-            handle_alloc_error(layout)
-        };
+        let entries = system::map_memory(Self::bytes(count)).cast::<BufRingEntry>();
         let address = entries.as_ptr().addr() as u64;
         let mut own = Self {
             entries,
@@ -62,9 +57,8 @@ impl BufferRing {
         Ok(own)
     }
 
-    fn layout(count: u16) -> Layout {
-        let bytes = usize::from(count) * size_of::<BufRingEntry>();
-        Layout::from_size_align(bytes, 4096).expect("a power of two, and far from overflow")
+    fn bytes(count: u16) -> usize {
+        usize::from(count) * size_of::<BufRingEntry>()
     }
 
     /// Provides a buffer under a number.
@@ -136,8 +130,7 @@ impl Drop for BufferRing {
             return;
         }
         let count = self.mask + 1;
-        // SAFETY: allocated with this layout; the backend drops its ring first, with nothing in
-        // flight.
-        unsafe { dealloc(self.entries.as_ptr().cast(), Self::layout(count)) };
+        // SAFETY: mapped with this length; the backend drops its ring first, with nothing in flight.
+        unsafe { system::unmap_memory(self.entries.cast(), Self::bytes(count)) };
     }
 }

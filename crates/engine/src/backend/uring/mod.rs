@@ -99,7 +99,7 @@ impl Uring {
             withdrawn: 0,
             starved: Vec::new(),
             ended_early: Vec::new(),
-            batch: Vec::new(),
+            batch: Vec::with_capacity(COMPLETIONS_MAX),
             over_budget: Vec::new(),
             how: Box::new(arm::how()),
             pace: Pace::default(),

@@ -105,6 +105,9 @@ impl Messaging {
         }
         // It may be in the budget of the next connection.
         self.compressing = None;
+        if let Some(rest) = &mut self.rest {
+            rest.dedicated = None;
+        }
         self.forget(&mut room.counts);
         let rest = self.rest.as_mut();
         let (end, dropped) = rest.map_or((None, 0), |rest| (rest.end.take(), rest.queue.dropped));

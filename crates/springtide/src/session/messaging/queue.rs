@@ -201,9 +201,16 @@ impl Messaging {
     /// Writes a message; whether it could.
     fn write(&mut self, message: Message, outbox: &mut Outbox, room: &mut Room) -> bool {
         let (kind, payload) = message.into_parts();
-        let deflated = self.compressing.as_mut().and_then(|compressing| {
-            let mut coders = room.requests.sockets.coders.borrow_mut();
-            compressing.deflate(&payload, &mut coders, &room.limits)
+        let deflated = self.compressing.and_then(|compressing| {
+            let coders = &mut *room.requests.sockets.coders.borrow_mut();
+            if compressing.is_dedicated_for(payload.len()) {
+                let own = &mut self.rest().dedicated;
+                let deflated = compressing.deflate_dedicated(own, &payload, coders, &room.limits);
+                // There may have been no memory for one.
+                self.tidy();
+                return deflated;
+            }
+            compressing.deflate_shared(&payload, coders)
         });
         let sent = match deflated {
             None => self.machine.send_message(kind, Piece::Shared(payload), None, outbox),

@@ -169,7 +169,7 @@ impl Tasks {
             let slot = slots.remove(place);
             apart(|| drop(slot));
         }
-        for ready in self.ready.take() {
+        for ready in self.ready.take().into_values() {
             apart(|| drop(ready));
         }
         // Some wait elsewhere for what has just ended.

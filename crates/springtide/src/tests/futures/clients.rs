@@ -168,7 +168,7 @@ fn a_future_can_listen_for_the_end(backend: Backend) {
 }
 
 fn what_futures_took_goes_back(backend: Backend) {
-    const CONNECTIONS: usize = 100;
+    const CONNECTIONS: usize = 200;
     let desk = Arc::<Desk>::default();
     let sleepy = async |_: Request| sleep(Duration::from_secs(3600)).await;
     let mut stage = Stage::new(backend, server(&desk).get("/sleep", sleepy));
