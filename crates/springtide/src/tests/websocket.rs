@@ -6,6 +6,7 @@ mod client;
 mod compressed;
 mod ending;
 mod handshake;
+mod moved;
 mod order;
 mod pieces;
 mod queue;
