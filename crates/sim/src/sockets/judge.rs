@@ -31,7 +31,8 @@ impl Play {
                 continue;
             }
             guest.heard.check_lull(*number, &log)?;
-            if guest.pings_unanswered() > 0 {
+            // A future may take its time, and holds its peer up so.
+            if own.way == Way::Called && guest.pings_unanswered() > 0 {
                 return Err(format!("peer {number} gets no pong"));
             }
             if own.way == Way::Called && own.heard < log.says(*number) {
@@ -97,7 +98,9 @@ impl Play {
             return Err(format!("has heard {heard} messages of {sent} ({reason})"));
         }
         let (must, may) = own.counted(log, number);
-        if sent + dropped < must || sent + dropped > must + may {
+        // A future is told later than its connection has ended.
+        let is_exact = own.way == Way::Called;
+        if (is_exact && sent + dropped < must) || sent + dropped > must + may {
             return Err(format!(
                 "was sent {sent} and not {dropped}, of {must} and {may} at most ({reason})"
             ));
