@@ -10,6 +10,7 @@ use crate::model::{Kind, Maker};
 use crate::peer::Actor;
 use crate::raw;
 use crate::script::End;
+use crate::sockets;
 
 /// All states of the reading side.
 const READING: [Reading; 7] = [
@@ -83,6 +84,7 @@ pub struct Coverage {
     ends: [u64; ENDS.len()],
     themes: [u64; THEMES.len()],
     raw: [u64; raw::MARKS.len()],
+    sockets: sockets::Counts,
     stopped: u64,
     due: u64,
     frozen: u64,
@@ -156,6 +158,13 @@ impl Coverage {
         }
     }
 
+    /// What WebSockets and topics came to.
+    pub(crate) fn see_sockets(&mut self, marks: &sockets::Counts) {
+        for (sum, count) in self.sockets.0.iter_mut().zip(marks.0) {
+            *sum += count;
+        }
+    }
+
     /// How often limits were met that only some histories have.
     pub(crate) const fn see_met(&mut self, address: u64, memory: u64) {
         self.themes[8] += address;
@@ -216,7 +225,7 @@ impl Coverage {
     fn counters_mut(&mut self) -> Vec<&mut u64> {
         let parts = self.faults.iter_mut().chain(&mut self.reading).chain(&mut self.writing);
         let parts = parts.chain(&mut self.marks).chain(&mut self.ends).chain(&mut self.themes);
-        let parts = parts.chain(&mut self.raw);
+        let parts = parts.chain(&mut self.raw).chain(&mut self.sockets.0);
         let shards = [&mut self.stopped, &mut self.due, &mut self.frozen];
         parts.chain(shards).chain([&mut self.moved, &mut self.refused]).collect()
     }
@@ -239,6 +248,7 @@ impl Coverage {
         all.extend(named("end", ENDS, &self.ends));
         all.extend(named("reply", THEMES, &self.themes));
         all.extend(named("raw", raw::MARKS, &self.raw));
+        all.extend(named("socket", sockets::MARKS, &self.sockets.0));
         all.push(("shard", "stopped".to_owned(), self.stopped));
         all.push(("request", "due at a stop".to_owned(), self.due));
         all.push(("shard", "frozen".to_owned(), self.frozen));

@@ -8,7 +8,8 @@
 //! it has received the first byte of, or handled, must be answered; in the end bytes sent are bytes
 //! that came, and descriptors and chunks are back.
 //! [`machine::play`] does the same for replies that no history has, on the machine alone, and
-//! [`raw::play`] for raw connections, their tasks, and frames.
+//! [`raw::play`] for raw connections, their tasks, and frames, and [`sockets::play`] for WebSockets and
+//! topics.
 //! [`shrink`] makes a history that fails small. The same history is played the same to the bit.
 #![forbid(unsafe_code)]
 
@@ -28,6 +29,7 @@ mod reader;
 mod script;
 mod shrink;
 mod site;
+pub mod sockets;
 mod theme;
 
 pub use coverage::Coverage;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use springtide_engine::system_now;
-use springtide_sim::{Coverage, Failure, History, machine, play, raw, shrink};
+use springtide_sim::{Coverage, Failure, History, machine, play, raw, shrink, sockets};
 
 /// Plays histories of the server in simulated worlds, each from its seed
 #[derive(Parser)]
@@ -75,6 +75,11 @@ fn play_seed(seed: u64, is_compared: bool) -> Result<Coverage, Failure> {
     if is_compared && raw::play(seed, &mut Coverage::default())? != fingerprint {
         return Err(Failure { what: "the same raw history came out otherwise".to_owned() });
     }
+    let fingerprint = sockets::play(seed, &mut played.coverage)?;
+    if is_compared && sockets::play(seed, &mut Coverage::default())? != fingerprint {
+        let what = "the same history of WebSockets came out otherwise".to_owned();
+        return Err(Failure { what });
+    }
     Ok(played.coverage)
 }
 
@@ -90,6 +95,11 @@ fn fail(seed: u64, failure: Failure) -> ExitCode {
         println!("fails: {failure}");
     }
     if let Some((small, failure)) = raw::History::of(seed).and_then(|history| history.shrink()) {
+        print!("as small as it could be made:\n{small}");
+        println!("fails: {failure}");
+    }
+    if let Some((small, failure)) = sockets::History::of(seed).and_then(|history| history.shrink())
+    {
         print!("as small as it could be made:\n{small}");
         println!("fails: {failure}");
     }

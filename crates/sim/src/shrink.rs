@@ -13,8 +13,11 @@ const PLAYS_MAX: usize = 2_000;
 
 /// A history of which something can be left out.
 pub(crate) trait Shrinks: Clone {
+    /// What happens in it.
+    type Event;
+
     fn settings(&mut self) -> &mut Settings;
-    fn events(&mut self) -> &mut Vec<Event>;
+    fn events(&mut self) -> &mut Vec<Self::Event>;
 
     /// How many peers there were; those that are left out count.
     fn peers(&self) -> usize;
@@ -35,6 +38,8 @@ pub(crate) trait Shrinks: Clone {
 }
 
 impl Shrinks for History {
+    type Event = Event;
+
     fn settings(&mut self) -> &mut Settings {
         &mut self.settings
     }

@@ -73,6 +73,8 @@ impl Clone for History {
 }
 
 impl Shrinks for History {
+    type Event = Event;
+
     fn settings(&mut self) -> &mut Settings {
         &mut self.settings
     }

@@ -8,7 +8,7 @@ use springtide_engine::{Completion, Descriptor, Key, Memory, Op, Outcome, Piece}
 
 use super::{Connection, NEVER, Patience, State};
 use crate::files::FrozenAsk;
-use crate::peer::{PeerId, Reason};
+use crate::peer::{Peer, PeerId, Reason};
 use crate::room::{Room, Traffic};
 use crate::session::{FrozenSession, Session, Who};
 
@@ -191,7 +191,7 @@ impl Connection {
         assert_ne!(self.state, State::Closing, "every close has ended before a freeze");
         // What is in flight, filed or noted for this turn begins anew where it is thawed.
         let Self {
-            place: _,
+            place,
             id,
             socket,
             receive: _,
@@ -235,7 +235,7 @@ impl Connection {
             since_ms,
             born_ms,
             patience,
-            session: session.freeze(id, asks, room),
+            session: session.freeze(Peer::new(id, place), asks, room),
             source: room.requests.take_source(socket),
             told: room.requests.events.take(id),
         }

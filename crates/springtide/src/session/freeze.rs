@@ -7,7 +7,7 @@ use super::http1::{FrozenHttp1, Http1};
 use super::peered::Peered;
 use super::{Detecting, Framed, Messaging, Other, Proxied, Session, Tunnel, Who};
 use crate::files::{FrozenAsk, FrozenStream};
-use crate::peer::PeerId;
+use crate::peer::Peer;
 use crate::room::Room;
 use crate::table::Place;
 
@@ -67,18 +67,18 @@ impl Session {
     }
 
     /// The session as plain data; what it waited for was withdrawn.
-    pub(crate) fn freeze(self, id: PeerId, asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenSession {
+    pub(crate) fn freeze(self, peer: Peer, asks: Vec<FrozenAsk>, room: &mut Room) -> FrozenSession {
         match self {
             Self::Http1(session) => FrozenSession::Http1(Box::new(session.freeze(asks, room))),
             Self::Other(Other::Framed(session)) => FrozenSession::Framed(session.freeze()),
             Self::Other(Other::Detecting(session)) => FrozenSession::Detecting(session),
             Self::Other(Other::Proxied(session)) => FrozenSession::Proxied(session),
             Self::Other(Other::Peered(session)) => {
-                room.requests.tasks.places.freeze(id, session);
+                room.requests.tasks.places.freeze(peer, session);
                 FrozenSession::Peered
             }
             Self::Other(Other::Messaging(session)) => {
-                room.requests.tasks.places.freeze_socket(id, session);
+                room.requests.tasks.places.freeze_socket(peer, session);
                 FrozenSession::Messaging
             }
             Self::Other(Other::Tunnel(_)) => FrozenSession::Cut,

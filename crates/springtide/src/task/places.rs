@@ -19,10 +19,10 @@ pub(crate) struct Places {
     standing: RefCell<Sheet<Standing>>,
     /// Where connections stand by now that were frozen and thawed: handles name the place before.
     moved: RefCell<HashMap<PeerId, Place>>,
-    /// Sessions of a shard that is frozen.
-    frozen: RefCell<HashMap<PeerId, Box<Peered>>>,
+    /// Sessions of a shard that is frozen, with where they stood.
+    frozen: RefCell<HashMap<PeerId, (Place, Box<Peered>)>>,
     /// The same of WebSockets.
-    sockets: RefCell<HashMap<PeerId, Messaging>>,
+    sockets: RefCell<HashMap<PeerId, (Place, Messaging)>>,
     /// Where each connection stands that has a name, once somebody has asked by names.
     index: RefCell<Option<HashMap<PeerId, Place>>>,
     /// Connections that other threads know of, or did.
@@ -94,8 +94,14 @@ impl Places {
         moved.get(&peer.id()).map_or(peer, |place| Peer::new(peer.id(), *place))
     }
 
-    /// A connection stands elsewhere from here on.
-    fn move_to(&self, id: PeerId, place: Place, status: PeerStatus) {
+    /// A connection stands elsewhere from here on, also where nobody has its place of before who has a name.
+    fn move_to(&self, id: PeerId, before: Place, place: Place, status: PeerStatus) {
+        let mut standing = self.standing.borrow_mut();
+        let own = standing.at(before.index() as usize);
+        if own.of(before.generation()).is_some() {
+            *own = Standing::NOBODY;
+        }
+        drop(standing);
         self.moved.borrow_mut().insert(id, place);
         self.stand(Peer::new(id, place), status);
     }
@@ -111,30 +117,30 @@ impl Places {
     }
 
     /// The session of a connection that is frozen with all of its shard.
-    pub(crate) fn freeze(&self, id: PeerId, session: Peered) {
-        self.frozen.borrow_mut().insert(id, Box::new(session));
+    pub(crate) fn freeze(&self, peer: Peer, session: Peered) {
+        self.frozen.borrow_mut().insert(peer.id(), (peer.place(), Box::new(session)));
     }
 
     /// The session that was frozen, where the application still holds what it held.
     pub(crate) fn thaw(&self, id: PeerId, place: Place) -> Option<Peered> {
-        let session = self.frozen.borrow_mut().remove(&id)?;
+        let (before, session) = self.frozen.borrow_mut().remove(&id)?;
         match session.status() {
             PeerStatus::Closed => self.stand(Peer::new(id, place), PeerStatus::Closed),
-            status => self.move_to(id, place, status),
+            status => self.move_to(id, before, place, status),
         }
         Some(*session)
     }
 
     /// The session of a WebSocket that is frozen with all of its shard.
-    pub(crate) fn freeze_socket(&self, id: PeerId, session: Messaging) {
-        self.sockets.borrow_mut().insert(id, session);
+    pub(crate) fn freeze_socket(&self, peer: Peer, session: Messaging) {
+        self.sockets.borrow_mut().insert(peer.id(), (peer.place(), session));
     }
 
     /// The same as it was, at its place from here on.
     pub(crate) fn thaw_socket(&self, id: PeerId, place: Place) -> Option<Messaging> {
-        let session = self.sockets.borrow_mut().remove(&id)?;
+        let (before, session) = self.sockets.borrow_mut().remove(&id)?;
         if session.is_told() {
-            self.move_to(id, place, session.status());
+            self.move_to(id, before, place, session.status());
         }
         Some(session)
     }
@@ -147,8 +153,8 @@ impl Places {
     /// The futures of the sessions that are frozen.
     pub(crate) fn kept_futures(&self) -> HashSet<Place> {
         let (frozen, sockets) = (self.frozen.borrow(), self.sockets.borrow());
-        let sockets = sockets.values().filter_map(|session| session.future());
-        frozen.values().filter_map(|session| session.future()).chain(sockets).collect()
+        let sockets = sockets.values().filter_map(|(_, session)| session.future());
+        frozen.values().filter_map(|(_, session)| session.future()).chain(sockets).collect()
     }
 
     /// A connection stands so from here on.
