@@ -82,14 +82,10 @@ impl Descriptors {
                 return Err("one send is in flight per socket (law 5)");
             }
             OpKind::Send | OpKind::SendTo => state.sending = true,
-            OpKind::Receive | OpKind::ReceiveInto | OpKind::ReceiveFrom | OpKind::Accept
-                if state.receiving =>
-            {
+            kind if receives(kind) && state.receiving => {
                 return Err("one receive or accept is in flight per socket");
             }
-            OpKind::Receive | OpKind::ReceiveInto | OpKind::ReceiveFrom | OpKind::Accept => {
-                state.receiving = true
-            }
+            kind if receives(kind) => state.receiving = true,
             OpKind::Shutdown => waits = state.sending,
             OpKind::Close => {
                 waits = state.in_flight > 0;
@@ -105,6 +101,11 @@ impl Descriptors {
             self.waiting.entry(descriptor).or_default().push(Waiting { kind, key });
         }
         Ok(!waits)
+    }
+
+    /// Whether a receive is in flight.
+    pub(crate) fn is_receiving(&mut self, descriptor: Descriptor) -> bool {
+        self.state(descriptor).receiving
     }
 
     /// Whether a send is in flight.
@@ -140,9 +141,7 @@ impl Descriptors {
                 return;
             }
             OpKind::Send | OpKind::SendTo => state.sending = false,
-            OpKind::Receive | OpKind::ReceiveInto | OpKind::ReceiveFrom | OpKind::Accept => {
-                state.receiving = false
-            }
+            kind if receives(kind) => state.receiving = false,
             _ => {}
         }
         state.in_flight -= 1;
@@ -173,6 +172,13 @@ impl Descriptors {
         let index = usize::try_from(descriptor.0).expect("checked when the operation was entered");
         self.states.at(index)
     }
+}
+
+/// Whether an operation takes what has come to its socket, or waits for it.
+#[inline]
+const fn receives(kind: OpKind) -> bool {
+    use OpKind::{Accept, AwaitBytes, Receive, ReceiveFrom, ReceiveInto};
+    matches!(kind, Receive | ReceiveInto | AwaitBytes | ReceiveFrom | Accept)
 }
 
 #[cfg(test)]
