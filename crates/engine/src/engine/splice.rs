@@ -2,7 +2,9 @@
 //! The pipe is empty whenever nothing is being passed: what found no room is read out of it at once, so
 //! that no descriptor is held for a connection, and nothing lies where a freeze would not find it.
 
+use super::Engine;
 use crate::error::{Error, OpKind};
+use crate::handle::Handle;
 use crate::op::{Descriptor, Spliced};
 use crate::system::{self, Pipe};
 
@@ -15,13 +17,37 @@ pub(super) struct Splicer {
     is_refused: bool,
 }
 
+impl Engine {
+    /// Passes what has come on one socket to another, unless an operation is about to.
+    pub(super) fn splice(
+        &mut self,
+        source: Descriptor,
+        sink: Descriptor,
+        bytes_max: usize,
+        rest: &mut Vec<u8>,
+    ) -> Result<Spliced, Error> {
+        if self.ledger.is_receiving(source) || self.ledger.is_sending(sink) {
+            return Err(Error::Misuse("a splice passes no receive and no send in flight (law 5)"));
+        }
+        if !self.splices() {
+            return Ok(Spliced::Refused);
+        }
+        let before = rest.len();
+        let spliced = self.splicer.splice(source, sink, bytes_max, rest)?;
+        if let Spliced::Bytes(count) = spliced {
+            self.stats.spliced_bytes += (count - (rest.len() - before)) as u64;
+        }
+        Ok(spliced)
+    }
+}
+
 impl Splicer {
     pub(super) const fn is_refused(&self) -> bool {
         self.is_refused
     }
 
-    /// Passes what has come on one socket to another; see `Handle::splice_now`.
-    pub(super) fn splice(
+    /// See `Handle::splice_now`.
+    fn splice(
         &mut self,
         source: Descriptor,
         sink: Descriptor,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use springtide_engine::{
     Address, Completion, Descriptor, Error, FilePart, Handle, Key, ListenOptions, Metadata, Moment,
-    Op, OpKind, Piece, SocketFile, Stats, Waker,
+    Op, OpKind, Piece, SocketFile, Spliced, Stats, Waker,
 };
 
 /// EPERM, as a filter of system calls gives it.
@@ -99,6 +99,20 @@ impl Handle for Refused {
 
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {
         self.engine.send_file_now(socket, part)
+    }
+
+    fn splices(&self) -> bool {
+        self.engine.splices()
+    }
+
+    fn splice_now(
+        &mut self,
+        source: Descriptor,
+        sink: Descriptor,
+        bytes_max: usize,
+        rest: &mut Vec<u8>,
+    ) -> Result<Spliced, Error> {
+        self.engine.splice_now(source, sink, bytes_max, rest)
     }
 
     fn turn(
