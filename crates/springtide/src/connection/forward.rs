@@ -204,7 +204,9 @@ impl Connection {
         let Load { pieces, passed, is_rest } = load;
         room.counts.bytes_sent += passed as u64;
         let Some(session) = self.session.peered() else { return };
-        session.heard(room);
+        if passed > 0 || waits.is_some() {
+            session.heard(room);
+        }
         if waits.is_none() {
             return;
         }

@@ -78,8 +78,8 @@ struct Pace {
     run_min: u8,
 }
 
-/// How much the system passes of one connection in a turn: a copy of a quarter of it takes as long.
-const SPLICE_BYTES_MAX: usize = 4 * BYTES_PER_TURN_MAX;
+/// How much the system passes of one connection in a turn: a copy of half of it takes longer.
+const SPLICE_BYTES_MAX: usize = 2 * BYTES_PER_TURN_MAX;
 /// From this much on, what came at once is long.
 const LONG_BYTES_MIN: usize = 32 << 10;
 /// Up to this much, what was passed at once was not worth it.

@@ -27,6 +27,8 @@ pub(in crate::tests) struct Refused {
     pub(in crate::tests) change: fn(&mut Completion),
     /// How far its clock goes in front of its turn, in milliseconds.
     pub(in crate::tests) ahead_ms: Arc<AtomicU64>,
+    /// By how much its turns are later than they are, in milliseconds.
+    pub(in crate::tests) later_ms: Arc<AtomicU64>,
     pub(in crate::tests) sends: Sends,
 }
 
@@ -36,9 +38,9 @@ pub(in crate::tests) type Sends = Arc<Mutex<Vec<Vec<(usize, usize)>>>>;
 impl Refused {
     /// One that is refused nothing.
     pub(in crate::tests) fn over(engine: Box<dyn Handle>) -> Self {
-        let (ahead_ms, sends) = Default::default();
+        let (ahead_ms, later_ms, sends) = Default::default();
         let change = |_: &mut Completion| {};
-        Self { engine, turns_left: usize::MAX, busy_left: 0, change, ahead_ms, sends }
+        Self { engine, turns_left: usize::MAX, busy_left: 0, change, ahead_ms, later_ms, sends }
     }
 
     fn note(&self, pieces: &[Piece]) {
@@ -205,7 +207,7 @@ impl Handle for Refused {
     }
 
     fn now(&self) -> Moment {
-        self.engine.now()
+        self.engine.now() + Duration::from_millis(self.later_ms.load(Ordering::Relaxed))
     }
 
     fn clock(&self) -> Moment {
