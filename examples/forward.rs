@@ -1,5 +1,5 @@
-//! Forwards a port: whoever connects talks to another address. Both connections are of one shard, and the
-//! slower of them holds the other back.
+//! Forwards a port: whoever connects talks to another address. Both connections are of one shard, which has
+//! the system pass long runs of bytes from one to the other.
 //!
 //! `cargo run --release -p springtide --example forward -- --listen 127.0.0.1:7001 --to 127.0.0.1:6379`,
 //! or `--to unix:/run/other.sock`
@@ -8,15 +8,14 @@ mod common;
 
 use springtide::{Address, Error, Peer, Server};
 
-/// Sends on to one what comes from the other: nothing is pulled before the last piece has gone out.
-fn pump(from: Peer, to: Peer) {
-    from.pull().then_result(move |_, bytes| match bytes {
-        Ok(Some(bytes)) => to.push(bytes).then_result(move |_, result| match result {
-            Ok(_) => pump(from, to),
-            Err(_) => from.close().detach(),
-        }),
-        Ok(None) => to.shutdown_write().detach(),
-        Err(_) => to.close().detach(),
+/// Sends on to one what comes from the other, and the end of it too. The slower one holds the other back.
+fn pass_on(from: Peer, to: Peer) {
+    from.forward(to).then_result(move |_, forwarded| match forwarded {
+        Ok(_) => to.shutdown_write().detach(),
+        Err(_) => {
+            from.close().detach();
+            to.close().detach();
+        }
     });
 }
 
@@ -24,8 +23,8 @@ fn forward(peer: Peer, target: &Address) {
     let told = target.clone();
     Peer::connect(target.clone()).then_result(move |_, other| match other {
         Ok(other) => {
-            pump(peer, other);
-            pump(other, peer);
+            pass_on(peer, other);
+            pass_on(other, peer);
         }
         Err(reason) => {
             eprintln!("{told}: {reason}");

@@ -92,14 +92,10 @@ impl Descriptors {
                 return Err("one send is in flight per socket (law 5)");
             }
             OpKind::Send | OpKind::SendTo => state.marks |= SENDING,
-            OpKind::Receive | OpKind::ReceiveInto | OpKind::ReceiveFrom | OpKind::Accept
-                if state.is(RECEIVING) =>
-            {
+            kind if receives(kind) && state.is(RECEIVING) => {
                 return Err("one receive or accept is in flight per socket");
             }
-            OpKind::Receive | OpKind::ReceiveInto | OpKind::ReceiveFrom | OpKind::Accept => {
-                state.marks |= RECEIVING;
-            }
+            kind if receives(kind) => state.marks |= RECEIVING,
             OpKind::Shutdown => waits = state.is(SENDING),
             OpKind::Close => {
                 waits = state.in_flight > 0;
@@ -115,6 +111,11 @@ impl Descriptors {
             self.waiting.entry(descriptor).or_default().push(Waiting { kind, key });
         }
         Ok(!waits)
+    }
+
+    /// Whether a receive is in flight.
+    pub(crate) fn is_receiving(&mut self, descriptor: Descriptor) -> bool {
+        self.state(descriptor).is(RECEIVING)
     }
 
     /// Whether a send is in flight.
@@ -150,9 +151,7 @@ impl Descriptors {
                 return;
             }
             OpKind::Send | OpKind::SendTo => state.marks &= !SENDING,
-            OpKind::Receive | OpKind::ReceiveInto | OpKind::ReceiveFrom | OpKind::Accept => {
-                state.marks &= !RECEIVING;
-            }
+            kind if receives(kind) => state.marks &= !RECEIVING,
             _ => {}
         }
         state.in_flight -= 1;
@@ -184,6 +183,13 @@ impl Descriptors {
         let index = usize::try_from(descriptor.0).expect("checked when the operation was entered");
         self.states.at(index)
     }
+}
+
+/// Whether an operation takes what has come to its socket, or waits for it.
+#[inline]
+const fn receives(kind: OpKind) -> bool {
+    use OpKind::{Accept, AwaitBytes, Receive, ReceiveFrom, ReceiveInto};
+    matches!(kind, Receive | ReceiveInto | AwaitBytes | ReceiveFrom | Accept)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The engine of one shard: operations in, completions out, turn by turn.
 //! It knows no protocol and runs no code of the application: what ended is listed, not called.
 
+mod splice;
 mod work;
 
 use std::net::SocketAddr;
@@ -20,7 +21,7 @@ use crate::completion::{Completion, Metadata, Outcome};
 use crate::error::{Error, OpKind};
 use crate::handle::Handle;
 use crate::ledger::{COMPLETIONS_ROOM, Ledger};
-use crate::op::{Descriptor, FilePart, Op, Piece};
+use crate::op::{Descriptor, FilePart, Op, Piece, Spliced};
 use crate::options::{Address, EngineOptions, ListenOptions, Mechanism};
 use crate::sheet::Sheet;
 use crate::slots::{Key, receiving};
@@ -29,6 +30,7 @@ use crate::system::{self, SocketFile};
 use crate::wake::Waker;
 use crate::wheel::Wheel;
 use crate::workers::Workers;
+use splice::Splicer;
 use work::Worked;
 
 /// How many turns a cancelled operation may take to end before the engine gives up on it.
@@ -66,6 +68,7 @@ pub struct Engine {
     /// Timeouts of this turn, to be put into order.
     expired: Vec<(Moment, Key)>,
     workers: Workers<Worked>,
+    splicer: Splicer,
     clock: Clock,
     now: Moment,
     stats: Stats,
@@ -109,9 +112,9 @@ impl Engine {
         let now = clock.now();
         let wheel = Wheel::new(now.milliseconds());
         let timeouts = Sheet::new(Key::NONE);
-        let (due, expired, stats) = Default::default();
+        let (due, expired, splicer, stats) = Default::default();
         let workers = Workers::new(backend.waker().clone(), THREADS_MAX);
-        Self { backend, ledger, wheel, timeouts, due, expired, workers, clock, now, stats }
+        Self { backend, ledger, wheel, timeouts, due, expired, workers, splicer, clock, now, stats }
     }
 
     #[inline]
@@ -330,6 +333,20 @@ impl Handle for Engine {
             return 0;
         }
         self.backend.send_file_now(socket, part)
+    }
+
+    fn splices(&self) -> bool {
+        self.backend.splices() && !self.splicer.is_refused()
+    }
+
+    fn splice_now(
+        &mut self,
+        source: Descriptor,
+        sink: Descriptor,
+        bytes_max: usize,
+        rest: &mut Vec<u8>,
+    ) -> Result<Spliced, Error> {
+        self.splice(source, sink, bytes_max, rest)
     }
 
     fn turn(

@@ -16,6 +16,8 @@ pub enum OpKind {
     Receive,
     /// Receive once into memory of the caller.
     ReceiveInto,
+    /// Wait for something to receive.
+    AwaitBytes,
     /// Send pieces.
     Send,
     /// Receive datagrams.
@@ -64,6 +66,7 @@ impl OpKind {
             Self::Accept => "accept",
             Self::Connect => "connect",
             Self::Receive | Self::ReceiveInto | Self::ReceiveFrom => "receive",
+            Self::AwaitBytes => "wait for bytes",
             Self::Send | Self::SendTo => "send",
             Self::Shutdown => "shutdown",
             Self::Close => "close",

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::clock::Moment;
 use crate::completion::{Completion, Metadata};
 use crate::error::Error;
-use crate::op::{Descriptor, FilePart, Op, Piece};
+use crate::op::{Descriptor, FilePart, Op, Piece, Spliced};
 use crate::options::{Address, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
@@ -82,6 +82,26 @@ pub trait Handle {
     /// The system sends the file's own pages: who writes to the file may change bytes that were
     /// sent and have not reached the peer.
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize;
+
+    /// Whether [`splice_now`](Self::splice_now) is likely to pass anything: the sockets are the
+    /// system's, and it has not been refused.
+    fn splices(&self) -> bool;
+
+    /// Passes at once what has come on one socket to another, without a copy (splice(2)), `bytes_max` at
+    /// most, and the system may say less. What found no room is appended to `rest`, of which an
+    /// [`Op::Send`] is made: nothing stays between the two. A sink that has failed has no room, which
+    /// the next send tells. [`Op::AwaitBytes`] tells when there is more.
+    ///
+    /// # Errors
+    /// The source has failed, as when its peer has reset the connection; the system says so once.
+    /// [`Error::Misuse`] where a receive is in flight on the source, or a send on the sink (law 5).
+    fn splice_now(
+        &mut self,
+        source: Descriptor,
+        sink: Descriptor,
+        bytes_max: usize,
+        rest: &mut Vec<u8>,
+    ) -> Result<Spliced, Error>;
 
     /// Submits, waits until something has ended, `deadline` has come or the waker is used, and
     /// appends what has ended.

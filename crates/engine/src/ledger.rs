@@ -150,6 +150,11 @@ impl Ledger {
         self.spare_work.pop().unwrap_or_default()
     }
 
+    /// Whether a receive is in flight on a socket.
+    pub(crate) fn is_receiving(&mut self, socket: Descriptor) -> bool {
+        self.descriptors.is_receiving(socket)
+    }
+
     /// Whether a send is in flight on a socket.
     pub(crate) fn is_sending(&mut self, socket: Descriptor) -> bool {
         self.descriptors.is_sending(socket)

@@ -65,6 +65,19 @@ impl Default for OpenOptions {
     }
 }
 
+/// What came of [`Handle::splice_now`](crate::Handle::splice_now).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spliced {
+    /// So many bytes have come, at least one; those that found no room are in the rest.
+    Bytes(usize),
+    /// Nothing is there.
+    Nothing,
+    /// The source's peer has ended its stream.
+    End,
+    /// The system has no pipe for it, or does not allow it: what comes is to be received and sent.
+    Refused,
+}
+
 /// One piece of what a send sends.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Piece {
@@ -153,6 +166,12 @@ pub enum Op {
         socket: Descriptor,
         /// Appended to; comes back with the completion.
         memory: Vec<u8>,
+    },
+    /// Waits until there is something to receive, the end of the stream or an error included, and takes
+    /// nothing (poll(2)): for whoever takes it by [`Handle::splice_now`](crate::Handle::splice_now).
+    AwaitBytes {
+        /// From where.
+        socket: Descriptor,
     },
     /// Sends all pieces in order, as one vectored send (sendmsg(2)). At most one is in flight per
     /// socket (law 5); a second one fails as misuse. One without pieces sends nothing: it completes
@@ -318,6 +337,7 @@ impl Op {
             Self::Connect { .. } => OpKind::Connect,
             Self::Receive { .. } => OpKind::Receive,
             Self::ReceiveInto { .. } => OpKind::ReceiveInto,
+            Self::AwaitBytes { .. } => OpKind::AwaitBytes,
             Self::Send { .. } => OpKind::Send,
             Self::ReceiveFrom { .. } => OpKind::ReceiveFrom,
             Self::SendTo { .. } => OpKind::SendTo,
@@ -347,6 +367,7 @@ impl Op {
             Self::Accept { listener } => Some(*listener),
             Self::Receive { socket }
             | Self::ReceiveInto { socket, .. }
+            | Self::AwaitBytes { socket }
             | Self::Send { socket, .. }
             | Self::ReceiveFrom { socket, .. }
             | Self::SendTo { socket, .. }

@@ -16,6 +16,8 @@ pub struct Stats {
     pub cancels: u64,
     /// Sends made directly, not through the ring.
     pub sends_direct: u64,
+    /// Bytes that were passed from socket to socket without a copy.
+    pub spliced_bytes: u64,
     /// Receives that found no buffer and were parked until one came back.
     pub starved: u64,
     /// Streaming operations that the system ended and the engine began again.

@@ -5,6 +5,7 @@ mod bulk;
 mod closing;
 mod deliver;
 mod events;
+mod forward;
 mod freeze;
 mod obey;
 mod patience;
@@ -130,6 +131,7 @@ impl Connection {
             Outcome::Received(chunk) => self.received(&chunk, room),
             Outcome::Sent(pieces) => self.sent(pieces, room),
             Outcome::EndOfStream => self.ended(room),
+            Outcome::Done if completion.key == self.receive => self.bytes_are_there(room),
             Outcome::Failed(error, memory) => self.failed(completion.key, error, memory, room),
             _ => {}
         }
@@ -266,8 +268,11 @@ impl Connection {
             && !self.is_over
             && !self.is_held
             && matches!(self.state, State::Open | State::Lingering);
-        if wanted && self.receive == Key::NONE {
-            self.receive = room.submit(Op::Receive { socket: self.socket }, self.place.raw());
+        if wanted
+            && self.receive == Key::NONE
+            && let Some(op) = self.receiving(room)
+        {
+            self.receive = room.submit(op, self.place.raw());
         }
     }
 
@@ -332,15 +337,18 @@ impl Connection {
                     self.mark_dirty(room);
                 }
             }
-            _ => {
-                self.is_ended = true;
-                self.operation_failed(Operation::Receive, error, room);
-                if self.session.broken_by(error) && self.state == State::Open {
-                    return self.handle_inbox(room);
-                }
-                self.give_up(room);
-            }
+            _ => self.receive_failed(error, room),
         }
+    }
+
+    /// The system ends the connection.
+    fn receive_failed(&mut self, error: springtide_engine::Error, room: &mut Room) {
+        self.is_ended = true;
+        self.operation_failed(Operation::Receive, error, room);
+        if self.session.broken_by(error) && self.state == State::Open {
+            return self.handle_inbox(room);
+        }
+        self.give_up(room);
     }
 
     /// Takes no more requests but those that wait already; an idle connection ends at once. One

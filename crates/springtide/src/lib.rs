@@ -103,9 +103,9 @@ pub use springtide_proto::http1::Limits as Http1Limits;
 pub use standalone::{Client, Connector, FramedClient, Listener, Reconnect, SteadyClient};
 pub use streamed::{BodyMax, Bounded, InPieces, Streamed, body_max, streamed};
 pub use task::{
-    Accept, Call, Canceller, Close, Connect, Elsewhere, Ended, Here, Linked, MayBlock, Operation,
-    Outgoing, Pull, Push, PushAll, ReceiveFrom, RemoteCanceller, SendTo, Stands, Status, Task,
-    Timeout, Wait, timeout,
+    Accept, Call, Canceller, Close, Connect, Elsewhere, Ended, Forward, Here, Linked, MayBlock,
+    Operation, Outgoing, Pull, Push, PushAll, ReceiveFrom, RemoteCanceller, SendTo, Stands, Status,
+    Task, Timeout, Wait, timeout,
 };
 pub use topic::{Subscribed, TopicCounts, Topics};
 pub use websocket::{

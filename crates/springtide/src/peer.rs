@@ -19,8 +19,9 @@ use springtide_engine::Address;
 
 use crate::current;
 use crate::session::peered::Want;
+use crate::session::peered::forward::Forwarding;
 use crate::table::Place;
-use crate::task::{Ask, Close, Connect, Dial, Pull, Task};
+use crate::task::{Ask, Close, Connect, Dial, Forward, Pull, Task};
 
 /// Names one connection for its whole life, also when it moves to another shard. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -223,6 +224,44 @@ impl Peer {
     /// it fails with [`Reason::Limit`] and nothing of it is sent.
     pub fn push<P: Pieces>(self, pieces: P) -> Task<P::Operation> {
         Task::ask(self, Ask::Push(pieces.into_pushed()))
+    }
+
+    /// Forwards everything that comes from this connection to another one of the same shard, until the
+    /// peer ends its stream: the task then gives the number of bytes, and `sink` is as it was, so that
+    /// [`shutdown_write`](Self::shutdown_write) of it passes the end on. Whoever wants both directions
+    /// forwards twice.
+    ///
+    /// It stands where a [`pull`](Self::pull) stands: behind those that were asked for before, and in
+    /// front of later ones. The slower side holds the faster one back: while `sink` has no room nothing
+    /// more is taken than [`Limits::inbox_bytes_max`](crate::Limits::inbox_bytes_max). Long runs of bytes
+    /// are passed on by the system, without a copy (splice(2)); short messages, and all where the system
+    /// does not do that, are received and sent.
+    ///
+    /// It fails with the reason when either connection ends before, and with [`Reason::Closed`] when
+    /// `sink` has ended its stream. Dropped or cancelled it takes nothing more, and what it has taken is
+    /// sent.
+    ///
+    /// ```
+    /// use springtide::{Peer, Server};
+    ///
+    /// let server = Server::new().raw(|peer: Peer| {
+    ///     // An echo: what comes goes back.
+    ///     peer.forward(peer).then(|peer, bytes| {
+    ///         peer.push(format!(" ({bytes} bytes)")).then(|peer, _| peer.close().detach());
+    ///     });
+    /// });
+    /// # let mut world = springtide::test::World::new(1);
+    /// # world.serve(server);
+    /// # let mut peer = world.connect();
+    /// # let _ = peer.write(b"high tide");
+    /// # peer.shutdown();
+    /// # world.settle();
+    /// # let mut received = Vec::new();
+    /// # peer.read(usize::MAX, &mut received);
+    /// # assert_eq!(received, b"high tide (9 bytes)");
+    /// ```
+    pub fn forward(self, sink: Self) -> Task<Forward> {
+        Task::ask(self, Ask::Pull(Want::Forward(Forwarding::new(self, sink))))
     }
 
     /// Closes the connection when everything pushed before has been sent; pulls that wait end with

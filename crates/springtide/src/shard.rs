@@ -6,6 +6,7 @@ mod client;
 mod connecting;
 mod datagrams;
 mod deadline;
+mod forward;
 mod freeze;
 mod fs;
 mod futures;

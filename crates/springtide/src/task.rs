@@ -17,9 +17,9 @@ pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
 pub(crate) use hatch::{Asked, Book, Due, Hatch, OpenHatch, Saying};
 pub(crate) use operation::Gone;
 pub use operation::{
-    Accept, Call, Change, Close, Connect, Ended, FileRead, Fired, Known, Linked, Names, OpenFile,
-    OpenRemoteFile, Operation, Outgoing, Pull, Push, PushAll, ReadAll, ReceiveFrom, SendTo, Stands,
-    WriteAll, Written,
+    Accept, Call, Change, Close, Connect, Ended, FileRead, Fired, Forward, Known, Linked, Names,
+    OpenFile, OpenRemoteFile, Operation, Outgoing, Pull, Push, PushAll, ReadAll, ReceiveFrom,
+    SendTo, Stands, WriteAll, Written,
 };
 pub(crate) use order::{Ask, Connecting, Order, Waiter};
 pub use timeout::{Timeout, timeout};

@@ -159,6 +159,11 @@ pub(crate) trait Backend {
         false
     }
 
+    /// Whether its sockets are the system's, which can pass bytes from one to another.
+    fn splices(&self) -> bool {
+        true
+    }
+
     /// What is known of an open file.
     fn metadata(&self, file: Descriptor) -> Result<Metadata, i32> {
         system::metadata(file.number())

@@ -22,6 +22,7 @@ mod quiet;
 mod refused;
 mod refusing;
 mod shard;
+mod splicing;
 mod stage;
 mod streams;
 mod time;
@@ -111,6 +112,10 @@ laws! {
             what_is_taken_at_once_is_next
             what_is_sent_at_once_keeps_its_order
             a_send_of_nothing_waits_for_room;
+        splicing:
+            a_wait_for_bytes_takes_none
+            what_is_spliced_keeps_its_order
+            a_reset_met_by_a_splice_is_told;
         progress:
             a_send_tells_its_progress
             progress_begins_behind_what_was_sent;

@@ -67,7 +67,7 @@ impl Connection {
     }
 
     /// Sends what is long and was just written.
-    fn send_at_once(&mut self, room: &mut Room) {
+    pub(super) fn send_at_once(&mut self, room: &mut Room) {
         let is_free = self.state == State::Open && self.send == Key::NONE && self.stage.is_none();
         let Some(traffic) = self.traffic.as_mut().filter(|_| is_free && !self.is_leaving) else {
             return;

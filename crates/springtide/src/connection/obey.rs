@@ -48,6 +48,10 @@ impl Connection {
                 session.pull(serial, want, waiter, peer, room);
                 return self.serve(room);
             }
+            Ask::LoseSink(sink, reason) => {
+                session.lose_sink(sink, reason, who, room);
+                return self.serve(room);
+            }
             Ask::GoOn => {
                 session.go_on(&room.requests.tasks);
                 return self.serve(room);
@@ -64,6 +68,8 @@ impl Connection {
             Ask::Push(pieces) => session.push(serial, pieces, waiter, peer, room),
             Ask::Close => session.close(waiter.take(), peer, room),
             Ask::Connect(_)
+            | Ask::Carry
+            | Ask::GiveRoom
             | Ask::Post(..)
             | Ask::File(_)
             | Ask::Event(_)
@@ -85,13 +91,17 @@ impl Connection {
     }
 
     /// Gives pulls what waits for them, if anything does.
-    fn serve(&mut self, room: &mut Room) {
+    pub(super) fn serve(&mut self, room: &mut Room) {
         let who = self.who();
         if let Some(session) = self.session.peered()
             && let Some(ahead) = session.serve_ahead(who, room)
         {
             let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
             traffic.inbox.put_back(&ahead);
+        }
+        if self.receive == Key::NONE {
+            // A forward may have left off receiving.
+            self.receive_again(room);
         }
         if self.has_more_to_handle() {
             return self.handle_inbox(room);
@@ -201,6 +211,9 @@ impl Connection {
         session.tell_status(who, room);
         let is_unsent = self.traffic.as_ref().is_some_and(|own| !own.outbox.is_empty());
         let unread = self.traffic.as_ref().map_or(0, |own| own.inbox.len()) + session.ahead();
+        if !is_unsent {
+            session.offer_room(who.peer(), &room.requests.tasks);
+        }
         if !is_unsent && session.take_shut(unread, who, room) {
             room.submit(Op::Shutdown { socket: self.socket }, self.place.raw());
         }

@@ -41,6 +41,8 @@ pub enum Reason {
     Payload(PayloadError),
     /// The connection that this handle names is gone, or the handle is used where no shard runs.
     Stale,
+    /// The two connections are of different shards, between which bytes are not forwarded.
+    Elsewhere,
     /// Code of the application panicked on this connection.
     Panicked,
     /// The future that had the connection has failed.
@@ -81,6 +83,7 @@ impl fmt::Display for Reason {
             Self::Cancelled => "it was cancelled",
             Self::Limit(limit) => return write!(f, "the limit {limit} is reached"),
             Self::Stale => "the connection is gone",
+            Self::Elsewhere => "the connections are of different shards",
             Self::Panicked => "code of the application panicked",
             Self::Failed => "the future of the connection has failed",
             Self::Stopped => "the server has stopped",

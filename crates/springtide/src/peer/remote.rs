@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use bytes::Bytes;
 
-use super::{Peer, PeerId, PeerStatus, Pieces};
+use super::{Peer, PeerId, PeerStatus, Pieces, Reason};
 use crate::current;
 use crate::session::peered::Want;
+use crate::session::peered::forward::Forwarding;
 use crate::standalone::{Background, LobbyAsk};
 use crate::table::Place;
-use crate::task::{Ask, Asked, Close, Elsewhere, Hatch, Pull, Task};
+use crate::task::{Ask, Asked, Close, Elsewhere, Forward, Hatch, Pull, Task};
 
 /// A raw connection, as any thread holds it; see [`Peer::remote`].
 ///
@@ -206,6 +207,18 @@ impl RemotePeer {
     /// As [`Peer::push`]: a task that is dropped is withdrawn while it waits.
     pub fn push<P: Pieces>(&self, pieces: P) -> Task<P::Operation, Elsewhere> {
         self.ask(Ask::Push(pieces.into_pushed()))
+    }
+
+    /// As [`Peer::forward`], for two connections of one shard; of different ones it fails with
+    /// [`Reason::Elsewhere`].
+    pub fn forward(&self, sink: &Self) -> Task<Forward, Elsewhere> {
+        let (Some(own), Some(other)) = (&self.link, &sink.link) else {
+            return Task::lost(Reason::Stale);
+        };
+        if !Arc::ptr_eq(&own.hatch, &other.hatch) {
+            return Task::lost(Reason::Elsewhere);
+        }
+        self.ask(Ask::Pull(Want::Forward(Forwarding::new(own.peer(), other.peer()))))
     }
 
     /// As [`Peer::close`].

@@ -98,7 +98,12 @@ impl Share {
 
     /// How many bytes are left of it.
     pub(crate) const fn left(&self) -> usize {
-        BYTES_PER_TURN_MAX.saturating_sub(self.bytes as usize)
+        self.left_of(BYTES_PER_TURN_MAX)
+    }
+
+    /// The same where it is of another size.
+    pub(crate) const fn left_of(&self, bytes_max: usize) -> usize {
+        bytes_max.saturating_sub(self.bytes as usize)
     }
 
     /// Whether nothing more is handled in this turn, when `count` bytes more were.

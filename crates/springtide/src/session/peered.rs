@@ -3,6 +3,7 @@
 
 mod bulk;
 mod ending;
+pub(crate) mod forward;
 mod published;
 mod pushes;
 mod want;
@@ -21,6 +22,7 @@ use crate::peer::{Peer, Pushed, Reason};
 use crate::room::Room;
 use crate::table::Place;
 use crate::task::{Ended, Ready, Tasks, Told, Waiter};
+use forward::Fed;
 use want::Look;
 
 /// The session.
@@ -75,6 +77,8 @@ pub(crate) struct Busy {
     shutting: Vec<Waiter>,
     /// Who is told of the end of the connection.
     watching: Vec<Waiter>,
+    /// The forwards that lead here.
+    fed: Option<Box<Fed>>,
     /// The future that has the connection.
     future: Option<Place>,
     reason: Option<Reason>,
@@ -167,7 +171,7 @@ impl Peered {
                 consumed += rest.len();
                 break Step::NeedBytes;
             }
-            if !is_pulled {
+            if !is_pulled || self.offer(rest.len(), &room.requests.tasks) {
                 break Step::Paused;
             }
             if rest.is_empty() {
@@ -187,7 +191,7 @@ impl Peered {
 
     /// The peer has said something: what waits unread is looked at again without that.
     #[inline]
-    pub(super) const fn heard(&mut self, room: &Room) {
+    pub(crate) const fn heard(&mut self, room: &Room) {
         self.seen_s = seconds(room.now_ms);
     }
 
@@ -201,7 +205,7 @@ impl Peered {
     /// next one, which mostly follows the end of a push.
     fn takes_bulk(&self, is_pulled: bool) -> bool {
         let Some(busy) = &self.busy else { return true };
-        let wants_any = busy.first.as_ref().is_none_or(|first| matches!(first.want, Want::Some));
+        let wants_any = busy.first.as_ref().is_none_or(|first| first.want.takes_any());
         busy.bulk.is_empty() && (self.callback.is_some() || !is_pulled || wants_any)
     }
 
@@ -278,7 +282,10 @@ impl Peered {
             } => {
                 (self.callback, self.takes_end) = (Some(callback), takes_end);
             }
-            pull => self.busy(tasks).first = Some(pull),
+            pull => {
+                self.busy(tasks).first = Some(pull);
+                self.begin_forward(tasks);
+            }
         }
     }
 
@@ -374,7 +381,8 @@ impl Peered {
     /// Gives memory back where nothing is in it.
     #[inline]
     fn rest(&mut self, tasks: &Tasks) {
-        if let Some(busy) = self.busy.take_if(|busy| busy.is_idle()) {
+        if let Some(mut busy) = self.busy.take_if(|busy| busy.is_idle()) {
+            busy.fed = None;
             tasks.put_busy(busy);
         }
     }
@@ -419,6 +427,11 @@ impl Busy {
         }
     }
 
+    /// Whether somebody waits for the end of what is being sent.
+    fn awaits_sent(&self) -> bool {
+        !self.pushes.is_empty() || self.fed.as_ref().is_some_and(|fed| fed.is_waited_for())
+    }
+
     fn is_idle(&self) -> bool {
         self.first.is_none()
             && self.pulls.is_empty()
@@ -427,6 +440,7 @@ impl Busy {
             && self.closing.is_empty()
             && self.shutting.is_empty()
             && self.watching.is_empty()
+            && self.fed.as_ref().is_none_or(|fed| fed.is_over())
             && self.future.is_none()
             && self.reason.is_none()
     }

@@ -80,6 +80,11 @@ impl Shard {
         if order.peer.is_nobody() {
             return self.obey_nobody(order, serial);
         }
+        match order.ask {
+            Ask::Carry => return self.carry_on(order.peer, false),
+            Ask::GiveRoom => return self.give_room(order.peer),
+            _ => {}
+        }
         let peer = tasks.places.find(order.peer);
         let connection = self.connections.get_mut(peer.place());
         match connection.filter(|connection| connection.is(peer.id())) {

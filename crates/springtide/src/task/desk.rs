@@ -168,7 +168,7 @@ impl Tasks {
 
     /// Asks for something that no task is for.
     #[inline]
-    pub(super) fn order(&self, peer: Peer, ask: Ask, waiter: Waiter) -> u64 {
+    pub(crate) fn order(&self, peer: Peer, ask: Ask, waiter: Waiter) -> u64 {
         let mut orders = self.orders.borrow_mut();
         let serial = orders.first + orders.waiting.len() as u64;
         orders.waiting.push(Order { peer, ask, waiter });

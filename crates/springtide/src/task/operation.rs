@@ -45,7 +45,7 @@ pub enum Ended {
     File(Opened),
     Known(Box<Metadata>),
     Names(Vec<DirEntry>),
-    /// So many triggers of an event.
+    /// So many triggers of an event, or bytes.
     Count(u64),
     EndOfStream,
     Done,
@@ -113,6 +113,10 @@ pub struct ReceiveFrom;
 #[derive(Debug)]
 pub struct SendTo;
 
+/// Everything that comes from a connection, for another one: the number of bytes at its end.
+#[derive(Debug)]
+pub struct Forward;
+
 /// A connection to somebody else.
 #[derive(Debug)]
 pub struct Connect;
@@ -139,6 +143,7 @@ pub struct Call;
 impl sealed::Sealed for Accept {}
 impl sealed::Sealed for Call {}
 impl sealed::Sealed for Fired {}
+impl sealed::Sealed for Forward {}
 impl sealed::Sealed for Gone {}
 impl sealed::Sealed for Outgoing {}
 impl sealed::Sealed for Pull {}
@@ -182,6 +187,22 @@ impl Operation for Fired {
 
     fn value(output: Option<u64>) -> Option<u64> {
         output
+    }
+}
+
+impl Operation for Forward {
+    type Output = u64;
+    type Value = u64;
+
+    fn output(ended: Ended) -> Result<u64, Reason> {
+        match ended {
+            Ended::Count(bytes) => Ok(bytes),
+            other => Err(other.failure()),
+        }
+    }
+
+    fn value(output: u64) -> Option<u64> {
+        Some(output)
     }
 }
 

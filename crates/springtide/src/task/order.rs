@@ -14,7 +14,7 @@ use super::dial::{Dial, Target};
 use crate::datagram::PostAsk;
 use crate::event::Core;
 use crate::fs::FileAsk;
-use crate::peer::{Peer, Pushed, Reason};
+use crate::peer::{Peer, PeerId, Pushed, Reason};
 use crate::session::peered::Want;
 use crate::standalone::LobbyAsk;
 use crate::table::Place;
@@ -72,6 +72,12 @@ pub(crate) struct Connecting {
 /// What is asked.
 pub(crate) enum Ask {
     Pull(Want),
+    /// What has come for a forward may be carried on; the shard does it, which has both ends.
+    Carry,
+    /// What waits for room here may be carried on.
+    GiveRoom,
+    /// The connection has ended that a forward leads to.
+    LoseSink(PeerId, Reason),
     Push(Pushed),
     Close,
     ShutdownWrite,

@@ -3,6 +3,7 @@
 
 mod chance;
 mod edges;
+mod forward;
 mod many;
 mod topics;
 

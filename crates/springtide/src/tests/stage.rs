@@ -399,6 +399,11 @@ impl Stage {
         self.shard().engine_stats().1 + descriptors
     }
 
+    /// Bytes that the present engine has passed without a copy.
+    pub(crate) fn spliced_bytes(&mut self) -> u64 {
+        self.shard().engine_stats().0.spliced_bytes
+    }
+
     pub(crate) fn held(&mut self) -> Held {
         self.shard().held()
     }

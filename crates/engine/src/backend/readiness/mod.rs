@@ -258,6 +258,10 @@ impl Readiness {
                 let is_first = slot.begins_to_receive();
                 self.receive(ledger, socket, key, token, is_first);
             }
+            Op::AwaitBytes { .. } => {
+                ledger.end(key, |_| Outcome::Done);
+                self.forget_reader(socket);
+            }
             Op::ReceiveInto { memory, .. } => {
                 let spare = memory.spare_capacity_mut();
                 // SAFETY: the spare capacity is the operation's own memory (law 3).
@@ -287,6 +291,7 @@ impl Backend for Readiness {
         match op {
             Op::Accept { listener: socket }
             | Op::Receive { socket }
+            | Op::AwaitBytes { socket }
             | Op::ReceiveFrom { socket, .. }
             | Op::ReceiveInto { socket, .. } => {
                 let socket = *socket;
@@ -336,6 +341,7 @@ impl Backend for Readiness {
             }
             Op::Accept { listener: socket }
             | Op::Receive { socket }
+            | Op::AwaitBytes { socket }
             | Op::ReceiveFrom { socket, .. }
             | Op::ReceiveInto { socket, .. } => {
                 let socket = *socket;

@@ -210,7 +210,7 @@ impl Simulated {
                 });
                 ready.unwrap_or(Ready::Now)
             }
-            Op::ReceiveInto { socket, .. } => {
+            Op::ReceiveInto { socket, .. } | Op::AwaitBytes { socket } => {
                 let end = table.socket(*socket);
                 end.map_or(Ready::Now, |end| network.ready_to_receive(end, self.now()))
             }
@@ -435,6 +435,10 @@ impl Backend for Simulated {
 
     fn has_own_files(&self) -> bool {
         true
+    }
+
+    fn splices(&self) -> bool {
+        false
     }
 
     fn metadata(&self, file: Descriptor) -> Result<Metadata, i32> {

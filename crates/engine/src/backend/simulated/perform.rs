@@ -47,6 +47,7 @@ impl Simulated {
                 let socket = *socket;
                 self.receive_into(ledger, key, socket)
             }
+            Op::AwaitBytes { .. } => Ok(Outcome::Done),
             Op::Send { socket, .. } => {
                 let socket = *socket;
                 return self.send(ledger, key, socket);

@@ -67,6 +67,7 @@ impl Uring {
                 opcode::Recv::new(fd(*socket), spare.as_mut_ptr().cast(), length(spare.len()))
                     .build()
             }
+            Op::AwaitBytes { socket } => opcode::PollAdd::new(fd(*socket), COME).build(),
             Op::Read { file, memory, offset } => {
                 let spare = memory.spare_capacity_mut();
                 opcode::Read::new(fd(*file), spare.as_mut_ptr().cast(), length(spare.len()))

@@ -212,7 +212,7 @@ fn is_cached(part: FilePart) -> Result<bool, i32> {
 }
 
 /// Whether a write to a connection that is gone ends in an error only: programs in Rust begin so.
-fn is_broken_pipe_ignored() -> bool {
+pub(crate) fn is_broken_pipe_ignored() -> bool {
     // SAFETY: all zeroes is a valid sigaction.
     let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: nothing is changed; what is written outlives the call.

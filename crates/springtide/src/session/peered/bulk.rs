@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Peered, Want};
+use super::Peered;
 use crate::room::Room;
 use crate::session::Who;
 use crate::task::Ended;
@@ -43,7 +43,8 @@ impl Peered {
 
     /// Gives what came of a long message, as nothing more of it is there. Without a pull it waits.
     pub(crate) fn end_bulk(&mut self, who: Who, room: &Room) {
-        if !self.is_pulled(&room.requests.tasks) {
+        let tasks = &room.requests.tasks;
+        if !self.is_pulled(tasks) || self.offer(0, tasks) {
             return;
         }
         let Some(busy) = &mut self.busy else { return };
@@ -81,6 +82,6 @@ impl Peered {
     /// Whether the first pull takes whatever comes.
     fn wants_any(&self) -> bool {
         let first = self.busy.as_ref().and_then(|busy| busy.first.as_ref());
-        self.callback.is_some() || first.is_some_and(|first| matches!(first.want, Want::Some))
+        self.callback.is_some() || first.is_some_and(|first| first.want.takes_any())
     }
 }

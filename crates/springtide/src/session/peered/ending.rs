@@ -17,6 +17,16 @@ impl Peered {
         let tasks = &room.requests.tasks;
         tasks.places.stand(who.peer(), self.status());
         while self.is_pulled(tasks) {
+            if self.is_forwarding() {
+                // Behind what it has not carried on.
+                if unread > 0 {
+                    return;
+                }
+                if let Some(ended) = self.forward_end() {
+                    self.end_first(who, room, ended);
+                }
+                continue;
+            }
             let values_only = self.wants_values_only(tasks);
             self.end_first(who, room, Ended::EndOfStream);
             if values_only {
@@ -195,6 +205,9 @@ impl Peered {
             for waiter in busy.closing {
                 let ended = if is_closed { Ended::Done } else { Ended::Failed(reason) };
                 tasks.end(peer, waiter, ended);
+            }
+            if let Some(fed) = busy.fed {
+                fed.end(who.id, reason, tasks);
             }
             for waiter in busy.watching {
                 tasks.end(peer, waiter, Ended::Gone(reason));

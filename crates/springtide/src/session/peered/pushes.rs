@@ -107,6 +107,9 @@ impl Peered {
             busy.poured_bytes -= push.len;
             tasks.end(who.peer(), push.waiter, push.pieces.ended());
         }
+        if waiting_bytes == 0 {
+            self.offer_room(who.peer(), tasks);
+        }
         self.rest(tasks);
     }
 
@@ -117,7 +120,7 @@ impl Peered {
 
     /// Whether somebody is to be told, or something to be done, when what is being sent has been.
     pub(in crate::session) fn awaits_sent(&self) -> bool {
-        self.end != End::Open || self.busy.as_ref().is_some_and(|busy| !busy.pushes.is_empty())
+        self.end != End::Open || self.busy.as_ref().is_some_and(|busy| busy.awaits_sent())
     }
 
     /// Ends the stream to the peer when everything pushed has been sent.

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use memchr::memmem;
 
+use super::forward::Forwarding;
 use crate::peer::Reason;
 
 /// How much a pull wants.
@@ -16,6 +17,8 @@ pub(crate) enum Want {
         bytes_max: usize,
         searched: usize,
     },
+    /// Everything, for another connection.
+    Forward(Box<Forwarding>),
 }
 
 /// What a pull finds in what has come.
@@ -30,13 +33,18 @@ impl Want {
     /// Why it can never be served.
     pub(super) fn refusal(&self, bytes_max: usize) -> Option<Reason> {
         let is_possible = match self {
-            Self::Some => true,
+            Self::Some | Self::Forward(_) => true,
             Self::Exact(count) => (1..=bytes_max).contains(count),
             Self::Until { delimiter, bytes_max: own, .. } => {
                 (1..=*own).contains(&delimiter.len()) && *own <= bytes_max
             }
         };
         (!is_possible).then_some(Reason::Limit("pull_bytes_max"))
+    }
+
+    /// Whether it takes whatever comes.
+    pub(super) const fn takes_any(&self) -> bool {
+        matches!(self, Self::Some | Self::Forward(_))
     }
 
     /// What was searched stands elsewhere.
@@ -50,6 +58,8 @@ impl Want {
     pub(super) fn look(&mut self, bytes: &[u8]) -> Look {
         match self {
             Self::Some => Look::Takes(bytes.len()),
+            // It is not served here.
+            Self::Forward(_) => Look::NeedsMore,
             Self::Exact(count) if bytes.len() >= *count => Look::Takes(*count),
             Self::Exact(_) => Look::NeedsMore,
             Self::Until { delimiter, bytes_max, searched } => {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use springtide_engine::{
     Address, Completion, Descriptor, Error, FilePart, Handle, Key, ListenOptions, Metadata, Moment,
-    Op, OpKind, Piece, SocketFile, Stats, Waker,
+    Op, OpKind, Piece, SocketFile, Spliced, Stats, Waker,
 };
 
 /// EPERM, as a filter of system calls gives it.
@@ -27,6 +27,8 @@ pub(in crate::tests) struct Refused {
     pub(in crate::tests) change: fn(&mut Completion),
     /// How far its clock goes in front of its turn, in milliseconds.
     pub(in crate::tests) ahead_ms: Arc<AtomicU64>,
+    /// By how much its turns are later than they are, in milliseconds.
+    pub(in crate::tests) later_ms: Arc<AtomicU64>,
     pub(in crate::tests) sends: Sends,
     /// How many syncs of files have been asked for, none of which ends; where they hang.
     pub(in crate::tests) hung: Option<usize>,
@@ -38,10 +40,10 @@ pub(in crate::tests) type Sends = Arc<Mutex<Vec<Vec<(usize, usize)>>>>;
 impl Refused {
     /// One that is refused nothing.
     pub(in crate::tests) fn over(engine: Box<dyn Handle>) -> Self {
-        let (ahead_ms, sends) = Default::default();
+        let (ahead_ms, later_ms, sends) = Default::default();
         let change = |_: &mut Completion| {};
         let (turns_left, hung) = (usize::MAX, None);
-        Self { engine, turns_left, busy_left: 0, change, ahead_ms, sends, hung }
+        Self { engine, turns_left, busy_left: 0, change, ahead_ms, later_ms, sends, hung }
     }
 
     fn note(&self, pieces: &[Piece]) {
@@ -106,6 +108,20 @@ impl Handle for Refused {
 
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {
         self.engine.send_file_now(socket, part)
+    }
+
+    fn splices(&self) -> bool {
+        self.engine.splices()
+    }
+
+    fn splice_now(
+        &mut self,
+        source: Descriptor,
+        sink: Descriptor,
+        bytes_max: usize,
+        rest: &mut Vec<u8>,
+    ) -> Result<Spliced, Error> {
+        self.engine.splice_now(source, sink, bytes_max, rest)
     }
 
     fn turn(
@@ -198,7 +214,7 @@ impl Handle for Refused {
     }
 
     fn now(&self) -> Moment {
-        self.engine.now()
+        self.engine.now() + Duration::from_millis(self.later_ms.load(Ordering::Relaxed))
     }
 
     fn clock(&self) -> Moment {
