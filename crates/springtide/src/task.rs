@@ -133,6 +133,7 @@ impl<O: Operation> Task<O> {
         self.listen(Listener::Detached);
     }
 
+    #[inline]
     fn listen(mut self, listener: Listener) {
         match std::mem::replace(&mut self.side.held, Held::Nothing) {
             Held::Fresh(shared, _, serial) => drop(shared.tasks.listen_first(serial, listener)),
@@ -223,7 +224,18 @@ impl<O: Operation> Future for Task<O> {
 impl<O: Operation> Unpin for Task<O> {}
 
 impl Drop for Here {
+    #[inline]
     fn drop(&mut self) {
+        if !matches!(self.held, Held::Nothing) {
+            self.give_up();
+        }
+    }
+}
+
+impl Here {
+    /// Nobody listens any more.
+    #[inline(never)]
+    fn give_up(&mut self) {
         match std::mem::replace(&mut self.held, Held::Nothing) {
             Held::Fresh(shared, _, serial) => drop(shared.tasks.give_up_first(serial)),
             Held::Slot(shared, task) => drop(shared.tasks.give_up(task)),

@@ -49,7 +49,7 @@ struct Count {
 
 /// Measures one row with a server of its own. The load generator needs io_uring itself.
 pub(super) fn measure(root: &Path, engine: &str, workload: &Workload) -> Result<Measured, Error> {
-    match cost(&target_folder(root).join("release"), engine, workload) {
+    match cost(root, engine, workload) {
         Err(Error::Refused { program, said }) => match refusal_in(&said) {
             Some(refusal) => Ok(Measured::Refused(refusal)),
             None => Err(Error::Refused { program, said }),
@@ -59,9 +59,9 @@ pub(super) fn measure(root: &Path, engine: &str, workload: &Workload) -> Result<
 }
 
 /// The middle of some rounds, in instructions a request.
-fn cost(release: &Path, engine: &str, workload: &Workload) -> Result<u64, Error> {
-    let mut server = Server::start(release, engine, workload.server)?;
-    let load = release.join("load");
+fn cost(root: &Path, engine: &str, workload: &Workload) -> Result<u64, Error> {
+    let mut server = Server::start(root, engine, workload.server)?;
+    let load = target_folder(root).join("release/load");
     let [short, long] = workload.requests;
     // The first load fills the server's memory and is not counted.
     server.count(&load, workload, short)?;
@@ -121,7 +121,8 @@ struct Server {
 }
 
 impl Server {
-    fn start(release: &Path, engine: &str, flags: &[&str]) -> Result<Self, Error> {
+    /// Its flags name files from the root on.
+    fn start(root: &Path, engine: &str, flags: &[&str]) -> Result<Self, Error> {
         let wrap = |source| Error::Network { doing: "looking for a free port", source };
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(wrap)?;
         let address = listener.local_addr().map_err(wrap)?;
@@ -131,7 +132,8 @@ impl Server {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", VALGRIND.program, "-q", "--tool=callgrind"]);
         command.arg(format!("--callgrind-out-file={}", scratch.0.join("count").display()));
-        command.arg(vgdb_prefix(&scratch)).arg(release.join("bench-server"));
+        command.arg(vgdb_prefix(&scratch)).current_dir(root);
+        command.arg(target_folder(root).join("release/bench-server"));
         command.args(["--listen", &address.to_string(), "--workers", "1", "--engine", engine]);
         command.args(flags);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -18,7 +18,7 @@ const ENGINES: [&str; 2] = ["uring", "epoll"];
 /// What a turn costs is shared by the requests of the turn, and a busy machine changes how many that
 /// are: with these many in flight a row varies by 0.3 %, and by 1 % beside three busy loops on two
 /// cores.
-const WORKLOADS: [Workload; 6] = [
+const WORKLOADS: [Workload; 8] = [
     // What comes alone has a turn of its own, as at a moderate rate.
     Workload { name: "alone", flags: &["--connections", "1"], requests: [2_000, 12_000], ..PLAIN },
     PLAIN,
@@ -34,9 +34,17 @@ const WORKLOADS: [Workload; 6] = [
         requests: [2_000, 12_000],
         ..PLAIN
     },
+    // A file of some kilobytes that lies in memory.
+    Workload {
+        name: "file",
+        server: &["--files", "."],
+        flags: &["--connections", "64", "--path", "/file/LICENSE-APACHE"],
+        ..PLAIN
+    },
     // A message of a raw connection, answered from callbacks or from a future.
     Workload { name: "raw", server: &["--raw", "then"], flags: ECHO, ..PLAIN },
     Workload { name: "rawawait", server: &["--raw", "await"], flags: ECHO, ..PLAIN },
+    Workload { name: "websocket", flags: SOCKETS, ..PLAIN },
 ];
 
 const PLAIN: Workload = Workload {
@@ -46,6 +54,7 @@ const PLAIN: Workload = Workload {
     requests: [4_000, 34_000],
 };
 const ECHO: &[&str] = &["--connections", "64", "--echo-bytes", "64"];
+const SOCKETS: &[&str] = &["--connections", "64", "--path", "/ws", "--socket-bytes", "64"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {

@@ -7,6 +7,7 @@ use super::{Connection, State};
 use crate::limits::place_of;
 use crate::peer::{PeerId, Reason};
 use crate::room::Room;
+use crate::session::peered::Want;
 use crate::session::{Other, Session};
 use crate::table::Place;
 use crate::task::{Ask, Ended, Order, Waiter};
@@ -43,6 +44,11 @@ impl Connection {
             let failed = Ended::Failed(Reason::Closed);
             return room.requests.tasks.end(peer, waiter.take(), failed);
         };
+        if let Ask::Pull(Want::Some) = ask
+            && session.pull_next(serial, waiter)
+        {
+            return self.serve(room);
+        }
         match std::mem::replace(ask, Ask::GoOn) {
             Ask::Pull(want) => {
                 session.pull(serial, want, waiter, peer, room);

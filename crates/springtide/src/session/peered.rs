@@ -295,6 +295,19 @@ impl Peered {
         self.busy.get_or_insert_with(|| tasks.take_busy())
     }
 
+    /// The same where somebody is called back with whatever comes, and nothing stands in front: as most
+    /// pulls are. False when it was not that; nothing has happened.
+    #[inline]
+    pub(crate) fn pull_next(&mut self, serial: u64, waiter: &mut Waiter) -> bool {
+        if self.end != End::Open || self.first != 0 || !matches!(waiter, Waiter::Callback { .. }) {
+            return false;
+        }
+        if let Waiter::Callback { callback, takes_end } = waiter.take() {
+            (self.callback, self.takes_end, self.first) = (Some(callback), takes_end, serial);
+        }
+        true
+    }
+
     /// Somebody wants bytes.
     #[inline]
     pub(crate) fn pull(

@@ -11,7 +11,7 @@ use crate::events::Happened;
 use crate::executor::{Origin, apart};
 use crate::peer::{Peer, Reason};
 use crate::raw::Intro;
-use crate::task::{Ask, Asked, Ended, Order, Ready};
+use crate::task::{Ask, Asked, Ended, Order, Ready, Waiter};
 
 /// How often what was asked is done in a turn: what is always ready goes on in the next.
 const PASSES_MAX: usize = 32;
@@ -30,9 +30,12 @@ impl Shard {
         let current = current::enter(&self.room.requests);
         for _ in 0..PASSES_MAX {
             let tasks = &self.room.requests.tasks;
-            let (mut orders, first) = tasks.take_orders();
-            for (serial, order) in (first..).zip(orders.iter_mut()) {
-                self.obey(order, serial);
+            let (mut orders, mut serial) = tasks.take_orders();
+            for piece in orders.pieces_mut() {
+                for order in piece {
+                    self.obey(order, serial);
+                    serial += 1;
+                }
             }
             let tasks = &self.room.requests.tasks;
             tasks.orders_done();
@@ -44,8 +47,8 @@ impl Shard {
             for waker in woken {
                 apart(|| waker.wake());
             }
-            for ready in ready.iter_mut() {
-                self.tell_ready(ready);
+            for piece in ready.pieces_mut() {
+                piece.iter_mut().for_each(|ready| self.tell_ready(ready));
             }
             // What callbacks had captured is gone with their calls.
             orders.clear();
@@ -73,7 +76,9 @@ impl Shard {
     #[inline]
     fn obey(&mut self, order: &mut Order, serial: u64) {
         let tasks = &self.room.requests.tasks;
-        tasks.settle(order, serial);
+        if matches!(order.waiter, Waiter::Unheard | Waiter::Held(_)) {
+            tasks.settle(order, serial);
+        }
         if let Ask::Publish(local) = &order.ask {
             return self.deliver(local);
         }

@@ -160,14 +160,14 @@ impl Tasks {
     }
 
     /// A task begins with an order, whose serial number is its name; none when its peer is gone.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin(&self, peer: Peer, ask: Ask) -> Option<u64> {
         let is_possible = peer.is_nobody() || self.places.status(peer) != PeerStatus::Closed;
         is_possible.then(|| self.order(peer, ask, Waiter::Unheard))
     }
 
     /// Asks for something that no task is for.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn order(&self, peer: Peer, ask: Ask, waiter: Waiter) -> u64 {
         let mut orders = self.orders.borrow_mut();
         let serial = orders.first + orders.waiting.len() as u64;
@@ -176,14 +176,14 @@ impl Tasks {
         serial
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn tell(&self, ready: Ready) {
         self.ready.borrow_mut().push(ready);
         self.has_work.set(true);
     }
 
     /// Somebody listens to a task that was held by its serial number only; gives what is to be dropped.
-    #[inline]
+    #[inline(always)]
     pub(super) fn listen_first(&self, serial: u64, listener: Listener) -> Option<Listener> {
         let mut orders = self.orders.borrow_mut();
         let Some(order) = orders.of(serial) else {
@@ -251,7 +251,6 @@ impl Tasks {
     }
 
     /// What is asked is about to be begun: whoever holds its task finds it from here on.
-    #[inline]
     pub(crate) fn settle(&self, order: &mut Order, serial: u64) {
         let has_task = !matches!(order.ask, Ask::Cancel(_) | Ask::GoOn | Ask::Return(_));
         if let (Ask::Return(_), Waiter::Held(task)) = (&order.ask, &order.waiter) {

@@ -9,13 +9,16 @@ const KEPT_BYTES_MAX: usize = 64 << 10;
 
 /// The list.
 pub(crate) struct Batches<T> {
-    pieces: Vec<Vec<T>>,
-    len: usize,
+    full: Vec<Vec<T>>,
+    /// The piece that is being filled; without memory until the first is.
+    last: Vec<T>,
+    /// Emptied ones.
+    spare: Vec<Vec<T>>,
 }
 
 impl<T> Default for Batches<T> {
     fn default() -> Self {
-        Self { pieces: Vec::new(), len: 0 }
+        Self { full: Vec::new(), last: Vec::new(), spare: Vec::new() }
     }
 }
 
@@ -26,48 +29,71 @@ impl<T> Batches<T> {
         1 << most.ilog2()
     };
 
+    #[inline]
     pub(crate) const fn len(&self) -> usize {
-        self.len
-    }
-
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.full.len() * Self::ROOM + self.last.len()
     }
 
     #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.last.is_empty()
+    }
+
+    #[inline(always)]
     pub(crate) fn push(&mut self, value: T) {
-        let number = self.len / Self::ROOM;
-        if number == self.pieces.len() {
-            self.pieces.push(Vec::with_capacity(Self::ROOM));
+        if self.last.len() == Self::ROOM || self.last.capacity() == 0 {
+            self.begin_piece();
         }
-        self.pieces[number].push(value);
-        self.len += 1;
+        self.last.push(value);
+    }
+
+    #[cold]
+    fn begin_piece(&mut self) {
+        let piece = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(Self::ROOM));
+        let filled = std::mem::replace(&mut self.last, piece);
+        if !filled.is_empty() {
+            self.full.push(filled);
+        }
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        self.pieces.get_mut(index / Self::ROOM)?.get_mut(index % Self::ROOM)
+        let number = index / Self::ROOM;
+        let piece = match number == self.full.len() {
+            true => &mut self.last,
+            false => self.full.get_mut(number)?,
+        };
+        piece.get_mut(index % Self::ROOM)
     }
 
-    /// All in their order.
+    /// All pieces in their order.
     #[inline]
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.pieces.iter_mut().flatten()
+    pub(crate) fn pieces_mut(&mut self) -> impl Iterator<Item = &mut Vec<T>> {
+        self.full.iter_mut().chain([&mut self.last])
     }
 
     /// Takes all out, in their order.
     pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
-        self.pieces.into_iter().flatten()
+        self.full.into_iter().chain([self.last]).flatten()
     }
 
     /// Drops all that is in it.
     #[inline]
     pub(crate) fn clear(&mut self) {
-        self.len = 0;
-        for piece in &mut self.pieces {
-            piece.clear();
+        self.last.clear();
+        if !self.full.is_empty() {
+            self.clear_full();
         }
-        self.pieces.truncate(KEPT_BYTES_MAX / PIECE_BYTES_MAX);
+    }
+
+    #[cold]
+    fn clear_full(&mut self) {
+        for mut piece in self.full.drain(..) {
+            piece.clear();
+            if (self.spare.len() + 1) * PIECE_BYTES_MAX < KEPT_BYTES_MAX {
+                self.spare.push(piece);
+            }
+        }
     }
 }
 
@@ -84,9 +110,9 @@ mod tests {
             assert_eq!(list.len(), 100_000);
             assert_eq!(list.get_mut(70_000), Some(&mut (70_000 + round)));
             assert_eq!(list.get_mut(100_000), None);
-            assert!(list.iter_mut().zip(round..).all(|(value, expected)| *value == expected));
+            assert!(list.pieces_mut().flatten().zip(round..).all(|(value, own)| *value == own));
             list.clear();
-            assert_eq!(list.pieces.len(), 16, "some stay, and not all");
+            assert_eq!((list.full.len(), list.spare.len()), (0, 15), "some stay, and not all");
         }
         (0..1000).for_each(|value| list.push(value));
         assert!(list.into_values().eq(0..1000));
