@@ -2,6 +2,7 @@
 //! It knows no protocol and runs no code of the application: what ended is listed, not called.
 
 mod splice;
+mod timeouts;
 mod work;
 
 use std::net::SocketAddr;
@@ -145,40 +146,6 @@ impl Engine {
         }
     }
 
-    fn start_timeout(&mut self, key: Key, at: Moment) {
-        let index = key.index();
-        *self.timeouts.at(index as usize) = key;
-        self.wheel.schedule(index, milliseconds_up(at));
-    }
-
-    #[inline]
-    fn expire(&mut self) {
-        self.wheel.expire(self.now.milliseconds(), &mut self.due);
-        if !self.due.is_empty() {
-            self.end_due();
-        }
-    }
-
-    fn end_due(&mut self) {
-        let mut due = std::mem::take(&mut self.due);
-        for index in due.drain(..) {
-            let key = self.timeouts[index as usize];
-            let Some(slot) = self.ledger.slots.get(key) else { continue };
-            let Op::Timeout { at } = slot.op else { continue };
-            if at <= self.now {
-                self.expired.push((at, key));
-            } else {
-                self.wheel.schedule(index, milliseconds_up(at));
-            }
-        }
-        self.due = due;
-        // A late turn takes several slots of the wheel at once, which are coarse far ahead.
-        self.expired.sort_by_key(|(at, _)| *at);
-        for (_, key) in self.expired.drain(..) {
-            self.ledger.end(key, |_| Outcome::Expired);
-        }
-    }
-
     /// Ends what is left of a refused backend, timeouts and what waited for others, and drops it.
     #[cold]
     fn step_down(&mut self) -> Result<(), Error> {
@@ -238,11 +205,6 @@ fn ledger_for(options: &EngineOptions) -> Ledger {
     // coming when they were paused.
     let limits = ChunkLimits { given_away_max, allocated_max: given_away_max + 2 * ring };
     Ledger::new(options.shard, options.operations_max, limits)
-}
-
-/// The first whole millisecond that is not before a moment.
-fn milliseconds_up(moment: Moment) -> u64 {
-    moment.nanoseconds().div_ceil(1_000_000)
 }
 
 impl Handle for Engine {

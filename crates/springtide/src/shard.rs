@@ -464,6 +464,7 @@ impl Shard {
         let is_known = connection.is_some();
         if let Some(connection) = connection {
             self.room.dismiss(connection.id());
+            self.standing.topics.registry().forget(connection.id(), self.standing.number);
             self.standing.counts.leave(connection.spoken());
             self.wheel.remove(place.index());
             match connection.is_outgoing() {

@@ -84,7 +84,7 @@ impl Topics {
 
     /// Sends a message to connections by their names: WebSockets, and raw connections, which get its
     /// bytes. One that is named twice gets it once, and one that is gone not at all. How many were
-    /// refused, because the queue to the shard on which they were accepted is full.
+    /// refused, because the queue to their shard is full.
     ///
     /// The first one makes each shard list its connections, some 40 bytes for each; from then on it is
     /// a look-up for each name.

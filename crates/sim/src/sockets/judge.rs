@@ -98,9 +98,7 @@ impl Play {
             return Err(format!("has heard {heard} messages of {sent} ({reason})"));
         }
         let (must, may) = own.counted(log, number);
-        // A future is told later than its connection has ended.
-        let is_exact = own.way == Way::Called;
-        if (is_exact && sent + dropped < must) || sent + dropped > must + may {
+        if sent + dropped < must || sent + dropped > must + may {
             return Err(format!(
                 "was sent {sent} and not {dropped}, of {must} and {may} at most ({reason})"
             ));

@@ -78,6 +78,9 @@ impl Shard {
         self.due.push(place.index());
         self.end_thaw();
         self.carry(place);
+        if let Some(connection) = self.connections.get_mut(place) {
+            self.standing.topics.registry().settle_on(connection.id(), self.standing.number);
+        }
         if self.standing.stopping.is_none() {
             self.pause_when_full();
         }

@@ -41,7 +41,9 @@ impl Registry {
             if target.reserve(publication.cost(), limits) {
                 send(target, publication.clone());
             } else {
-                refused += target.refuse_ids(ids, shard);
+                let count = self.count_on(ids, shard);
+                target.refuse(count);
+                refused += count;
             }
         }
         refused

@@ -223,7 +223,9 @@ impl ShardTopics {
             if target.reserve(publication.cost(), limits) {
                 self.batch(shard, publication.clone());
             } else {
-                refused += target.refuse_ids(ids, shard);
+                let count = self.registry.count_on(ids, shard);
+                target.refuse(count);
+                refused += count;
             }
         }
         let (serial, except) = (self.serial.get(), None);

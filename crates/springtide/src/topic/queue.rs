@@ -11,7 +11,6 @@ use super::registry::TopicLimits;
 use crate::limits::place_of;
 use crate::mailbox::{Mailbox, Message};
 use crate::metrics::ShardCounts;
-use crate::peer::PeerId;
 
 /// A shard, as whoever publishes sees it.
 pub(crate) struct Target {
@@ -71,14 +70,6 @@ impl Target {
     /// A limit was met.
     pub(super) fn meet(&self, place: usize) {
         self.counts.meet(place);
-    }
-
-    /// Connections do not get what they were named for: of those, the ones that were accepted on this
-    /// shard are counted; how many they are.
-    pub(super) fn refuse_ids(&self, ids: &[PeerId], shard: usize) -> usize {
-        let count = ids.iter().filter(|id| id.is_of(shard)).count();
-        self.refuse(count);
-        count
     }
 
     /// So many deliveries were refused.

@@ -4,11 +4,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use super::queue::Target;
 use crate::limits::Limits;
-use crate::peer::Reason;
+use crate::peer::{PeerId, Reason};
 
 /// A topic that somebody has subscribed to, or had lately.
 #[derive(Debug)]
@@ -101,6 +101,9 @@ pub(crate) struct Registry {
     /// Another one with each topic that comes or goes.
     version: AtomicU64,
     limits: OnceLock<TopicLimits>,
+    /// Where connections stand that have moved from the shard on which they were accepted: asked only
+    /// where a queue is full.
+    moved: Mutex<HashMap<PeerId, usize>>,
 }
 
 /// The limits of a server that are asked where no room is.
@@ -163,6 +166,33 @@ impl Registry {
     /// One more shard, the next in order of their numbers, before anybody can subscribe.
     pub(crate) fn join(&self, target: Target) {
         self.write().targets.push(Arc::new(target));
+    }
+
+    fn moved(&self) -> MutexGuard<'_, HashMap<PeerId, usize>> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection has moved to a shard.
+    pub(crate) fn settle_on(&self, id: PeerId, shard: usize) {
+        match id.is_of(shard) {
+            true => self.moved().remove(&id),
+            false => self.moved().insert(id, shard),
+        };
+    }
+
+    /// A connection of a shard has ended.
+    #[inline]
+    pub(crate) fn forget(&self, id: PeerId, shard: usize) {
+        if !id.is_of(shard) {
+            self.moved().remove(&id);
+        }
+    }
+
+    /// How many of these connections stand on a shard, if they are still there.
+    pub(super) fn count_on(&self, ids: &[PeerId], shard: usize) -> usize {
+        let moved = self.moved();
+        let stands = |id: &&PeerId| moved.get(id).map_or(id.is_of(shard), |own| *own == shard);
+        ids.iter().filter(stands).count()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Listed> {

@@ -18,11 +18,17 @@ impl WebSocket for Room {
     fn opened(&self, socket: Socket) {
         self.0.lock().unwrap().push(socket.id());
         socket.subscribe("tide");
+        socket.subscribe(own_topic(socket.id()));
     }
 
     fn message(&self, socket: Socket, message: Message) {
         socket.publish("tide", message);
     }
+}
+
+/// The topic that one connection alone has subscribed to.
+fn own_topic(id: PeerId) -> String {
+    format!("of {id}")
 }
 
 /// A client that says short texts and keeps what it hears.
@@ -35,7 +41,12 @@ struct Guest {
 impl Guest {
     /// One behind its handshake.
     fn open(world: &mut World) -> Self {
-        let mut own = Self { peer: world.connect(), received: Vec::new(), unsent: Vec::new() };
+        Self::on(world.connect(), world)
+    }
+
+    /// The same over a connection that was made before.
+    fn on(peer: Peer, world: &mut World) -> Self {
+        let mut own = Self { peer, received: Vec::new(), unsent: Vec::new() };
         own.unsent.extend(
             b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
@@ -196,6 +207,39 @@ fn a_full_queue_between_shards_refuses_and_counts() {
         assert_eq!(heard + refused.iter().sum::<usize>(), 400, "{name}");
         assert!(heard > 0 && heard < 400);
     }
+}
+
+/// Who has moved before it was named is refused by the shard where it stands by then.
+#[test]
+fn who_has_moved_is_refused_where_it_is() {
+    for_each_seed(20, |world| {
+        let room = Room::default();
+        let limits = Limits { topic_queue_messages_max: 3, ..Limits::default() };
+        let server = Server::new().websocket("/", room.clone()).workers(3).limits(limits);
+        let topics = server.topics();
+        world.serve(server);
+        let peers: Vec<Peer> = (0..9).map(|_| world.connect()).collect();
+        world.settle();
+        // Now one shard has more than another.
+        world.share(0, 1, 2);
+        world.settle();
+        let mut guests: Vec<Guest> = peers.into_iter().map(|own| Guest::on(own, world)).collect();
+        let ids = room.0.lock().unwrap().clone();
+        let mut refused = 0;
+        for id in &ids {
+            // Only the shard of this one has so much on its way.
+            for _ in 0..3 {
+                assert_eq!(topics.publish(own_topic(*id), "fills a queue"), 0);
+            }
+            refused += topics.broadcast(ids.clone(), "by name");
+            world.settle();
+        }
+        world.settle();
+        let heard: usize = guests.iter_mut().map(|guest| guest.texts().len()).sum();
+        assert_eq!(heard + refused, ids.len() * ids.len() + 3 * ids.len());
+        assert!((ids.len()..ids.len() * ids.len()).contains(&refused));
+        assert_eq!(world.counts().deliveries_dropped, refused as u64);
+    });
 }
 
 /// Connections are named on whatever shard, in any number and order; who is gone is left out.
