@@ -30,19 +30,7 @@ impl Connection {
         }
         let is_open = self.state == State::Open;
         let Some(session) = self.session.peered().filter(|_| is_open) else {
-            if let Ask::Say(said) = ask {
-                let said = std::mem::replace(said, Said::Ping(bytes::Bytes::new()));
-                return self.say(said, room);
-            }
-            if matches!(ask, Ask::Await(_)) && is_open {
-                let ask = std::mem::replace(ask, Ask::GoOn);
-                return self.await_room(ask, waiter.take(), room);
-            }
-            if matches!(ask, Ask::GoOn) && is_open {
-                return self.read_on(room);
-            }
-            let failed = Ended::Failed(Reason::Closed);
-            return room.requests.tasks.end(peer, waiter.take(), failed);
+            return self.obey_otherwise(order, room);
         };
         if let Ask::Pull(Want::Some) = ask
             && session.pull_next(serial, waiter)
@@ -94,6 +82,23 @@ impl Connection {
             }
         }
         self.mark_dirty(room);
+    }
+
+    /// The same of a connection that is none of raw bytes, or is about to end.
+    fn obey_otherwise(&mut self, order: &mut Order, room: &mut Room) {
+        let (is_open, Order { peer, ask, waiter }) = (self.state == State::Open, order);
+        match ask {
+            Ask::Say(said) => {
+                let said = std::mem::replace(said, Said::Ping(bytes::Bytes::new()));
+                self.say(said, room);
+            }
+            Ask::Await(_) if is_open => {
+                let ask = std::mem::replace(ask, Ask::GoOn);
+                self.await_room(ask, waiter.take(), room);
+            }
+            Ask::GoOn if is_open => self.read_on(room),
+            _ => room.requests.tasks.end(*peer, waiter.take(), Ended::Failed(Reason::Closed)),
+        }
     }
 
     /// Gives pulls what waits for them, if anything does.

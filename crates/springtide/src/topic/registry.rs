@@ -191,8 +191,11 @@ impl Registry {
     /// How many of these connections stand on a shard, if they are still there.
     pub(super) fn count_on(&self, ids: &[PeerId], shard: usize) -> usize {
         let moved = self.moved();
-        let stands = |id: &&PeerId| moved.get(id).map_or(id.is_of(shard), |own| *own == shard);
-        ids.iter().filter(stands).count()
+        let is_here = |id: &&PeerId| match moved.get(id) {
+            Some(own) => *own == shard,
+            None => id.is_of(shard),
+        };
+        ids.iter().filter(is_here).count()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Listed> {
