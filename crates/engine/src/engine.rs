@@ -14,7 +14,7 @@ use crate::backend::readiness::Readiness;
 use crate::backend::readiness::selector::epoll::Epoll;
 use crate::backend::readiness::selector::poll::Poll;
 use crate::backend::simulated::World;
-use crate::backend::uring::Uring;
+use crate::backend::uring::{Uring, leave_to_the_kernel};
 use crate::backend::{Backend, Until};
 use crate::chunk::ChunkLimits;
 use crate::clock::{Clock, Moment};
@@ -462,8 +462,8 @@ impl Drop for Engine {
             // descriptors, which a thread that hangs knows by their numbers.
             let options = EngineOptions { ring_chunks: 1, ..EngineOptions::default() };
             let nothing = World::new(0).backend(&options);
-            std::mem::forget(std::mem::replace(&mut self.backend, nothing));
-            std::mem::forget(std::mem::replace(&mut self.ledger, ledger_for(&options)));
+            leave_to_the_kernel(std::mem::replace(&mut self.backend, nothing));
+            leave_to_the_kernel(std::mem::replace(&mut self.ledger, ledger_for(&options)));
             return;
         }
         for completion in completions {

@@ -381,7 +381,7 @@ fn timespec(at: Moment) -> types::Timespec {
 /// knows what is allocated here by this function's name, and what hangs there with it, so neither
 /// the name nor the box is optimised away.
 #[inline(never)]
-fn leave_to_the_kernel<T>(memory: T) {
+pub(crate) fn leave_to_the_kernel<T>(memory: T) {
     std::hint::black_box(Box::into_raw(Box::new(memory)));
 }
 
