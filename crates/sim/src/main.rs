@@ -3,11 +3,10 @@
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
-use springtide_engine::{Moment, system_now};
+use springtide_engine::system_now;
 use springtide_sim::{Coverage, Failure, History, machine, play, raw, shrink, sockets};
 
 /// Plays histories of the server in simulated worlds, each from its seed
@@ -26,9 +25,6 @@ struct Options {
     /// Play one history in so many twice, and compare
     #[arg(long, value_name = "N", default_value_t = 50)]
     replay: u64,
-    /// How many threads play histories: as many as there are processors
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
 }
 
 /// How often progress is told.
@@ -43,83 +39,21 @@ fn main() -> ExitCode {
         be_silent();
     }
     let began = system_now();
-    let plan = Plan { first, seeds, replay: options.replay.max(1), next: AtomicU64::new(0) };
-    let threads = options
-        .threads
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let played = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| plan.play(None))).collect();
-        let mut own = plan.play(Some(began));
-        for other in others {
-            own.join(other.join().expect("what panics in a history is caught there"));
+    let (mut sum, mut told) = (Coverage::default(), began);
+    for seed in first..first.saturating_add(seeds) {
+        match play_seed(seed, seed % options.replay.max(1) == 0) {
+            Ok(coverage) => sum.add(&coverage),
+            Err(failure) => return fail(seed, failure),
         }
-        own
-    });
-    if let Some((seed, failure)) = played.failed {
-        return fail(seed, failure);
+        let now = system_now();
+        if now.since(told) >= PROGRESS {
+            told = now;
+            println!("{} of {seeds} seeds in {:.0?}", seed - first + 1, now.since(began));
+        }
     }
-    let sum = played.sum;
     print!("{sum}");
     println!("{seeds} seeds in {:.1?}, all as the model says", system_now().since(began));
     check_least(&sum, options.least)
-}
-
-/// Which seeds are to be played, by all threads together; each history stays on its own.
-struct Plan {
-    first: u64,
-    seeds: u64,
-    replay: u64,
-    /// How many were begun.
-    next: AtomicU64,
-}
-
-/// What came of the seeds that a thread has played.
-#[derive(Default)]
-struct Played {
-    sum: Coverage,
-    /// The first that failed; nothing is begun behind it.
-    failed: Option<(u64, Failure)>,
-}
-
-impl Plan {
-    /// Plays one after the other, and tells how far all are where it is told when they began.
-    fn play(&self, began: Option<Moment>) -> Played {
-        let (mut own, mut told) = (Played::default(), began);
-        loop {
-            let at = self.next.fetch_add(1, Ordering::Relaxed);
-            if at >= self.seeds {
-                return own;
-            }
-            let seed = self.first.saturating_add(at);
-            match play_seed(seed, seed.is_multiple_of(self.replay)) {
-                Ok(coverage) => own.sum.add(&coverage),
-                Err(failure) => {
-                    // Those before it are played to their ends: the first failure is told.
-                    self.next.fetch_max(self.seeds, Ordering::Relaxed);
-                    own.failed = Some((seed, failure));
-                    return own;
-                }
-            }
-            let now = system_now();
-            if let (Some(began), Some(last)) = (began, told)
-                && now.since(last) >= PROGRESS
-            {
-                told = Some(now);
-                println!("{} of {} seeds in {:.0?}", at + 1, self.seeds, now.since(began));
-            }
-        }
-    }
-}
-
-impl Played {
-    fn join(&mut self, other: Self) {
-        self.sum.add(&other.sum);
-        if let Some((seed, _)) = &other.failed
-            && self.failed.as_ref().is_none_or(|(own, _)| seed < own)
-        {
-            self.failed = other.failed;
-        }
-    }
 }
 
 /// What panics is told as the failure of its history, and what its server reports is of no interest.
