@@ -57,21 +57,32 @@ fn what_is_spare_is_bounded(backend: Backend) {
     let mut stage = Stage::new(backend, Server::new().get("/", || "x".repeat(1_000) + "~"));
     let mut peers: Vec<Peer> = (0..AT_ONCE).map(|_| stage.connect()).collect();
     stage.until(|stage| (stage.counts().connections_open == AT_ONCE).then_some(()));
-    let requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(PIPELINED);
-    for peer in &mut peers {
-        assert_eq!(peer.write(&requests), requests.len());
-    }
-    for peer in &mut peers {
-        let mut replies = Vec::new();
-        stage.until(|_| {
-            peer.read(&mut replies);
-            let ends = replies.iter().filter(|byte| **byte == b'~').count();
-            (ends == PIPELINED).then_some(())
-        });
-    }
+    ask_all(&mut stage, &mut peers, PIPELINED, |replies| {
+        replies.iter().filter(|byte| **byte == b'~').count() == PIPELINED
+    });
     stage.turn();
     let held = stage.held();
     assert!(held.spare_bytes <= 512 << 10, "{held:?}");
+}
+
+/// Everybody asks so often at once, and reads until he has all.
+fn ask_all(
+    stage: &mut Stage,
+    peers: &mut [Peer],
+    pipelined: usize,
+    has_all: impl Fn(&[u8]) -> bool,
+) {
+    let requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(pipelined);
+    for peer in &mut *peers {
+        assert_eq!(peer.write(&requests), requests.len());
+    }
+    for peer in peers {
+        let mut replies = Vec::new();
+        stage.until(|_| {
+            peer.read(&mut replies);
+            has_all(&replies).then_some(())
+        });
+    }
 }
 
 /// A reply of many pieces leaves no room for as many behind.
@@ -82,17 +93,7 @@ fn the_room_of_many_pieces_goes_back(backend: Backend) {
     let mut peers: Vec<Peer> = (0..AT_ONCE).map(|_| stage.connect()).collect();
     stage.until(|stage| (stage.counts().connections_open == AT_ONCE).then_some(()));
     let before = stage.held();
-    let requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(PIPELINED);
-    for peer in &mut peers {
-        assert_eq!(peer.write(&requests), requests.len());
-    }
-    for peer in &mut peers {
-        let mut replies = Vec::new();
-        stage.until(|_| {
-            peer.read(&mut replies);
-            (replies.len() > PIPELINED * 1_100).then_some(())
-        });
-    }
+    ask_all(&mut stage, &mut peers, PIPELINED, |replies| replies.len() > PIPELINED * 1_100);
     stage.turn();
     let held = stage.held();
     assert!(held.spare_pieces <= 16 * AT_ONCE as usize, "{before:?} {held:?}");
