@@ -14,6 +14,8 @@ use crate::process;
 
 /// A browser that says nothing for as long hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(90);
+/// A page that moves an element away this often is not laid out any more, it plays.
+const CLICKS_MAX: usize = 10;
 
 /// The browser's descriptors 3 and 4 are the two ends of the protocol.
 const START: &str = "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1";
@@ -178,13 +180,31 @@ impl Page<'_> {
         }
     }
 
-    /// Clicks in the middle of an element.
+    /// Clicks in the middle of an element. A page that is still being laid out may move it away from
+    /// under the pointer: who sees that clicks again.
     pub(crate) fn click(&self, element: &str) {
-        let (x, y) = self.middle(element);
-        for kind in ["mousePressed", "mouseReleased"] {
-            let click = json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": 1 });
-            self.ask("Input.dispatchMouseEvent", &click);
+        let watch = format!(
+            "window.hit = null;
+             addEventListener('click', event => {{
+               const hits = event.composedPath().includes(document.querySelector({element:?}));
+               window.hit = hits || event.target.outerHTML;
+             }}, {{ capture: true, once: true }})"
+        );
+        let mut beside = Vec::new();
+        while beside.len() < CLICKS_MAX {
+            self.evaluate(&watch);
+            let (x, y) = self.middle(element);
+            for kind in ["mousePressed", "mouseReleased"] {
+                let click =
+                    json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": 1 });
+                self.ask("Input.dispatchMouseEvent", &click);
+            }
+            match self.evaluate("window.hit") {
+                Value::Bool(true) => return,
+                hit => beside.push(hit),
+            }
         }
+        panic!("{element} was never hit, but {beside:?}");
     }
 
     /// Drops a file on an element.
