@@ -222,6 +222,33 @@ impl Coverage {
         self.peers += other.peers;
     }
 
+    /// All of it as plain numbers, for [`Coverage::of_numbers`] of the same program.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<u64> {
+        let (fewest, most) = self.events_range.unwrap_or((u64::MAX, 0));
+        let sums = [self.histories, self.events, self.turns, self.replies, self.peers];
+        let counts = self.counters().into_iter().map(|(_, _, count)| count);
+        [fewest, most].into_iter().chain(sums).chain(counts).collect()
+    }
+
+    /// What [`Coverage::numbers`] told; nothing when there are more or fewer of them.
+    #[must_use]
+    pub fn of_numbers(numbers: &[u64]) -> Option<Self> {
+        let (&[fewest, most, histories, events, turns, replies, peers], counts) =
+            numbers.split_first_chunk::<7>()?;
+        let events_range = (fewest <= most).then_some((fewest, most));
+        let mut sum =
+            Self { histories, events, events_range, turns, replies, peers, ..Self::default() };
+        let counters = sum.counters_mut();
+        if counters.len() != counts.len() {
+            return None;
+        }
+        for (counter, count) in counters.into_iter().zip(counts) {
+            *counter = *count;
+        }
+        Some(sum)
+    }
+
     fn counters_mut(&mut self) -> Vec<&mut u64> {
         let parts = self.faults.iter_mut().chain(&mut self.reading).chain(&mut self.writing);
         let parts = parts.chain(&mut self.marks).chain(&mut self.ends).chain(&mut self.themes);
