@@ -8,8 +8,9 @@ use crate::room::Room;
 use crate::session::Who;
 use crate::task::Ended;
 
-/// What a long message is given at first; it is doubled as it is filled.
-pub(super) const BYTES_MIN: usize = 16 << 10;
+/// What a long message is given at first, four times as much when that is full. More than the powers of two
+/// that messages often have: memory that is full to the last byte is made larger, and asked for in vain.
+pub(super) const BYTES_MIN: usize = 20 << 10;
 /// A message that is longer comes in several pulls.
 const BYTES_MAX: usize = 128 << 10;
 
@@ -23,7 +24,7 @@ impl Peered {
             return None;
         }
         if bulk.len() == bulk.capacity() {
-            bulk.reserve(bulk.len());
+            bulk.reserve(3 * bulk.len());
         }
         Some((bulk, left))
     }
