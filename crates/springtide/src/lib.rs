@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod accepted;
 mod access;
 mod admin;
 mod caps;
