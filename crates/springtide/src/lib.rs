@@ -35,6 +35,7 @@ mod on_tokio;
 mod peer;
 mod problem;
 mod proxies;
+mod rate;
 mod raw;
 mod report;
 mod request;
