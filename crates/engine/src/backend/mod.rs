@@ -233,6 +233,9 @@ pub(crate) fn send_directly(ledger: &mut Ledger, key: Key) -> Result<bool, i32> 
     let Ledger { slots, spare_work, .. } = ledger;
     let Some(slot) = slots.get(key) else { return Ok(false) };
     let Op::Send { socket, pieces } = &slot.op else { return Ok(false) };
+    if pieces.is_empty() {
+        return Ok(true);
+    }
     let unsent = Ledger::unsent_of(pieces, slot.sent());
     let count = if let [piece] = pieces.as_slice() {
         crate::system::send(socket.number(), &piece.as_slice()[slot.sent()..])?
