@@ -22,7 +22,7 @@ use crate::completion::{Completion, Metadata, Outcome};
 use crate::error::{Error, OpKind};
 use crate::handle::Handle;
 use crate::ledger::{COMPLETIONS_ROOM, Ledger};
-use crate::op::{Descriptor, FilePart, Op, Piece, Spliced};
+use crate::op::{Descriptor, FilePart, Op, Piece, Spliced, Taken};
 use crate::options::{Address, EngineOptions, ListenOptions, Mechanism};
 use crate::sheet::Sheet;
 use crate::slots::{Key, receiving};
@@ -268,7 +268,26 @@ impl Handle for Engine {
         }
         slot.progress = receiving::TAKEN;
         let received = self.backend.receive_now(socket, memory, bytes_max);
-        received.map_err(|errno| Error::system(OpKind::Receive, errno))
+        let received = received.map_err(|errno| Error::system(OpKind::Receive, errno))?;
+        Ok(received.unwrap_or(0))
+    }
+
+    fn take_now(
+        &mut self,
+        socket: Descriptor,
+        memory: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<Taken, Error> {
+        let bytes_max = bytes_max.min(memory.capacity() - memory.len());
+        if bytes_max == 0 || self.ledger.is_receiving(socket) {
+            return Err(Error::Misuse("bytes are taken into room, and beside no receive"));
+        }
+        match self.backend.receive_now(socket, memory, bytes_max) {
+            Ok(None) => Ok(Taken::Nothing),
+            Ok(Some(0)) => Ok(Taken::End),
+            Ok(Some(count)) => Ok(Taken::Bytes(count)),
+            Err(errno) => Err(Error::system(OpKind::Receive, errno)),
+        }
     }
 
     fn sends_at_once_max(&self) -> usize {

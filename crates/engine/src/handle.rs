@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::clock::Moment;
 use crate::completion::{Completion, Metadata};
 use crate::error::Error;
-use crate::op::{Descriptor, FilePart, Op, Piece, Spliced};
+use crate::op::{Descriptor, FilePart, Op, Piece, Spliced, Taken};
 use crate::options::{Address, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
@@ -57,6 +57,20 @@ pub trait Handle {
         memory: &mut Vec<u8>,
         bytes_max: usize,
     ) -> Result<usize, Error>;
+
+    /// Takes at once what has come on a socket, as far as the spare capacity of `memory` goes, and
+    /// `bytes_max` at most: so a long stream needs no chunk at all. [`Op::AwaitBytes`] tells when there
+    /// is something.
+    ///
+    /// # Errors
+    /// The system has failed (recv(2)), as when the peer has reset the connection; it says so once.
+    /// [`Error::Misuse`] where a receive is in flight on the socket, or where there is no room.
+    fn take_now(
+        &mut self,
+        socket: Descriptor,
+        memory: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<Taken, Error>;
 
     /// How many sends of one turn are made with [`send_now`](Self::send_now) for less than as
     /// operations: with more, the system may take them all together for less still. The same as long

@@ -61,7 +61,7 @@ pub use handle::Handle;
 pub use intake::Intake;
 pub use op::{
     DATAGRAM_BYTES_MAX, Datagram, Descriptor, FilePart, Op, OpenOptions, PIECES_MAX, Piece, Route,
-    SEND_BYTES_MAX, Spliced,
+    SEND_BYTES_MAX, Spliced, Taken,
 };
 pub use options::{Address, Choice, EngineOptions, ListenOptions, Mechanism};
 pub use pages::{GENERATION_BITS, Pages};

@@ -78,6 +78,17 @@ pub enum Spliced {
     Refused,
 }
 
+/// What came of [`Handle::take_now`](crate::Handle::take_now).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// So many bytes were appended, at least one.
+    Bytes(usize),
+    /// Nothing is there.
+    Nothing,
+    /// The peer has ended its stream.
+    End,
+}
+
 /// One piece of what a send sends.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Piece {
@@ -168,7 +179,8 @@ pub enum Op {
         memory: Vec<u8>,
     },
     /// Waits until there is something to receive, the end of the stream or an error included, and takes
-    /// nothing (poll(2)): for whoever takes it by [`Handle::splice_now`](crate::Handle::splice_now).
+    /// nothing (poll(2)): for whoever takes it by [`Handle::splice_now`](crate::Handle::splice_now) or
+    /// [`Handle::take_now`](crate::Handle::take_now).
     AwaitBytes {
         /// From where.
         socket: Descriptor,

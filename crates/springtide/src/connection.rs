@@ -221,6 +221,9 @@ impl Connection {
     pub(crate) fn go_on(&mut self, room: &mut Room) {
         self.is_ready = false;
         self.handle_inbox(room);
+        if self.receive == Key::NONE {
+            self.receive_on(room);
+        }
     }
 
     /// Receiving stops when too much waits in either direction, and goes on at half of it.

@@ -30,7 +30,7 @@ use http::HeaderValue;
 
 use pattern::Pattern;
 
-pub(crate) use coding::{takes_gzip, weight_of};
+pub(crate) use coding::takes_gzip;
 pub(crate) use freeze::{FrozenAsk, FrozenFiles, FrozenStream};
 pub(crate) use query::FileQuery;
 pub(crate) use range::is_within_limit;

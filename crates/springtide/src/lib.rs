@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod accepted;
 mod access;
 mod admin;
 mod caps;
@@ -34,6 +35,7 @@ mod on_tokio;
 mod peer;
 mod problem;
 mod proxies;
+mod rate;
 mod raw;
 mod report;
 mod request;

@@ -9,7 +9,7 @@ use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 use springtide_proto::http1::MediaType;
 
-use crate::files::weight_of;
+use crate::accepted::{Element, elements};
 use crate::middleware::{Middleware, Outcome};
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
@@ -31,19 +31,16 @@ impl Form {
     /// an asterisk name nothing, so that a terminal gets text.
     pub(crate) fn of<'a>(accept: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut best = (0, Self::Text);
-        for element in accept.flat_map(|line| line.split(|byte| *byte == b',')) {
-            let mut parts = element.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-            let name = parts.next().unwrap_or_default();
-            let Some(form) = Self::named(name) else { continue };
-            let weight = parts.find_map(weight_of).unwrap_or(u32::MAX);
-            if weight > best.0 {
-                best = (weight, form);
+        for element in accept.flat_map(elements) {
+            let Some(form) = Self::named(&element) else { continue };
+            if element.weight > best.0 {
+                best = (element.weight, form);
             }
         }
         best.1
     }
 
-    fn named(name: &[u8]) -> Option<Self> {
+    fn named(element: &Element<'_>) -> Option<Self> {
         let names = [
             ("text/html", Self::Html),
             ("application/xhtml+xml", Self::Html),
@@ -51,9 +48,7 @@ impl Form {
             ("application/json", Self::Problem),
             ("text/plain", Self::Text),
         ];
-        let mut named =
-            names.into_iter().filter(|(own, _)| own.as_bytes().eq_ignore_ascii_case(name));
-        named.next().map(|(_, form)| form)
+        names.into_iter().find(|(name, _)| element.is(name)).map(|(_, form)| form)
     }
 
     /// One of the server's own replies in this form; any other stays as it is.
@@ -239,6 +234,8 @@ mod tests {
             ("Text/HTML;level=1;q=0.1", Form::Html),
             ("text/html;q=0", Form::Text),
             ("text/*, image/png", Form::Text),
+            ("text/html;q=1, application/json", Form::Html),
+            ("text/html;q=2, application/json;q=0.1", Form::Problem),
         ] {
             assert_eq!(Form::of(std::iter::once(accept.as_bytes())), form, "{accept}");
         }

@@ -117,14 +117,14 @@ pub(crate) trait Backend {
         system::waiting_bytes(socket)
     }
 
-    /// Takes what has come on a socket, so many bytes at most, for which the memory has room; none when
-    /// nothing is there, or its end, which the next receive tells.
+    /// Takes what has come on a socket, so many bytes at most, for which the memory has room; 0 at the
+    /// end of its stream, and none when nothing is there.
     fn receive_now(
         &mut self,
         socket: Descriptor,
         memory: &mut Vec<u8>,
         bytes_max: usize,
-    ) -> Result<usize, i32> {
+    ) -> Result<Option<usize>, i32> {
         receive_now(socket, memory, bytes_max)
     }
 
@@ -233,6 +233,9 @@ pub(crate) fn send_directly(ledger: &mut Ledger, key: Key) -> Result<bool, i32> 
     let Ledger { slots, spare_work, .. } = ledger;
     let Some(slot) = slots.get(key) else { return Ok(false) };
     let Op::Send { socket, pieces } = &slot.op else { return Ok(false) };
+    if pieces.is_empty() {
+        return Ok(true);
+    }
     let unsent = Ledger::unsent_of(pieces, slot.sent());
     let count = if let [piece] = pieces.as_slice() {
         crate::system::send(socket.number(), &piece.as_slice()[slot.sent()..])?
@@ -246,19 +249,23 @@ pub(crate) fn send_directly(ledger: &mut Ledger, key: Key) -> Result<bool, i32> 
     Ok(count == unsent)
 }
 
-fn receive_now(socket: Descriptor, memory: &mut Vec<u8>, bytes_max: usize) -> Result<usize, i32> {
+fn receive_now(
+    socket: Descriptor,
+    memory: &mut Vec<u8>,
+    bytes_max: usize,
+) -> Result<Option<usize>, i32> {
     let spare = memory.spare_capacity_mut();
     let (target, room) = (spare.as_mut_ptr().cast(), spare.len().min(bytes_max));
     // SAFETY: the spare capacity is the caller's, who lends it for the call only.
     let received = unsafe { system::receive(socket.number(), target, room) };
     let count = match received {
-        Err(system::EAGAIN | system::EINTR) => 0,
+        Err(system::EAGAIN | system::EINTR) => return Ok(None),
         received => received?,
     };
     assert!(count <= room, "the system fills spare capacity only");
     // SAFETY: the system has written `count` bytes behind the old length.
     unsafe { memory.set_len(memory.len() + count) };
-    Ok(count)
+    Ok(Some(count))
 }
 
 fn send_now(ledger: &mut Ledger, socket: Descriptor, pieces: &[Piece]) -> usize {

@@ -1,7 +1,7 @@
 //! What is done at once, beside operations: long messages received and sent without a turn between.
 //! It must lose no byte and reorder none, whatever the operations beside it do.
 
-use springtide_engine::{Descriptor, Error, Handle, Op, OpKind, Outcome, Piece};
+use springtide_engine::{Descriptor, Error, Handle, Op, OpKind, Outcome, Piece, Taken};
 
 use crate::shard::{Patience, Random, Shard, assert_cancelled, assert_pattern, pattern};
 use crate::stage::{Outside, Stage};
@@ -51,6 +51,60 @@ pub(crate) fn what_is_taken_at_once_is_next<S: Stage>(stage: &S) {
         patience.spend();
     }
     assert!(at_once > ALL / 10, "only {at_once} bytes");
+}
+
+/// What is taken where no chunk is received comes whole and in order, and its end and a reset are told;
+/// nothing is taken beside a receive, or without room.
+pub(crate) fn what_is_taken_without_a_receive_keeps_its_order<S: Stage>(stage: &S) {
+    const ALL: usize = 1 << 20;
+    let mut random = Random(0x07A4_E5EE_D123_0005);
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let (socket, mut outside) = shard.meet(stage, &port);
+    let stream = pattern(0, ALL);
+    let (mut written, mut came, mut is_over) = (0, 0, false);
+    let mut memory = Vec::with_capacity(30_000);
+    assert_eq!(shard.engine.take_now(socket, &mut memory, usize::MAX), Ok(Taken::Nothing));
+    let none = shard.engine.take_now(socket, &mut Vec::new(), 100);
+    assert!(matches!(none, Err(Error::Misuse(_))), "no room");
+    let mut wait = shard.submit(Op::AwaitBytes { socket }, 1);
+    let beside = shard.engine.take_now(socket, &mut memory, 100);
+    assert!(matches!(beside, Err(Error::Misuse(_))), "a wait is in flight");
+    let patience = Patience::until("the whole stream and its end");
+    while !is_over {
+        let end = (written + random.below(60_000)).min(ALL);
+        if written < ALL {
+            written += outside.write(&stream[written..end]);
+            if written == ALL {
+                outside.shutdown();
+            }
+        }
+        if shard.turn().iter().any(|completion| completion.key == wait) {
+            while !is_over {
+                let bytes_max = 1 + random.below(60_000);
+                match shard.engine.take_now(socket, &mut memory, bytes_max).unwrap() {
+                    Taken::Bytes(count) => {
+                        assert!(count == memory.len() && (1..=bytes_max).contains(&count));
+                        assert_pattern(came, &memory);
+                        came += count;
+                        memory.clear();
+                    }
+                    Taken::Nothing => break,
+                    Taken::End => is_over = true,
+                }
+            }
+            wait = shard.submit(Op::AwaitBytes { socket }, 1);
+        }
+        patience.spend();
+    }
+    assert_eq!(came, ALL);
+    let (socket, outside) = shard.meet(stage, &port);
+    let wait = shard.submit(Op::AwaitBytes { socket }, 1);
+    shard.turn();
+    outside.reset();
+    assert!(matches!(shard.last(wait), Outcome::Done), "a reset");
+    let met = shard.engine.take_now(socket, &mut memory, 100);
+    assert!(met.is_err_and(|error| error.is_peer_gone()));
 }
 
 /// A reset behind the chunk that came is said: the system tells it once, and an end of stream in its

@@ -110,6 +110,7 @@ laws! {
         at_once:
             a_reset_met_at_once_is_told
             what_is_taken_at_once_is_next
+            what_is_taken_without_a_receive_keeps_its_order
             what_is_sent_at_once_keeps_its_order
             a_send_of_nothing_waits_for_room;
         splicing:

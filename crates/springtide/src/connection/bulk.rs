@@ -3,7 +3,7 @@
 //! turn has gone out of the cache by then.
 //! It knows of a message only that its session lends memory for it, and of files only that there is one.
 
-use springtide_engine::{Error, Key};
+use springtide_engine::{Error, Key, Taken};
 
 use super::{Connection, State};
 use crate::events::Operation;
@@ -20,27 +20,50 @@ impl Connection {
         // Also where nothing waits: the last bytes may have filled what waited for the handler, and
         // then the end of the body has not been noticed yet.
         self.handle_inbox(room);
+        if self.receive == Key::NONE {
+            self.receive_on(room);
+        }
     }
 
-    /// Takes what lies behind the chunk that was handled last.
+    /// Whether so much of a body is still to come that it is taken where it is to stand, and no chunk
+    /// of it is received.
+    pub(super) fn is_in_long_body(&self) -> bool {
+        let waits = self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty());
+        let is_plain = self.stage.is_none() && self.state == State::Open;
+        is_plain && !waits && self.session.is_in_long_body()
+    }
+
+    /// Goes on where no receive is in flight: takes of a long body what is there, or waits for more. A
+    /// body whose handler is behind is left where it is.
+    pub(super) fn receive_on(&mut self, room: &mut Room) {
+        let is_free = self.receive == Key::NONE && !self.is_ready && !self.is_paused;
+        let is_over = self.is_ended || self.is_over || self.is_held;
+        if !is_free || is_over || self.session.is_peered() || self.session.is_body_held() {
+            return;
+        }
+        match self.is_in_long_body() {
+            true => self.receive_bulk(room),
+            false => self.receive_again(room),
+        }
+    }
+
+    /// Takes what lies behind the chunk that was handled last, or what is there of a long body.
     #[inline(never)]
     pub(super) fn receive_bulk(&mut self, room: &mut Room) {
         let waits = self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty());
         if waits || self.stage.is_some() || self.state != State::Open {
             return;
         }
-        let mut is_done = false;
-        while !is_done && let Some((mut memory, bytes_max)) = self.session.lend_bulk(room) {
+        let mut has_more = true;
+        while has_more && let Some((mut memory, bytes_max)) = self.session.lend_bulk(room) {
             let (before, space) = (memory.len(), memory.capacity() - memory.len());
-            let received = {
-                let mut engine = room.requests.engine.borrow_mut();
-                engine.receive_now(self.receive, &mut memory, bytes_max)
-            };
-            let count = match received {
-                Ok(count) => count,
+            let count = match self.take(&mut memory, bytes_max, room) {
+                Ok(Taken::Bytes(count)) => count,
+                Ok(Taken::Nothing) => 0,
+                Ok(Taken::End) => return self.ended_in_bulk(memory, before, room),
                 Err(error) => return self.bulk_failed(memory, before, error, room),
             };
-            is_done = count < space.min(bytes_max);
+            has_more = count == space.min(bytes_max);
             room.counts.bytes_received += count as u64;
             let who = self.who();
             let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
@@ -51,6 +74,38 @@ impl Connection {
         self.session.end_bulk(self.who(), room);
         self.handle_inbox(room);
         self.send_at_once(room);
+        self.await_more(has_more, room);
+    }
+
+    fn take(&self, memory: &mut Vec<u8>, bytes_max: usize, room: &Room) -> Result<Taken, Error> {
+        let mut engine = room.requests.engine.borrow_mut();
+        if self.receive == Key::NONE {
+            return engine.take_now(self.socket, memory, bytes_max);
+        }
+        engine.receive_now(self.receive, memory, bytes_max).map(Taken::Bytes)
+    }
+
+    /// What was there has been taken, or as much as may be in this turn. Of a long body no chunk is
+    /// received from now on.
+    fn await_more(&mut self, has_more: bool, room: &mut Room) {
+        if self.receive != Key::NONE {
+            if self.is_in_long_body() {
+                room.requests.engine.borrow_mut().cancel(self.receive);
+            }
+        } else if has_more && self.is_in_long_body() {
+            self.go_on_later(room);
+        } else if !self.is_ready && !self.session.is_body_held() {
+            self.receive_again(room);
+            self.balance(room);
+        }
+    }
+
+    /// The stream has ended within a long body.
+    fn ended_in_bulk(&mut self, memory: Vec<u8>, before: usize, room: &mut Room) {
+        let who = self.who();
+        let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+        self.session.receive_bulk(memory, before, who, &mut traffic.outbox, room);
+        self.ended(room);
     }
 
     /// The peer is gone: what came before that is still who pulls it.

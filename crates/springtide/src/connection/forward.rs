@@ -40,17 +40,20 @@ impl Connection {
     pub(super) fn receiving(&mut self, room: &Room) -> Option<Op> {
         let socket = self.socket;
         match self.session.peered().and_then(|session| session.splices(room)) {
+            None if self.is_in_long_body() => Some(Op::AwaitBytes { socket }),
             None => Some(Op::Receive { socket }),
             Some(true) => None,
             Some(false) => Some(Op::AwaitBytes { socket }),
         }
     }
 
-    /// There is something that the system can pass to the sink of a forward.
-    pub(super) fn bytes_are_there(&mut self, room: &Room) {
+    /// There is something that the system can pass to the sink of a forward, or of a long body.
+    pub(super) fn bytes_are_there(&mut self, room: &mut Room) {
         self.receive = Key::NONE;
-        if !self.session.peered().is_some_and(|session| session.bytes_are_there(room)) {
-            self.receive_again(room);
+        match self.session.peered().map(|session| session.bytes_are_there(room)) {
+            Some(true) => {}
+            Some(false) => self.receive_again(room),
+            None => self.receive_on(room),
         }
     }
 
@@ -128,7 +131,7 @@ impl Connection {
     }
 
     /// The share of this turn is spent: the rest has its turn in the next.
-    fn go_on_later(&mut self, room: &mut Room) {
+    pub(super) fn go_on_later(&mut self, room: &mut Room) {
         if !self.is_ready {
             self.is_ready = true;
             room.ready.push(self.place);

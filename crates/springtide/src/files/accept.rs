@@ -1,19 +1,13 @@
 //! `Accept` (RFC 9110 §12.5.1): whether a request asks for a page.
 //! It looks for one type only.
 
-use super::coding::weight_of;
+use crate::accepted::elements;
 
 /// Whether a request names HTML among what it takes, or all text. That it takes anything at all is
 /// not enough: so do scripts and images, which a page would only confuse.
 pub(super) fn names_html(accepted: &[u8]) -> bool {
-    let weight = |wanted: &str| {
-        accepted.split(|byte| *byte == b',').find_map(|element| {
-            let mut parts = element.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-            let name = parts.next().filter(|name| name.eq_ignore_ascii_case(wanted.as_bytes()));
-            name.map(|_| parts.find_map(weight_of))
-        })
-    };
-    weight("text/html").or_else(|| weight("text/*")).is_some_and(|weight| weight != Some(0))
+    let named = |name| elements(accepted).find(|element| element.is(name));
+    named("text/html").or_else(|| named("text/*")).is_some_and(|element| element.weight > 0)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Content codings (RFC 9110 §8.4.1): in which of its forms a client takes a file.
 //! It knows no file, and encodes nothing.
 
+use crate::accepted::{Element, elements};
+
 /// A form in which a file may be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {
@@ -42,8 +44,8 @@ impl Coding {
         }
     }
 
-    fn named(name: &[u8]) -> Option<Self> {
-        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+    fn named(element: &Element<'_>) -> Option<Self> {
+        let is = |name: &str| element.is(name);
         // RFC 9110 §8.4.1.3 has x-gzip mean the same.
         if is("identity") {
             return Some(Self::Identity);
@@ -132,16 +134,13 @@ struct Weights {
 const LAST: u32 = 1;
 
 impl Weights {
-    /// An element that is not well-formed counts as nothing.
+    /// An element with parameters is none of a coding, and counts as nothing.
     fn read(accepted: &[u8]) -> Self {
         let mut own = Self { named: [None; CODINGS], others: None };
-        for element in accepted.split(|byte| *byte == b',') {
-            let mut halves = element.splitn(2, |byte| *byte == b';').map(<[u8]>::trim_ascii);
-            let name = halves.next().unwrap_or_default();
-            let Some(weight) = halves.next().map_or(Some(ONE), weight_of) else { continue };
-            match Coding::named(name) {
-                Some(coding) => own.named[coding.index()] = Some(weight),
-                None if name == b"*" => own.others = Some(weight),
+        for element in elements(accepted).filter(|element| !element.is_special) {
+            match Coding::named(&element) {
+                Some(coding) => own.named[coding.index()] = Some(element.weight),
+                None if element.is("*") => own.others = Some(element.weight),
                 None => {}
             }
         }
@@ -153,24 +152,6 @@ impl Weights {
         let unsaid = if coding == Coding::Identity { LAST } else { 0 };
         self.named[coding.index()].or(self.others).unwrap_or(unsaid)
     }
-}
-
-/// The weight 1, the least one being 0.001: above [`LAST`], all of them.
-const ONE: u32 = 10_000;
-
-/// A weight (§12.4.2): `q=0` to `q=1`, with three decimals at most.
-pub(crate) fn weight_of(parameter: &[u8]) -> Option<u32> {
-    let [b'q' | b'Q', b'=', whole @ (b'0' | b'1'), decimals @ ..] = parameter else { return None };
-    let decimals = match decimals {
-        [] => decimals,
-        [b'.', decimals @ ..] if decimals.len() <= 3 => decimals,
-        _ => return None,
-    };
-    let mut weight = if *whole == b'1' { ONE } else { 0 };
-    for (digit, scale) in decimals.iter().zip([1000, 100, 10]) {
-        weight += digit.is_ascii_digit().then(|| u32::from(digit - b'0') * scale)?;
-    }
-    (weight <= ONE).then_some(weight)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! Its memory is bounded, and a request takes a short lock and no system call.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use http::header::{self, HeaderValue};
 use springtide_engine::Moment;
 
 use super::{Middleware, Outcome};
+use crate::rate::{Bucket, Client, Rate, seconds_of};
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
 
@@ -21,6 +21,9 @@ use crate::response::{IntoResponse, Response};
 /// one client has all behind them. Without an address, as over a Unix socket, all are one client.
 /// All shards count together. Up to [`addresses_max`](Self::addresses_max) addresses are remembered,
 /// those at least that were here last; who is forgotten begins anew.
+///
+/// It limits what one router answers. [`Limits::requests_per_address_rate`](crate::Limits::requests_per_address_rate)
+/// limits a whole server, before anything is looked up for a request.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,19 +41,16 @@ use crate::response::{IntoResponse, Response};
 /// ```
 #[derive(Debug)]
 pub struct RateLimit {
-    count: u32,
-    /// How long it takes until there is one token more.
-    token_ns: u64,
+    rate: Rate,
     addresses_max: usize,
     buckets: Mutex<Buckets>,
 }
 
-/// When each address's bucket is full again. What was used since the older half was last cleared is
-/// in the newer one.
+/// Each client's bucket. What was used since the older half was last cleared is in the newer one.
 #[derive(Debug, Default)]
 struct Buckets {
-    newer: HashMap<Option<IpAddr>, u64>,
-    older: HashMap<Option<IpAddr>, u64>,
+    newer: HashMap<Option<Client>, Bucket>,
+    older: HashMap<Option<Client>, Bucket>,
 }
 
 impl RateLimit {
@@ -61,9 +61,7 @@ impl RateLimit {
     #[must_use]
     pub fn new(count: u32, time: Duration) -> Self {
         assert!(count > 0 && !time.is_zero(), "a limit allows something in some time");
-        let token_ns = u64::try_from(time.as_nanos() / u128::from(count)).unwrap_or(u64::MAX);
-        let (token_ns, buckets) = (token_ns.max(1), Mutex::default());
-        Self { count, token_ns, addresses_max: 65_536, buckets }
+        Self { rate: Rate::within(time, count), addresses_max: 65_536, buckets: Mutex::default() }
     }
 
     /// How many addresses are remembered, about 100 bytes each. Default 65,536.
@@ -74,45 +72,32 @@ impl RateLimit {
     }
 
     /// Takes a token; how long it takes until there is one, if there is none.
-    fn take(&self, address: Option<IpAddr>, now: Moment) -> Result<(), Duration> {
-        let now_ns = now.nanoseconds();
-        let whole_ns = self.token_ns.saturating_mul(u64::from(self.count));
+    fn take(&self, client: Option<Client>, now: Moment) -> Result<(), Duration> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let Buckets { newer, older } = &mut *buckets;
-        let full_ns = newer.get(&address).or_else(|| older.get(&address)).copied();
-        let full_ns = full_ns.unwrap_or(0).max(now_ns).saturating_add(self.token_ns);
-        let excess_ns = full_ns.saturating_sub(now_ns).saturating_sub(whole_ns);
-        if excess_ns > 0 {
-            return Err(Duration::from_nanos(excess_ns));
-        }
-        if newer.len() >= self.addresses_max / 2 && !newer.contains_key(&address) {
+        let known = newer.get(&client).or_else(|| older.get(&client));
+        let mut bucket = known.copied().unwrap_or_default();
+        self.rate.take(&mut bucket, now)?;
+        if newer.len() >= self.addresses_max / 2 && !newer.contains_key(&client) {
             *older = std::mem::take(newer);
         }
-        newer.insert(address, full_ns);
+        newer.insert(client, bucket);
         Ok(())
     }
 }
 
 impl Middleware for RateLimit {
     fn begin(&self, request: &Request) -> Outcome {
-        let address = request.client_address().map(client_of);
-        match self.take(address, request.now()) {
+        let client = request.client_address().map(Client::of);
+        match self.take(client, request.now()) {
             Ok(()) => Outcome::Pass,
             Err(wait) => {
                 let reply: Response =
                     (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests").into_response();
-                let seconds = HeaderValue::from(wait.as_nanos().div_ceil(1_000_000_000) as u64);
+                let seconds = HeaderValue::from(seconds_of(wait));
                 Outcome::Answer(reply.header(header::RETRY_AFTER, seconds))
             }
         }
-    }
-}
-
-/// What of an address is one client.
-fn client_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
     }
 }
 
@@ -120,31 +105,24 @@ fn client_of(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn address(number: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([192, 0, 2, number]))
+    fn client(number: u8) -> Option<Client> {
+        Some(Client::of([192, 0, 2, number].into()))
     }
 
     #[test]
-    fn buckets_fill_again() {
+    fn each_client_has_a_bucket() {
         let own = RateLimit::new(3, Duration::from_secs(3));
-        let at = Moment::from_milliseconds;
-        for (ms, expected) in [
-            (0, Ok(())),
-            (0, Ok(())),
-            (0, Ok(())),
-            (0, Err(1_000)),
-            (999, Err(1)),
-            (1_000, Ok(())),
-            (1_000, Err(1_000)),
-            (60_000, Ok(())),
-            (60_000, Ok(())),
-            (60_000, Ok(())),
-            (60_000, Err(1_000)),
-        ] {
-            for number in [1, 2] {
-                let taken = own.take(address(number), at(ms)).map_err(|wait| wait.as_millis());
-                assert_eq!(taken, expected, "{ms}");
-            }
+        for _ in 0..3 {
+            assert!(
+                [client(1), client(2), None]
+                    .map(|of| own.take(of, Moment::ZERO))
+                    .iter()
+                    .all(Result::is_ok)
+            );
+        }
+        for of in [client(1), client(2), None] {
+            assert_eq!(own.take(of, Moment::ZERO), Err(Duration::from_secs(1)));
+            assert_eq!(own.take(of, Moment::from_milliseconds(1_000)), Ok(()));
         }
     }
 
@@ -152,21 +130,14 @@ mod tests {
     fn tables_are_bounded() {
         let own = RateLimit::new(1, Duration::from_secs(1)).addresses_max(8);
         for number in 0..=255 {
-            assert!(own.take(address(number), Moment::ZERO).is_ok());
+            assert!(own.take(client(number), Moment::ZERO).is_ok());
             let buckets = own.buckets.lock().unwrap();
             assert!(buckets.newer.len() <= 4 && buckets.older.len() <= 4);
             drop(buckets);
             for recent in number.saturating_sub(3)..=number {
-                assert!(own.take(address(recent), Moment::ZERO).is_err(), "{recent} is known");
+                assert!(own.take(client(recent), Moment::ZERO).is_err(), "{recent} is known");
             }
         }
-        assert!(own.take(address(0), Moment::ZERO).is_ok(), "it was forgotten");
-    }
-
-    #[test]
-    fn a_client_has_all_behind_its_64_bits() {
-        let client = |text: &str| client_of(text.parse().unwrap()).to_string();
-        assert_eq!(client("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(client("192.0.2.7"), "192.0.2.7");
+        assert!(own.take(client(0), Moment::ZERO).is_ok(), "it was forgotten");
     }
 }

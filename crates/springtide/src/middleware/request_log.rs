@@ -12,7 +12,8 @@ use super::{Middleware, Outcome};
 use crate::request::Request;
 
 /// Gives every request with its reply to a function, on the shard and before the reply is sent: it
-/// must not take long.
+/// must not take long. It is for code of the application; lines of everything that is answered, written on
+/// a thread of their own and for less, are [`AccessLog`](crate::AccessLog)'s.
 ///
 /// ```
 /// use springtide::{RequestLog, Server};

@@ -163,6 +163,16 @@ impl Session {
         }
     }
 
+    /// Whether it is in a body of which so much is to come that no chunk of it is wanted.
+    pub(crate) fn is_in_long_body(&self) -> bool {
+        matches!(self, Self::Http1(session) if session.is_in_long_body())
+    }
+
+    /// Whether who takes a body is behind: no more of it is to be received.
+    pub(crate) fn is_body_held(&self) -> bool {
+        matches!(self, Self::Http1(session) if session.is_body_held())
+    }
+
     /// Lends that memory, with room for what comes next and nothing behind it, and says how many bytes
     /// may come into it in this turn.
     pub(crate) fn lend_bulk(&mut self, room: &Room) -> Option<(Vec<u8>, usize)> {

@@ -397,7 +397,7 @@ impl Backend for Simulated {
         socket: Descriptor,
         memory: &mut Vec<u8>,
         bytes_max: usize,
-    ) -> Result<usize, i32> {
+    ) -> Result<Option<usize>, i32> {
         self.take_now(socket, memory, bytes_max)
     }
 

@@ -201,22 +201,22 @@ impl Simulated {
         Step::Moved
     }
 
-    /// Takes what is there at once.
+    /// Takes what is there at once; see `Backend::receive_now`.
     pub(super) fn take_now(
         &self,
         socket: Descriptor,
         memory: &mut Vec<u8>,
         bytes_max: usize,
-    ) -> Result<usize, i32> {
+    ) -> Result<Option<usize>, i32> {
         self.may_reset(socket);
         let count = self.receivable(socket, bytes_max)?;
         if count == 0 {
-            return self.is_ended(socket).map(|_| 0);
+            return self.is_ended(socket).map(|is_ended| is_ended.then_some(0));
         }
         let State { table, network, .. } = &mut *self.world.state.borrow_mut();
         let end = table.socket(socket).expect("it was just asked");
         network.receive(end, count, |bytes| memory.extend_from_slice(bytes));
-        Ok(count)
+        Ok(Some(count))
     }
 
     /// Sends what fits at once, or by chance less.

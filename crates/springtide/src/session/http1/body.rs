@@ -22,6 +22,9 @@ const BODY_FIRST_BYTES_MAX: u64 = 64 << 10;
 /// From this much on, the rest of a body is received by itself.
 const BULK_BYTES_MIN: usize = 4 << 10;
 
+/// From this much on, no chunk of it is received.
+const LONG_BYTES_MIN: usize = 256 << 10;
+
 /// The request whose body is arriving.
 pub(super) struct Reading {
     pub(super) exchange: Exchange,
@@ -218,6 +221,19 @@ impl Http1 {
     #[inline]
     pub(crate) fn wants_bulk(&self) -> bool {
         self.busy.is_some() && self.bulk_bytes() >= BULK_BYTES_MIN
+    }
+
+    /// Whether so much of a body is to come that a receive by chunks, which is made again for what is
+    /// behind the body, costs less than the chunks.
+    pub(crate) fn is_in_long_body(&self) -> bool {
+        self.busy.is_some() && self.bulk_bytes() >= LONG_BYTES_MIN
+    }
+
+    /// Whether the handler has yet to take of its body before more of it is received.
+    pub(crate) fn is_body_held(&self) -> bool {
+        let reading = self.busy.as_ref().and_then(|busy| busy.reading.as_ref());
+        let target = reading.map(|reading| &reading.target);
+        matches!(target, Some(Target::Handler(pipe)) if pipe.is_full())
     }
 
     /// How much of the body is still to come, if that is to be received by itself.

@@ -91,8 +91,34 @@ fn server(gate: &Arc<Gate>) -> Server {
 }
 
 fn with_more(server: Server, gate: &Arc<Gate>) -> Server {
-    let left = gate.clone();
+    let (left, breaks) = (gate.clone(), gate.clone());
     server
+        .post(
+            "/breaks",
+            body_max(
+                1 << 30,
+                streamed(async move |mut request: Request| {
+                    let mut body = request.take_body();
+                    while let Ok(Some(_)) = body.next().await {
+                        breaks.see("more");
+                        breaks.pass().await;
+                    }
+                    breaks.see(format!("{:?}", body.next().await));
+                }),
+            ),
+        )
+        .post(
+            "/some",
+            streamed(async |mut request: Request| {
+                let (mut body, mut bytes) = (request.take_body(), 0);
+                while bytes < 400_000
+                    && let Some(piece) = body.next().await?
+                {
+                    bytes += piece.len();
+                }
+                Ok::<_, BodyError>("enough~")
+            }),
+        )
         .post("/unread", streamed(async |_: Request| "unread~"))
         .post(
             "/drops",
@@ -252,6 +278,55 @@ fn a_handler_is_told_that_its_client_went(backend: Backend) {
     stage.until(|stage| (stage.held().futures == 0).then_some(()));
 }
 
+/// The same in the middle of a long body, of which nothing is received while its handler is behind:
+/// whether its client ends its side or is gone, it is told behind what came before.
+fn a_long_body_that_breaks_off_is_told(backend: Backend) {
+    for (is_reset, is_behind) in [(false, false), (false, true), (true, false), (true, true)] {
+        let gate = Arc::<Gate>::default();
+        let mut stage = Stage::new(backend, server(&gate));
+        let mut peer = stage.connect();
+        write_all(&mut stage, &mut peer, sized("/breaks", 1 << 28).as_bytes());
+        if !is_behind {
+            gate.open();
+        }
+        let (part, mut idle) = (vec![b'x'; 100_000], 0);
+        for _ in 0..30 {
+            peer.write(&part);
+            stage.turn();
+        }
+        while is_behind && idle < 100 {
+            idle = if peer.write(&part) == 0 { idle + 1 } else { 0 };
+            stage.turn();
+        }
+        assert_eq!(gate.seen().len() == 1, is_behind);
+        match is_reset {
+            true => peer.reset(),
+            false => peer.shutdown(),
+        }
+        (0..10).for_each(|_| stage.turn());
+        gate.open();
+        stage.until(|stage| (stage.held().futures == 0).then_some(()));
+        let told = gate.seen().pop().unwrap();
+        // A future is dropped where it waits when its client is gone.
+        assert!(told == "Err(Gone)" || (is_reset && told == "more"), "{told}");
+    }
+}
+
+/// What a handler leaves of a long body it has begun to take is read over.
+fn the_rest_of_a_long_body_is_read_over(backend: Backend) {
+    let gate = Arc::<Gate>::default();
+    let mut stage = Stage::new(backend, server(&gate));
+    let mut peer = stage.connect();
+    let plain = "GET /plain HTTP/1.1\r\nHost: a\r\n\r\n";
+    for length in [600_000, 500_000, 400_001] {
+        let request = format!("{}{}{plain}", sized("/some", length), "x".repeat(length));
+        write_all(&mut stage, &mut peer, request.as_bytes());
+        let replies = read_until(&mut stage, &mut peer, "plain~");
+        assert_eq!(replies.matches("HTTP/1.1 200 OK").count(), 2, "{replies}");
+        assert!(replies.contains("\r\n\r\nenough~HTTP/1.1"), "{replies}");
+    }
+}
+
 /// A body that its handler leaves is read over, so that the next request is found, or ends the
 /// connection when it is too long.
 fn what_a_handler_leaves_is_read_over(backend: Backend) {
@@ -389,6 +464,8 @@ over_still_backends!(
     a_slow_handler_holds_its_client_up,
     broken_bodies_are_named,
     a_handler_is_told_that_its_client_went,
+    a_long_body_that_breaks_off_is_told,
+    the_rest_of_a_long_body_is_read_over,
     what_a_handler_leaves_is_read_over,
     what_a_handler_drops_is_read_over,
     an_expectation_is_met_when_the_body_is_wanted,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use springtide_engine::{
     Address, Completion, Descriptor, Error, FilePart, Handle, Key, ListenOptions, Metadata, Moment,
-    Op, OpKind, Piece, SocketFile, Spliced, Stats, Waker,
+    Op, OpKind, Piece, SocketFile, Spliced, Stats, Taken, Waker,
 };
 
 /// EPERM, as a filter of system calls gives it.
@@ -91,6 +91,15 @@ impl Handle for Refused {
         bytes_max: usize,
     ) -> Result<usize, Error> {
         self.engine.receive_now(receive, memory, bytes_max)
+    }
+
+    fn take_now(
+        &mut self,
+        socket: Descriptor,
+        memory: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<Taken, Error> {
+        self.engine.take_now(socket, memory, bytes_max)
     }
 
     fn sends_at_once_max(&self) -> usize {
