@@ -111,6 +111,7 @@ laws! {
             a_reset_met_at_once_is_told
             what_is_taken_at_once_is_next
             what_is_sent_at_once_keeps_its_order
+            what_is_sent_to_each_is_told_to_the_byte
             a_send_of_nothing_waits_for_room;
         splicing:
             a_wait_for_bytes_takes_none
