@@ -309,6 +309,15 @@ impl Handle for Engine {
         self.backend.send_bytes_now(socket, bytes)
     }
 
+    fn send_to_each_now(
+        &mut self,
+        sockets: &[Descriptor],
+        bytes: &[u8],
+        short: &mut Vec<(usize, usize)>,
+    ) {
+        self.backend.send_to_each_now(&mut self.ledger, sockets, bytes, short);
+    }
+
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {
         if part.length == 0 || self.ledger.is_sending(socket) {
             return 0;

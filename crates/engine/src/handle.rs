@@ -86,6 +86,16 @@ pub trait Handle {
     /// As [`send_now`](Self::send_now), of bytes in one place.
     fn send_bytes_now(&mut self, socket: Descriptor, bytes: &[u8]) -> usize;
 
+    /// As [`send_bytes_now`](Self::send_bytes_now), of the same bytes to many sockets, each named once: the
+    /// system may take them all together for less. Appends which of them took less than all, by its place
+    /// among them, and how many bytes that were.
+    fn send_to_each_now(
+        &mut self,
+        sockets: &[Descriptor],
+        bytes: &[u8],
+        short: &mut Vec<(usize, usize)>,
+    );
+
     /// Sends at once, without a copy, what fits of a part of a file that is in the system's memory
     /// (sendfile(2), cachestat(2)), and gives how many bytes that were. None where the part is not
     /// all there, or the system does not tell (before Linux 6.5; since 6.14 it tells only who owns

@@ -19,6 +19,7 @@ use crate::offload::Pool;
 use crate::request::Shared;
 use crate::response::Compressing;
 use crate::server::MakeSession;
+use crate::shard::Together;
 use crate::table::Place;
 use crate::transport::Stage;
 use crate::watch::Watch;
@@ -66,6 +67,8 @@ pub(crate) struct Room {
     pub(crate) stage: Option<fn() -> Box<dyn Stage>>,
     /// Makes the session of each connection; none for HTTP/1.1.
     pub(crate) session: Option<MakeSession>,
+    /// Who is sent the same at once; nobody between two publications.
+    pub(crate) together: Together,
     #[expect(clippy::vec_box, reason = "boxes move between here and connections without a copy")]
     traffic: Vec<Box<Traffic>>,
     buffers: Vec<Vec<u8>>,
@@ -166,6 +169,7 @@ impl Room {
             leaving,
             stage,
             session,
+            together: Together::default(),
             traffic,
             buffers,
             is_kept: false,

@@ -18,6 +18,8 @@ mod report;
 mod tasks;
 mod topics;
 
+pub(crate) use topics::Together;
+
 #[cfg(test)]
 pub(crate) use report::Held;
 

@@ -143,6 +143,24 @@ pub(crate) trait Backend {
         system::send(socket.number(), bytes).unwrap_or(0)
     }
 
+    /// The same of these bytes to each of many sockets, unless a send is in flight there: tells which took
+    /// less, and how much.
+    fn send_to_each_now(
+        &mut self,
+        ledger: &mut Ledger,
+        sockets: &[Descriptor],
+        bytes: &[u8],
+        short: &mut Vec<(usize, usize)>,
+    ) {
+        for (place, socket) in sockets.iter().enumerate() {
+            let is_free = !ledger.is_sending(*socket);
+            let sent = if is_free { self.send_bytes_now(*socket, bytes) } else { 0 };
+            if sent < bytes.len() {
+                short.push((place, sent));
+            }
+        }
+    }
+
     /// Sends what fits of a part of a file that is in memory; none when nothing does, when it is not
     /// there, or on an error.
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {

@@ -160,6 +160,56 @@ fn pieces_sent_at_once_keep_their_order<S: Stage>(stage: &S, stream: &[u8], piec
     assert_pattern(0, &read);
 }
 
+/// Of the same bytes each socket takes what fits, and how much that was is told; where a send is in flight
+/// it is nothing.
+pub(crate) fn what_is_sent_to_each_is_told_to_the_byte<S: Stage>(stage: &S) {
+    const SOCKETS: usize = 24;
+    const BYTES: usize = 50_000;
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let (sockets, mut outside): (Vec<Descriptor>, Vec<S::Outside>) =
+        (0..SOCKETS).map(|_| shard.meet(stage, &port)).unzip();
+    let mut taken = vec![Vec::new(); SOCKETS];
+    let mut read = vec![Vec::new(); SOCKETS];
+    let mut send_to = |shard: &mut Shard, count: usize, from: usize| {
+        let (bytes, mut short) = (pattern(from, BYTES), Vec::new());
+        shard.engine.send_to_each_now(&sockets[..count], &bytes, &mut short);
+        assert!(short.iter().all(|(_, sent)| *sent < BYTES));
+        for (place, taken) in taken[..count].iter_mut().enumerate() {
+            let sent = short.iter().find(|(own, _)| *own == place).map_or(BYTES, |(_, sent)| *sent);
+            taken.extend_from_slice(&bytes[..sent]);
+        }
+        short
+    };
+    let patience = Patience::until("every other peer is behind");
+    let (mut behind, mut from) = ([false; SOCKETS], 0);
+    while behind.iter().step_by(2).any(|own| !own) {
+        // Few sockets, and none: there is a way for each.
+        for count in [SOCKETS, 1, 0] {
+            from += 7;
+            send_to(&mut shard, count, from).iter().for_each(|(place, _)| behind[*place] = true);
+        }
+        for (outside, read) in outside.iter_mut().zip(&mut read).skip(1).step_by(2) {
+            outside.read(read);
+        }
+        shard.turn();
+        patience.spend();
+    }
+    shard.send(sockets[0], vec![7; BYTES], 2);
+    let short = send_to(&mut shard, SOCKETS, 0);
+    assert!(short.contains(&(0, 0)), "a send is in flight");
+    taken[0].extend_from_slice(&[7; BYTES]);
+    let patience = Patience::until("all that was taken");
+    while read.iter().zip(&taken).any(|(read, taken)| read.len() < taken.len()) {
+        for (outside, read) in outside.iter_mut().zip(&mut read) {
+            outside.read(read);
+        }
+        shard.turn();
+        patience.spend();
+    }
+    assert!(read == taken);
+}
+
 /// A send without pieces ends when there is room and not before, also to a peer that has ended its own
 /// side: whoever sends at once goes on then. It ends once when it is cancelled.
 pub(crate) fn a_send_of_nothing_waits_for_room<S: Stage>(stage: &S) {

@@ -112,6 +112,7 @@ laws! {
             what_is_taken_at_once_is_next
             what_is_taken_without_a_receive_keeps_its_order
             what_is_sent_at_once_keeps_its_order
+            what_is_sent_to_each_is_told_to_the_byte
             a_send_of_nothing_waits_for_room;
         splicing:
             a_wait_for_bytes_takes_none

@@ -91,6 +91,13 @@ impl Encoded {
         self.head.len() + self.body.len()
     }
 
+    /// All of it, where the payload was short: it lies behind its head then.
+    #[inline]
+    #[must_use]
+    pub fn as_one(&self) -> Option<&Bytes> {
+        self.body.is_empty().then_some(&self.head)
+    }
+
     /// Never: a message has a head, at least.
     #[must_use]
     pub fn is_empty(&self) -> bool {

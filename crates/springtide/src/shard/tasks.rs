@@ -31,9 +31,10 @@ impl Shard {
         for _ in 0..PASSES_MAX {
             let tasks = &self.room.requests.tasks;
             let (mut orders, mut serial) = tasks.take_orders();
+            let is_alone = orders.len() == 1;
             for piece in orders.pieces_mut() {
                 for order in piece {
-                    self.obey(order, serial);
+                    self.obey(order, serial, is_alone);
                     serial += 1;
                 }
             }
@@ -74,13 +75,13 @@ impl Shard {
     }
 
     #[inline]
-    fn obey(&mut self, order: &mut Order, serial: u64) {
+    fn obey(&mut self, order: &mut Order, serial: u64, is_alone: bool) {
         let tasks = &self.room.requests.tasks;
         if matches!(order.waiter, Waiter::Unheard | Waiter::Held(_)) {
             tasks.settle(order, serial);
         }
         if let Ask::Publish(local) = &order.ask {
-            return self.deliver(local);
+            return self.deliver(local, is_alone);
         }
         if order.peer.is_nobody() {
             return self.obey_nobody(order, serial);

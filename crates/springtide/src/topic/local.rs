@@ -270,6 +270,11 @@ impl ShardTopics {
         publication
     }
 
+    /// How many subscriptions of this shard there are to what is published to a topic.
+    pub(crate) fn audience_of(&self, name: &str) -> usize {
+        self.table.borrow().audience_of(name)
+    }
+
     /// Calls for the place of each connection of this shard that gets a message, with how it is counted.
     pub(crate) fn each(
         &self,

@@ -166,6 +166,12 @@ impl Subscriptions {
         std::mem::take(self).lists.into_values().map(|list| list.topic).collect()
     }
 
+    /// How many subscriptions there are to what is published to a topic.
+    pub(super) fn audience_of(&self, topic: &str) -> usize {
+        let lists = self.lists_of(topic).into_iter().filter_map(|list| self.lists.get(list));
+        lists.map(|own| own.members.len()).sum()
+    }
+
     /// Calls for each place that gets what is published to a topic, once, with what is made for what it
     /// has subscribed to.
     #[inline]

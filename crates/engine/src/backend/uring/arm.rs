@@ -18,7 +18,7 @@ use crate::system;
 
 /// What does not fit is asked for again when there is room: a send that waits in the kernel ends up
 /// on a thread of its own there, and what it has sent until it ends nobody can tell (`salvage`).
-const SEND_FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+pub(super) const SEND_FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 /// The same, as sendmsg entries have them.
 const MESSAGE_FLAGS: u32 = {
     assert!(SEND_FLAGS >= 0, "no flag used here is the sign bit");
@@ -189,11 +189,11 @@ pub(super) fn how() -> types::OpenHow {
     types::OpenHow::new().flags(how.flags).resolve(how.resolve)
 }
 
-fn fd(descriptor: Descriptor) -> types::Fd {
+pub(super) fn fd(descriptor: Descriptor) -> types::Fd {
     types::Fd(descriptor.number())
 }
 
 /// The kernel takes 32 bits; more is done in several rounds.
-fn length(bytes: usize) -> u32 {
+pub(super) fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }

@@ -13,6 +13,7 @@ mod ring;
 mod salvage;
 mod spin;
 mod start;
+mod together;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -362,6 +363,16 @@ impl Backend for Uring {
     /// More leave through the ring together.
     fn sends_at_once_max(&self) -> usize {
         DIRECT_SENDS_MAX
+    }
+
+    fn send_to_each_now(
+        &mut self,
+        ledger: &mut Ledger,
+        sockets: &[Descriptor],
+        bytes: &[u8],
+        short: &mut Vec<(usize, usize)>,
+    ) {
+        self.send_together(ledger, sockets, bytes, short);
     }
 
     /// The ring knows operations only.

@@ -1,15 +1,16 @@
 //! One ring of the kernel: set-up, submission, waiting.
 //! It knows entries, not operations; what they mean stands in the backend.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use io_uring::{IoUring, opcode, squeue};
+use io_uring::{IoUring, cqueue, opcode, squeue};
 
 /// A queue of submissions is a quarter of the queue of completions, and no larger than this.
-const SQ_ENTRIES_MAX: u32 = 1024;
+pub(super) const SQ_ENTRIES_MAX: u32 = 1024;
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 1 << 3;
 const ENTER_REGISTERED_RING: u32 = 1 << 4;
@@ -17,6 +18,8 @@ const REGISTER_RING_FDS: u32 = 20;
 const UNREGISTER_RING_FDS: u32 = 21;
 /// Where a ring's descriptor maps its submission entries (io_uring_setup(2), IORING_OFF_SQES).
 const OFFSET_ENTRIES: libc::off_t = 0x1000_0000;
+/// How often it is tried to submit what the kernel has no memory for.
+const TRIES_MAX: u32 = 100;
 /// A number that no operation has; see [`Ring::untaken`].
 const MARK: u64 = u64::MAX;
 
@@ -46,6 +49,13 @@ pub(super) struct Answer {
     pub(super) flags: u32,
 }
 
+impl Answer {
+    #[inline]
+    fn of(entry: &cqueue::Entry) -> Self {
+        Self { number: entry.user_data(), result: entry.result(), flags: entry.flags() }
+    }
+}
+
 /// The ring, owned by the thread that enabled it.
 pub(super) struct Ring {
     ring: IoUring,
@@ -53,6 +63,10 @@ pub(super) struct Ring {
     registered: Option<u32>,
     /// Entries that found the queue full while the kernel took none. Bounded by the slots.
     backlog: Vec<squeue::Entry>,
+    /// Completions that were taken out of the queue ahead of the drain, in their order. Bounded by the queue.
+    early: VecDeque<Answer>,
+    /// What is queued must never be taken any more: nothing enters again.
+    is_left: bool,
     pub(super) enters: u64,
 }
 
@@ -66,7 +80,8 @@ impl Ring {
             }
             built => built,
         }?;
-        Ok(Self { ring, registered: None, backlog: Vec::new(), enters: 0 })
+        let (registered, backlog, early, is_left, enters) = Default::default();
+        Ok(Self { ring, registered, backlog, early, is_left, enters })
     }
 
     fn build(cq_entries: u32, without_array: bool) -> io::Result<IoUring> {
@@ -159,10 +174,48 @@ impl Ring {
                 return Ok(());
             }
         }
+        let want = if self.early.is_empty() { want } else { 0 };
         passing(self.enter(want, ENTER_GETEVENTS, timeout))
     }
 
+    /// How many entries can be queued before the next enter.
+    pub(super) fn free(&mut self) -> usize {
+        let submission = self.ring.submission();
+        submission.capacity() - submission.len()
+    }
+
+    /// Submits everything and waits for nothing; gives how many of the entries queued last the kernel did
+    /// not take, and never will: it is not entered again then. Calls for each of those completions that
+    /// came meanwhile and have one of these numbers; the others are drained later.
+    pub(super) fn submit_now(
+        &mut self,
+        numbers: &Range<u64>,
+        mut completed: impl FnMut(Answer),
+    ) -> usize {
+        let before = self.ring.completion().len();
+        let mut tries = TRIES_MAX;
+        while tries > 0 && self.has_queued() {
+            tries = if passing(self.enter(0, 0, None)).is_ok() { tries - 1 } else { 0 };
+        }
+        if self.ring.completion().len() > before {
+            for entry in self.ring.completion() {
+                let answer = Answer::of(&entry);
+                if numbers.contains(&answer.number) {
+                    completed(answer)
+                } else {
+                    self.early.push_back(answer)
+                }
+            }
+        }
+        let untaken = self.ring.submission().len();
+        self.is_left |= untaken > 0;
+        untaken
+    }
+
     fn enter(&mut self, want: u32, flags: u32, timeout: Option<Duration>) -> io::Result<()> {
+        if self.is_left {
+            return Err(io::Error::from_raw_os_error(libc::EPERM));
+        }
         let to_submit = self.ring.submission().len();
         let mut argument = GetEventsArgument::default();
         let time;
@@ -190,11 +243,19 @@ impl Ring {
     /// next wait ends at once.
     #[inline]
     pub(super) fn drain(&mut self, batch: &mut Vec<Answer>, count_max: usize) {
-        batch.extend(self.ring.completion().take(count_max).map(|entry| Answer {
-            number: entry.user_data(),
-            result: entry.result(),
-            flags: entry.flags(),
-        }));
+        let early = if self.early.is_empty() { 0 } else { self.drain_early(batch, count_max) };
+        let queued = self.ring.completion().take(count_max - early);
+        batch.extend(queued.map(|entry| Answer::of(&entry)));
+    }
+
+    #[cold]
+    fn drain_early(&mut self, batch: &mut Vec<Answer>, count_max: usize) -> usize {
+        let count = self.early.len().min(count_max);
+        batch.extend(self.early.drain(..count));
+        if self.early.is_empty() {
+            self.early = VecDeque::new();
+        }
+        count
     }
 
     /// The numbers of all entries that the kernel has not taken. Only for a ring that will not be
@@ -265,7 +326,7 @@ impl Ring {
 
     /// Whether a completion waits.
     pub(super) fn has_completions(&mut self) -> bool {
-        !self.ring.completion().is_empty()
+        !self.early.is_empty() || !self.ring.completion().is_empty()
     }
 }
 

@@ -161,6 +161,21 @@ impl Messaging {
         }
     }
 
+    /// Counts such a message as given where nothing waits before it, or with it: its frame is sent as it is.
+    #[inline]
+    pub(crate) fn take_at_once(&mut self, delivery: &Delivery, room: &mut Room) -> bool {
+        let bytes = delivery.published.len();
+        let is_deflated = self
+            .compressing
+            .is_some_and(|own| own.is_dedicated_for(bytes) || own.is_shared_for(bytes));
+        let is_free = !self.has_waiting() && self.machine.may_send() && !is_deflated;
+        if is_free {
+            self.count_written(true, room);
+            delivery.count_delivered(&mut room.counts);
+        }
+        is_free
+    }
+
     /// Where a message of so many bytes goes; there is room for it then.
     #[inline]
     fn way_of(&mut self, message_bytes: usize, outbox: &Outbox, room: &mut Room) -> Way {

@@ -115,6 +115,15 @@ impl Handle for Refused {
         self.engine.send_bytes_now(socket, bytes)
     }
 
+    fn send_to_each_now(
+        &mut self,
+        sockets: &[Descriptor],
+        bytes: &[u8],
+        short: &mut Vec<(usize, usize)>,
+    ) {
+        self.engine.send_to_each_now(sockets, bytes, short);
+    }
+
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize {
         self.engine.send_file_now(socket, part)
     }

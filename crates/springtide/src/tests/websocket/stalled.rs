@@ -19,19 +19,36 @@ impl WebSocket for Readers {
     fn message(&self, _: Socket, _: Message) {}
 }
 
-const PAYLOAD_BYTES: usize = 4_000;
-const FRAME_BYTES: usize = PAYLOAD_BYTES + 4;
+/// What is published: more than a socket, an outbox and a queue take together.
+#[derive(Clone, Copy)]
+struct Said {
+    payload_bytes: usize,
+    messages: usize,
+    per_turn: usize,
+}
+
+impl Said {
+    const fn frame_bytes(self) -> usize {
+        self.payload_bytes + 4
+    }
+}
+
+const MANY_A_TURN: Said = Said { payload_bytes: 4_000, messages: 160, per_turn: 4 };
+/// Each goes to all at once, without a turn's end.
+const ONE_A_TURN: Said = Said { payload_bytes: 1_000, messages: 640, per_turn: 1 };
+
+const FRAME_BYTES_MAX: usize = MANY_A_TURN.frame_bytes();
 const QUEUE_BYTES_MAX: usize = 64 << 10;
-/// Beyond what a socket, an outbox and a queue take together.
-const SAID: usize = 160;
 
 /// What one connection may hold: its queue, what is ahead of that in the outbox, and as much that is being
 /// sent, each with the message that fills it.
-const HELD_BYTES_MAX: usize = QUEUE_BYTES_MAX + 2 * (STREAM_LOW_BYTES / 4) + 3 * (FRAME_BYTES + 64);
+const HELD_BYTES_MAX: usize =
+    QUEUE_BYTES_MAX + 2 * (STREAM_LOW_BYTES / 4) + 3 * (FRAME_BYTES_MAX + 64);
 
 /// Counts what it hears.
 struct Reader {
     peer: Peer,
+    frame_bytes: usize,
     received: Vec<u8>,
     heard: u64,
     next: u32,
@@ -41,12 +58,12 @@ impl Reader {
     /// Reads what has come; messages come in order, with gaps or without.
     fn read(&mut self, may_miss: bool) {
         self.peer.read(&mut self.received);
-        let mut rest = self.received.as_slice();
-        while rest.len() >= FRAME_BYTES && rest[0] == 0x82 {
+        let (frame_bytes, mut rest) = (self.frame_bytes, self.received.as_slice());
+        while rest.len() >= frame_bytes && rest[0] == 0x82 {
             let number = u32::from_be_bytes(*rest[4..].first_chunk().unwrap());
             assert!(number == self.next || (may_miss && number > self.next), "{number}");
             (self.heard, self.next) = (self.heard + 1, number + 1);
-            rest = &rest[FRAME_BYTES..];
+            rest = &rest[frame_bytes..];
         }
         self.received = rest.to_vec();
     }
@@ -61,6 +78,7 @@ fn opened(
     name: &str,
     overflow: Overflow,
     count: usize,
+    said: Said,
 ) -> (Stage, Topics, Vec<Reader>) {
     let limits = Limits { socket_queue_bytes_max: QUEUE_BYTES_MAX, ..Limits::default() };
     let sockets = WebSockets::new(Readers).overflow(overflow);
@@ -80,18 +98,25 @@ fn opened(
             peer.read(&mut received);
             received.ends_with(b"\r\n\r\n").then_some(())
         });
-        readers.push(Reader { peer, received: Vec::new(), heard: 0, next: 0 });
+        let (frame_bytes, received) = (said.frame_bytes(), Vec::new());
+        readers.push(Reader { peer, frame_bytes, received, heard: 0, next: 0 });
     }
     (stage, topics, readers)
 }
 
-/// Publishes everything, four messages a turn, while those read who do not stall.
-fn publish_all(stage: &mut Stage, topics: &Topics, readers: &mut [Reader], stalled: usize) {
-    for number in 0..SAID {
+/// Publishes everything, while those read who do not stall.
+fn publish_all(
+    stage: &mut Stage,
+    topics: &Topics,
+    readers: &mut [Reader],
+    stalled: usize,
+    said: Said,
+) {
+    for number in 0..said.messages {
         let number = u32::try_from(number).unwrap();
-        let payload = [number.to_be_bytes().as_slice(), &[7; PAYLOAD_BYTES - 4]].concat();
+        let payload = [number.to_be_bytes().as_slice(), &vec![7; said.payload_bytes - 4]].concat();
         assert_eq!(topics.publish("tide", payload), 0);
-        if number % 4 == 3 {
+        if number as usize % said.per_turn == said.per_turn - 1 {
             stage.turn();
             readers[stalled..].iter_mut().for_each(|reader| reader.read(false));
             let held = stage.bytes_held();
@@ -102,7 +127,7 @@ fn publish_all(stage: &mut Stage, topics: &Topics, readers: &mut [Reader], stall
         stage.turn();
         let reading = &mut readers[stalled..];
         reading.iter_mut().for_each(|reader| reader.read(false));
-        reading.iter().all(|reader| reader.heard == SAID as u64).then_some(())
+        reading.iter().all(|reader| reader.heard == said.messages as u64).then_some(())
     });
     let held = stage.bytes_held();
     assert!(held <= HELD_BYTES_MAX * stalled && held > QUEUE_BYTES_MAX / 2 * stalled, "{held}");
@@ -110,12 +135,16 @@ fn publish_all(stage: &mut Stage, topics: &Topics, readers: &mut [Reader], stall
 
 fn counted(backend: Backend, overflow: Overflow) {
     let (count, stalled) = if backend.is_moving() { (200, 20) } else { (1_000, 100) };
+    counted_of(backend, overflow, count, stalled, MANY_A_TURN);
+}
+
+fn counted_of(backend: Backend, overflow: Overflow, count: usize, stalled: usize, said: Said) {
     let (mut stage, topics, mut readers) =
-        opened(backend, &format!("counted-{overflow:?}"), overflow, count);
+        opened(backend, &format!("counted-{overflow:?}-{count}"), overflow, count, said);
     assert_eq!(topics.topic("tide").subscribers, count);
-    publish_all(&mut stage, &topics, &mut readers, stalled);
+    publish_all(&mut stage, &topics, &mut readers, stalled, said);
     // They read again: what was counted as delivered comes, and nothing else.
-    let all = (SAID * count) as u64;
+    let all = (said.messages * count) as u64;
     stage.until(|stage| {
         stage.turn();
         readers[..stalled].iter_mut().for_each(|reader| reader.read(true));
@@ -140,9 +169,9 @@ fn counted(backend: Backend, overflow: Overflow) {
             readers[..stalled].iter_mut().for_each(|reader| reader.read(false));
             readers[..stalled].iter().all(Reader::is_told_to_try_again).then_some(())
         }),
-        Overflow::DropNewest => assert!(readers[0].next < 150),
+        Overflow::DropNewest => assert!((readers[0].next as usize) < said.messages * 15 / 16),
         Overflow::DropOldest | Overflow::KeepLatest => {
-            assert!(readers.iter().all(|reader| reader.next == 160));
+            assert!(readers.iter().all(|reader| reader.next as usize == said.messages));
         }
     }
     readers.clear();
@@ -174,11 +203,21 @@ fn those_behind_get_the_latest(backend: Backend) {
     counted(backend, Overflow::KeepLatest);
 }
 
+/// What is sent to all at once is counted as exactly, and who is behind gets the rest of what was cut.
+fn those_behind_what_all_get_at_once_miss_the_newest(backend: Backend) {
+    counted_of(backend, Overflow::DropNewest, 60, 10, ONE_A_TURN);
+}
+
+fn those_behind_what_all_get_at_once_are_closed(backend: Backend) {
+    counted_of(backend, Overflow::Close, 60, 10, ONE_A_TURN);
+}
+
 /// All stall and never come back: what is held is bounded, and gone with them.
 fn a_thousand_readers_that_stall_hold_what_the_limit_says(backend: Backend) {
     let count = if backend.is_moving() { 200 } else { 1_000 };
-    let (mut stage, topics, mut readers) = opened(backend, "stalled", Overflow::Close, count);
-    publish_all(&mut stage, &topics, &mut readers, count);
+    let said = MANY_A_TURN;
+    let (mut stage, topics, mut readers) = opened(backend, "stalled", Overflow::Close, count, said);
+    publish_all(&mut stage, &topics, &mut readers, count, said);
     if stage.is_simulated() {
         // The deadline of a send, and an eighth more.
         (0..40).for_each(|_| stage.advance(Duration::from_secs(1)));
@@ -187,7 +226,7 @@ fn a_thousand_readers_that_stall_hold_what_the_limit_says(backend: Backend) {
     }
     nothing_is_left(&mut stage, &topics);
     let counts = stage.counts();
-    assert_eq!(counts.deliveries_total + counts.deliveries_dropped, (SAID * count) as u64);
+    assert_eq!(counts.deliveries_total + counts.deliveries_dropped, (said.messages * count) as u64);
 }
 
 over_all_backends!(
@@ -195,5 +234,7 @@ over_all_backends!(
     those_behind_miss_the_newest,
     those_behind_miss_the_oldest,
     those_behind_get_the_latest,
+    those_behind_what_all_get_at_once_miss_the_newest,
+    those_behind_what_all_get_at_once_are_closed,
     a_thousand_readers_that_stall_hold_what_the_limit_says,
 );
