@@ -4,7 +4,7 @@
 use std::fmt;
 
 use springtide::test::{Fault, Faults};
-use springtide::{Accepting, Limits};
+use springtide::{Accepting, Limits, Server};
 use springtide_engine::EngineOptions;
 
 use crate::chance::Chance;
@@ -124,19 +124,8 @@ impl History {
 
     /// Whether nothing keeps replies from coming at once.
     pub(crate) fn is_calm(&self) -> bool {
-        let settings = &self.settings;
-        settings.faults.iter().all(|probability| *probability <= 0.0)
-            && settings.descriptors_max.is_none()
-            && settings.limits.connections_max == usize::MAX
-            && !matches!(settings.theme, Theme::Slow | Theme::Capped | Theme::Short)
-    }
-
-    /// Whether shards are frozen, which drops the futures of handlers.
-    pub(crate) fn may_freeze(&self) -> bool {
-        let settings = &self.settings;
-        settings.moves_per_mille > 0
-            || settings.probability(Fault::Refused) > 0.0
-            || self.events.iter().any(|event| matches!(event, Event::Freeze(_)))
+        let theme = self.settings.theme;
+        self.settings.is_calm() && !matches!(theme, Theme::Slow | Theme::Capped | Theme::Short)
     }
 
     /// How many events and requests, by which a smaller history is known.
@@ -151,6 +140,36 @@ impl Settings {
     pub(crate) fn weight(&self) -> usize {
         let faults = self.faults.iter().filter(|probability| **probability > 0.0).count();
         faults + usize::from(self.moves_per_mille > 0)
+    }
+
+    /// Whether no fault and no limit keeps anything from coming at once.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.faults.iter().all(|probability| *probability <= 0.0)
+            && self.descriptors_max.is_none()
+            && self.limits.connections_max == usize::MAX
+    }
+
+    /// Whether shards are frozen with these events, which drops the futures of handlers.
+    pub(crate) fn may_freeze(&self, events: &[Event]) -> bool {
+        self.moves_per_mille > 0
+            || self.probability(Fault::Refused) > 0.0
+            || events.iter().any(|event| matches!(event, Event::Freeze(_)))
+    }
+
+    /// A server as it is to be here.
+    pub(crate) fn shape(&self, server: Server) -> Server {
+        server.workers(self.shards).accepting(self.accepting).limits(self.limits.clone())
+    }
+
+    /// A line for each fault that may happen.
+    pub(crate) fn write_faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for fault in Fault::ALL {
+            let probability = self.probability(fault);
+            if probability > 0.0 {
+                writeln!(f, "  fault {fault:?}: {probability}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -325,12 +344,7 @@ impl fmt::Display for History {
             limits.memory_max,
         )?;
         writeln!(f, "  moves: {moves_per_mille} of 1000 turns")?;
-        for fault in Fault::ALL {
-            let probability = self.settings.probability(fault);
-            if probability > 0.0 {
-                writeln!(f, "  fault {fault:?}: {probability}")?;
-            }
-        }
+        self.settings.write_faults(f)?;
         for (number, script) in self.scripts.iter().enumerate() {
             let Some(script) = script else { continue };
             writeln!(f, "  peer {number} ({} bytes), then {:?}:", script.bytes.len(), script.end)?;

@@ -8,14 +8,14 @@
 //! it has received the first byte of, or handled, must be answered; in the end bytes sent are bytes
 //! that came, and descriptors and chunks are back.
 //! [`machine::play`] does the same for replies that no history has, on the machine alone, and
-//! [`raw::play`] for raw connections, their tasks, and frames, and [`sockets::play`] for WebSockets and
-//! topics.
+//! [`SIDES`] for raw connections, their tasks, and frames, and for WebSockets and topics.
 //! [`shrink`] makes a history that fails small. The same history is played the same to the bit.
 #![forbid(unsafe_code)]
 
 mod ask;
 mod chance;
 mod coverage;
+mod failure;
 mod history;
 pub mod machine;
 mod malformed;
@@ -24,15 +24,23 @@ mod oracle;
 mod pace;
 mod peer;
 mod play;
-pub mod raw;
+mod player;
+mod raw;
 mod reader;
+mod scene;
 mod script;
 mod shrink;
+mod side;
 mod site;
-pub mod sockets;
+mod sockets;
 mod theme;
 
 pub use coverage::Coverage;
+pub use failure::Failure;
 pub use history::{EVENTS_MAX, EVENTS_MIN, Event, History};
-pub use play::{Failure, Played, play};
+pub use play::{Played, play};
 pub use shrink::shrink;
+pub use side::SideKind;
+
+/// The histories that only some seeds have.
+pub const SIDES: [SideKind; 2] = [SideKind::of::<raw::Raw>(), SideKind::of::<sockets::Sockets>()];

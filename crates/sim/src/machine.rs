@@ -2,8 +2,6 @@
 //! upgrades. What it sends is held against what the requests and replies were, byte by byte.
 //! It knows no engine and no connection: what they do is in the other histories.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use http::StatusCode;
 use springtide_proto::http1::{
     Exchange, Fields, Head, Limits, Machine, Opening, Received, Reply, ReplyBody,
@@ -12,8 +10,8 @@ use springtide_proto::{Outbox, Piece};
 
 use crate::chance::Chance;
 use crate::coverage::Coverage;
+use crate::failure::Failure;
 use crate::model::{is_pattern, pattern};
-use crate::play::{Failure, text_of};
 
 /// How one request is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,10 +68,7 @@ struct Play {
 /// # Errors
 /// The machine sent other bytes than the replies were, or panicked.
 pub fn play(seed: u64, coverage: &mut Coverage) -> Result<(), Failure> {
-    let mut play = Play::new(seed);
-    let ended = catch_unwind(AssertUnwindSafe(|| play.play(coverage)));
-    let what = ended.unwrap_or_else(|panic| Err(text_of(&*panic)));
-    what.map_err(|what| Failure { what: format!("the machine alone: {what}") })
+    Failure::of("the machine alone", || Play::new(seed).play(coverage))
 }
 
 impl Play {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use springtide_engine::{Moment, system_now};
-use springtide_sim::{Coverage, Failure, History, machine, raw, shrink, sockets};
+use springtide_sim::{Coverage, Failure, History, SIDES, machine, shrink};
 
 use crew::{Share, Word};
 
@@ -152,14 +152,12 @@ fn play_seed(seed: u64, is_compared: bool) -> Result<Coverage, Failure> {
         return Err(Failure { what: "the same history came out otherwise".to_owned() });
     }
     machine::play(seed, &mut played.coverage)?;
-    let fingerprint = raw::play(seed, &mut played.coverage)?;
-    if is_compared && raw::play(seed, &mut Coverage::default())? != fingerprint {
-        return Err(Failure { what: "the same raw history came out otherwise".to_owned() });
-    }
-    let fingerprint = sockets::play(seed, &mut played.coverage)?;
-    if is_compared && sockets::play(seed, &mut Coverage::default())? != fingerprint {
-        let what = "the same history of WebSockets came out otherwise".to_owned();
-        return Err(Failure { what });
+    for side in SIDES {
+        let fingerprint = side.play(seed, &mut played.coverage)?;
+        if is_compared && side.play(seed, &mut Coverage::default())? != fingerprint {
+            let what = format!("the same history of {} came out otherwise", side.name);
+            return Err(Failure { what });
+        }
     }
     Ok(played.coverage)
 }
@@ -180,12 +178,7 @@ fn fail(seed: u64, replay: u64) -> ExitCode {
         print!("{small}");
         println!("fails: {failure}");
     }
-    if let Some((small, failure)) = raw::History::of(seed).and_then(|history| history.shrink()) {
-        print!("as small as it could be made:\n{small}");
-        println!("fails: {failure}");
-    }
-    if let Some((small, failure)) = sockets::History::of(seed).and_then(|history| history.shrink())
-    {
+    for (small, failure) in SIDES.iter().filter_map(|side| side.shrink(seed)) {
         print!("as small as it could be made:\n{small}");
         println!("fails: {failure}");
     }

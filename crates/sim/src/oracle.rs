@@ -1,19 +1,15 @@
 //! The oracles: what must hold after every turn, and what when a history is over.
 //! They change nothing in the world but its time.
 
-use std::time::Duration;
-
 use springtide_proto::http1::Reading;
 
 use crate::history::{EVENTS_MAX, EVENTS_MIN};
-use crate::pace::{Outcome, Pace};
+use crate::pace::Outcome;
 use crate::peer::Actor;
-use crate::play::{PATIENCE, Play};
+use crate::play::Play;
 use crate::site::Call;
 use crate::theme::Theme;
 
-/// The longest that a connection lingers behind its last reply, and what faults add to it.
-pub(crate) const LINGER: Duration = Duration::from_secs(5);
 /// The most exchanges of a connection in a turn (law 9).
 const EXCHANGES_PER_TURN_MAX: u32 = 32;
 /// The most that may come on top of a limit on received bytes before a pause takes effect, and on
@@ -53,12 +49,13 @@ impl Play<'_> {
 
     /// One address has no more requests handled than it may: all peers have one.
     fn check_rate(&mut self) -> Outcome {
-        let limits = &self.history.settings.limits;
+        let limits = &self.scene.settings.limits;
         if limits.requests_per_address_rate == u32::MAX {
             return Ok(());
         }
         self.calls_total += self.called.len() as u128;
-        let more = self.world.now().as_millis() * u128::from(limits.requests_per_address_rate);
+        let more =
+            self.scene.world.now().as_millis() * u128::from(limits.requests_per_address_rate);
         let most = u128::from(limits.requests_per_address_burst) + more.div_ceil(1000);
         match self.calls_total > most {
             true => Err(format!("{} requests of one address, not {most}", self.calls_total)),
@@ -68,9 +65,9 @@ impl Play<'_> {
 
     /// No connection holds more than it may, and no more are open than may be.
     pub(crate) fn check_limits(&mut self, number: usize) -> Outcome {
-        let (shards, limits) = (self.history.settings.shards, &self.history.settings.limits);
+        let (shards, limits) = (self.scene.settings.shards, &self.scene.settings.limits);
         let (mut inbox, mut outbox, mut exchanges) = (0, 0, 0);
-        self.world.look(number, |view| {
+        self.scene.world.look(number, |view| {
             self.coverage.see(&view);
             if shards > 1 && self.homes.insert(view.id, number).is_some_and(|home| home != number) {
                 self.coverage.see_moved();
@@ -92,7 +89,7 @@ impl Play<'_> {
             return Err(format!("{outbox} bytes wait to be sent on one connection"));
         }
         if self.allowed.may_refuse {
-            let open = self.world.counts().connections_open;
+            let open = self.scene.world.counts().connections_open;
             if open > limits.connections_max as u64 {
                 return Err(format!("{open} connections are open"));
             }
@@ -119,43 +116,27 @@ impl Play<'_> {
         Ok(())
     }
 
-    /// Nothing is left, and the sums are right.
-    pub(crate) fn check_end(&mut self) -> Outcome {
-        self.pass(LINGER)?;
-        let open = self.world.counts().connections_open;
-        if open > 0 {
-            return Err(format!("{open} connections are left"));
-        }
-        self.check_sums()?;
-        let descriptors = self.world.descriptors_open();
-        if descriptors > self.descriptors {
-            return Err(format!("{descriptors} descriptors are open, not {}", self.descriptors));
-        }
-        for number in 0..self.history.settings.shards {
-            let Some((stats, _)) = self.world.engine_stats(number) else { continue };
+    /// What was given away has come back.
+    pub(crate) fn check_chunks(&self) -> Outcome {
+        for number in 0..self.scene.settings.shards {
+            let Some((stats, _)) = self.scene.world.engine_stats(number) else { continue };
             if stats.chunks_given_away > 0 {
                 return Err(format!("{} chunks never came back", stats.chunks_given_away));
             }
         }
-        self.world.stop(PATIENCE);
-        self.pass(LINGER)?;
-        let running = self.world.shards_running();
-        let descriptors = self.world.descriptors_open();
-        if running > 0 || descriptors > 0 {
-            return Err(format!("{running} shards and {descriptors} descriptors are left"));
-        }
         Ok(())
     }
 
-    fn check_sums(&mut self) -> Outcome {
-        let counts = self.world.counts();
+    /// What was written was received, and what was sent has come.
+    pub(crate) fn check_sums(&mut self) -> Outcome {
+        let counts = self.scene.world.counts();
         let actors = || self.actors.iter().flatten();
         let written: usize = actors().map(|actor| actor.written).sum();
         let unread: usize = actors().map(Actor::unread_now).sum();
         let gone: usize = actors().map(|actor| actor.unread).sum();
         let received = usize::try_from(counts.bytes_received).unwrap_or(usize::MAX);
         // What the server says to itself comes and goes as well.
-        let is_alone = self.history.settings.theme != Theme::Proxy;
+        let is_alone = self.scene.settings.theme != Theme::Proxy;
         let is_more = is_alone && received + unread > written + gone;
         if is_more || received + unread < written {
             let told = format!("of {written} bytes {received} were received, {unread} are left");

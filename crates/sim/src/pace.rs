@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use springtide::test::World;
+use crate::scene::Scene;
 
 /// Why a history fails, as a clause.
 pub(crate) type Outcome<T = ()> = Result<T, String>;
@@ -13,22 +13,20 @@ const ROUNDS_MAX: u64 = 20_000;
 
 /// Who plays a history.
 pub(crate) trait Pace {
-    fn world(&mut self) -> &mut World;
-
-    fn shards(&self) -> usize;
+    fn scene(&mut self) -> &mut Scene;
 
     /// A turn of one shard, and what must hold behind it.
     fn turn(&mut self, number: usize) -> Outcome;
 
     /// A turn of each shard, in an order by chance.
     fn round(&mut self) -> Outcome {
-        let shards = self.shards();
+        let shards = self.scene().settings.shards;
         if shards == 1 {
             return self.turn(0);
         }
         // Any first one and either direction: of up to three, every order.
-        let first = self.world().below(shards);
-        let step = if self.world().below(2) == 0 { 1 } else { shards - 1 };
+        let first = self.scene().any_shard();
+        let step = if self.scene().world.below(2) == 0 { 1 } else { shards - 1 };
         (0..shards).try_for_each(|offset| self.turn((first + offset * step) % shards))
     }
 
@@ -36,7 +34,7 @@ pub(crate) trait Pace {
     fn settle(&mut self) -> Outcome {
         for _ in 0..ROUNDS_MAX {
             self.round()?;
-            if self.world().simulated().is_quiet() {
+            if self.scene().world.simulated().is_quiet() {
                 return Ok(());
             }
         }
@@ -46,9 +44,9 @@ pub(crate) trait Pace {
     /// Lets time pass, from deadline to deadline.
     fn pass(&mut self, duration: Duration) -> Outcome {
         self.settle()?;
-        let end = self.world().simulated().now() + duration;
-        while self.world().simulated().now() < end {
-            let world = self.world().simulated();
+        let end = self.scene().world.simulated().now() + duration;
+        while self.scene().world.simulated().now() < end {
+            let world = self.scene().world.simulated();
             let next = world.next_moment().unwrap_or(end).min(end);
             world.advance(next.since(world.now()));
             self.settle()?;

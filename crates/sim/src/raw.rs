@@ -12,22 +12,20 @@ mod told;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use springtide::test::{Fault, World};
+use springtide::test::Fault;
 use springtide::{Framed, Server};
 
-use crate::coverage::Coverage;
-use crate::history::{Event, Settings};
-use crate::oracle::LINGER;
+use crate::history::Event;
 use crate::pace::{Outcome, Pace};
 use crate::peer::Allowed;
-use crate::play::{Failure, LATE, PATIENCE, text_of};
+use crate::player::{LINGER, Player};
+use crate::scene::Scene;
+use crate::side::{Side as _, SideHistory};
 use elsewhere::Elsewhere;
 use guest::{DROPPED, Guest, IDLE_TIMEOUT_MS};
-pub use history::History;
-use history::SALT;
+pub(crate) use history::Raw;
 pub(crate) use told::MARKS;
 use told::{Mark, Told};
 
@@ -39,216 +37,72 @@ enum Kind {
     Framed,
 }
 
-/// Virtual time after which a history must have ended.
-const TIME_MAX: Duration = Duration::from_secs(1800);
 /// Where a server that connects to itself listens.
 const PORT: u16 = 7_000;
 
-/// Plays the raw history of a seed, if it has one; gives what is the same after the same history.
-///
-/// # Errors
-/// Something came out otherwise than the model says, or code panicked.
-pub fn play(seed: u64, coverage: &mut Coverage) -> Result<u64, Failure> {
-    let Some(history) = History::of(seed) else { return Ok(0) };
-    let (marks, fingerprint) = Play::of(&history)?;
-    coverage.see_raw(&marks);
-    Ok(fingerprint)
-}
-
-/// What was reached, and the fingerprint.
-type Played = ([u64; MARKS.len()], u64);
-
-struct Play {
+pub(crate) struct Play {
     kind: Kind,
-    settings: Settings,
-    events: Vec<Event>,
-    world: World,
+    scene: Scene,
     told: Told,
     guests: BTreeMap<usize, Guest>,
     /// Connections that a thread has which is none of the server's: the player's.
     elsewhere: Vec<Elsewhere>,
     allowed: Allowed,
-    is_stopping: bool,
-    descriptors: usize,
 }
 
 impl Pace for Play {
-    fn world(&mut self) -> &mut World {
-        &mut self.world
-    }
-
-    fn shards(&self) -> usize {
-        self.settings.shards
+    fn scene(&mut self) -> &mut Scene {
+        &mut self.scene
     }
 
     fn turn(&mut self, number: usize) -> Outcome {
-        let per_mille = self.settings.moves_per_mille;
-        if per_mille > 0 && self.world.below(1000) < per_mille {
+        if self.scene.moves_by_chance() {
             self.freeze(number);
         }
-        self.world.turn_shard(number);
+        self.scene.world.turn_shard(number);
         self.elsewhere.extend(self.told.arrivals().into_iter().map(Elsewhere::new));
         for own in &mut self.elsewhere {
-            own.go_on(&mut self.world, &self.told);
+            own.go_on(&mut self.scene.world, &self.told);
         }
         self.told.check()
     }
 }
 
-impl Play {
-    /// Plays a history: what was reached, and what is the same after the same one.
-    fn of(history: &History) -> Result<Played, Failure> {
-        let played = catch_unwind(AssertUnwindSafe(|| {
-            let mut play = Self::new(history.clone());
-            play.play().map_err(|what| format!("{what}\n{play}"))?;
-            Ok((play.told.marks(), play.world.fingerprint()))
-        }));
-        let played = played.unwrap_or_else(|panic| Err(format!("raw, {}", text_of(&*panic))));
-        played.map_err(|what| Failure { what })
-    }
-
-    fn new(history: History) -> Self {
-        let History { seed, kind, settings, events, guests, may_freeze } = history;
-        let told = Told::default();
-        let mut world = World::new(seed ^ SALT);
-        world.set_engine_options(settings.engine.clone());
-        let server = server(kind, seed, &told).workers(settings.shards);
-        let server = server.accepting(settings.accepting).limits(settings.limits.clone());
-        world.serve(server.listen(&format!("127.0.0.1:{PORT}")).expect("an address"));
-        world.set_faults(settings.faults());
-        if let Some(descriptors_max) = settings.descriptors_max {
-            world.simulated().set_descriptors_max(descriptors_max);
-        }
-        let is_short = settings.descriptors_max.is_some();
-        let may_refuse = settings.limits.connections_max < usize::MAX;
-        let no_faults = settings.faults.iter().all(|probability| *probability <= 0.0);
-        let allowed = Allowed {
-            is_calm: no_faults && !is_short && !may_refuse,
-            may_refuse,
-            may_stall: settings.probability(Fault::Stalled) > 0.0,
-            may_be_busy: is_short,
-            may_drop: may_freeze,
-            may_shed: false,
-        };
-        // Each shard that ever paused keeps one in reserve, also when it has no listener.
-        let descriptors = world.descriptors_open().max(2 * settings.shards + 1);
-        let (elsewhere, is_stopping) = Default::default();
-        Self {
-            kind,
-            settings,
-            events,
-            world,
-            told,
-            guests,
-            elsewhere,
-            allowed,
-            is_stopping,
-            descriptors,
-        }
-    }
-
-    fn play(&mut self) -> Outcome {
-        for event in std::mem::take(&mut self.events) {
-            self.happen(event)?;
-            if event != Event::Turn && self.world.below(2) == 0 {
-                let number = self.world.below(self.settings.shards);
-                self.turn(number)?;
-            }
-        }
-        self.go_on_to_the_end()?;
-        self.check_end()
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.world.now().as_millis()).unwrap_or(u64::MAX)
-    }
+impl Player for Play {
+    type Event = Event;
 
     fn happen(&mut self, event: Event) -> Outcome {
-        match event {
-            Event::Write(peer, count) => _ = self.write(peer, count),
-            Event::Read(peer, count) => _ = self.read(peer, count)?,
-            Event::Pass(ms) => self.pass(Duration::from_millis(ms))?,
-            Event::Retire(number) if self.settings.shards > 1 && !self.is_stopping => {
-                if number < self.settings.shards {
-                    self.is_stopping = true;
-                    self.world.stop_shard(number, PATIENCE);
-                }
-            }
-            Event::Freeze(number) => self.freeze(number),
-            Event::Share { source, target, count } if source != target => {
-                if self.is_running(source) && self.is_running(target) {
-                    self.world.share(source, target, count);
-                }
-            }
-            Event::Drain => {
-                self.is_stopping = true;
-                self.world.stop(PATIENCE);
-            }
-            Event::Turn => self.round()?,
-            Event::Change | Event::Retire(_) | Event::Share { .. } => {}
-        }
-        Ok(())
-    }
-
-    fn is_running(&self, number: usize) -> bool {
-        number < self.settings.shards && self.world.engine_stats(number).is_some()
-    }
-
-    fn freeze(&mut self, number: usize) {
-        if self.is_running(number) {
-            self.world.freeze_shard(number);
-            self.told.mark(Mark::Frozen);
-        }
+        self.happen_as_ever(event).map(drop)
     }
 
     fn write(&mut self, peer: usize, count: usize) -> usize {
-        let now_ms = self.now_ms();
-        // Who stops may have nobody who listens any more.
-        let may_come = !self.is_stopping;
+        let now_ms = self.scene.now_ms();
         let Some(guest) = self.guests.get_mut(&peer) else { return 0 };
-        if !may_come && !guest.is_connected() {
+        // Who stops may have nobody who listens any more.
+        if self.scene.is_stopping() && !guest.is_connected() {
             guest.is_over = true;
         }
-        guest.write(count, &mut self.world, now_ms)
+        guest.write(count, &mut self.scene.world, now_ms)
     }
 
     fn read(&mut self, peer: usize, count: usize) -> Outcome<usize> {
-        let now_ms = self.now_ms();
+        let (now_ms, is_stopping) = (self.scene.now_ms(), self.scene.is_stopping());
         let Some(guest) = self.guests.get_mut(&peer) else { return Ok(0) };
         let read = guest.read(count, now_ms)?;
-        Ok(read + guest.look(&self.told, self.allowed, self.is_stopping, now_ms)?)
+        Ok(read + guest.look(&self.told, self.allowed, is_stopping, now_ms)?)
     }
 
-    /// Everybody does all that can be done, and time moves on from deadline to deadline.
-    fn go_on_to_the_end(&mut self) -> Outcome {
-        loop {
-            self.settle()?;
-            let mut acts = 0;
-            let peers: Vec<usize> = self.guests.keys().copied().collect();
-            for peer in peers {
-                acts += self.write(peer, usize::MAX / 8);
-                acts += self.read(peer, usize::MAX)?;
-            }
-            if acts > 0 {
-                continue;
-            }
-            let waiting = self.guests.values().filter(|guest| !guest.is_over);
-            let mut waiting = waiting.map(Guest::stand).peekable();
-            if waiting.peek().is_none() {
-                return Ok(());
-            }
-            if self.world.now() > TIME_MAX {
-                let waiting: Vec<_> = waiting.collect();
-                return Err(format!("these peers wait for ever: {waiting:?}"));
-            }
-            let late = self.allowed.may_stall.then_some(LATE);
-            let world = self.world.simulated();
-            let next = world.next_moment().map(|next| next.since(world.now()));
-            let Some(step) = next.into_iter().chain(late).min() else {
-                return Err("these peers wait, and nothing will happen".to_owned());
-            };
-            world.advance(step.max(Duration::from_nanos(1)));
-        }
+    fn peers(&self) -> usize {
+        Raw::PEERS_MAX
+    }
+
+    fn waiting(&self) -> Vec<usize> {
+        let waiting = self.guests.iter().filter(|(_, guest)| !guest.is_over);
+        waiting.map(|(number, _)| *number).collect()
+    }
+
+    fn see_frozen(&mut self) {
+        self.told.mark(Mark::Frozen);
     }
 
     /// Nothing is left, and everybody was told of it.
@@ -256,29 +110,38 @@ impl Play {
         self.pass(LINGER)?;
         self.elsewhere.clear();
         self.settle()?;
-        let open = self.world.counts().connections_open;
-        if open > 0 {
-            // Of two that were connected to each other one may not have noticed yet.
-            self.pass(Duration::from_millis(2 * IDLE_TIMEOUT_MS))?;
-        }
-        let (open, descriptors) =
-            (self.world.counts().connections_open, self.world.descriptors_open());
-        if open > 0 || descriptors > self.descriptors {
-            return Err(format!("{open} connections and {descriptors} descriptors are left"));
-        }
-        self.world.stop(PATIENCE);
-        self.pass(LINGER)?;
-        let (running, descriptors) = (self.world.shards_running(), self.world.descriptors_open());
-        if running > 0 || descriptors > 0 {
-            return Err(format!("{running} shards and {descriptors} descriptors are left"));
-        }
+        // Of two that were connected to each other one may not have noticed yet.
+        self.check_left(Duration::from_millis(2 * IDLE_TIMEOUT_MS))?;
+        self.end()?;
         self.told.check_end()?;
-        let is_plain = self.allowed.is_calm && !self.is_stopping && self.kind != Kind::Framed;
+        let is_plain =
+            self.allowed.is_calm && !self.scene.is_stopping() && self.kind != Kind::Framed;
         for guest in self.guests.values().filter(|_| is_plain) {
             guest.check_reason(&self.told)?;
         }
         self.see_ways();
         Ok(())
+    }
+}
+
+impl Play {
+    fn new(history: &SideHistory<Raw>) -> Self {
+        let SideHistory { side: Raw { kind, may_freeze }, seed, settings, plans, .. } = history;
+        let told = Told::default();
+        let mut scene = Scene::new(seed ^ Raw::SALT, settings);
+        let server = settings.shape(server(*kind, *seed, &told));
+        scene.serve(server.listen(&format!("127.0.0.1:{PORT}")).expect("an address"));
+        let allowed = Allowed {
+            is_calm: settings.is_calm(),
+            may_refuse: settings.limits.connections_max < usize::MAX,
+            may_stall: settings.probability(Fault::Stalled) > 0.0,
+            may_be_busy: settings.descriptors_max.is_some(),
+            may_drop: *may_freeze,
+            may_shed: false,
+        };
+        let guests = plans.iter().map(|(number, plan)| (*number, Guest::new(plan.clone())));
+        let (guests, elsewhere) = (guests.collect(), Vec::new());
+        Self { kind: *kind, scene, told, guests, elsewhere, allowed }
     }
 
     fn see_ways(&self) {

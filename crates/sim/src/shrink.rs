@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use springtide::test::Fault;
 
+use crate::failure::Failure;
 use crate::history::{Event, History, Settings};
-use crate::play::{Failure, play};
+use crate::play::play;
 
 /// How often a history is played to make it smaller.
 const PLAYS_MAX: usize = 2_000;
@@ -16,8 +17,8 @@ pub(crate) trait Shrinks: Clone {
     /// What happens in it.
     type Event;
 
-    fn settings(&mut self) -> &mut Settings;
-    fn events(&mut self) -> &mut Vec<Self::Event>;
+    /// The server and its world, and what happens.
+    fn parts(&mut self) -> (&mut Settings, &mut Vec<Self::Event>);
 
     /// How many peers there were; those that are left out count.
     fn peers(&self) -> usize;
@@ -40,12 +41,8 @@ pub(crate) trait Shrinks: Clone {
 impl Shrinks for History {
     type Event = Event;
 
-    fn settings(&mut self) -> &mut Settings {
-        &mut self.settings
-    }
-
-    fn events(&mut self) -> &mut Vec<Event> {
-        &mut self.events
+    fn parts(&mut self) -> (&mut Settings, &mut Vec<Event>) {
+        (&mut self.settings, &mut self.events)
     }
 
     fn peers(&self) -> usize {
@@ -136,7 +133,7 @@ impl<H: Shrinks> Shrinking<H> {
     /// Tries other settings, where they are others.
     fn try_settings(&mut self, change: impl FnOnce(&mut Settings) -> bool) {
         let mut candidate = self.best.clone();
-        if change(candidate.settings()) {
+        if change(candidate.parts().0) {
             self.try_one(candidate);
         }
     }
@@ -160,12 +157,12 @@ impl<H: Shrinks> Shrinking<H> {
     }
 
     fn leave_events_out(&mut self) {
-        let mut step = self.best.events().len().div_ceil(2).max(1);
+        let mut step = self.best.parts().1.len().div_ceil(2).max(1);
         loop {
             let mut first = 0;
-            while first < self.best.events().len() {
+            while first < self.best.parts().1.len() {
                 let mut candidate = self.best.clone();
-                let events = candidate.events();
+                let (_, events) = candidate.parts();
                 events.drain(first..(first + step).min(events.len()));
                 if !self.try_one(candidate) {
                     first += step;

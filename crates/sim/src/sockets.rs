@@ -15,165 +15,63 @@ mod told;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use springtide::Topics;
-use springtide::test::{Fault, World};
 
-use crate::coverage::Coverage;
-use crate::history::{Event as Common, Settings};
-use crate::oracle::LINGER;
+use crate::history::Event as Common;
 use crate::pace::{Outcome, Pace};
-use crate::play::{Failure, LATE, PATIENCE, text_of};
+use crate::player::{LINGER, Player};
+use crate::scene::Scene;
+use crate::side::{Side as _, SideHistory};
 use guest::Guest;
-use history::SALT;
-pub use history::{Event, History};
+use history::Event;
+pub(crate) use history::Sockets;
 pub(crate) use marks::{Counts, MARKS, Mark};
 use script::{NAMES, TOPICS};
 use told::{At, BY_NAME, By, PLAYER, Told};
 
-/// Virtual time after which a history must have ended.
-const TIME_MAX: Duration = Duration::from_secs(1800);
-
-/// Plays the history of a seed, if it has one; gives what is the same after the same history.
-///
-/// # Errors
-/// Something came out otherwise than the model says, or code panicked.
-pub fn play(seed: u64, coverage: &mut Coverage) -> Result<u64, Failure> {
-    let Some(history) = History::of(seed) else { return Ok(0) };
-    let (marks, fingerprint) = Play::of(&history)?;
-    coverage.see_sockets(&marks);
-    Ok(fingerprint)
-}
-
-struct Play {
-    settings: Settings,
-    events: Vec<Event>,
-    world: World,
+pub(crate) struct Play {
+    scene: Scene,
     topics: Topics,
     told: Told,
     guests: BTreeMap<u32, Guest>,
     is_calm: bool,
-    may_stall: bool,
     is_flood: bool,
-    is_stopping: bool,
-    descriptors: usize,
 }
 
 impl Pace for Play {
-    fn world(&mut self) -> &mut World {
-        &mut self.world
-    }
-
-    fn shards(&self) -> usize {
-        self.settings.shards
+    fn scene(&mut self) -> &mut Scene {
+        &mut self.scene
     }
 
     fn turn(&mut self, number: usize) -> Outcome {
-        let per_mille = self.settings.moves_per_mille;
-        if per_mille > 0 && self.world.below(1000) < per_mille {
+        if self.scene.moves_by_chance() {
             self.freeze(number);
         }
-        let ms = self.now_ms();
         {
             let mut log = self.told.log();
-            (log.now.ms, log.turning) = (ms, Some(number));
+            (log.now.ms, log.turning) = (self.scene.now_ms(), Some(number));
             log.now.turn += 1;
         }
-        self.world.turn_shard(number);
+        self.scene.world.turn_shard(number);
         let mut log = self.told.log();
         log.turning = None;
         log.check()
     }
 }
 
-impl Play {
-    /// Plays a history: what was reached, and what is the same after the same one.
-    fn of(history: &History) -> Result<(Counts, u64), Failure> {
-        let played = catch_unwind(AssertUnwindSafe(|| {
-            let mut play = Self::new(history);
-            play.play().map_err(|what| format!("{what}\n{play}"))?;
-            let marks = play.told.log().marks.clone();
-            Ok((marks, play.world.fingerprint()))
-        }));
-        let played =
-            played.unwrap_or_else(|panic| Err(format!("WebSockets, {}", text_of(&*panic))));
-        played.map_err(|what| Failure { what })
-    }
-
-    fn new(history: &History) -> Self {
-        let History { seed, settings, events, is_flood, .. } = history;
-        let told = Told::default();
-        for (number, plan) in &history.plans {
-            let (way, overflow) = (plan.route.way, plan.route.overflow);
-            told.log().add(*number, way, overflow, plan.script.says().cloned().collect());
-        }
-        let mut world = World::new(seed ^ SALT);
-        world.set_engine_options(settings.engine.clone());
-        let server = served::server(&told).workers(settings.shards);
-        let server = server.accepting(settings.accepting).limits(settings.limits.clone());
-        let topics = server.topics();
-        world.serve(server);
-        world.set_faults(settings.faults());
-        if let Some(descriptors_max) = settings.descriptors_max {
-            world.simulated().set_descriptors_max(descriptors_max);
-        }
-        let is_calm = settings.faults.iter().all(|probability| *probability <= 0.0)
-            && settings.descriptors_max.is_none()
-            && settings.limits.connections_max == usize::MAX;
-        // Each shard that ever paused keeps one in reserve, also when it has no listener.
-        let descriptors = world.descriptors_open().max(2 * settings.shards + 1);
-        Self {
-            settings: settings.clone(),
-            events: events.clone(),
-            world,
-            topics,
-            told,
-            guests: history.guests(),
-            is_calm,
-            may_stall: settings.probability(Fault::Stalled) > 0.0,
-            is_flood: *is_flood,
-            is_stopping: false,
-            descriptors,
-        }
-    }
-
-    fn play(&mut self) -> Outcome {
-        for event in std::mem::take(&mut self.events) {
-            self.happen(event)?;
-            if event != Event::Common(Common::Turn) && self.world.below(2) == 0 {
-                let number = self.world.below(self.settings.shards);
-                self.turn(number)?;
-            }
-        }
-        self.go_on_to_the_end()?;
-        self.check_end()
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.world.now().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// This moment, before the next thing that is said.
-    fn at(&self) -> At {
-        let mut log = self.told.log();
-        log.now.position += 1;
-        log.now
-    }
-
-    /// Nothing is on its way from one handler to another.
-    fn rest(&mut self) -> Outcome {
-        self.settle()?;
-        self.told.log().now.epoch += 1;
-        Ok(())
-    }
+impl Player for Play {
+    type Event = Event;
 
     fn happen(&mut self, event: Event) -> Outcome {
-        let ms = self.now_ms();
-        self.told.log().now.ms = ms;
         match event {
-            Event::Common(event) => return self.happen_as_ever(event),
+            Event::Common(event) => {
+                self.happen_as_ever(event)?;
+                if matches!(event, Common::Pass(_)) {
+                    self.rest()?;
+                }
+            }
             Event::Clog(peer) => _ = self.clog(peer, true),
             Event::Resume(peer) => _ = self.clog(peer, false),
             Event::Publish(topic, count, len) => self.publish(topic, count, len),
@@ -183,45 +81,102 @@ impl Play {
         Ok(())
     }
 
-    fn happen_as_ever(&mut self, event: Common) -> Outcome {
-        match event {
-            Common::Write(peer, count) => _ = self.write(peer, count),
-            Common::Read(peer, count) => _ = self.read(peer, count)?,
-            Common::Pass(ms) => {
-                self.pass(Duration::from_millis(ms))?;
-                self.rest()?;
-            }
-            Common::Retire(number) if self.settings.shards > 1 && !self.is_stopping => {
-                if number < self.settings.shards {
-                    self.is_stopping = true;
-                    self.world.stop_shard(number, PATIENCE);
-                }
-            }
-            Common::Freeze(number) => self.freeze(number),
-            Common::Share { source, target, count } if source != target => {
-                if self.is_running(source) && self.is_running(target) {
-                    self.world.share(source, target, count);
-                }
-            }
-            Common::Drain => {
-                self.is_stopping = true;
-                self.world.stop(PATIENCE);
-            }
-            Common::Turn => self.round()?,
-            Common::Change | Common::Retire(_) | Common::Share { .. } => {}
+    fn write(&mut self, peer: usize, count: usize) -> usize {
+        let (now_ms, told) = (self.scene.now_ms(), self.told.clone());
+        let number = u32::try_from(peer).unwrap_or(u32::MAX);
+        let Some(guest) = self.guests.get_mut(&number) else { return 0 };
+        // Who stops may have nobody who listens any more.
+        if self.scene.is_stopping() && !guest.is_connected() {
+            guest.is_over = true;
         }
+        guest.write(count, &mut self.scene.world, now_ms, &told)
+    }
+
+    fn read(&mut self, peer: usize, count: usize) -> Outcome<usize> {
+        let told = self.told.clone();
+        let most = self.scene.settings.limits.socket_queue_bytes_max;
+        let Some(guest) = self.guest(peer) else { return Ok(0) };
+        let read = guest.read(count, &told, most)?;
+        Ok(read + guest.look(&told, most)?)
+    }
+
+    fn peers(&self) -> usize {
+        Sockets::PEERS_MAX
+    }
+
+    fn waiting(&self) -> Vec<usize> {
+        let waiting = self.guests.iter().filter(|(_, guest)| !guest.is_over);
+        waiting.map(|(number, _)| *number as usize).collect()
+    }
+
+    fn see_frozen(&mut self) {
+        self.told.mark(Mark::Frozen);
+    }
+
+    /// Nothing is on its way from one handler to another.
+    fn rest(&mut self) -> Outcome {
+        self.settle()?;
+        self.told.log().now.epoch += 1;
         Ok(())
     }
 
-    fn is_running(&self, number: usize) -> bool {
-        number < self.settings.shards && self.world.engine_stats(number).is_some()
+    /// Those who read nothing do so again. When all do nothing more comes by itself: what must have come
+    /// is there, and everybody ends who does so then.
+    fn nudge(&mut self) -> Outcome<usize> {
+        let acts = self.unclog()?;
+        if acts > 0 || self.waiting().is_empty() {
+            return Ok(acts);
+        }
+        if self.is_calm {
+            self.check_lull()?;
+        }
+        let told = self.told.clone();
+        Ok(self.guests.values_mut().map(|guest| guest.finish(&told)).sum())
     }
 
-    fn freeze(&mut self, number: usize) {
-        if self.is_running(number) {
-            self.world.freeze_shard(number);
-            self.told.mark(Mark::Frozen);
+    /// Nothing is left, and everybody was told of it.
+    fn check_end(&mut self) -> Outcome {
+        self.pass(LINGER)?;
+        // A peer may have gone unnoticed: it is asked.
+        self.check_left(Duration::from_secs(120))?;
+        self.judge_all()?;
+        for name in NAMES {
+            let left = self.topics.topic(name).subscribers;
+            if left > 0 {
+                return Err(format!("{left} subscriptions of {name} are left"));
+            }
         }
+        self.end()?;
+        let (futures, held) = (self.told.log().futures, self.told.held());
+        if futures > 0 || held > 0 {
+            return Err(format!("{futures} futures and {held} messages are left"));
+        }
+        self.told.log().check()
+    }
+}
+
+impl Play {
+    fn new(history: &SideHistory<Sockets>) -> Self {
+        let SideHistory { side: Sockets { is_flood }, seed, settings, plans, .. } = history;
+        let told = Told::default();
+        for plan in plans.values() {
+            let (way, overflow) = (plan.route.way, plan.route.overflow);
+            told.log().add(plan.number, way, overflow, plan.script.says().cloned().collect());
+        }
+        let mut scene = Scene::new(seed ^ Sockets::SALT, settings);
+        let server = settings.shape(served::server(&told));
+        let topics = server.topics();
+        scene.serve(server);
+        let guests = plans.values().map(|plan| (plan.number, Guest::new(plan.clone())));
+        let (guests, is_calm, is_flood) = (guests.collect(), settings.is_calm(), *is_flood);
+        Self { scene, topics, told, guests, is_calm, is_flood }
+    }
+
+    /// This moment, before the next thing that is said.
+    fn at(&self) -> At {
+        let mut log = self.told.log();
+        log.now.position += 1;
+        log.now
     }
 
     fn guest(&mut self, peer: usize) -> Option<&mut Guest> {
@@ -248,7 +203,7 @@ impl Play {
             let log = self.told.log();
             log.own.iter().filter_map(|(number, own)| Some((*number, own.id?))).collect()
         };
-        let named: Vec<_> = known.into_iter().filter(|_| self.world.below(3) > 0).collect();
+        let named: Vec<_> = known.into_iter().filter(|_| self.scene.world.below(3) > 0).collect();
         let numbers = named.iter().map(|(number, _)| *number).collect();
         let (at, message) = self.told.publish(PLAYER, BY_NAME, len, None, numbers);
         let refused = self.topics.broadcast(named.into_iter().map(|(_, id)| id), message);
@@ -269,69 +224,12 @@ impl Play {
         }
     }
 
-    fn write(&mut self, peer: usize, count: usize) -> usize {
-        let (now_ms, may_come) = (self.now_ms(), !self.is_stopping);
-        let told = self.told.clone();
-        let Some(guest) = u32::try_from(peer).ok().and_then(|peer| self.guests.get_mut(&peer))
-        else {
-            return 0;
-        };
-        if !may_come && !guest.is_connected() {
-            guest.is_over = true;
-        }
-        guest.write(count, &mut self.world, now_ms, &told)
-    }
-
-    fn read(&mut self, peer: usize, count: usize) -> Outcome<usize> {
-        let (told, most) = (self.told.clone(), self.settings.limits.socket_queue_bytes_max);
-        let Some(guest) = self.guest(peer) else { return Ok(0) };
-        let read = guest.read(count, &told, most)?;
-        Ok(read + guest.look(&told, most)?)
-    }
-
-    /// Everybody does all that can be done, and time moves on from deadline to deadline.
-    fn go_on_to_the_end(&mut self) -> Outcome {
-        let peers: Vec<usize> = self.guests.keys().map(|number| *number as usize).collect();
-        loop {
-            self.rest()?;
-            let mut acts = 0;
-            for peer in &peers {
-                acts += self.write(*peer, usize::MAX / 8);
-                acts += self.read(*peer, usize::MAX)?;
-            }
-            if acts == 0 {
-                acts = self.unclog(&peers)?;
-            }
-            if acts > 0 {
-                continue;
-            }
-            if self.guests.values().all(|guest| guest.is_over) {
-                return Ok(());
-            }
-            if self.finish()? > 0 {
-                continue;
-            }
-            if self.world.now() > TIME_MAX {
-                return Err("peers wait for ever".to_owned());
-            }
-            let late = self.may_stall.then_some(LATE);
-            let world = self.world.simulated();
-            let next = world.next_moment().map(|next| next.since(world.now()));
-            let Some(step) = next.into_iter().chain(late).min() else {
-                return Err("peers wait, and nothing will happen".to_owned());
-            };
-            world.advance(step.max(Duration::from_nanos(1)));
-            let ms = self.now_ms();
-            self.told.log().now.ms = ms;
-        }
-    }
-
     /// Those who read nothing do so again, in an order by chance, each before the next.
-    fn unclog(&mut self, peers: &[usize]) -> Outcome<usize> {
-        let mut clogged: Vec<usize> = peers.to_vec();
+    fn unclog(&mut self) -> Outcome<usize> {
+        let mut clogged: Vec<usize> = self.guests.keys().map(|number| *number as usize).collect();
         let mut acts = 0;
         while !clogged.is_empty() {
-            let next = self.world.below(clogged.len());
+            let next = self.scene.world.below(clogged.len());
             let peer = clogged.swap_remove(next);
             if self.clog(peer, false) > 0 {
                 acts += 1 + self.read(peer, usize::MAX)?;
@@ -339,49 +237,6 @@ impl Play {
             }
         }
         Ok(acts)
-    }
-
-    /// Nothing more comes by itself: what must have come is there, and everybody ends who does so then.
-    fn finish(&mut self) -> Outcome<usize> {
-        if self.is_calm {
-            self.check_lull()?;
-        }
-        let told = self.told.clone();
-        Ok(self.guests.values_mut().map(|guest| guest.finish(&told)).sum())
-    }
-
-    /// Nothing is left, and everybody was told of it.
-    fn check_end(&mut self) -> Outcome {
-        self.pass(LINGER)?;
-        let open = self.world.counts().connections_open;
-        if open > 0 {
-            // A peer may have gone unnoticed: it is asked.
-            self.pass(Duration::from_secs(120))?;
-        }
-        let (open, descriptors) =
-            (self.world.counts().connections_open, self.world.descriptors_open());
-        if open > 0 || descriptors > self.descriptors {
-            return Err(format!("{open} connections and {descriptors} descriptors are left"));
-        }
-        self.judge_all()?;
-        for name in NAMES {
-            let left = self.topics.topic(name).subscribers;
-            if left > 0 {
-                return Err(format!("{left} subscriptions of {name} are left"));
-            }
-        }
-        self.world.stop(PATIENCE);
-        self.pass(LINGER)?;
-        let (running, descriptors) = (self.world.shards_running(), self.world.descriptors_open());
-        if running > 0 || descriptors > 0 {
-            return Err(format!("{running} shards and {descriptors} descriptors are left"));
-        }
-        let futures = self.told.log().futures;
-        if futures > 0 || self.told.held() > 0 {
-            let held = self.told.held();
-            return Err(format!("{futures} futures and {held} messages are left"));
-        }
-        self.told.log().check()
     }
 }
 

@@ -9,6 +9,8 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::mapped;
+
 /// What freed memory is filled with.
 const FREED: u8 = 0xD9;
 const QUARANTINE_BYTES_MAX: usize = 256 << 20;
@@ -35,6 +37,8 @@ impl fmt::Display for Violation {
 struct Block {
     address: *mut u8,
     layout: Layout,
+    /// It came from the system itself.
+    is_mapped: bool,
 }
 
 struct Quarantine {
@@ -84,7 +88,8 @@ unsafe impl GlobalAlloc for Checking {
     unsafe fn dealloc(&self, address: *mut u8, layout: Layout) {
         // SAFETY: the caller gives the block up, so nobody else refers to it.
         unsafe { address.write_bytes(FREED, layout.size()) };
-        self.with(|quarantine| quarantine.take(Block { address, layout }));
+        let block = Block { address, layout, is_mapped: false };
+        self.with(|quarantine| quarantine.take(block));
     }
 }
 
@@ -135,6 +140,11 @@ impl Quarantine {
         self.count -= 1;
         self.bytes -= block.layout.size();
         self.violation = self.violation.or_else(|| changed(&block));
+        if block.is_mapped {
+            // SAFETY: its owner unmapped as much as this; it was kept until now.
+            unsafe { mapped::unmap(block.address.cast(), block.layout.size()) };
+            return;
+        }
         // SAFETY: its owner freed it with this layout; it was kept until now.
         unsafe { System.dealloc(block.address, block.layout) };
     }
@@ -181,5 +191,17 @@ pub(crate) unsafe fn pretend_free(address: *mut u8, size: usize) {
     let layout = Layout::array::<u8>(size).expect("a size that was allocated");
     // SAFETY: the caller vouches for the block.
     unsafe { address.write_bytes(FREED, size) };
-    CHECKING.with(|quarantine| quarantine.pretended = Some(Block { address, layout }));
+    let block = Block { address, layout, is_mapped: false };
+    CHECKING.with(|quarantine| quarantine.pretended = Some(block));
+}
+
+/// Keeps memory that its owner has unmapped.
+///
+/// # Safety
+/// It is the caller's, valid for writes, and goes with this call.
+pub(crate) unsafe fn keep_mapped(address: *mut u8, size: usize) {
+    let layout = Layout::array::<u8>(size).expect("a size that was mapped");
+    // SAFETY: the caller vouches for the memory.
+    unsafe { address.write_bytes(FREED, size) };
+    CHECKING.with(|quarantine| quarantine.take(Block { address, layout, is_mapped: true }));
 }

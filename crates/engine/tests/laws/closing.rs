@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use springtide_engine::{Address, Error, Handle, ListenOptions, Op, OpKind, Outcome};
 
-use crate::checking;
 use crate::shard::{Patience, Shard, assert_cancelled, pattern, received};
 use crate::stage::{Outside, Stage};
+use crate::{checking, mapped};
 
 /// Law 6: a close waits for the last operation; until then the peer sees no end and loses nothing.
 pub(crate) fn a_close_waits_for_the_last_operation<S: Stage>(stage: &S) {
@@ -162,6 +162,27 @@ pub(crate) fn memory_freed_too_early_is_found<S: Stage>(stage: &S) {
     assert_eq!(found.byte, b'i');
     drop(memory);
     assert_eq!(checking::look(), None, "the true free is tolerated");
+}
+
+/// The same of memory that was mapped: that it was not given back is found, and a write when it was.
+pub(crate) fn memory_unmapped_too_early_is_found<S: Stage>(_: &S) {
+    const SIZE: usize = 8192;
+    let (access, flags) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let before = mapped::bytes_left();
+    // SAFETY: a fresh mapping, at an address of the system's choice.
+    let memory = unsafe { libc::mmap(std::ptr::null_mut(), SIZE, access, flags, -1, 0) };
+    assert_eq!(mapped::bytes_left(), before + SIZE);
+    // SAFETY: mapped with this length, and nothing refers to it.
+    unsafe { libc::munmap(memory, SIZE) };
+    assert_eq!(mapped::bytes_left(), before);
+    let byte = memory.cast::<u8>().wrapping_add(SIZE / 2 + 1);
+    // SAFETY: what was unmapped stays readable and writable for a while.
+    let freed = unsafe { byte.replace(7) };
+    let found = checking::look().expect("a write to memory that was unmapped is found");
+    assert_eq!((found.address, found.offset), (memory.addr(), SIZE / 2 + 1));
+    // SAFETY: as above.
+    unsafe { byte.write(freed) };
 }
 
 /// Dropping an engine with everything in flight leaves no descriptor and no memory behind.

@@ -16,6 +16,7 @@ mod faults;
 mod files;
 mod late;
 mod lengths;
+mod mapped;
 mod operations;
 mod progress;
 mod quiet;
@@ -55,9 +56,11 @@ fn run<S: Stage>(law: fn(&S)) {
         return;
     }
     springtide_engine::descriptors_max_raise().unwrap();
+    mapped::forget();
     let stage = S::open();
     law(&stage);
     drop(stage);
+    mapped::verify();
     checking::verify();
 }
 
@@ -180,6 +183,7 @@ laws! {
             a_number_closed_elsewhere_works_again;
         closing:
             memory_freed_too_early_is_found
+            memory_unmapped_too_early_is_found
             a_dropped_engine_leaves_nothing
             a_number_given_out_again_is_not_ready;
         chunks:

@@ -1,6 +1,8 @@
 //! The peers of raw connections and of frames: what they say, and what must come back.
 //! They judge the server by the model alone.
 
+use std::fmt;
+
 use springtide::Reason;
 use springtide::test::{Peer, ResetCause, World};
 
@@ -99,13 +101,19 @@ struct Part {
     instead: Option<Vec<u8>>,
 }
 
+/// One peer as it was drawn.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    hello: Hello,
+    end: End,
+    bytes: Vec<u8>,
+    parts: Vec<Part>,
+}
+
 /// One peer.
 #[derive(Debug)]
 pub(super) struct Guest {
-    pub(super) hello: Hello,
-    pub(super) end: End,
-    bytes: Vec<u8>,
-    parts: Vec<Part>,
+    plan: Plan,
     peer: Option<Peer>,
     written: usize,
     received: Vec<u8>,
@@ -125,7 +133,7 @@ pub(super) const PULL_BYTES_MAX: usize = 5_000;
 const LATE_MS: u64 = 4_000;
 const SEND_TIMEOUT_MS: u64 = 30_000;
 
-impl Guest {
+impl Plan {
     pub(super) fn draw(chance: &mut Chance, number: usize, kind: Kind, may_drop: bool) -> Self {
         let number = u32::try_from(number).unwrap_or(0);
         let way = match chance.below(20) {
@@ -157,30 +165,22 @@ impl Guest {
         };
         // Who fails the connection need not be asked how it ends.
         let end = if way == Way::Fails { End::Idle } else { end };
-        Self::new(hello, end, bytes, parts)
+        Self { hello, end, bytes, parts }
     }
+}
 
-    fn new(hello: Hello, end: End, bytes: Vec<u8>, parts: Vec<Part>) -> Self {
-        let (peer, received) = Default::default();
-        Self {
-            hello,
-            end,
-            bytes,
-            parts,
-            peer,
-            written: 0,
-            received,
-            part: 0,
-            part_at: 0,
-            is_shut: false,
-            is_over: false,
-            last_ms: 0,
-        }
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hello, end, bytes, .. } = self;
+        write!(f, "{hello:?} that says {} bytes and ends by {end:?}", bytes.len())
     }
+}
 
-    /// The same who has not come yet.
-    pub(super) fn again(&self) -> Self {
-        Self::new(self.hello, self.end, self.bytes.clone(), self.parts.clone())
+impl Guest {
+    pub(super) fn new(plan: Plan) -> Self {
+        let (peer, received, written, part, part_at) = Default::default();
+        let (is_shut, is_over, last_ms) = Default::default();
+        Self { plan, peer, written, received, part, part_at, is_shut, is_over, last_ms }
     }
 
     /// Connects, or writes so much at most; how many acts that were.
@@ -193,17 +193,17 @@ impl Guest {
             self.last_ms = now_ms;
             return 1;
         };
-        let end = self.written.saturating_add(count).min(self.bytes.len());
+        let end = self.written.saturating_add(count).min(self.plan.bytes.len());
         let written = match self.is_shut {
             true => 0,
-            false => peer.write(&self.bytes[self.written..end]),
+            false => peer.write(&self.plan.bytes[self.written..end]),
         };
         self.written += written;
         if written > 0 {
             self.last_ms = now_ms;
         }
-        let is_all = self.written == self.bytes.len();
-        match self.end {
+        let is_all = self.written == self.plan.bytes.len();
+        match self.plan.end {
             End::Reset(at) if self.written >= at => {
                 self.go();
                 return 1;
@@ -240,13 +240,16 @@ impl Guest {
     }
 
     fn hold_against_the_model(&mut self) -> Result<(), String> {
-        while let Some(part) = self.parts.get(self.part) {
+        while let Some(part) = self.plan.parts.get(self.part) {
             let rest = &self.received[self.part_at..];
             let whole = [Some(&part.bytes), part.instead.as_ref()].into_iter().flatten();
             let mut whole = whole.filter(|own| agrees(rest, own));
             let Some(own) = whole.next() else {
                 let at = self.part_at;
-                return Err(format!("peer {} gets other bytes behind {at}", self.hello.number));
+                return Err(format!(
+                    "peer {} gets other bytes behind {at}",
+                    self.plan.hello.number
+                ));
             };
             if rest.len() < own.len() {
                 return Ok(());
@@ -259,15 +262,13 @@ impl Guest {
         }
         match self.received.len() - self.part_at {
             0 => Ok(()),
-            more => Err(format!("peer {} gets {more} bytes too many", self.hello.number)),
+            more => Err(format!("peer {} gets {more} bytes too many", self.plan.hello.number)),
         }
     }
 
     /// How far it is, in words.
     pub(super) fn stand(&self) -> String {
-        let Self { hello, end, written, .. } = self;
-        let (len, read) = (self.bytes.len(), self.received.len());
-        format!("{hello:?} that ends by {end:?} has written {written} of {len} and read {read}")
+        format!("{}: {} written, {} read", self.plan, self.written, self.received.len())
     }
 
     pub(super) const fn is_connected(&self) -> bool {
@@ -276,7 +277,7 @@ impl Guest {
 
     /// What it is counted as.
     pub(super) const fn mark(&self, kind: Kind) -> Option<Mark> {
-        match (kind, self.hello.way) {
+        match (kind, self.plan.hello.way) {
             (Kind::Called, Way::Echo) => Some(Mark::EchoedBack),
             (Kind::Awaited, Way::Echo) => Some(Mark::EchoedByFuture),
             (_, Way::Forward) => Some(Mark::Forwarded),
@@ -287,15 +288,15 @@ impl Guest {
 
     /// Whether everything that must come back has.
     pub(super) fn has_all(&self) -> bool {
-        self.parts[self.part..].iter().all(|part| part.bytes.is_empty())
-            && self.written == self.bytes.len()
+        self.plan.parts[self.part..].iter().all(|part| part.bytes.is_empty())
+            && self.written == self.plan.bytes.len()
     }
 
     /// Whether no more is missing than a pull may wait for that wants many bytes at once.
     fn lacks_little(&self) -> bool {
-        let missing: usize = self.parts[self.part..].iter().map(|part| part.bytes.len()).sum();
+        let missing: usize = self.plan.parts[self.part..].iter().map(|part| part.bytes.len()).sum();
         let here = self.received.len() - self.part_at;
-        self.has_all() || (self.parts.len() == 1 && missing - here < PULL_BYTES_MAX)
+        self.has_all() || (self.plan.parts.len() == 1 && missing - here < PULL_BYTES_MAX)
     }
 
     /// Looks whether the connection has ended; whether that may be.
@@ -327,19 +328,19 @@ impl Guest {
         is_stopping: bool,
         now_ms: u64,
     ) -> Result<(), String> {
-        let reason = told.reason(self.hello.number);
+        let reason = told.reason(self.plan.hello.number);
         let waited_ms = now_ms.saturating_sub(self.last_ms);
         let is_stalled = allowed.may_stall && now_ms >= SEND_TIMEOUT_MS;
         let is_excused = matches!(cause, Some(ResetCause::Chance | ResetCause::Asked))
             || is_stopping
             || is_stalled
-            || self.hello.way == Way::Fails
+            || self.plan.hello.way == Way::Fails
             || (allowed.may_refuse && self.received.is_empty())
-            || (self.hello.way == Way::Forward && !allowed.is_calm);
+            || (self.plan.hello.way == Way::Forward && !allowed.is_calm);
         if is_excused {
             return Ok(());
         }
-        let what = match (self.end, cause) {
+        let what = match (self.plan.end, cause) {
             (_, Some(cause)) => format!("is reset ({cause:?}, {reason:?})"),
             (End::HalfClose, None) if self.has_all() => return Ok(()),
             (End::Idle, None) if self.lacks_little() && waited_ms + LATE_MS >= IDLE_TIMEOUT_MS => {
@@ -347,18 +348,18 @@ impl Guest {
             }
             _ => format!("has {} bytes at its end ({reason:?})", self.received.len()),
         };
-        let Self { hello, end, .. } = self;
+        let Plan { hello, end, .. } = &self.plan;
         Err(format!("peer {hello:?} that ends by {end:?}, silent for {waited_ms} ms, {what}"))
     }
 
     /// Why the connection of a peer may have ended, where nothing but the two sides ended it.
     pub(super) fn check_reason(&self, told: &Told) -> Result<(), String> {
-        let is_likely = match (self.end, told.reason(self.hello.number)) {
+        let is_likely = match (self.plan.end, told.reason(self.plan.hello.number)) {
             (_, None) => true,
             // Either of two connections may be silent for too long.
-            (End::Idle, _) if self.hello.way == Way::Forward => true,
+            (End::Idle, _) if self.plan.hello.way == Way::Forward => true,
             (End::HalfClose, Some(reason)) => matches!(reason, Reason::PeerClosed | Reason::Closed),
-            (End::Idle, Some(reason)) if self.hello.way == Way::Fails => {
+            (End::Idle, Some(reason)) if self.plan.hello.way == Way::Fails => {
                 matches!(reason, Reason::Panicked | Reason::Failed | Reason::TimedOut(_))
             }
             (End::Idle, Some(reason)) => matches!(reason, Reason::TimedOut("raw_idle_timeout")),
@@ -366,10 +367,11 @@ impl Guest {
                 matches!(reason, Reason::Reset | Reason::PeerClosed | Reason::TimedOut(_))
             }
         };
-        let told = told.reason(self.hello.number);
-        let number = self.hello.number;
-        let what =
-            || format!("peer {number} ends by {:?}, and the server was told {told:?}", self.end);
+        let told = told.reason(self.plan.hello.number);
+        let number = self.plan.hello.number;
+        let what = || {
+            format!("peer {number} ends by {:?}, and the server was told {told:?}", self.plan.end)
+        };
         if is_likely { Ok(()) } else { Err(what()) }
     }
 }

@@ -17,7 +17,7 @@ use crate::pace::Outcome;
 
 /// One peer as it was drawn.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     pub(super) number: u32,
     pub(super) route: Route,
     pub(super) handshake: Handshake,
@@ -55,8 +55,9 @@ pub(super) struct Guest {
 }
 
 impl Plan {
-    pub(super) fn draw(chance: &mut Chance, number: u32, is_flood: bool) -> Self {
+    pub(super) fn draw(chance: &mut Chance, number: usize, is_flood: bool) -> Self {
         use super::script::Way;
+        let number = u32::try_from(number).unwrap_or(0);
         let way = chance.pick(&[Way::Called, Way::Called, Way::Called, Way::Awaited, Way::InParts]);
         let coding = match chance.below(10) {
             0 | 1 => Coding::Shared,

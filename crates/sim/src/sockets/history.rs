@@ -1,42 +1,27 @@
-//! A history of WebSockets as data, drawn before it is played: with a peer, a fault or something said
-//! left out it plays too.
+//! Histories of WebSockets as data.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Range;
-
-use springtide::test::Fault;
 
 use super::Play;
-use super::guest::{Guest, Plan};
+use super::guest::Plan;
 use super::script::{CONTROLS_MAX, TOPICS};
 use crate::chance::Chance;
+use crate::coverage::Coverage;
 use crate::history::{Event as Common, Settings, draw_events};
-use crate::play::Failure;
-use crate::shrink::{Shrinks, make_small};
+use crate::side::{self, Side, SideHistory};
 
-/// Of so many of a hundred seeds there is a history.
-const PERCENT: usize = 20;
 const EVENTS_MAX: usize = 240;
-const PEERS_MAX: usize = 9;
-/// What sets its draws apart from those of other histories.
-pub(super) const SALT: u64 = 0x50C4_E7F2_0000_0001;
 
-/// One history of WebSockets and topics.
-#[derive(Clone, Debug)]
-pub struct History {
-    pub(super) seed: u64,
-    pub(super) settings: Settings,
-    pub(super) events: Vec<Event>,
-    /// By their numbers, which events name.
-    pub(super) plans: BTreeMap<u32, Plan>,
+/// What a history of WebSockets and topics is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sockets {
     /// Messages are many and long.
     pub(super) is_flood: bool,
 }
 
 /// One thing that happens from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// As in any history.
     Common(Common),
     /// A peer reads nothing from now on.
@@ -51,17 +36,25 @@ pub enum Event {
     Say(usize),
 }
 
-impl History {
-    /// That of a seed, if it has one.
-    #[must_use]
-    pub fn of(seed: u64) -> Option<Self> {
-        let mut chance = Chance::new(seed ^ SALT);
-        if !chance.percent(PERCENT) {
-            return None;
-        }
-        let peers = chance.between(1, PEERS_MAX);
+impl From<Common> for Event {
+    fn from(event: Common) -> Self {
+        Self::Common(event)
+    }
+}
+
+impl Side for Sockets {
+    const NAME: &'static str = "WebSockets";
+    const PERCENT: usize = 20;
+    const PEERS_MAX: usize = 9;
+    const SALT: u64 = 0x50C4_E7F2_0000_0001;
+    type Event = Event;
+    type Plan = Plan;
+    type Play = Play;
+
+    fn draw(seed: u64, chance: &mut Chance) -> SideHistory<Self> {
+        let peers = chance.between(1, Self::PEERS_MAX);
         let count = chance.between(60, EVENTS_MAX);
-        let mut settings = Settings::draw(&mut chance, peers);
+        let mut settings = Settings::draw(chance, peers);
         let is_flood = chance.percent(40);
         let limits = &mut settings.limits;
         limits.websocket.socket_controls_max = u32::try_from(CONTROLS_MAX).unwrap_or(0);
@@ -76,25 +69,18 @@ impl History {
         if chance.percent(25) {
             limits.topic_queue_messages_max = chance.between(1, 6);
         }
-        let events = draw(&mut chance, count, peers, is_flood);
-        let plans = (0..peers).map(|number| {
-            let number = u32::try_from(number).unwrap_or(0);
-            (number, Plan::draw(&mut chance, number, is_flood))
-        });
-        let plans = plans.collect();
-        Some(Self { seed, settings, events, plans, is_flood })
+        let events = draw(chance, count, peers, is_flood);
+        let draw = |number| (number, Plan::draw(chance, number, is_flood));
+        let plans = (0..peers).map(draw).collect();
+        SideHistory { side: Self { is_flood }, seed, settings, events, plans }
     }
 
-    /// The smallest one found that still fails, with its failure; none where this one does not.
-    #[must_use]
-    pub fn shrink(&self) -> Option<(Self, Failure)> {
-        let failure = self.play().err()?;
-        Some(make_small(self.clone(), failure))
+    fn begin(history: &SideHistory<Self>) -> Play {
+        Play::new(history)
     }
 
-    /// The guests, none of whom has come.
-    pub(super) fn guests(&self) -> BTreeMap<u32, Guest> {
-        self.plans.iter().map(|(number, plan)| (*number, Guest::new(plan.clone()))).collect()
+    fn see(play: &Play, coverage: &mut Coverage) {
+        coverage.see_sockets(&play.told.log().marks);
     }
 }
 
@@ -125,103 +111,23 @@ fn draw(chance: &mut Chance, count: usize, peers: usize, is_flood: bool) -> Vec<
     events
 }
 
-impl Shrinks for History {
-    type Event = Event;
-
-    fn settings(&mut self) -> &mut Settings {
-        &mut self.settings
+impl side::Plan for Plan {
+    fn requests(&self) -> usize {
+        self.script.steps.len()
     }
 
-    fn events(&mut self) -> &mut Vec<Event> {
-        &mut self.events
-    }
-
-    fn peers(&self) -> usize {
-        PEERS_MAX
-    }
-
-    fn leave_out(&mut self, peers: Range<usize>) -> bool {
-        let had = self.plans.len();
-        self.plans.retain(|number, _| !peers.contains(&(*number as usize)));
-        self.plans.len() < had
-    }
-
-    fn requests_of(&self, peer: usize) -> usize {
-        let plan = u32::try_from(peer).ok().and_then(|peer| self.plans.get(&peer));
-        plan.map_or(0, |plan| plan.script.steps.len())
-    }
-
-    fn without(&self, peer: usize, request: usize) -> Option<Self> {
-        let mut history = self.clone();
-        let plan = history.plans.get_mut(&u32::try_from(peer).ok()?)?;
+    fn without(&self, request: usize) -> Option<Self> {
         // What asks for its end belongs to how it ends.
-        if plan.script.has_its_end_at(request) {
-            return None;
-        }
+        let mut plan = (!self.script.has_its_end_at(request)).then(|| self.clone())?;
         plan.script.steps.remove(request);
-        Some(history)
-    }
-
-    fn weight(&self) -> usize {
-        let steps: usize = self.plans.values().map(|plan| 1 + plan.script.steps.len()).sum();
-        self.events.len() + steps + self.settings.weight()
-    }
-
-    fn play(&self) -> Result<(), Failure> {
-        Play::of(self).map(drop)
+        Some(plan)
     }
 }
 
-impl fmt::Display for History {
+impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { shards, accepting, limits, engine, descriptors_max, .. } = &self.settings;
-        writeln!(f, "  WebSockets: {shards} shard(s), {accepting:?}")?;
-        writeln!(
-            f,
-            "  limits: outbox {}, inbox {}, queue {}, between shards {}, connections {}, descriptors \
-             {descriptors_max:?}, ring {}, completions {}, moves {}",
-            limits.outbox_bytes_max,
-            limits.inbox_bytes_max,
-            limits.socket_queue_bytes_max,
-            limits.topic_queue_messages_max,
-            limits.connections_max,
-            engine.ring_chunks,
-            engine.cq_entries,
-            self.settings.moves_per_mille,
-        )?;
-        for fault in Fault::ALL {
-            let probability = self.settings.probability(fault);
-            if probability > 0.0 {
-                writeln!(f, "  fault {fault:?}: {probability}")?;
-            }
-        }
-        for (number, plan) in &self.plans {
-            writeln!(f, "  {number}: {:?}, {:?}", plan.route, plan.handshake)?;
-            for step in &plan.script.steps {
-                writeln!(f, "    {step}")?;
-            }
-            writeln!(f, "    {:?}", plan.script.end)?;
-        }
-        writeln!(f, "  events: {:?}", self.events)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The failure is planted in the history: the server has less patience than peers are promised.
-    #[test]
-    fn a_failure_is_made_small() {
-        let planted = (0..400).filter_map(History::of).find_map(|mut history| {
-            history.settings.limits.websocket.socket_dead_ms = 20;
-            let failure = history.play().err()?;
-            Some((history, failure))
-        });
-        let (history, failure) = planted.expect("a limit that is another is noticed");
-        let (small, found) = history.shrink().expect("it fails the same again");
-        assert_eq!(found.kind(), failure.kind());
-        assert_eq!(small.plans.len(), 1, "{small}");
-        assert!(small.weight() < history.weight() / 2, "{small}");
+        writeln!(f, "{:?}, {:?}", self.route, self.handshake)?;
+        self.script.steps.iter().try_for_each(|step| writeln!(f, "    {step}"))?;
+        write!(f, "    {:?}", self.script.end)
     }
 }

@@ -23,7 +23,7 @@ impl Play {
         for (number, guest) in &self.guests {
             let own = &log.own[number];
             let is_open = own.closing.is_none() && own.closed.is_none() && guest.is_quiet();
-            if !is_open || guest.is_over || self.is_stopping || !guest.client.is_open() {
+            if !is_open || guest.is_over || self.scene.is_stopping() || !guest.client.is_open() {
                 continue;
             }
             let can_miss = own.overflow == Overflow::Close && self.may_overflow(guest);
@@ -124,7 +124,7 @@ impl Play {
     /// Whether it may have ended so, where nothing but the two sides ended it.
     fn is_likely(&self, guest: &Guest, own: &Own, reason: &CloseReason) -> bool {
         let (by, code) = (reason.by(), reason.code());
-        let is_stopped = self.is_stopping && by == ClosedBy::Here && code == 1001;
+        let is_stopped = self.scene.is_stopping() && by == ClosedBy::Here && code == 1001;
         let is_full = own.overflow == Overflow::Close
             && self.may_overflow(guest)
             && by == ClosedBy::Here
@@ -156,7 +156,7 @@ impl Play {
 
     /// A deadline comes when it is due, and not before.
     fn check_time(&self, guest: &Guest, own: &Own, reason: &CloseReason, ended_ms: u64) -> Outcome {
-        if guest.was_clogged || self.is_flood || self.is_stopping {
+        if guest.was_clogged || self.is_flood || self.scene.is_stopping() {
             return Ok(());
         }
         let due_ms = match guest.plan.script.end {
@@ -175,7 +175,7 @@ impl Play {
 
     /// What was published is what was delivered, dropped and refused; what was said was sent or dropped.
     fn check_sums(&self, log: &Log) -> Outcome {
-        let counts = self.world.counts();
+        let counts = self.scene.world.counts();
         let (mut must, mut may) = (0, 0);
         for (number, own) in &log.own {
             for publication in &log.publications {
