@@ -16,7 +16,6 @@ use crate::backend::readiness::selector::poll::Poll;
 use crate::backend::simulated::World;
 use crate::backend::uring::{Uring, leave_to_the_kernel};
 use crate::backend::{Backend, Until};
-use crate::chunk::ChunkLimits;
 use crate::clock::{Clock, Moment};
 use crate::completion::{Completion, Metadata, Outcome};
 use crate::error::{Error, OpKind};
@@ -87,7 +86,7 @@ impl Engine {
     /// # Errors
     /// The mechanism is refused by the system.
     pub fn new(mechanism: Mechanism, options: EngineOptions) -> Result<Self, Error> {
-        let mut ledger = ledger_for(&options);
+        let mut ledger = Ledger::of(&options);
         let backend: Box<dyn Backend> = match mechanism {
             Mechanism::Uring => Box::new(Uring::new(&options, &mut ledger)?),
             Mechanism::Epoll => Box::new(Readiness::new(Box::new(Epoll::new()?))?),
@@ -103,7 +102,7 @@ impl Engine {
     /// An engine of a simulated world: virtual time, no system.
     #[must_use]
     pub fn simulated(world: &World, options: &EngineOptions) -> Self {
-        let ledger = ledger_for(options);
+        let ledger = Ledger::of(options);
         Self::over(world.backend(options), ledger)
     }
 
@@ -196,15 +195,6 @@ impl Engine {
         };
         if first <= self.now { Until::Now } else { Until::Moment(first) }
     }
-}
-
-fn ledger_for(options: &EngineOptions) -> Ledger {
-    let ring = usize::from(options.ring_chunks);
-    let given_away_max = options.chunks_given_away_max;
-    // Beyond what may be given away: the ring itself, and what paused connections still had
-    // coming when they were paused.
-    let limits = ChunkLimits { given_away_max, allocated_max: given_away_max + 2 * ring };
-    Ledger::new(options.shard, options.operations_max, limits)
 }
 
 impl Handle for Engine {
@@ -491,7 +481,7 @@ impl Drop for Engine {
             let options = EngineOptions { ring_chunks: 1, ..EngineOptions::default() };
             let nothing = World::new(0).backend(&options);
             leave_to_the_kernel(std::mem::replace(&mut self.backend, nothing));
-            leave_to_the_kernel(std::mem::replace(&mut self.ledger, ledger_for(&options)));
+            leave_to_the_kernel(std::mem::replace(&mut self.ledger, Ledger::of(&options)));
             return;
         }
         for completion in completions {

@@ -6,7 +6,7 @@ use crate::completion::{Completion, Memory, Outcome};
 use crate::descriptors::Descriptors;
 use crate::error::{Error, OpKind};
 use crate::op::{Descriptor, Op, PIECES_MAX, SEND_BYTES_MAX};
-use crate::options::Address;
+use crate::options::{Address, EngineOptions};
 use crate::slots::{Key, Slot, Slots};
 use crate::system;
 
@@ -40,6 +40,15 @@ const _: () = assert!(
 );
 
 impl Ledger {
+    pub(crate) fn of(options: &EngineOptions) -> Self {
+        let ring = usize::from(options.ring_chunks);
+        let given_away_max = options.chunks_given_away_max;
+        // Beyond what may be given away: the ring itself, and what paused connections still had
+        // coming when they were paused.
+        let limits = ChunkLimits { given_away_max, allocated_max: given_away_max + 2 * ring };
+        Self::new(options.shard, options.operations_max, limits)
+    }
+
     pub(crate) fn new(shard: u16, operations_max: u32, chunks: ChunkLimits) -> Self {
         Self {
             slots: Slots::new(shard, operations_max),
