@@ -243,7 +243,8 @@ fn who_stops_it_loses_nothing(backend: Backend) {
         });
         let mut stage = Stage::new(backend, server);
         let (mut first, mut second) = meet(&mut stage);
-        let said = pattern(9, if stage.is_simulated() { 200_000 } else { 4 << 20 });
+        // A quarter of it is more than comes in a turn, so that it is stopped on the way.
+        let said = pattern(9, if stage.is_simulated() { 1 << 20 } else { 4 << 20 });
         let mut there = Stream::of(&said);
         while !there.is_whole() {
             there.write(&mut first, 200_000);
