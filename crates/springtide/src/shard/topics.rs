@@ -57,18 +57,18 @@ impl Shard {
         let Local { publication: Publication { published, whom }, serial, except } = local;
         let shared = Rc::clone(&self.room.requests);
         let mut together = std::mem::take(&mut self.room.together);
-        let frame = published.plain().as_one().filter(|_| {
-            let audience = match whom {
-                Whom::Topic(name) => shared.topics.audience_of(name),
-                Whom::Ids(ids) => ids.len(),
-            };
-            is_alone && audience >= AUDIENCE_MIN && together.begin(&self.room)
-        });
         let Self { room, connections, standing, .. } = self;
         let found: Vec<Place> = match whom {
             Whom::Topic(_) => Vec::new(),
             Whom::Ids(ids) => shared.tasks.places.find_all(ids, || named(connections)),
         };
+        let frame = published.plain().as_one().filter(|_| {
+            let audience = match whom {
+                Whom::Topic(name) => shared.topics.audience_of(name),
+                Whom::Ids(_) => found.len(),
+            };
+            is_alone && audience >= AUDIENCE_MIN && together.begin(room)
+        });
         let mut give = |delivery: &Delivery, place| {
             let Some(connection) = connections.get_mut(place) else {
                 return delivery.count_dropped(&mut room.counts);

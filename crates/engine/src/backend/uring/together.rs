@@ -33,17 +33,19 @@ impl Uring {
         let mut done = 0;
         while done < sockets.len() {
             let count = self.room().min(self.ring.free()).min(sockets.len() - done);
-            let some = &sockets[done..done + count.max(1)];
+            let count = if count > DIRECT_SENDS_MAX { count } else { 1 };
+            let some = &sockets[done..done + count];
             let mut tell = |place, sent| short.push((done + place, sent));
-            if count > DIRECT_SENDS_MAX {
-                self.send_some(ledger, some, bytes, tell);
-            } else {
-                let is_free = !ledger.is_sending(some[0]);
-                let sent = if is_free { system::send(some[0].number(), bytes) } else { Ok(0) };
-                match sent {
-                    Ok(sent) if sent == bytes.len() => {}
-                    sent => tell(0, sent.unwrap_or(0)),
+            match *some {
+                [socket] => {
+                    let is_free = !ledger.is_sending(socket);
+                    let sent = if is_free { system::send(socket.number(), bytes) } else { Ok(0) };
+                    match sent {
+                        Ok(sent) if sent == bytes.len() => {}
+                        sent => tell(0, sent.unwrap_or(0)),
+                    }
                 }
+                _ => self.send_some(ledger, some, bytes, tell),
             }
             done += some.len();
         }
