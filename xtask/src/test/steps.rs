@@ -153,7 +153,7 @@ fn test(machine: &Machine) -> Plan {
 
 /// The examples are built with the tests: linking each of them for release says nothing more of them.
 fn build(_: &Machine) -> Plan {
-    Plan::Run(Job::cargo("build --release -p springtide-cli -p bench -p springtide-sim --bins"))
+    Plan::Run(Job::cargo("build --release -p springtide-cli -p bench --bins"))
 }
 
 fn count_instructions(machine: &Machine) -> Plan {
