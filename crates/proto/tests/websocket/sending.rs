@@ -104,7 +104,9 @@ fn nothing_is_written_behind_a_close() {
 /// Who has closed waits for the peer's close, whatever comes before it.
 #[test]
 fn a_close_waits_for_its_answer() {
-    for behind in [frame(Side::Server, 0x88, b"\x03\xe8"), frame(Side::Server, 0x88, b"")] {
+    let (coded, bare) = (frame(Side::Server, 0x88, b"\x03\xe8"), frame(Side::Server, 0x88, b""));
+    // Frames in pieces, and whole ones.
+    for (behind, piece_bytes) in [(&coded, 7), (&bare, 7), (&bare, 1_000)] {
         let mut driver = Driver::new(Side::Server, Limits::default());
         driver.machine.send_close(&CloseFrame::empty(), 0, None, &mut driver.outbox).unwrap();
         driver.sent();
@@ -113,9 +115,9 @@ fn a_close_waits_for_its_answer() {
             frame(Side::Server, 0x89, b"unanswered"),
             frame(Side::Server, 0x82, &[7; 300]),
         ];
-        before.concat().chunks(7).for_each(|piece| driver.feed(piece));
+        before.concat().chunks(piece_bytes).for_each(|piece| driver.feed(piece));
         assert!(driver.said.is_empty() && !driver.machine.wants_close());
-        driver.feed(&behind);
+        driver.feed(behind);
         assert!(driver.said.starts_with("close 1"), "{}", driver.said);
         assert!(driver.machine.wants_close() && driver.sent().is_empty());
     }
