@@ -22,6 +22,15 @@ pub fn pin_to_core(core: usize) -> io::Result<()> {
     check(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) }).map(drop)
 }
 
+/// Puts the calling thread, and what it starts from now on, before everything that has no priority
+/// of its own (SCHED_FIFO at its lowest), or back among it. Needs CAP_SYS_NICE: sched(7).
+pub fn go_before_others(is_wanted: bool) -> io::Result<()> {
+    let policy = if is_wanted { libc::SCHED_FIFO } else { libc::SCHED_OTHER };
+    let priority = libc::sched_param { sched_priority: i32::from(is_wanted) };
+    // SAFETY: the struct lives through the call.
+    check(unsafe { libc::sched_setscheduler(0, policy, &raw const priority) }).map(drop)
+}
+
 /// Raises the soft limit of open files to the hard one and returns it.
 pub fn raise_open_files() -> io::Result<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

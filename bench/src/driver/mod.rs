@@ -17,7 +17,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,8 @@ struct Outcome {
     rounds: BTreeMap<Server, Vec<Option<Report>>>,
     /// Servers that were given up, with the reason.
     missing: Vec<(Server, String)>,
+    /// Whether servers and clients went before whatever has no priority of its own.
+    is_before_others: bool,
 }
 
 /// Measures what the options name, prints it, and writes it down if asked to.
@@ -94,7 +96,8 @@ fn chosen(options: &Options) -> io::Result<Vec<&'static Row>> {
 }
 
 fn measure(row: &Row, places: &Places, options: &Options, shuffle: &mut Shuffle) -> Outcome {
-    let mut outcome = Outcome::default();
+    let is_before_others = row.is_open_loop() && may_go_before_others();
+    let mut outcome = Outcome { is_before_others, ..Outcome::default() };
     let mut servers = Vec::new();
     for server in row.servers {
         if !options.servers.is_empty() && !options.servers.iter().any(|n| n == server.name()) {
@@ -182,7 +185,7 @@ fn once(server: Server, row: &Row, places: &Places, options: &Options) -> io::Re
     for (flag, value) in numbers {
         arguments.extend([flag.into(), value.into()]);
     }
-    let said = run_load(places, &arguments, options)?;
+    let said = run_load(row, places, &arguments, options)?;
     let report: Report = serde_json::from_str(said.trim()).map_err(io::Error::other)?;
     if report.errors > 0 {
         let samples = report.error_samples.join("; ");
@@ -191,14 +194,39 @@ fn once(server: Server, row: &Row, places: &Places, options: &Options) -> io::Re
     Ok(report)
 }
 
+/// Whether the driver is privileged enough to give what it starts a priority.
+fn may_go_before_others() -> bool {
+    system::go_before_others(true).and_then(|()| system::go_before_others(false)).is_ok()
+}
+
+/// Starts a program on a core. In the open loop it goes before the machine's own housekeeping: a
+/// server that sleeps between requests would wait, whichever it is, until a task of the kernel has
+/// used up its slice of milliseconds.
+fn spawn(command: &mut Command, row: &Row, core: usize, options: &Options) -> io::Result<Child> {
+    // The child inherits core and priority of the thread that starts it.
+    system::pin_to_core(core)?;
+    let is_before_others = row.is_open_loop() && system::go_before_others(true).is_ok();
+    let child = command.spawn();
+    if is_before_others {
+        system::go_before_others(false)?;
+    }
+    system::pin_to_core(options.client_core)?;
+    child
+}
+
 /// Runs the load generator within its deadline and returns its standard output.
-fn run_load(places: &Places, arguments: &[OsString], options: &Options) -> io::Result<String> {
+fn run_load(
+    row: &Row,
+    places: &Places,
+    arguments: &[OsString],
+    options: &Options,
+) -> io::Result<String> {
     let log = places.scratch.join("load.log");
     let mut command = Command::new(places.release.join("load"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
     command.stderr(fs::File::create(&log)?);
     system::die_with_parent(&mut command);
-    let mut child = command.spawn()?;
+    let mut child = spawn(&mut command, row, options.client_core, options)?;
     let window = Duration::from_secs_f64(options.seconds + options.warmup);
     let deadline = Instant::now() + LOAD_DEADLINE + window;
     // One line fits into the pipe, so that it can be read after the end.

@@ -29,6 +29,9 @@ pub(super) fn section(row: &Row, outcome: &Outcome, options: &Options, seed: u64
         line(&mut text, &mark_line(*mark, outcome));
     }
     attack_lines(&mut text, outcome);
+    if row.is_open_loop() {
+        line(&mut text, &tail_line(outcome));
+    }
     text.push('\n');
     for (server, reason) in &outcome.missing {
         line(&mut text, &format!("- {} was not measured: {reason}", server.name()));
@@ -49,7 +52,8 @@ pub(super) fn section(row: &Row, outcome: &Outcome, options: &Options, seed: u64
     let (machine, today) = (machine::describe(), machine::today());
     line(&mut text, &format!("\n{machine}; {today}; `cargo xtask bench {command}`"));
     if !row.load.is_empty() {
-        line(&mut text, &format!("(load: `{}`)", row.load.join(" ")));
+        let priority = if outcome.is_before_others { "; both at real-time priority" } else { "" };
+        line(&mut text, &format!("(load: `{}`{priority})", row.load.join(" ")));
     }
     text
 }
@@ -220,6 +224,29 @@ fn attack_lines(text: &mut String, outcome: &Outcome) {
     }
 }
 
+/// The p99 in the open loop may be so many times the best peer's of the same round.
+const TAIL_RATIO_MAX: f64 = 1.3;
+
+/// Our p99 beside the lowest of the peers', round by round.
+fn tail_line(outcome: &Outcome) -> String {
+    let name = Server::OursUring.name();
+    let mut said = format!("\nMark: p99 of {name} ≤ {TAIL_RATIO_MAX:.1} × the best peer's: ");
+    let p99 = |rounds: &[Option<Report>], round: usize| Some(rounds.get(round)?.as_ref()?.p99_us);
+    let peers = || outcome.rounds.iter().filter(|(server, _)| server.class() == Class::Peer);
+    let best = |round| peers().filter_map(|(_, rounds)| p99(rounds, round)).min_by(f64::total_cmp);
+    let ours = outcome.rounds.get(&Server::OursUring).map_or(&[][..], Vec::as_slice);
+    let ratios = (0..ours.len()).filter_map(|round| Some(p99(ours, round)? / best(round)?));
+    // Writing to a String cannot fail.
+    let _ = match Spread::of(ratios) {
+        None => write!(said, "not measured."),
+        Some(Spread { median, min, max }) => {
+            let met = if median <= TAIL_RATIO_MAX { "met" } else { "**missed**" };
+            write!(said, "{median:.3} ({min:.3}–{max:.3}), {met}.")
+        }
+    };
+    said
+}
+
 fn mark_line(mark: Mark, outcome: &Outcome) -> String {
     let mut text = String::new();
     let (server, to) = (mark.server.name(), mark.to.name());
@@ -253,6 +280,21 @@ mod tests {
             text,
             "\nspringtide-uring: p99 1.50 (1.20–3.00) × its own alone; mark ≤ 2.00: met.\n"
         );
+    }
+
+    #[test]
+    fn a_tail_is_held_against_the_best_peer_of_its_round() {
+        let round = |p99_us| Some(Report { p99_us, ..Report::default() });
+        let mut outcome = Outcome::default();
+        let rounds = |figures: [f64; 3]| figures.map(round).to_vec();
+        outcome.rounds.insert(Server::OursUring, rounds([150.0, 150.0, 300.0]));
+        outcome.rounds.insert(Server::FloorUring, rounds([1.0, 1.0, 1.0]));
+        assert!(tail_line(&outcome).ends_with("not measured."));
+        outcome.rounds.insert(Server::Ntex, rounds([100.0, 900.0, 100.0]));
+        outcome.rounds.insert(Server::Nginx, rounds([200.0, 100.0, 100.0]));
+        assert!(tail_line(&outcome).ends_with(": 1.500 (1.500–3.000), **missed**."));
+        outcome.rounds.insert(Server::OursUring, rounds([130.0, 100.0, 300.0]));
+        assert!(tail_line(&outcome).ends_with(": 1.300 (1.000–3.000), met."));
     }
 
     #[test]

@@ -475,6 +475,11 @@ impl Row {
         !self.load.iter().any(|flag| matches!(*flag, "--echo-bytes" | "--resp" | "--socket-bytes"))
     }
 
+    /// Whether its requests are due at fixed times, so that server and client sleep in between.
+    pub(super) fn is_open_loop(&self) -> bool {
+        self.load.contains(&"--rate")
+    }
+
     /// Whether its requests are long bodies, one at a time, and its figures those of a GB.
     pub(super) fn is_bulk(&self) -> bool {
         self.load.iter().any(|flag| matches!(*flag, "--down-bytes" | "--up-bytes"))

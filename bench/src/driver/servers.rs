@@ -276,11 +276,8 @@ fn launch(
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
     system::die_with_parent(&mut command);
-    // The child inherits the core of the thread that starts it.
-    system::pin_to_core(core)?;
-    let child = command.spawn();
-    system::pin_to_core(options.client_core)?;
-    let mut running = Running { child: child?, address, _upstream: upstream };
+    let child = super::spawn(&mut command, row, core, options)?;
+    let mut running = Running { child, address, _upstream: upstream };
     let deadline = Instant::now() + START_DEADLINE;
     while TcpStream::connect(address).is_err() {
         let ended = running.child.try_wait()?;
