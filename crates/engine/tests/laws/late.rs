@@ -296,6 +296,52 @@ fn a_blocked_send_tells_how_far_it_came() {
     });
 }
 
+/// Of what was to be sent to each of many nothing has gone where the kernel refuses to be entered, and
+/// nothing of it goes later: each is told once, and another engine sends it whole.
+#[test]
+fn what_was_to_be_sent_to_each_is_left() {
+    const SOCKETS: usize = 24;
+    const BYTES: usize = 900;
+    over_uring(|stage| {
+        let mut shard = Shard::new(stage);
+        let port = shard.listen();
+        let (sockets, mut outside): (Vec<_>, Vec<_>) =
+            (0..SOCKETS).map(|_| shard.meet(stage, &port)).unzip();
+        shard.send(sockets[7], pattern(0, ALL), 1);
+        assert!(shard.turn().is_empty(), "8 MiB do not fit");
+        refuse(&[ENTER], libc::EPERM);
+        let mut short = Vec::new();
+        shard.engine.send_to_each_now(&sockets, &pattern(0, BYTES), &mut short);
+        short.sort_unstable();
+        assert_eq!(short, (0..SOCKETS).map(|place| (place, 0)).collect::<Vec<_>>());
+        last_turns(&mut shard);
+        for socket in &sockets {
+            shard.engine.release(*socket).unwrap();
+        }
+        drop(shard);
+        // The buffers of a ring that was refused stay with the kernel for ever.
+        mapped::forget();
+        let mut next = epoll_with(&sockets);
+        for (place, (socket, outside)) in sockets.iter().zip(&mut outside).enumerate() {
+            if place == 7 {
+                continue;
+            }
+            let send = next.send(*socket, pattern(0, BYTES), 2);
+            assert!(matches!(next.last(send), Outcome::Sent(_)));
+            next.close(*socket, 3);
+            let mut read = Vec::new();
+            let patience = Patience::until("the end of the stream");
+            while !outside.is_ended() {
+                outside.read(&mut read);
+                next.turn();
+                patience.spend();
+            }
+            assert_eq!(read.len(), BYTES, "once");
+            assert_pattern(0, &read);
+        }
+    });
+}
+
 /// What waits for others, what has not begun and what the engine keeps itself: all of it ends.
 fn everything_ends(stage: &Uring, calls: &[i64]) -> Remote {
     stage.write_file("file", b"read");
