@@ -43,7 +43,7 @@ fn server() -> Server {
             let len = request.param("len").parse().map_or(0, |len: usize| len.min(100_000));
             "x".repeat(len)
         })
-        .post("/echo", |request: Request| request.bytes().clone())
+        .post("/echo", |request: Request| [b"echo ", request.bytes().as_ref()].concat())
 }
 
 /// From never to one in four. A refusal of the engine needs a shard that changes its thread, which
@@ -95,16 +95,18 @@ fn write(world: &mut World, peer: &mut Peer, mut bytes: &[u8]) {
 }
 
 /// Whether these bytes are replies, the last one perhaps cut. The server of this target always
-/// tells the length.
+/// tells the length, also of what it leaves out of a reply to HEAD; and no body of its begins as a
+/// reply does.
 fn check_replies(mut received: &[u8]) {
+    let begins = |bytes: &[u8]| bytes.iter().zip(b"HTTP/1.1 ").all(|(own, other)| own == other);
     while !received.is_empty() {
-        let begins = received.len().min(9);
-        assert_eq!(received[..begins], b"HTTP/1.1 "[..begins], "a reply begins");
+        assert!(begins(received), "a reply begins: {:?}", &received[..received.len().min(40)]);
         let Some(end) = received.windows(4).position(|end| end == b"\r\n\r\n") else { return };
         let head = std::str::from_utf8(&received[..end]).expect("our heads are ASCII");
         let mut lengths = head.lines().filter_map(|line| line.strip_prefix("Content-Length: "));
         let length = lengths.next().map_or(0, |length| length.parse().expect("a length"));
         assert_eq!(lengths.next(), None, "one length");
-        received = received.get(end + 4 + length..).unwrap_or_default();
+        let behind = &received[end + 4..];
+        received = if begins(behind) { behind } else { behind.get(length..).unwrap_or_default() };
     }
 }
