@@ -42,7 +42,7 @@ fn decide(detector: &Detector, input: &[u8]) -> Decision {
 }
 
 /// Whether a server reads a request in them as clients write it: right at the beginning, its method in
-/// capitals and one space before its target.
+/// capitals and one space before its target, which is of no scheme but http and https.
 fn is_read(input: &[u8]) -> bool {
     let limits = Limits::default();
     let method = input.split(|byte| *byte == b' ').next().unwrap_or_default();
@@ -50,6 +50,8 @@ fn is_read(input: &[u8]) -> bool {
         && method.first().is_some_and(u8::is_ascii_uppercase)
         && method.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'-');
     let read = Machine::server(0, &limits).receive(input, 0, &limits, &mut Head::new());
-    let is_parted = input.get(method.len() + 1).is_some_and(|byte| *byte != b' ');
-    is_usual && is_parted && matches!(read, Ok(Received::Head { .. }))
+    let target = input.get(method.len() + 1..).unwrap_or_default();
+    let has_scheme = target.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http"));
+    let is_ours = has_scheme || target.starts_with(b"/") || target.starts_with(b"*");
+    is_usual && is_ours && matches!(read, Ok(Received::Head { .. }))
 }

@@ -21,8 +21,8 @@ pub enum Decision {
 type Predicate = dyn Fn(&[u8]) -> Option<bool> + Send + Sync;
 
 /// How the two are told apart. Where nothing is known of the other protocol, HTTP is what begins with a
-/// method in capitals, a space and the beginning of a target (RFC 9112 §3), and all else is the other:
-/// one byte mostly tells. Where it is, all that does not begin like it is HTTP.
+/// method in capitals, a space and the beginning of a target (RFC 9112 §3; where it is absolute, of http or
+/// https), and all else is the other: one byte mostly tells. Where it is, all that does not begin like it is HTTP.
 ///
 /// ```
 /// use springtide_proto::detect::{Decision, Detector};
