@@ -27,38 +27,44 @@ fn the_limit_on_connections_holds_while_they_move() {
     });
 }
 
-/// A world with two shards and a peer in the middle of a head, a millisecond before its deadline.
-fn almost_late(seed: u64) -> (World, Peer) {
+/// A world with two shards and a peer on each in the middle of a head, a millisecond before its deadline.
+fn almost_late(seed: u64) -> (World, [Peer; 2]) {
     let mut world = World::new(seed);
     world.serve(Server::new().get("/", || "here").workers(2).accepting(Accepting::OneShard));
-    let mut peer = world.connect();
-    assert_eq!(peer.write(b"GET /"), 5);
+    let mut peers = [world.connect(), world.connect()];
+    peers.iter_mut().for_each(|peer| assert_eq!(peer.write(b"GET /"), 5));
     world.settle();
     world.pass(Duration::from_millis(9_999));
-    assert!(peer.reply().is_none());
-    (world, peer)
+    assert!(peers.iter_mut().all(|peer| peer.reply().is_none()));
+    (world, peers)
+}
+
+/// Nobody has to wait for another millisecond.
+fn assert_due(world: &mut World, peers: [Peer; 2]) {
+    world.settle();
+    for mut peer in peers {
+        assert_eq!(peer.reply().expect("it is due").status(), StatusCode::REQUEST_TIMEOUT);
+    }
 }
 
 /// The deadline is due at the moment at which its shard is frozen, or the connection moves.
 #[test]
 fn deadlines_are_kept_to_the_millisecond_by_what_moves() {
     for seed in 0..10 {
-        let (mut world, mut peer) = almost_late(seed);
+        let (mut world, peers) = almost_late(seed);
         world.simulated().advance(Duration::from_millis(1));
         world.freeze_shard(0);
-        world.settle();
-        assert_eq!(peer.reply().expect("it is due").status(), StatusCode::REQUEST_TIMEOUT);
+        assert_due(&mut world, peers);
     }
     for seed in 0..10 {
-        let (mut world, mut peer) = almost_late(seed);
+        let (mut world, peers) = almost_late(seed);
         world.share(0, 1, 1);
         world.turn_shard(0);
-        world.turn_shard(0);
         world.simulated().advance(Duration::from_millis(1));
-        // It stands at this millisecond already, and gets the connection then.
+        // Its own peer is due, so that it has looked at this millisecond, and gets the other one then.
         world.turn_shard(1);
-        world.settle();
-        assert_eq!(peer.reply().expect("it is due").status(), StatusCode::REQUEST_TIMEOUT);
+        world.turn_shard(0);
+        assert_due(&mut world, peers);
     }
 }
 
