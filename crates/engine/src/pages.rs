@@ -212,14 +212,36 @@ impl<T> Pages<T> {
     /// Takes a value out, unless its name is stale.
     #[inline]
     pub fn remove(&mut self, index: u32, generation: u32) -> Option<T> {
-        let (number, offset) = (index as usize / PAGE_ENTRIES, index as usize % PAGE_ENTRIES);
-        let page = self.pages.get_mut(number)?;
-        let entries = page.entries?;
+        let (entries, offset) = self.entry(index)?;
         if entries.name(offset) != generation | USED {
             return None;
         }
         // SAFETY: it is used, so it has a value, and from here on it is not.
         let value = unsafe { entries.value(offset).read() };
+        self.vacate(index, entries);
+        Some(value)
+    }
+
+    /// Drops a value where it lies; false when its name is stale.
+    #[inline]
+    pub fn discard(&mut self, index: u32, generation: u32) -> bool {
+        let Some((entries, offset)) = self.entry(index) else { return false };
+        if entries.name(offset) != generation | USED {
+            return false;
+        }
+        // Before its drop, which may panic: then nothing is put there any more.
+        entries.set_name(offset, generation);
+        // SAFETY: it was used, so it has a value, and from here on it is not.
+        unsafe { entries.value(offset).drop_in_place() };
+        self.vacate(index, entries);
+        true
+    }
+
+    /// An entry has no value any more.
+    #[inline]
+    fn vacate(&mut self, index: u32, entries: Entries<T>) {
+        let (number, offset) = (index as usize / PAGE_ENTRIES, index as usize % PAGE_ENTRIES);
+        let page = &mut self.pages[number];
         if page.is_full() {
             self.roomy[number / 64] |= 1 << (number % 64);
             self.first_roomy = self.first_roomy.min(number / 64);
@@ -231,7 +253,6 @@ impl<T> Pages<T> {
         if page.used == 0 {
             self.emptied(number);
         }
-        Some(value)
     }
 
     /// All values.
@@ -435,6 +456,23 @@ mod tests {
             pages.insert_with(|_, _| value).unwrap();
         }
         assert!(pages.held() <= 52, "{} pages for the entries of 50", pages.held());
+    }
+
+    #[test]
+    fn values_are_dropped_where_they_lie() {
+        let counted = std::rc::Rc::new(());
+        let mut pages = Pages::new(1000);
+        let names: Vec<_> =
+            (0..300).map(|_| pages.insert_with(|_, _| counted.clone()).unwrap()).collect();
+        for (index, generation) in &names[1..] {
+            assert!(pages.discard(*index, *generation));
+            assert!(!pages.discard(*index, *generation), "once");
+        }
+        assert_eq!((pages.len(), std::rc::Rc::strong_count(&counted)), (1, 2));
+        let again = pages.insert_with(|_, _| counted.clone()).unwrap();
+        assert!(!pages.discard(again.0, names[again.0 as usize].1), "stale");
+        drop(pages);
+        assert_eq!(std::rc::Rc::strong_count(&counted), 1);
     }
 
     #[test]

@@ -56,21 +56,31 @@ pub(crate) struct Origin {
     pub(crate) takes_gzip: Option<bool>,
 }
 
-/// An exchange that has no reply yet, or whose reply has no end.
+/// An exchange that has no reply yet, or whose reply has no end. Where it comes from lies in pieces, as
+/// those take less room.
 pub(crate) struct Waiting {
-    pub(crate) origin: Origin,
+    pub(crate) work: Work,
+    pub(crate) connection: Place,
+    pub(crate) route: u32,
     pub(crate) exchange: Exchange,
+    takes_gzip: Option<bool>,
     /// It writes the body of a reply that has begun.
     pub(crate) is_producer: bool,
-    pub(crate) work: Work,
+    pub(crate) end: End,
 }
 
 /// Who makes the reply.
 pub(crate) enum Work {
     /// A future; none while it is polled.
-    Future { future: Option<Answering>, alarm: Arc<Alarm>, end: End },
+    Future { polling: Option<Polling>, alarm: Arc<Alarm> },
     /// The pool, which rings when it is done.
     Away,
+}
+
+/// A future, and what its context is made of in each poll: nothing is counted then.
+pub(crate) struct Polling {
+    pub(crate) future: Answering,
+    pub(crate) waker: Waker,
 }
 
 /// What becomes of a future whose client has gone.
@@ -83,6 +93,19 @@ pub(crate) enum End {
 }
 
 const _: () = assert!(size_of::<Waiting>() <= 64, "thousands may wait");
+
+impl Waiting {
+    const fn new(origin: Origin, exchange: Exchange, is_producer: bool, work: Work) -> Self {
+        let Origin { connection, route, takes_gzip } = origin;
+        let end = End::WithItsClient;
+        Self { work, connection, route, exchange, takes_gzip, is_producer, end }
+    }
+
+    pub(crate) const fn origin(&self) -> Origin {
+        let Self { connection, route, takes_gzip, .. } = *self;
+        Origin { connection, route, takes_gzip }
+    }
+}
 
 impl Executor {
     pub(crate) fn new(shared: Rc<Shared>) -> Self {
@@ -120,9 +143,9 @@ impl Executor {
                 (Some(()), Some(alarm)) => alarm,
                 _ => Arc::new(Alarm::new(place, Arc::clone(bell))),
             };
-            let future = Some(make(Arc::clone(&alarm)));
-            let work = Work::Future { future, alarm, end: End::WithItsClient };
-            Waiting { origin, exchange, is_producer, work }
+            let future = make(Arc::clone(&alarm));
+            let polling = Some(Polling { future, waker: Waker::from(Arc::clone(&alarm)) });
+            Waiting::new(origin, exchange, is_producer, Work::Future { polling, alarm })
         });
         self.shared.wake(place);
         place
@@ -130,17 +153,14 @@ impl Executor {
 
     /// A future is not dropped when its client goes.
     pub(crate) fn run_to_the_end(&mut self, place: Place) {
-        if let Some(Waiting { work: Work::Future { end, .. }, .. }) = self.get_mut(place) {
+        if let Some(Waiting { work: Work::Future { .. }, end, .. }) = self.get_mut(place) {
             *end = End::ByItself { is_alone: false };
         }
     }
 
     /// The client of a future has gone; true when that runs on.
     pub(crate) fn runs_on(&mut self, place: Place) -> bool {
-        let Some(Waiting { work: Work::Future { end, .. }, .. }) = self.waiting.get_mut(place)
-        else {
-            return false;
-        };
+        let Some(Waiting { end, .. }) = self.waiting.get_mut(place) else { return false };
         let End::ByItself { is_alone } = end else { return false };
         self.alone += usize::from(!std::mem::replace(is_alone, true));
         true
@@ -154,9 +174,7 @@ impl Executor {
 
     /// An exchange begins to wait for the pool.
     pub(crate) fn begin_away(&mut self, origin: Origin, exchange: Exchange) -> Place {
-        let work = Work::Away;
-        let is_producer = false;
-        self.waiting.insert_with(|_| Waiting { origin, exchange, is_producer, work })
+        self.waiting.insert_with(|_| Waiting::new(origin, exchange, false, Work::Away))
     }
 
     #[inline]
@@ -167,7 +185,7 @@ impl Executor {
     /// A future is to be polled, without its waker.
     pub(crate) fn wake(&mut self, place: Place) {
         if let Some(Waiting { work: Work::Future { alarm, .. }, .. }) = self.waiting.get_mut(place)
-            && alarm.rouse()
+            && alarm.rouse_here()
         {
             self.shared.wake(place);
         }
@@ -176,7 +194,7 @@ impl Executor {
     /// Takes an exchange out; dropping what comes is running code of the application.
     pub(crate) fn remove(&mut self, place: Place) -> Option<Waiting> {
         let waiting = self.waiting.remove(place)?;
-        if let Work::Future { end: End::ByItself { is_alone: true }, .. } = waiting.work {
+        if waiting.end == (End::ByItself { is_alone: true }) {
             self.alone -= 1;
         }
         Some(waiting)
@@ -219,8 +237,8 @@ impl Executor {
                 continue;
             }
             let Some(Waiting { work, .. }) = self.remove(place) else { continue };
-            let Work::Future { future, alarm, .. } = work else { continue };
-            apart(|| drop(future));
+            let Work::Future { polling, alarm } = work else { continue };
+            apart(|| drop(polling));
             alarm.forget();
         }
         self.gone.retain(|place| kept.contains(place));

@@ -83,6 +83,12 @@ impl<T> Table<T> {
         self.pages.remove(place.index, place.generation)
     }
 
+    /// Drops an entry where it lies, unless its place is stale.
+    #[inline]
+    pub(crate) fn discard(&mut self, place: Place) {
+        self.pages.discard(place.index, place.generation);
+    }
+
     /// All entries.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.pages.values()

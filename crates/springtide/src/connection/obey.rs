@@ -33,7 +33,7 @@ impl Connection {
             return self.obey_otherwise(order, room);
         };
         if let Ask::Pull(Want::Some) = ask
-            && session.pull_next(serial, waiter)
+            && session.pull_next(serial, waiter, &room.requests.tasks)
         {
             return self.serve(room);
         }

@@ -1,7 +1,7 @@
 //! Alarms: how a future is woken, from its shard or from any other thread.
 //! An alarm never polls, and one whose future has ended wakes nothing.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
@@ -68,6 +68,9 @@ pub(crate) struct Alarm {
 /// end is not the way to wait, and the oldest of its wakers are forgotten.
 const LISTENERS_MAX: usize = 64;
 
+/// Whatever a shard holds of the alarm of its future: itself, and a waker.
+const OWN: usize = 2;
+
 impl Alarm {
     /// The alarm of a future that is to be polled.
     pub(super) fn new(place: Place, bell: Arc<Bell>) -> Self {
@@ -83,14 +86,39 @@ impl Alarm {
         self.listeners.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// It is polled now: whoever wakes from here on wakes anew, and what was written before the last
-    /// wake is seen.
-    pub(crate) fn silence(&self) {
-        self.is_woken.swap(false, Ordering::AcqRel);
+    /// It is polled now, by the shard, which has its alarm and its waker: whoever wakes from here on wakes
+    /// anew, and what was written before the last wake is seen.
+    #[inline]
+    pub(crate) fn silence(self: &Arc<Self>) {
+        if self.is_shards_own() {
+            self.is_woken.store(false, Ordering::Relaxed);
+        } else {
+            self.is_woken.swap(false, Ordering::AcqRel);
+        }
+    }
+
+    /// The shard, which has the alarm and the waker, wakes it; false when it is to be polled already.
+    #[inline]
+    pub(super) fn rouse_here(self: &Arc<Self>) -> bool {
+        if !self.is_shards_own() {
+            return self.rouse();
+        }
+        let before = self.is_woken.load(Ordering::Relaxed);
+        self.is_woken.store(true, Ordering::Relaxed);
+        !before
+    }
+
+    /// Whether nobody else can wake it: then nothing of it is shared, and nobody gets it but from here.
+    #[inline]
+    fn is_shards_own(self: &Arc<Self>) -> bool {
+        let is_own = Arc::strong_count(self) <= OWN;
+        // What others did before they let go of it has happened.
+        fence(Ordering::Acquire);
+        is_own
     }
 
     /// It is to be polled; false when it was already.
-    pub(super) fn rouse(&self) -> bool {
+    fn rouse(&self) -> bool {
         !self.is_woken.swap(true, Ordering::AcqRel)
     }
 
@@ -156,5 +184,52 @@ impl Wake for Alarm {
             Some(shared) if Arc::ptr_eq(&shared.bell, &self.bell) => shared.wake(self.place),
             _ => self.bell.ring(Ring::Woken(self.place)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Waker;
+    use std::thread;
+
+    use super::{Alarm, Bell, Mailbox, Ring};
+    use crate::table::Place;
+    use crate::tests::Backend;
+
+    /// Whoever wakes from elsewhere is heard, with what he wrote before, also when the last of the others
+    /// has just gone and the shard counts nothing any more.
+    #[test]
+    fn wakes_from_elsewhere_are_heard() {
+        let bell = Arc::new(Bell::new(Arc::new(Mailbox::new(Backend::Epoll.engine(None).waker()))));
+        let alarm = Arc::new(Alarm::new(Place::from_raw(7), Arc::clone(&bell)));
+        let waker = Waker::from(Arc::clone(&alarm));
+        let written = Arc::new(AtomicU32::new(0));
+        alarm.silence();
+        for round in 1..=2_000 {
+            let others = [(); 2].map(|()| {
+                let (waker, written) = (waker.clone(), Arc::clone(&written));
+                thread::spawn(move || {
+                    written.fetch_max(round, Ordering::Relaxed);
+                    waker.wake();
+                })
+            });
+            // As a shard: it sleeps until it is told, and polls then.
+            while bell.next().is_none_or(|ring| !matches!(ring, Ring::Woken(_))) {
+                thread::yield_now();
+            }
+            alarm.silence();
+            assert_eq!(written.load(Ordering::Relaxed), round);
+            for other in others {
+                other.join().unwrap();
+            }
+            // The second may have rung again behind the poll.
+            while bell.next().is_some() {}
+            alarm.silence();
+            assert!(alarm.rouse_here() && !alarm.rouse_here(), "nobody else has it");
+            alarm.silence();
+        }
+        drop(waker);
     }
 }

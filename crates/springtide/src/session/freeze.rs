@@ -98,7 +98,7 @@ impl Session {
         if let Some(future) = session.future()
             && let Some(waiting) = room.executor.get_mut(future)
         {
-            waiting.origin.connection = who.place;
+            waiting.connection = who.place;
         }
         session
     }

@@ -4,6 +4,7 @@
 mod bulk;
 mod ending;
 pub(crate) mod forward;
+mod front;
 mod published;
 mod pushes;
 mod want;
@@ -21,14 +22,15 @@ use crate::limits::place_of;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::room::Room;
 use crate::table::Place;
-use crate::task::{Ended, Ready, Tasks, Told, Waiter};
+use crate::task::{Ended, Ready, Tasks, Waiter};
 use forward::Fed;
+use front::Front;
 use want::Look;
 
 /// The session.
 pub(crate) struct Peered {
-    /// What is told of the first pull, where any bytes will do and nobody holds its task.
-    callback: Option<Told>,
+    /// The first pull where any bytes will do, and the future that has the connection.
+    front: Front,
     /// The serial number of the first pull; none is 0.
     first: u64,
     /// What only a session has that has more to do than to wait for bytes.
@@ -59,7 +61,7 @@ enum Outward {
 /// What only busy sessions have.
 #[derive(Default)]
 pub(crate) struct Busy {
-    /// The first pull, where it has no callback or wants something of its own.
+    /// The first pull, where it does not stand in front.
     first: Option<Pulling>,
     /// The pulls behind the first.
     pulls: VecDeque<Pulling>,
@@ -79,8 +81,6 @@ pub(crate) struct Busy {
     watching: Vec<Waiter>,
     /// The forwards that lead here.
     fed: Option<Box<Fed>>,
-    /// The future that has the connection.
-    future: Option<Place>,
     reason: Option<Reason>,
 }
 
@@ -115,7 +115,7 @@ enum End {
 impl Peered {
     pub(crate) fn new(room: &Room) -> Self {
         Self {
-            callback: None,
+            front: Front::EMPTY,
             first: 0,
             busy: None,
             share: Share::default(),
@@ -198,7 +198,11 @@ impl Peered {
     /// Whether somebody waits for bytes.
     #[inline]
     fn is_pulled(&self, tasks: &Tasks) -> bool {
-        self.callback.is_some() || self.busy.as_ref().is_some_and(|busy| busy.is_pulled(tasks))
+        match &self.front {
+            Front::Callback(_) => true,
+            Front::Quiet { task, .. } if *task != Place::NONE => tasks.is_pending(*task),
+            Front::Quiet { .. } => self.busy.as_ref().is_some_and(|busy| busy.is_pulled(tasks)),
+        }
     }
 
     /// Whether a long message is taken as it is: by a first pull that takes whatever comes, or for the
@@ -206,15 +210,15 @@ impl Peered {
     fn takes_bulk(&self, is_pulled: bool) -> bool {
         let Some(busy) = &self.busy else { return true };
         let wants_any = busy.first.as_ref().is_none_or(|first| first.want.takes_any());
-        busy.bulk.is_empty() && (self.callback.is_some() || !is_pulled || wants_any)
+        busy.bulk.is_empty() && (self.front.has_callback() || !is_pulled || wants_any)
     }
 
     /// Gives the first pull what it wants; how many bytes that were, or none when it needs more.
     #[inline]
     fn serve(&mut self, bytes: &[u8], who: Who, room: &Room) -> Option<usize> {
-        let taken = match self.callback {
-            Some(_) => bytes.len(),
-            None => match self.busy.as_mut()?.first.as_mut()?.want.look(bytes) {
+        let taken = match self.front.is_pull() {
+            true => bytes.len(),
+            false => match self.busy.as_mut()?.first.as_mut()?.want.look(bytes) {
                 Look::Takes(count) => count,
                 Look::NeedsMore => return None,
                 Look::Exceeds => {
@@ -238,8 +242,12 @@ impl Peered {
         {
             room.happens(who.peer(), Happened::Read(bytes.clone()));
         }
-        if let Some(callback) = self.callback.take() {
+        if let Some(callback) = self.front.take_callback() {
             tasks.tell(Ready::Call(callback, who.peer(), ended));
+        } else if let Some(task) = self.front.task() {
+            if tasks.end_held(task, ended) && may_come_back {
+                return;
+            }
         } else if let Some(first) = self.busy.as_mut().and_then(|busy| busy.first.take()) {
             if let Waiter::Held(task) = first.waiter {
                 if tasks.end_held(task, ended) && may_come_back {
@@ -256,6 +264,7 @@ impl Peered {
     /// The next pull takes the first place.
     fn advance(&mut self, tasks: &Tasks) {
         self.first = 0;
+        self.front.set_task(Place::NONE);
         let Some(busy) = &mut self.busy else { return };
         busy.first = None;
         let next = loop {
@@ -273,39 +282,10 @@ impl Peered {
         self.place_first(next, tasks);
     }
 
-    #[inline]
-    fn place_first(&mut self, pull: Pulling, tasks: &Tasks) {
-        self.first = pull.serial;
-        match pull {
-            Pulling {
-                waiter: Waiter::Callback { callback, takes_end }, want: Want::Some, ..
-            } => {
-                (self.callback, self.takes_end) = (Some(callback), takes_end);
-            }
-            pull => {
-                self.busy(tasks).first = Some(pull);
-                self.begin_forward(tasks);
-            }
-        }
-    }
-
     /// What only busy sessions have.
     #[inline]
     fn busy(&mut self, tasks: &Tasks) -> &mut Busy {
         self.busy.get_or_insert_with(|| tasks.take_busy())
-    }
-
-    /// The same where somebody is called back with whatever comes, and nothing stands in front: as most
-    /// pulls are. False when it was not that; nothing has happened.
-    #[inline]
-    pub(crate) fn pull_next(&mut self, serial: u64, waiter: &mut Waiter) -> bool {
-        if self.end != End::Open || self.first != 0 || !matches!(waiter, Waiter::Callback { .. }) {
-            return false;
-        }
-        if let Waiter::Callback { callback, takes_end } = waiter.take() {
-            (self.callback, self.takes_end, self.first) = (Some(callback), takes_end, serial);
-        }
-        true
     }
 
     /// Somebody wants bytes.
@@ -344,8 +324,9 @@ impl Peered {
             return tasks.end(peer, pull.waiter, Ended::Failed(reason));
         }
         busy.pulls.push_back(pull);
-        if let Some(Pulling { waiter: Waiter::Held(first), .. }) = &busy.first {
-            tasks.follow(*first);
+        let in_busy = busy.waiter().and_then(Waiter::task);
+        if let Some(first) = self.front.task().or(in_busy) {
+            tasks.follow(first);
         }
     }
 
@@ -365,23 +346,24 @@ impl Peered {
     /// What came for the first pull was taken, or given back: the next may be served.
     #[inline]
     pub(crate) fn go_on(&mut self, tasks: &Tasks) {
-        while self.first != 0 && self.callback.is_none() && self.is_first_gone(tasks) {
+        while self.first != 0 && !self.front.has_callback() && self.is_first_gone(tasks) {
             self.advance(tasks);
         }
     }
 
     /// Whether nobody wants the first pull any more, which has no callback here.
     fn is_first_gone(&self, tasks: &Tasks) -> bool {
-        let first = self.busy.as_ref().and_then(|busy| busy.first.as_ref());
-        first.is_none_or(|first| !tasks.is_wanted(&first.waiter))
+        if let Some(task) = self.front.task() {
+            return !tasks.is_held(task);
+        }
+        let first = self.busy.as_ref().and_then(|busy| busy.waiter());
+        first.is_none_or(|waiter| !tasks.is_wanted(waiter))
     }
 
     /// Whether the first pull has ended with nothing, which nobody has looked at: its time was over.
     fn is_first_over(&self, tasks: &Tasks) -> bool {
-        let first = self.busy.as_ref().and_then(|busy| busy.first.as_ref());
-        first.is_some_and(
-            |first| matches!(first.waiter, Waiter::Held(task) if tasks.has_failed(task)),
-        )
+        let in_busy = self.busy.as_ref().and_then(|busy| busy.waiter()).and_then(Waiter::task);
+        self.front.task().or(in_busy).is_some_and(|task| tasks.has_failed(task))
     }
 
     /// Other bytes stand in front than those that the first pull has searched.
@@ -433,7 +415,7 @@ impl Peered {
 impl Busy {
     /// Whether the first pull waits for bytes.
     fn is_pulled(&self, tasks: &Tasks) -> bool {
-        match self.first.as_ref().map(|first| &first.waiter) {
+        match self.waiter() {
             Some(Waiter::Held(task)) => tasks.is_pending(*task),
             Some(waiter) => tasks.is_wanted(waiter),
             None => false,
@@ -454,7 +436,6 @@ impl Busy {
             && self.shutting.is_empty()
             && self.watching.is_empty()
             && self.fed.as_ref().is_none_or(|fed| fed.is_over())
-            && self.future.is_none()
             && self.reason.is_none()
     }
 }

@@ -2,8 +2,7 @@
 //! whose client is gone are dropped.
 //! The shard is not borrowed while one of them runs, so it may ask for anything but the shard.
 
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use springtide_proto::Outbox;
 use springtide_proto::http1::Exchange;
@@ -11,7 +10,7 @@ use springtide_proto::http1::Exchange;
 use super::Shard;
 use crate::connection::Connection;
 use crate::current;
-use crate::executor::{Answering, Due, End, Origin, Ring, Waiting, Whom, Work, apart};
+use crate::executor::{Due, End, Origin, Polling, Ring, Whom, Work, apart};
 use crate::framed::Answered;
 use crate::response::Response;
 use crate::room::Room;
@@ -97,16 +96,15 @@ impl Shard {
 
     fn poll(&mut self, place: Place) {
         let Some(waiting) = self.room.executor.get_mut(place) else { return };
-        let Work::Future { future, alarm, .. } = &mut waiting.work else { return };
-        let Some(mut own) = future.take() else { return };
+        let Work::Future { polling, alarm } = &mut waiting.work else { return };
+        let Some(mut own) = polling.take() else { return };
         alarm.silence();
-        let waker = Waker::from(Arc::clone(alarm));
-        self.room.requests.tasks.polled.begin(place, &waker);
-        let mut context = Context::from_waker(&waker);
-        let route = waiting.origin.route as usize;
-        let polled = self.room.watched(route, |_| apart(|| own.as_mut().poll(&mut context)));
+        self.room.requests.tasks.polled.begin(place, &own.waker);
+        let route = waiting.route as usize;
+        let Polling { future, waker } = &mut own;
+        let mut context = Context::from_waker(waker);
+        let polled = self.room.watched(route, |_| apart(|| future.as_mut().poll(&mut context)));
         self.room.requests.tasks.polled.end();
-        drop(waker);
         match polled {
             Some(Poll::Pending) => self.suspend(place, own),
             ended => {
@@ -121,15 +119,15 @@ impl Shard {
     }
 
     /// A future waits again, unless its client has gone and it goes with it.
-    fn suspend(&mut self, place: Place, own: Answering) {
+    fn suspend(&mut self, place: Place, own: Polling) {
         let waiting = self.room.executor.get_mut(place);
         if let Some(waiting) = waiting
-            && let Work::Future { future, alarm, end } = &mut waiting.work
-            && (!alarm.is_gone() || *end != End::WithItsClient)
+            && let Work::Future { polling, alarm } = &mut waiting.work
+            && (!alarm.is_gone() || waiting.end != End::WithItsClient)
         {
-            *future = Some(own);
+            *polling = Some(own);
             if waiting.is_producer {
-                let (connection, exchange) = (waiting.origin.connection, waiting.exchange);
+                let (connection, exchange) = (waiting.connection, waiting.exchange);
                 self.tell(connection, |session, outbox, room| session.pour(exchange, outbox, room));
             }
             return;
@@ -147,10 +145,10 @@ impl Shard {
             return;
         }
         let Some(waiting) = self.room.executor.get_mut(place) else { return };
-        let Work::Future { future, alarm, .. } = &mut waiting.work else { return };
+        let Work::Future { polling, alarm } = &mut waiting.work else { return };
         if is_new && !alarm.is_woken() {
-            let future = future.take();
-            self.drop_future(future);
+            let own = polling.take();
+            self.drop_future(own);
             self.give_up(place);
         }
     }
@@ -183,8 +181,9 @@ impl Shard {
     }
 
     fn take_out(&mut self, place: Place) -> Option<(Origin, Exchange)> {
-        let Waiting { origin, exchange, work, .. } = self.room.executor.remove(place)?;
-        if let Work::Future { alarm, .. } = work {
+        let waiting = self.room.executor.remove(place)?;
+        let (origin, exchange) = (waiting.origin(), waiting.exchange);
+        if let Work::Future { alarm, .. } = waiting.work {
             self.room.executor.put_alarm(alarm);
             self.room.requests.tasks.future_ended(place);
         }

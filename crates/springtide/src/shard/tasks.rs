@@ -77,7 +77,10 @@ impl Shard {
     #[inline]
     fn obey(&mut self, order: &mut Order, serial: u64, is_alone: bool) {
         let tasks = &self.room.requests.tasks;
-        if matches!(order.waiter, Waiter::Unheard | Waiter::Held(_)) {
+        if matches!(
+            (&order.waiter, &order.ask),
+            (Waiter::Unheard, _) | (Waiter::Held(_), Ask::Return(_))
+        ) {
             tasks.settle(order, serial);
         }
         if let Ask::Publish(local) = &order.ask {

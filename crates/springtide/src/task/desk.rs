@@ -4,19 +4,20 @@
 
 mod away;
 mod batches;
+mod held;
 mod late;
 mod looks;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
 use springtide_engine::Callback;
 
 pub(crate) use batches::Batches;
+use held::{Slot, State};
 
-use super::hatch::{Due, Errand};
+use super::hatch::Due;
 use super::operation::{Ended, Stands};
 use super::order::{Ask, Connecting, Order, Waiter};
 use super::places::Places;
@@ -64,25 +65,6 @@ struct Orders {
     waiting: Batches<Order>,
     /// The serial number of the first of them.
     first: u64,
-}
-
-/// One task that somebody holds.
-struct Slot {
-    peer: Peer,
-    serial: u64,
-    is_pull: bool,
-    /// Another pull waits behind it.
-    is_followed: bool,
-    state: State,
-}
-
-enum State {
-    Pending(Listener),
-    /// Nobody has taken what came of it.
-    Ended(Ended),
-    /// Another thread has what came of it and has not taken it; or it will say that it does not want
-    /// it, and here it is.
-    Away(Arc<Errand>, Option<Ended>),
 }
 
 /// Who is told of a task's end.
@@ -210,46 +192,6 @@ impl Tasks {
         }
     }
 
-    /// The place of a task that is held from here on, and whether it is surely not at its end and its
-    /// context is waited with; none when it is gone.
-    pub(super) fn hold(&self, serial: u64, context: &Context<'_>) -> Option<(Place, bool)> {
-        let listener = self.listener_of(context);
-        let mut orders = self.orders.borrow_mut();
-        let Some(order) = orders.of(serial) else {
-            drop(orders);
-            return self.unheard.borrow_mut().remove(&serial).map(|task| (task, false));
-        };
-        let place = self.insert(order, serial, listener);
-        order.waiter = Waiter::Held(place);
-        Some((place, true))
-    }
-
-    /// The place of a task that another thread holds, which was asked for just now.
-    fn hold_for(&self, serial: u64, due: Due) -> Option<Place> {
-        let mut orders = self.orders.borrow_mut();
-        let order = orders.of(serial)?;
-        let place = self.insert(order, serial, Listener::Elsewhere(due));
-        order.waiter = Waiter::Held(place);
-        Some(place)
-    }
-
-    /// Who is woken by the waker of a context.
-    #[inline]
-    fn listener_of(&self, context: &Context<'_>) -> Listener {
-        let own = self.polled.woken_by(context.waker());
-        own.map_or_else(|| Listener::Waker(context.waker().clone()), Listener::Future)
-    }
-
-    fn insert(&self, order: &Order, serial: u64, listener: Listener) -> Place {
-        self.slots.borrow_mut().insert_with(|_| Slot {
-            peer: order.peer,
-            serial,
-            is_pull: matches!(order.ask, Ask::Pull(_)),
-            is_followed: false,
-            state: State::Pending(listener),
-        })
-    }
-
     /// What is asked is about to be begun: whoever holds its task finds it from here on.
     pub(crate) fn settle(&self, order: &mut Order, serial: u64) {
         let has_task = !matches!(order.ask, Ask::Cancel(_) | Ask::GoOn | Ask::Return(_));
@@ -260,7 +202,7 @@ impl Tasks {
             drop(slot);
         }
         if has_task && matches!(order.waiter, Waiter::Unheard) {
-            let place = self.insert(order, serial, Listener::None);
+            let place = self.insert(order, serial, || Listener::None);
             self.unheard.borrow_mut().insert(serial, place);
             order.waiter = Waiter::Held(place);
         }
@@ -315,29 +257,6 @@ impl Tasks {
         }
     }
 
-    pub(super) fn poll(&self, task: Place, context: &Context<'_>) -> Poll<Ended> {
-        let listener = self.listener_of(context);
-        let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(task) else {
-            return Poll::Ready(Ended::Failed(Reason::Stale));
-        };
-        if let State::Pending(own) = &mut slot.state {
-            let before = std::mem::replace(own, listener);
-            drop(slots);
-            drop(before);
-            return Poll::Pending;
-        }
-        let slot = slots.remove(task);
-        drop(slots);
-        match slot {
-            Some(Slot { peer, is_followed, state: State::Ended(ended), .. }) => {
-                self.go_on_behind(peer, is_followed);
-                Poll::Ready(ended)
-            }
-            _ => Poll::Ready(Ended::Failed(Reason::Stale)),
-        }
-    }
-
     /// Nobody wants a task any more; gives what is to be dropped. A pull that was given bytes stands here
     /// until they are back: who asked meanwhile must not be served before.
     pub(super) fn give_up(&self, task: Place) -> Option<impl Sized> {
@@ -372,61 +291,6 @@ impl Tasks {
             Waiter::Callback { callback, .. } => self.tell(Ready::Call(callback, peer, ended)),
             Waiter::Held(task) => _ = self.end_held(task, ended),
             Waiter::Unheard | Waiter::Nobody | Waiter::Dropped => self.leave_alone(ended),
-        }
-    }
-
-    /// A task that is held has ended; whether it is held still, with what came of it.
-    pub(crate) fn end_held(&self, task: Place, ended: Ended) -> bool {
-        let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(task) else {
-            drop(slots);
-            self.leave_alone(ended);
-            return false;
-        };
-        let State::Pending(listener) = &mut slot.state else {
-            // Its time was over before.
-            drop(slots);
-            self.leave_alone(ended);
-            return true;
-        };
-        match std::mem::replace(listener, Listener::None) {
-            Listener::Callback { callback, .. } => {
-                let peer = ended.whom(slot.peer);
-                slots.remove(task);
-                self.tell(Ready::Call(callback, peer, ended));
-                false
-            }
-            Listener::Detached => {
-                slots.remove(task);
-                drop(slots);
-                self.leave_alone(ended);
-                false
-            }
-            Listener::Elsewhere(due) => match self.give_away(&due, slot, ended) {
-                Some(state) => {
-                    slot.state = state;
-                    true
-                }
-                None => {
-                    slots.remove(task);
-                    false
-                }
-            },
-            Listener::None => {
-                slot.state = State::Ended(ended);
-                true
-            }
-            Listener::Waker(waker) => {
-                slot.state = State::Ended(ended);
-                self.wake(waker);
-                true
-            }
-            Listener::Future(future) => {
-                slot.state = State::Ended(ended);
-                self.futures.borrow_mut().push(future);
-                self.has_work.set(true);
-                true
-            }
         }
     }
 

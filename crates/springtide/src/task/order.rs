@@ -110,6 +110,11 @@ pub(crate) enum Ask {
 }
 
 impl Waiter {
+    /// The task that is held, where it is one.
+    pub(crate) const fn task(&self) -> Option<Place> {
+        if let Self::Held(task) = self { Some(*task) } else { None }
+    }
+
     /// Takes out who waits.
     #[inline]
     pub(crate) fn take(&mut self) -> Self {

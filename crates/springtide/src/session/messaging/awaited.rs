@@ -68,7 +68,7 @@ impl Messaging {
     pub(in crate::session) fn arrive(&self, who: Who, room: &mut Room) {
         let Some(own) = self.awaited() else { return };
         if let Some(waiting) = own.future.and_then(|future| room.executor.get_mut(future)) {
-            waiting.origin.connection = who.place;
+            waiting.connection = who.place;
         }
     }
 

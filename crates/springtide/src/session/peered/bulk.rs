@@ -83,6 +83,6 @@ impl Peered {
     /// Whether the first pull takes whatever comes.
     fn wants_any(&self) -> bool {
         let first = self.busy.as_ref().and_then(|busy| busy.first.as_ref());
-        self.callback.is_some() || first.is_some_and(|first| first.want.takes_any())
+        self.front.is_pull() || first.is_some_and(|first| first.want.takes_any())
     }
 }

@@ -6,7 +6,6 @@ use crate::limits::place_of;
 use crate::peer::{Peer, PeerStatus, Reason};
 use crate::room::Room;
 use crate::session::Who;
-use crate::table::Place;
 use crate::task::{Ended, Ready, Tasks, Waiter};
 
 impl Peered {
@@ -60,11 +59,13 @@ impl Peered {
 
     /// Whether the first pull is waited for by who wants values only.
     fn wants_values_only(&self, tasks: &Tasks) -> bool {
-        if self.callback.is_some() {
+        if self.front.has_callback() {
             return !self.takes_end;
         }
-        let first = self.busy.as_ref().and_then(|busy| busy.first.as_ref());
-        match first.map(|first| &first.waiter) {
+        if let Some(task) = self.front.task() {
+            return tasks.wants_values_only(task);
+        }
+        match self.busy.as_ref().and_then(|busy| busy.waiter()) {
             Some(Waiter::Callback { takes_end, .. }) => !takes_end,
             Some(Waiter::Held(task)) => tasks.wants_values_only(*task),
             _ => false,
@@ -73,8 +74,7 @@ impl Peered {
 
     /// The server stops: bytes come no more, and what was pushed is sent.
     pub(in crate::session) fn drain(&mut self, who: Who, room: &Room) {
-        let is_held = self.busy.as_ref().is_some_and(|busy| busy.future.is_some());
-        if !is_held {
+        if self.future().is_none() {
             self.close_for(Reason::Stopped);
         }
         self.end_of_stream(0, who, room);
@@ -135,11 +135,6 @@ impl Peered {
         }
     }
 
-    /// The future that has it.
-    pub(crate) fn future(&self) -> Option<Place> {
-        self.busy.as_ref().and_then(|busy| busy.future)
-    }
-
     /// A session whose application has lost what it held: its connection is cut.
     pub(in crate::session) fn lost(room: &Room) -> Self {
         let mut own = Self::new(room);
@@ -147,16 +142,9 @@ impl Peered {
         own
     }
 
-    /// A future has the connection.
-    pub(crate) fn begin_future(&mut self, future: Place) {
-        self.busy.get_or_insert_default().future = Some(future);
-    }
-
-    /// It has ended.
+    /// The future that has it has ended.
     pub(in crate::session) fn future_ended(&mut self, reason: Reason) {
-        if let Some(busy) = &mut self.busy {
-            busy.future = None;
-        }
+        self.lose_future();
         match reason {
             // Who had said all before is who ended it.
             Reason::Closed if self.is_at_end => self.close_for(Reason::PeerClosed),
@@ -192,8 +180,11 @@ impl Peered {
         let (tasks, peer) = (&room.requests.tasks, who.peer());
         // Whoever is told on another thread finds it closed.
         tasks.places.fall(peer);
-        if let Some(callback) = self.callback.take() {
+        if let Some(callback) = self.front.take_callback() {
             tasks.tell(Ready::Call(callback, peer, Ended::Failed(reason)));
+        }
+        if let Some(task) = self.front.take_task() {
+            tasks.end_held(task, Ended::Failed(reason));
         }
         if let Some(busy) = self.busy.take() {
             let pulls = busy.first.into_iter().chain(busy.pulls).map(|pull| pull.waiter);
@@ -212,10 +203,11 @@ impl Peered {
             for waiter in busy.watching {
                 tasks.end(peer, waiter, Ended::Gone(reason));
             }
-            if let Some(future) = busy.future {
-                room.executor.gone.push(future);
-                return tasks.tell_behind(future, peer, reason);
-            }
+        }
+        if let Some(future) = self.future() {
+            self.lose_future();
+            room.executor.gone.push(future);
+            return tasks.tell_behind(future, peer, reason);
         }
         tasks.tell(Ready::Gone(peer, reason));
     }

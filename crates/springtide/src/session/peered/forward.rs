@@ -150,7 +150,7 @@ impl Peered {
 
     /// Something has come, or may have: the shard is asked to carry it on. Whether so much waits here.
     pub(super) fn offer(&mut self, waiting: usize, tasks: &Tasks) -> bool {
-        if self.callback.is_some() {
+        if self.front.is_pull() {
             return false;
         }
         let ahead = self.ahead();

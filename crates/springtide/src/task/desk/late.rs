@@ -17,7 +17,7 @@ impl Tasks {
             drop(orders);
             return self.unheard.borrow_mut().remove(&serial);
         };
-        let place = self.insert(order, serial, Listener::None);
+        let place = self.insert(order, serial, || Listener::None);
         order.waiter = Waiter::Held(place);
         Some(place)
     }

@@ -50,6 +50,7 @@ impl Tasks {
     }
 
     /// Whether somebody still holds or listens to a task.
+    #[inline]
     pub(crate) fn is_held(&self, task: Place) -> bool {
         match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
             Some(State::Pending(Listener::Elsewhere(due))) => due.errand().is_wanted(),
@@ -69,6 +70,7 @@ impl Tasks {
     }
 
     /// Whether a task that is held has not ended.
+    #[inline]
     pub(crate) fn is_pending(&self, task: Place) -> bool {
         match self.slots.borrow_mut().get_mut(task).map(|slot| &slot.state) {
             Some(State::Pending(Listener::Elsewhere(due))) => due.errand().is_wanted(),

@@ -241,6 +241,45 @@ fn the_end_is_told_last(backend: Backend) {
     assert_eq!(log.lines(), ["pull Err(Reset)", "push Err(Stale)", "closed: Reset"]);
 }
 
+/// Where a future has the connection its pulls and those of its callbacks stand in one queue, and the end
+/// is the future's before it is told.
+fn a_future_and_callbacks_pull_in_turn(backend: Backend) {
+    let log = Log::default();
+    let (own, gone) = (log.clone(), log.clone());
+    let server = Server::new()
+        .raw_async(async move |peer: Peer| {
+            let call = |word: &'static str| {
+                let told = own.clone();
+                peer.pull().then(move |_, bytes| told.add(format!("{word} {}", text(&bytes))));
+            };
+            for _ in 0..3 {
+                call("called");
+                let own = own.clone();
+                own.add(format!("awaited {}", text(&peer.pull().await?.unwrap())));
+            }
+            let (dropped, cancelled) = (peer.pull(), peer.pull());
+            next_turn().await;
+            drop(dropped);
+            cancelled.cancel();
+            own.add(format!("{:?}", cancelled.await));
+            call("last");
+            own.add(format!("{:?}", peer.pull().await));
+            Ok(())
+        })
+        .closed(move |_, reason| gone.add(format!("closed: {reason:?}")));
+    let mut stage = Stage::new(backend, server);
+    let mut peer = stage.connect();
+    for (count, byte) in [1, 2, 3, 4, 5, 7, 8].into_iter().zip(b"abcdefg") {
+        assert_eq!(peer.write(&[*byte]), 1);
+        stage.until(|_| (log.lines().len() == count).then_some(()));
+    }
+    peer.reset();
+    stage.until(|_| (log.lines().len() == 10).then_some(()));
+    let expected = "called a, awaited b, called c, awaited d, called e, awaited f, Err(Cancelled), last g, \
+                    Err(Reset), closed: Reset";
+    assert_eq!(log.lines().join(", "), expected);
+}
+
 /// Who comes while its shard is frozen, and is told of behind another freeze, has its future still.
 fn who_comes_with_a_freeze_keeps_its_future(backend: Backend) {
     let server = Server::new().raw_async(async |peer: Peer| {
@@ -347,6 +386,7 @@ over_all_backends!(
     what_has_gone_is_told_while_more_is_sent,
     a_stop_waits_for_what_was_pushed_only,
     a_close_tells_of_a_reset,
+    a_future_and_callbacks_pull_in_turn,
     a_connection_for_nobody_is_closed,
 );
 
