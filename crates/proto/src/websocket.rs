@@ -20,7 +20,7 @@ pub use deflate::{Deflater, Inflater, Window};
 pub use limits::Limits;
 pub use machine::{Due, Machine, Received};
 pub use mask::{MaskKey, apply_mask};
-pub use message::Kind;
+pub use message::{InPlace, Kind};
 pub use refusal::Refusal;
 pub use send::{Encoded, SendError};
 pub use utf8::Utf8Check;

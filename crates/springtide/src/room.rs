@@ -72,6 +72,8 @@ pub(crate) struct Room {
     #[expect(clippy::vec_box, reason = "boxes move between here and connections without a copy")]
     traffic: Vec<Box<Traffic>>,
     buffers: Vec<Vec<u8>>,
+    /// Memory for the long message that is taken next.
+    long: Vec<u8>,
     /// What the application holds goes on without this.
     is_kept: bool,
     /// Bytes that the buffers have room for.
@@ -122,6 +124,9 @@ const SPARE_BYTES_MAX: usize = 512 << 10;
 const SPARE_BUFFER_BYTES_MAX: usize = 16 << 10;
 /// Room for so many pieces stays with an outbox in which nothing waits.
 const SPARE_PIECES_MAX: usize = 16;
+/// What a long message is taken into. More than the powers of two that messages often have: memory that is
+/// full to the last byte is asked for more in vain.
+pub(crate) const LONG_BYTES: usize = 20 << 10;
 /// What a fresh buffer has room for: a few replies without a body to speak of.
 const BUFFER_BYTES: usize = 1 << 10;
 
@@ -172,6 +177,7 @@ impl Room {
             together: Together::default(),
             traffic,
             buffers,
+            long: Vec::new(),
             is_kept: false,
             buffer_bytes: 0,
             pieces,
@@ -293,6 +299,22 @@ impl Room {
             buffer.clear();
             self.buffer_bytes += bytes;
             self.buffers.push(buffer);
+        }
+    }
+
+    /// Memory for a long message, with nothing in it.
+    pub(crate) fn take_long(&mut self) -> Vec<u8> {
+        match std::mem::take(&mut self.long) {
+            long if long.capacity() == 0 => Vec::with_capacity(LONG_BYTES),
+            long => long,
+        }
+    }
+
+    /// Takes it back, where nobody keeps what stands in it.
+    pub(crate) fn put_long(&mut self, mut long: Vec<u8>) {
+        if long.capacity() == LONG_BYTES {
+            long.clear();
+            self.long = long;
         }
     }
 

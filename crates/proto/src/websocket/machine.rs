@@ -5,7 +5,7 @@ use super::close::CloseFrame;
 use super::controls::Controls;
 use super::frame::{Head, Opcode, Read, Rules};
 use super::limits::Limits;
-use super::message::{Arriving, Kind, Payload, whole};
+use super::message::{Arriving, InPlace, Kind, Payload, whole, whole_in_place};
 use super::refusal::Refusal;
 
 /// How far the connection is from its end.
@@ -225,13 +225,60 @@ impl Machine {
         received
     }
 
+    /// Reads a message that has come as a whole, in one frame, where it stands, and takes its mask off there:
+    /// a long one in memory of its own needs no copy. None where something else comes, or a part of it: then
+    /// nothing was read, and [`receive`](Self::receive) reads it.
+    ///
+    /// ```
+    /// use springtide_proto::websocket::{Kind, Limits, Machine};
+    ///
+    /// let mut input = *b"\x81\x84\x01\x02\x03\x04ukga";
+    /// let read = Machine::server(0).receive_in_place(&mut input, 0, &Limits::default())?;
+    /// let message = read.expect("it has come as a whole");
+    /// assert_eq!((message.kind, &input[message.payload]), (Kind::Text, b"tide".as_slice()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When it is text and no UTF-8, as of `receive`.
+    pub fn receive_in_place(
+        &mut self,
+        input: &mut [u8],
+        now_ms: u64,
+        limits: &Limits,
+    ) -> Result<Option<InPlace>, Refusal> {
+        if self.state != State::Open || self.arriving.is_some() || self.part_bytes_min > 0 {
+            return Ok(None);
+        }
+        let Ok(Read::Head(head)) = Head::read(input, self.rules()) else { return Ok(None) };
+        let Some(read) = whole_in_place(input, &head, limits) else { return Ok(None) };
+        if input.len() > self.seen as usize {
+            self.hear(now_ms);
+        }
+        match read {
+            Ok(message) => {
+                self.seen = u32::try_from(input.len() - message.consumed).unwrap_or(u32::MAX);
+                Ok(Some(message))
+            }
+            Err(refusal) => {
+                self.state = State::Asked;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// How the peer's frames have to be.
+    #[inline]
+    const fn rules(&self) -> Rules {
+        Rules { is_masked: self.is_server, may_be_compressed: self.may_be_compressed }
+    }
+
     #[inline]
     fn read(&mut self, input: &[u8], now_ms: u64, limits: &Limits) -> Result<Received, Refusal> {
         if let Some(payload) = self.arriving.as_mut().and_then(|own| own.payload.take()) {
             return self.read_payload(input, 0, payload);
         }
-        let rules = Rules { is_masked: self.is_server, may_be_compressed: self.may_be_compressed };
-        let head = match Head::read(input, rules)? {
+        let head = match Head::read(input, self.rules())? {
             Read::Head(head) => head,
             Read::NeedBytes(at_least) => return Ok(Received::NeedBytes { at_least }),
         };

@@ -1,6 +1,8 @@
 //! What is known of the message that is arriving.
 //! It must never take memory for bytes that have not come.
 
+use std::ops::Range;
+
 use super::frame::Head;
 use super::limits::Limits;
 use super::machine::Received;
@@ -15,6 +17,20 @@ pub enum Kind {
     Text,
     /// Any bytes.
     Binary,
+}
+
+/// A whole message that stands where it came, without its mask: see
+/// [`Machine::receive_in_place`](super::Machine::receive_in_place).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InPlace {
+    /// How many bytes of the input it takes.
+    pub consumed: usize,
+    /// What it is.
+    pub kind: Kind,
+    /// It is still compressed (RFC 7692); whether it is text is not known before it is inflated.
+    pub is_compressed: bool,
+    /// Where in the input its payload stands.
+    pub payload: Range<usize>,
 }
 
 /// The message that is arriving.
@@ -66,17 +82,51 @@ pub(super) fn whole(
     if head.length > limits.socket_message_bytes_max {
         return Some(Err(Refusal::MessageTooLong));
     }
-    let consumed = head.bytes.checked_add(usize::try_from(head.length).ok()?)?;
+    let consumed = end_of(head)?;
     let mut payload = input.get(head.bytes..consumed)?.to_vec();
+    if let Err(refusal) = unmask(&mut payload, kind, head) {
+        return Some(Err(refusal));
+    }
+    Some(Ok(Received::Message { consumed, kind, is_compressed: head.is_compressed, payload }))
+}
+
+/// The same where it stands; none also where it is too long.
+pub(super) fn whole_in_place(
+    input: &mut [u8],
+    head: &Head,
+    limits: &Limits,
+) -> Option<Result<InPlace, Refusal>> {
+    let is_short = head.length <= limits.socket_message_bytes_max;
+    let kind = head.opcode.kind().filter(|_| head.is_final && is_short)?;
+    let consumed = end_of(head)?;
+    let stands = input.get_mut(head.bytes..consumed)?;
+    let read = unmask(stands, kind, head).map(|()| InPlace {
+        consumed,
+        kind,
+        is_compressed: head.is_compressed,
+        payload: head.bytes..consumed,
+    });
+    Some(read)
+}
+
+/// Where the frame ends.
+#[inline]
+fn end_of(head: &Head) -> Option<usize> {
+    head.bytes.checked_add(usize::try_from(head.length).ok()?)
+}
+
+/// Takes the mask off a whole message; text must be text then.
+#[inline]
+fn unmask(payload: &mut [u8], kind: Kind, head: &Head) -> Result<(), Refusal> {
     if let Some(key) = head.key {
-        apply_mask(&mut payload, key);
+        apply_mask(payload, key);
     }
-    let is_compressed = head.is_compressed;
     let mut check = Utf8Check::new();
-    if kind == Kind::Text && !is_compressed && !(check.accepts(&payload) && check.is_whole()) {
-        return Some(Err(Refusal::Utf8));
+    let is_plain_text = kind == Kind::Text && !head.is_compressed;
+    match is_plain_text && !(check.accepts(payload) && check.is_whole()) {
+        true => Err(Refusal::Utf8),
+        false => Ok(()),
     }
-    Some(Ok(Received::Message { consumed, kind, is_compressed, payload }))
 }
 
 impl Arriving {

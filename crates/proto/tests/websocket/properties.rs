@@ -2,7 +2,7 @@
 //! It must never depend on the random source: a failing case is shown whole.
 
 use proptest::prelude::*;
-use springtide_proto::websocket::{Limits, Utf8Check, apply_mask};
+use springtide_proto::websocket::{InPlace, Limits, Machine, Received, Utf8Check, apply_mask};
 
 use crate::driver::{Driver, Side, frame, pieces};
 
@@ -93,6 +93,51 @@ proptest! {
             let is_same = whole.said == cut.said || (is_streamed && is_refused_alike(&whole.said, &cut.said));
             prop_assert!(is_same, "{} and {}", whole.said, cut.said);
             prop_assert_eq!(whole.sent(), cut.sent());
+        }
+    }
+
+    /// A message is the same where it stands; whatever else comes is left as it is.
+    #[test]
+    fn what_is_read_in_place_is_what_is_received(frames in frames(), is_cut in any::<bool>()) {
+        for side in [Side::Server, Side::Client] {
+            let mut input: Vec<u8> =
+                frames.iter().flat_map(|(first, payload)| frame(side, *first, payload)).collect();
+            if is_cut {
+                input.pop();
+            }
+            let limits = Limits { socket_message_bytes_max: 200, ..Limits::default() };
+            let [mut plain, mut other] =
+                [0; 2].map(|_| if side == Side::Server { Machine::server(0) } else { Machine::client(0) });
+            while !input.is_empty() {
+                let mut place = input.clone();
+                let received = plain.receive(&input, 7, &limits);
+                let in_place = other.receive_in_place(&mut place, 7, &limits);
+                let same = match in_place {
+                    Ok(None) => {
+                        prop_assert!(place == input);
+                        other.receive(&input, 7, &limits)
+                    }
+                    Ok(Some(InPlace { consumed, kind, is_compressed, payload })) => {
+                        let payload = place[payload].to_vec();
+                        Ok(Received::Message { consumed, kind, is_compressed, payload })
+                    }
+                    Err(refusal) => Err(refusal),
+                };
+                prop_assert_eq!(&same, &received);
+                prop_assert_eq!(other.next_deadline(&limits), plain.next_deadline(&limits));
+                let consumed = match received {
+                    Ok(
+                        Received::Message { consumed, .. }
+                        | Received::Taken { consumed }
+                        | Received::Ping { consumed, .. }
+                        | Received::Pong { consumed, .. }
+                        | Received::Close { consumed, .. },
+                    ) => consumed,
+                    _ => break,
+                };
+                input.drain(..consumed);
+            }
+            prop_assert_eq!(other.receive(b"", 8, &limits), plain.receive(b"", 8, &limits));
         }
     }
 

@@ -28,9 +28,21 @@ impl Connection {
     /// Whether so much of a body is still to come that it is taken where it is to stand, and no chunk
     /// of it is received.
     pub(super) fn is_in_long_body(&self) -> bool {
+        self.is_plain() && self.session.is_in_long_body()
+    }
+
+    /// Whether what comes next is likely to be a long message, and comes behind nothing that waits: it is
+    /// taken where it is to stand, and no chunk of it is received.
+    pub(super) fn expects_long(&self, room: &Room) -> bool {
+        let is_over = self.is_ended || self.is_over || self.is_held;
+        let is_free = !is_over && !self.is_paused && !self.is_ready;
+        is_free && self.is_plain() && self.session.expects_long(room)
+    }
+
+    /// Whether what comes is taken as it is, and nothing waits before it.
+    fn is_plain(&self) -> bool {
         let waits = self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty());
-        let is_plain = self.stage.is_none() && self.state == State::Open;
-        is_plain && !waits && self.session.is_in_long_body()
+        !waits && self.stage.is_none() && self.state == State::Open
     }
 
     /// Goes on where no receive is in flight: takes of a long body what is there, or waits for more. A
@@ -50,8 +62,7 @@ impl Connection {
     /// Takes what lies behind the chunk that was handled last, or what is there of a long body.
     #[inline(never)]
     pub(super) fn receive_bulk(&mut self, room: &mut Room) {
-        let waits = self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty());
-        if waits || self.stage.is_some() || self.state != State::Open {
+        if !self.is_plain() {
             return;
         }
         let mut has_more = true;
@@ -70,6 +81,10 @@ impl Connection {
             let outbox = &mut traffic.outbox;
             let rest = self.session.receive_bulk(memory, before, who, outbox, room);
             traffic.inbox.append(&rest);
+            if !rest.is_empty() {
+                // What is still there comes behind it.
+                break;
+            }
         }
         self.session.end_bulk(self.who(), room);
         self.handle_inbox(room);
@@ -89,12 +104,14 @@ impl Connection {
     /// received from now on.
     fn await_more(&mut self, has_more: bool, room: &mut Room) {
         if self.receive != Key::NONE {
-            if self.is_in_long_body() {
+            if self.is_in_long_body() || self.expects_long(room) {
                 room.requests.engine.borrow_mut().cancel(self.receive);
             }
         } else if has_more && self.is_in_long_body() {
             self.go_on_later(room);
-        } else if !self.is_ready && !self.session.is_body_held() {
+        } else if self.session.expects_long(room)
+            || (!self.is_ready && !self.session.is_body_held())
+        {
             self.receive_again(room);
             self.balance(room);
         }
@@ -104,7 +121,9 @@ impl Connection {
     fn ended_in_bulk(&mut self, memory: Vec<u8>, before: usize, room: &mut Room) {
         let who = self.who();
         let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
-        self.session.receive_bulk(memory, before, who, &mut traffic.outbox, room);
+        let rest = self.session.receive_bulk(memory, before, who, &mut traffic.outbox, room);
+        traffic.inbox.append(&rest);
+        self.session.end_bulk(who, room);
         self.ended(room);
     }
 
@@ -112,7 +131,7 @@ impl Connection {
     fn bulk_failed(&mut self, memory: Vec<u8>, before: usize, error: Error, room: &mut Room) {
         let who = self.who();
         if let Some(session) = self.session.peered() {
-            session.receive_bulk(memory, before);
+            session.receive_bulk(memory, before, room);
             session.end_bulk(who, room);
             session.break_for(Reason::of(error));
         }

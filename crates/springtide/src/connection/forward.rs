@@ -40,6 +40,7 @@ impl Connection {
     pub(super) fn receiving(&mut self, room: &Room) -> Option<Op> {
         let socket = self.socket;
         match self.session.peered().and_then(|session| session.splices(room)) {
+            None if self.expects_long(room) => Some(Op::AwaitBytes { socket }),
             None if self.is_in_long_body() => Some(Op::AwaitBytes { socket }),
             None => Some(Op::Receive { socket }),
             Some(true) => None,
@@ -47,9 +48,12 @@ impl Connection {
         }
     }
 
-    /// There is something that the system can pass to the sink of a forward, or of a long body.
+    /// There is something that the system can pass to the sink of a forward, or of a long body or message.
     pub(super) fn bytes_are_there(&mut self, room: &mut Room) {
         self.receive = Key::NONE;
+        if self.expects_long(room) {
+            return self.receive_bulk(room);
+        }
         match self.session.peered().map(|session| session.bytes_are_there(room)) {
             Some(true) => {}
             Some(false) => self.receive_again(room),

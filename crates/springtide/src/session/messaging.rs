@@ -3,6 +3,7 @@
 
 mod awaited;
 mod ending;
+mod long;
 mod queue;
 mod waiting;
 
@@ -147,18 +148,12 @@ impl Messaging {
         outbox: &mut Outbox,
         room: &mut Room,
     ) -> (usize, Step) {
-        self.share.renew(room.turn);
-        self.answer_asked(outbox, room);
-        self.pour(outbox, room);
+        self.begin_to_receive(outbox, room);
         let bytes = source.bytes();
         let mut consumed = 0;
         let step = loop {
-            if self.share.is_spent(consumed) {
-                break Step::More;
-            }
-            let is_held_up = self.note_held_up(room);
-            if is_held_up || self.is_behind(outbox, room) {
-                break Step::Paused;
+            if let Some(step) = self.stops(consumed, outbox, room) {
+                break step;
             }
             let rest = &bytes[consumed..];
             let limits = self.limits(&room.limits.websocket);
@@ -174,6 +169,23 @@ impl Messaging {
         (consumed, step)
     }
 
+    #[inline]
+    fn begin_to_receive(&mut self, outbox: &mut Outbox, room: &mut Room) {
+        self.share.renew(room.turn);
+        self.answer_asked(outbox, room);
+        self.pour(outbox, room);
+    }
+
+    /// Why nothing more is read for now, when so many bytes were.
+    #[inline]
+    fn stops(&mut self, consumed: usize, outbox: &Outbox, room: &Room) -> Option<Step> {
+        if self.share.is_spent(consumed) {
+            return Some(Step::More);
+        }
+        let is_held_up = self.note_held_up(room);
+        (is_held_up || self.is_behind(outbox, room)).then_some(Step::Paused)
+    }
+
     /// One event; how many bytes it took.
     fn take(
         &mut self,
@@ -185,6 +197,7 @@ impl Messaging {
         match received {
             Received::Message { consumed, kind, payload, is_compressed } => {
                 self.share.add_exchange();
+                self.share.note_message(payload.len());
                 if self.is_closing() {
                     return consumed;
                 }

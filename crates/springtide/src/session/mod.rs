@@ -12,7 +12,7 @@ mod proxied;
 mod tunnel;
 mod upstream;
 
-use springtide_engine::{Chunk, Descriptor};
+use springtide_engine::{CHUNK_BYTES, Chunk, Descriptor};
 use springtide_proto::Outbox;
 use springtide_proto::http1::{Reading, Writing};
 
@@ -69,11 +69,18 @@ impl Source<'_> {
 pub(crate) struct Share {
     /// The turn's number as far as it fits: an idle connection holds one of these.
     turn: u16,
-    exchanges: u16,
+    exchanges: u8,
+    /// How often in a row a message was longer than a chunk, as far as it counts. It is of no turn.
+    long_messages: u8,
     bytes: u32,
 }
 
-const _: () = assert!(EXCHANGES_PER_TURN_MAX <= u16::MAX as u32);
+const _: () = assert!(EXCHANGES_PER_TURN_MAX < u8::MAX as u32);
+
+/// From so many long messages on, more of them are expected.
+const LONG_MESSAGES_MIN: u8 = 2;
+/// More are not counted: so many short ones, but one, and no long one is expected any more.
+const LONG_MESSAGES_MAX: u8 = 4;
 
 impl Share {
     /// Begins anew when a turn has begun.
@@ -82,13 +89,29 @@ impl Share {
     pub(crate) fn renew(&mut self, turn: u32) {
         let turn = turn as u16;
         if self.turn != turn {
-            *self = Self { turn, exchanges: 0, bytes: 0 };
+            (self.turn, self.exchanges, self.bytes) = (turn, 0, 0);
         }
     }
 
     #[inline]
     pub(crate) const fn add_exchange(&mut self) {
-        self.exchanges += 1;
+        self.exchanges = self.exchanges.saturating_add(1);
+    }
+
+    /// A message of so many bytes has come.
+    #[inline]
+    pub(crate) const fn note_message(&mut self, bytes: usize) {
+        if bytes <= CHUNK_BYTES {
+            self.long_messages = self.long_messages.saturating_sub(1);
+        } else if self.long_messages < LONG_MESSAGES_MAX {
+            self.long_messages += 1;
+        }
+    }
+
+    /// Whether the next message is likely to be longer than a chunk, as those before it were.
+    #[inline]
+    pub(crate) const fn expects_long(&self) -> bool {
+        self.long_messages >= LONG_MESSAGES_MIN
     }
 
     #[inline]
@@ -163,6 +186,13 @@ impl Session {
         }
     }
 
+    /// Whether what comes next is likely to be a long message, which is best taken at once, into memory of
+    /// its own.
+    #[inline]
+    pub(crate) fn expects_long(&self, room: &Room) -> bool {
+        matches!(self, Self::Other(session) if session.expects_long(room))
+    }
+
     /// Whether it is in a body of which so much is to come that no chunk of it is wanted.
     pub(crate) fn is_in_long_body(&self) -> bool {
         matches!(self, Self::Http1(session) if session.is_in_long_body())
@@ -175,7 +205,7 @@ impl Session {
 
     /// Lends that memory, with room for what comes next and nothing behind it, and says how many bytes
     /// may come into it in this turn.
-    pub(crate) fn lend_bulk(&mut self, room: &Room) -> Option<(Vec<u8>, usize)> {
+    pub(crate) fn lend_bulk(&mut self, room: &mut Room) -> Option<(Vec<u8>, usize)> {
         match self {
             Self::Http1(session) => session.lend_bulk(room),
             Self::Other(session) => session.lend_bulk(room),
@@ -194,7 +224,7 @@ impl Session {
     ) -> Vec<u8> {
         match self {
             Self::Http1(session) => session.receive_bulk(memory, before, who, outbox, room),
-            Self::Other(session) => session.receive_bulk(memory, before),
+            Self::Other(session) => session.receive_bulk(memory, before, who, outbox, room),
         }
     }
 

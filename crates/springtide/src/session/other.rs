@@ -172,16 +172,41 @@ impl Other {
     }
 
     pub(super) fn wants_bulk(&self) -> bool {
-        matches!(self, Self::Peered(session) if session.wants_bulk())
-    }
-
-    pub(super) fn lend_bulk(&mut self, room: &Room) -> Option<(Vec<u8>, usize)> {
-        if let Self::Peered(session) = self { session.lend_bulk(room) } else { None }
-    }
-
-    pub(super) fn receive_bulk(&mut self, memory: Vec<u8>, before: usize) -> Vec<u8> {
         match self {
-            Self::Peered(session) => session.receive_bulk(memory, before),
+            Self::Peered(session) => session.wants_bulk(),
+            Self::Messaging(session) => session.expects_long(),
+            _ => false,
+        }
+    }
+
+    #[inline]
+    pub(super) fn expects_long(&self, room: &Room) -> bool {
+        match self {
+            Self::Peered(session) => session.expects_long(room),
+            Self::Messaging(session) => session.expects_long(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn lend_bulk(&mut self, room: &mut Room) -> Option<(Vec<u8>, usize)> {
+        match self {
+            Self::Peered(session) => session.lend_bulk(room),
+            Self::Messaging(session) => session.lend_bulk(room),
+            _ => None,
+        }
+    }
+
+    pub(super) fn receive_bulk(
+        &mut self,
+        memory: Vec<u8>,
+        before: usize,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) -> Vec<u8> {
+        match self {
+            Self::Peered(session) => session.receive_bulk(memory, before, room),
+            Self::Messaging(session) => session.receive_bulk(memory, who, outbox, room),
             _ => Vec::new(),
         }
     }

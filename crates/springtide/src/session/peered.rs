@@ -20,7 +20,7 @@ use super::{Share, Source, Step, Who};
 use crate::events::Happened;
 use crate::limits::place_of;
 use crate::peer::{Peer, Pushed, Reason};
-use crate::room::Room;
+use crate::room::{LONG_BYTES, Room};
 use crate::table::Place;
 use crate::task::{Ended, Ready, Tasks, Waiter};
 use forward::Fed;
@@ -165,7 +165,7 @@ impl Peered {
             let is_pulled = self.is_pulled(&room.requests.tasks);
             if is_long && self.takes_bulk(is_pulled) && !self.share.is_spent(0) {
                 // More lies behind it.
-                let mut bulk = Vec::with_capacity(bulk::BYTES_MIN);
+                let mut bulk = Vec::with_capacity(LONG_BYTES);
                 bulk.extend_from_slice(rest);
                 self.busy(&room.requests.tasks).bulk = bulk;
                 consumed += rest.len();
@@ -228,6 +228,7 @@ impl Peered {
             },
         };
         self.share.add_exchange();
+        self.share.note_message(taken);
         self.end_first(who, room, Ended::Bytes(Bytes::copy_from_slice(&bytes[..taken])));
         Some(taken)
     }

@@ -4,6 +4,7 @@
 mod chance;
 mod edges;
 mod forward;
+mod long;
 mod many;
 mod topics;
 

@@ -221,10 +221,11 @@ impl Readiness {
         }
         let watch = *self.watch(ready.fd);
         let socket = Descriptor(ready.fd);
+        let mut is_told_later = false;
         if ready.readable
             && let Some(reader) = ledger.slots.key_at(watch.reader())
         {
-            self.readable(ledger, socket, reader);
+            is_told_later = self.readable(ledger, socket, reader);
         }
         if ready.writable
             && let Some(writer) = ledger.slots.key_at(watch.writer())
@@ -239,12 +240,14 @@ impl Readiness {
         let waiting = *self.watch(ready.fd);
         let unwanted = (ready.readable && waiting.reader() == NOBODY && waiting.told().readable)
             || (waiting.reader() == NOBODY && waiting.writer() == NOBODY);
-        if unwanted {
+        if unwanted && !is_told_later {
             self.tell(ledger, ready.fd);
         }
     }
 
-    fn readable(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
+    /// What has come is received, or told. True: who is told takes it and waits again, mostly; only if the
+    /// descriptor is reported once more, the selector is to hear that nobody waits.
+    fn readable(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) -> bool {
         let slot = ledger.slots.get(key).expect("a watch names live operations");
         let token = slot.token;
         match &mut slot.op {
@@ -261,6 +264,7 @@ impl Readiness {
             Op::AwaitBytes { .. } => {
                 ledger.end(key, |_| Outcome::Done);
                 self.forget_reader(socket);
+                return true;
             }
             Op::ReceiveInto { memory, .. } => {
                 let spare = memory.spare_capacity_mut();
@@ -270,13 +274,14 @@ impl Readiness {
                 };
                 match received {
                     Ok(count) => super::end_filled(ledger, key, count),
-                    Err(system::EAGAIN | system::EINTR) => return,
+                    Err(system::EAGAIN | system::EINTR) => return false,
                     Err(errno) => ledger.fail_errno(key, OpKind::ReceiveInto, errno),
                 }
                 self.forget_reader(socket);
             }
             _ => unreachable!("only accepts and receives wait to read"),
         }
+        false
     }
 }
 

@@ -3,20 +3,22 @@
 
 use bytes::Bytes;
 
-use super::Peered;
+use super::{End, Peered};
 use crate::room::Room;
 use crate::session::Who;
 use crate::task::Ended;
 
-/// What a long message is given at first, four times as much when that is full. More than the powers of two
-/// that messages often have: memory that is full to the last byte is made larger, and asked for in vain.
-pub(super) const BYTES_MIN: usize = 20 << 10;
 /// A message that is longer comes in several pulls.
 const BYTES_MAX: usize = 128 << 10;
 
 impl Peered {
-    pub(in crate::session) fn lend_bulk(&mut self, room: &Room) -> Option<(Vec<u8>, usize)> {
+    /// Lends the memory of the long message that is arriving, or of the next one.
+    pub(in crate::session) fn lend_bulk(&mut self, room: &mut Room) -> Option<(Vec<u8>, usize)> {
+        self.share.renew(room.turn);
         let left = self.share.left();
+        if left > 0 && self.expects_long(room) {
+            return Some((room.take_long(), left));
+        }
         let busy = self.busy.as_mut().filter(|busy| !busy.bulk.is_empty())?;
         let mut bulk = std::mem::take(&mut busy.bulk);
         if left == 0 || bulk.len() >= BYTES_MAX.min(room.limits.inbox_bytes_max) {
@@ -33,11 +35,27 @@ impl Peered {
         self.busy.as_ref().is_some_and(|busy| !busy.bulk.is_empty())
     }
 
+    /// Whether the next message is likely to be a long one, which somebody takes as it is.
+    #[inline]
+    pub(in crate::session) fn expects_long(&self, room: &Room) -> bool {
+        self.share.expects_long()
+            && self.end == End::Open
+            && self.takes_bulk(self.is_pulled(&room.requests.tasks))
+    }
+
     /// Takes back what came of a long message.
-    pub(crate) fn receive_bulk(&mut self, memory: Vec<u8>, before: usize) -> Vec<u8> {
+    pub(crate) fn receive_bulk(
+        &mut self,
+        memory: Vec<u8>,
+        before: usize,
+        room: &mut Room,
+    ) -> Vec<u8> {
         self.share.add_bytes(memory.len() - before);
-        if let Some(busy) = &mut self.busy {
-            busy.bulk = memory;
+        if memory.is_empty() {
+            room.put_long(memory);
+        } else {
+            self.heard(room);
+            self.busy(&room.requests.tasks).bulk = memory;
         }
         Vec::new()
     }
@@ -52,7 +70,13 @@ impl Peered {
         let bulk = std::mem::take(&mut busy.bulk);
         if !bulk.is_empty() {
             self.share.add_exchange();
-            self.end_first(who, room, Ended::Bytes(Bytes::from(bulk)));
+            self.share.note_message(bulk.len());
+            // A few bytes would keep all of the memory.
+            let bytes = match bulk.len() < bulk.capacity() / 2 {
+                true => Bytes::copy_from_slice(&bulk),
+                false => Bytes::from(bulk),
+            };
+            self.end_first(who, room, Ended::Bytes(bytes));
         }
     }
 

@@ -1,0 +1,122 @@
+//! Raw connections whose messages are long: they are taken at once, and nothing of that is to be seen.
+
+use super::{Log, echo};
+use crate::tests::{Backend, Stage, over_all_backends};
+use crate::{Peer, Server};
+
+/// Longer than a chunk; three of them in a row, and more are expected.
+const LONG: usize = 16 << 10;
+
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|index| (index % 251) as u8).collect()
+}
+
+/// Whatever their lengths are in which order, messages come back as they were sent.
+fn long_messages_come_as_they_were(backend: Backend) {
+    let awaited = Server::new().raw_async(async |peer: Peer| {
+        while let Some(bytes) = peer.pull().await? {
+            peer.push(bytes).await?;
+        }
+        Ok(())
+    });
+    let long = [LONG, LONG, LONG, LONG + 7, 100_000, 64, LONG, 20 << 10, 20 << 10, 300_000];
+    let mixed = [64, LONG, 64, LONG, LONG, 1, LONG, 4096, LONG, 4097, 5];
+    let lengths = [long.as_slice(), &[64; 6], &mixed, &[LONG; 3]].concat();
+    for server in [Server::new().raw(echo), awaited] {
+        let mut stage = Stage::new(backend, server);
+        let mut peers = [stage.connect(), stage.connect()];
+        for &length in &lengths {
+            let sent = pattern(length);
+            for peer in &mut peers {
+                assert!(stage.talk(peer, &sent, length) == sent, "{length} bytes");
+            }
+        }
+        assert!(stage.bytes_held() < LONG, "nothing is kept of what was sent on");
+    }
+}
+
+/// Who has pulled long messages, and pulls otherwise then, is given what he asks for.
+fn other_pulls_behind_long_messages(backend: Backend) {
+    let server = Server::new().raw_async(async |peer: Peer| {
+        loop {
+            let mut taken = 0;
+            while taken < 4 * LONG {
+                let Some(bytes) = peer.pull().await? else { return Ok(()) };
+                taken += bytes.len();
+            }
+            peer.push("go").await?;
+            let Some(word) = peer.pull_exact(5).await? else { return Ok(()) };
+            let Some(line) = peer.pull_until("\n", 100).await? else { return Ok(()) };
+            peer.push([&line[..], &word[..]].concat()).await?;
+        }
+    });
+    let mut stage = Stage::new(backend, server);
+    let mut peer = stage.connect();
+    for _ in 0..5 {
+        for _ in 0..3 {
+            stage.talk(&mut peer, &pattern(LONG), 0);
+        }
+        assert_eq!(stage.talk(&mut peer, &pattern(LONG), 2), b"go");
+        assert_eq!(stage.talk(&mut peer, b"hello world\n", 12), b" world\nhello");
+    }
+}
+
+/// The end behind long messages is told behind all of them.
+fn the_end_behind_long_messages(backend: Backend) {
+    for last in [LONG, 3, 20 << 10, 200_000] {
+        let log = Log::default();
+        let mut stage = Stage::new(backend, log.server(echo));
+        let mut peer = stage.connect();
+        for _ in 0..4 {
+            assert!(stage.talk(&mut peer, &pattern(LONG), LONG) == pattern(LONG));
+        }
+        let (sent, mut received) = (pattern(last), Vec::new());
+        let mut rest = sent.as_slice();
+        stage.until(|stage| {
+            let had = rest.len();
+            rest = &rest[peer.write(rest)..];
+            if had > 0 && rest.is_empty() {
+                peer.shutdown();
+            }
+            stage.turn();
+            peer.read(&mut received);
+            peer.is_ended().then_some(())
+        });
+        assert!(received == sent, "{} of {last} bytes", received.len());
+        stage.until(|_| (log.lines() == ["closed: PeerClosed"]).then_some(()));
+    }
+}
+
+/// Where nobody pulls any more no more is taken than of any other peer.
+fn long_messages_that_nobody_pulls_wait(backend: Backend) {
+    let server = Server::new().raw(|peer: Peer| {
+        peer.pull().then(|peer, bytes| {
+            peer.push(bytes).then(|peer, _| {
+                peer.pull().then(|peer, bytes| {
+                    peer.push(bytes).then(|peer, _| {
+                        peer.pull().then(|peer, bytes| peer.push(bytes).detach());
+                    });
+                });
+            });
+        });
+    });
+    let mut stage = Stage::new(backend, server);
+    let mut peer = stage.connect();
+    for _ in 0..3 {
+        stage.talk(&mut peer, &pattern(LONG), LONG);
+    }
+    let flood = vec![b'x'; 1 << 20];
+    for _ in 0..100 {
+        peer.write(&flood);
+        stage.turn();
+        let held = stage.bytes_held();
+        assert!(held <= 512 << 10, "{held} bytes wait here");
+    }
+}
+
+over_all_backends!(
+    long_messages_come_as_they_were,
+    other_pulls_behind_long_messages,
+    the_end_behind_long_messages,
+    long_messages_that_nobody_pulls_wait,
+);
