@@ -226,14 +226,15 @@ impl Machine {
     }
 
     /// Reads a message that has come as a whole, in one frame, where it stands, and takes its mask off there:
-    /// a long one in memory of its own needs no copy. None where something else comes, or a part of it: then
-    /// nothing was read, and [`receive`](Self::receive) reads it.
+    /// a long one in memory of its own needs no copy. None where something else comes, a part of it, what is
+    /// compressed, or a message of fewer bytes than that: then nothing was read, and
+    /// [`receive`](Self::receive) reads it.
     ///
     /// ```
     /// use springtide_proto::websocket::{Kind, Limits, Machine};
     ///
     /// let mut input = *b"\x81\x84\x01\x02\x03\x04ukga";
-    /// let read = Machine::server(0).receive_in_place(&mut input, 0, &Limits::default())?;
+    /// let read = Machine::server(0).receive_in_place(&mut input, 4, 0, &Limits::default())?;
     /// let message = read.expect("it has come as a whole");
     /// assert_eq!((message.kind, &input[message.payload]), (Kind::Text, b"tide".as_slice()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -244,6 +245,7 @@ impl Machine {
     pub fn receive_in_place(
         &mut self,
         input: &mut [u8],
+        bytes_min: usize,
         now_ms: u64,
         limits: &Limits,
     ) -> Result<Option<InPlace>, Refusal> {
@@ -251,6 +253,9 @@ impl Machine {
             return Ok(None);
         }
         let Ok(Read::Head(head)) = Head::read(input, self.rules()) else { return Ok(None) };
+        if head.is_compressed || head.length < bytes_min as u64 {
+            return Ok(None);
+        }
         let Some(read) = whole_in_place(input, &head, limits) else { return Ok(None) };
         if input.len() > self.seen as usize {
             self.hear(now_ms);

@@ -27,8 +27,6 @@ pub struct InPlace {
     pub consumed: usize,
     /// What it is.
     pub kind: Kind,
-    /// It is still compressed (RFC 7692); whether it is text is not known before it is inflated.
-    pub is_compressed: bool,
     /// Where in the input its payload stands.
     pub payload: Range<usize>,
 }
@@ -100,13 +98,8 @@ pub(super) fn whole_in_place(
     let kind = head.opcode.kind().filter(|_| head.is_final && is_short)?;
     let consumed = end_of(head)?;
     let stands = input.get_mut(head.bytes..consumed)?;
-    let read = unmask(stands, kind, head).map(|()| InPlace {
-        consumed,
-        kind,
-        is_compressed: head.is_compressed,
-        payload: head.bytes..consumed,
-    });
-    Some(read)
+    let read = unmask(stands, kind, head);
+    Some(read.map(|()| InPlace { consumed, kind, payload: head.bytes..consumed }))
 }
 
 /// Where the frame ends.

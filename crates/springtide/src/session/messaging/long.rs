@@ -1,13 +1,13 @@
 //! Long messages, each taken at once into memory of its own: it is unmasked where it stands, and kept so.
-//! What is not a whole message is read as what comes in chunks, and the memory serves the next.
+//! What is not a whole message is read as what comes in chunks.
 
 use bytes::Bytes;
 use springtide_proto::Outbox;
-use springtide_proto::websocket::{InPlace, Received};
+use springtide_proto::websocket::InPlace;
 
 use super::Messaging;
 use crate::room::Room;
-use crate::session::{Source, Who};
+use crate::session::Who;
 use crate::websocket::Message;
 
 impl Messaging {
@@ -38,20 +38,18 @@ impl Messaging {
         }
         let read = {
             let limits = self.limits(&room.limits.websocket);
-            self.machine.receive_in_place(&mut memory, room.now_ms, &limits)
+            // A few bytes would keep all of the memory.
+            let bytes_min = memory.capacity() / 2;
+            self.machine.receive_in_place(&mut memory, bytes_min, room.now_ms, &limits)
         };
         match read {
-            Ok(Some(message)) => return self.take_in_place(memory, message, who, outbox, room),
-            Ok(None) => {}
+            Ok(Some(message)) => self.take_in_place(memory, message, who, outbox, room),
+            Ok(None) => memory,
             Err(refusal) => {
                 self.refuse(refusal, who, outbox, room);
-                return Vec::new();
+                Vec::new()
             }
         }
-        let (consumed, _) = self.receive(&Source::Joined(&memory), who, outbox, room);
-        let rest = memory[consumed..].to_vec();
-        room.put_long(memory);
-        rest
     }
 
     /// A whole message, which keeps the memory that it stands in; gives what stands behind it.
@@ -63,17 +61,9 @@ impl Messaging {
         outbox: &mut Outbox,
         room: &mut Room,
     ) -> Vec<u8> {
-        let InPlace { consumed, kind, is_compressed, payload } = message;
+        let InPlace { consumed, kind, payload } = message;
         let rest = memory[consumed..].to_vec();
         self.share.add_bytes(consumed);
-        if is_compressed || payload.len() < memory.capacity() / 2 {
-            // A few bytes would keep all of the memory.
-            let payload = memory[payload].to_vec();
-            room.put_long(memory);
-            let received = Received::Message { consumed, kind, is_compressed, payload };
-            self.take(received, who, outbox, room);
-            return rest;
-        }
         self.share.add_exchange();
         self.share.note_message(payload.len());
         if !self.is_closing() {
