@@ -236,10 +236,13 @@ impl Readiness {
                 _ => self.send(ledger, writer),
             }
         }
-        let waiting = *self.watch(ready.fd);
-        let unwanted = (ready.readable && waiting.reader() == NOBODY && waiting.told().readable)
-            || (waiting.reader() == NOBODY && waiting.writer() == NOBODY);
-        if unwanted {
+        // Who waited for it mostly does so again before the next wait, and then nothing has changed.
+        let is_unwanted = |watch: Watch| {
+            let is_read = watch.reader() != NOBODY;
+            (ready.readable && !is_read && watch.told().readable)
+                || (!is_read && watch.writer() == NOBODY)
+        };
+        if is_unwanted(watch) && is_unwanted(*self.watch(ready.fd)) {
             self.tell(ledger, ready.fd);
         }
     }
