@@ -72,6 +72,9 @@ pub(crate) struct Room {
     #[expect(clippy::vec_box, reason = "boxes move between here and connections without a copy")]
     traffic: Vec<Box<Traffic>>,
     buffers: Vec<Vec<u8>>,
+    /// Empty memory for a request that is taken whole: used again and again, it stays in the processor's
+    /// cache.
+    pub(crate) whole: Vec<u8>,
     /// What the application holds goes on without this.
     is_kept: bool,
     /// Bytes that the buffers have room for.
@@ -142,7 +145,7 @@ impl Room {
         let has_events = requests.events.listener().is_some();
         let executor = Executor::new(Rc::clone(&requests));
         let (roots, counts, dirty, ready, closed, leaving) = Default::default();
-        let (traffic, buffers, pieces) = Default::default();
+        let (traffic, buffers, pieces, whole) = Default::default();
         Self {
             requests,
             limits,
@@ -172,6 +175,7 @@ impl Room {
             together: Together::default(),
             traffic,
             buffers,
+            whole,
             is_kept: false,
             buffer_bytes: 0,
             pieces,

@@ -40,20 +40,22 @@ impl Connection {
     pub(super) fn receiving(&mut self, room: &Room) -> Option<Op> {
         let socket = self.socket;
         match self.session.peered().and_then(|session| session.splices(room)) {
-            None if self.is_in_long_body() => Some(Op::AwaitBytes { socket }),
+            // Who takes of its body asks for more of it.
+            None if self.takes() && self.session.is_body_held() => None,
+            None if self.takes() => Some(Op::AwaitBytes { socket }),
             None => Some(Op::Receive { socket }),
             Some(true) => None,
             Some(false) => Some(Op::AwaitBytes { socket }),
         }
     }
 
-    /// There is something that the system can pass to the sink of a forward, or of a long body.
+    /// There is something that the system can pass to the sink of a forward, or that is taken.
     pub(super) fn bytes_are_there(&mut self, room: &mut Room) {
         self.receive = Key::NONE;
         match self.session.peered().map(|session| session.bytes_are_there(room)) {
             Some(true) => {}
-            Some(false) => self.receive_again(room),
-            None => self.receive_on(room),
+            None if self.takes() && self.wants_bytes() && !self.is_ready => self.take(room),
+            _ => self.receive_again(room),
         }
     }
 
@@ -131,7 +133,7 @@ impl Connection {
     }
 
     /// The share of this turn is spent: the rest has its turn in the next.
-    pub(super) fn go_on_later(&mut self, room: &mut Room) {
+    fn go_on_later(&mut self, room: &mut Room) {
         if !self.is_ready {
             self.is_ready = true;
             room.ready.push(self.place);
