@@ -29,6 +29,9 @@ use crate::transport::Stage;
 /// No deadline.
 const NEVER: u64 = u64::MAX;
 
+/// No shard takes it over: none has this number.
+const STAYS: u16 = u16::MAX;
+
 /// What the token of a connection's close has beside its place: it is the last of its operations.
 pub(crate) const CLOSED_TOKEN: u64 = 6 << 60;
 
@@ -62,9 +65,10 @@ pub(crate) struct Connection {
     has_excess: bool,
     /// The session needs more bytes of what waits in the inbox: its own limits bound that.
     needs_bytes: bool,
-    /// Another shard takes the connection over as soon as it can go.
-    is_leaving: bool,
-    /// The number of that shard, unless this one stops: then it is any that goes on.
+    /// A long request came whole, and the next may: it is taken whole, and no chunk of it is received.
+    takes_whole: bool,
+    /// The number of the shard that takes the connection over as soon as it can go, unless this one
+    /// stops: then it is any that goes on. Or it stays.
     target: u16,
     /// It goes: everything in flight was cancelled, nothing is handled, and what comes is kept.
     is_held: bool,
@@ -143,7 +147,6 @@ impl Connection {
         if self.state != State::Open {
             return;
         }
-        let who = self.who();
         let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         if let Some(stage) = &mut self.stage {
             let mut plain = Vec::new();
@@ -157,17 +160,25 @@ impl Connection {
             self.session.heard(room);
             return self.handle_inbox(room);
         }
-        let source = Source::Chunk(chunk);
-        let (consumed, step) = self.session.receive(&source, who, &mut traffic.outbox, room);
-        if step == Step::Closed {
-            self.has_excess |= consumed < chunk.len();
-        } else if consumed < chunk.len() {
-            traffic.inbox.append(&chunk.as_slice()[consumed..]);
-        }
-        self.stepped(step, room);
+        let step = self.receive_from(&Source::Chunk(chunk), room);
         if step == Step::NeedBytes && self.session.wants_bulk() {
             self.receive_bulk(room);
         }
+    }
+
+    /// Gives the session what has come, with nothing before it; what it leaves waits in the inbox.
+    #[inline]
+    fn receive_from(&mut self, source: &Source<'_>, room: &mut Room) -> Step {
+        let (who, bytes) = (self.who(), source.bytes());
+        let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+        let (consumed, step) = self.session.receive(source, who, &mut traffic.outbox, room);
+        if step == Step::Closed {
+            self.has_excess |= consumed < bytes.len();
+        } else if consumed < bytes.len() {
+            traffic.inbox.append(&bytes[consumed..]);
+        }
+        self.stepped(step, room);
+        step
     }
 
     /// Goes on with what waits in the inbox, unless its turn has not come. The session is asked
@@ -221,9 +232,6 @@ impl Connection {
     pub(crate) fn go_on(&mut self, room: &mut Room) {
         self.is_ready = false;
         self.handle_inbox(room);
-        if self.receive == Key::NONE {
-            self.receive_on(room);
-        }
     }
 
     /// Receiving stops when too much waits in either direction, and goes on at half of it.
@@ -264,14 +272,14 @@ impl Connection {
         self.receive_again(room);
     }
 
+    const fn wants_bytes(&self) -> bool {
+        let is_over = self.is_paused || self.is_ended || self.is_over || self.is_held;
+        !is_over && matches!(self.state, State::Open | State::Lingering)
+    }
+
     /// Receives again, unless a receive is in flight, or there is nothing more to receive.
     fn receive_again(&mut self, room: &Room) {
-        let wanted = !self.is_paused
-            && !self.is_ended
-            && !self.is_over
-            && !self.is_held
-            && matches!(self.state, State::Open | State::Lingering);
-        if wanted
+        if self.wants_bytes()
             && self.receive == Key::NONE
             && let Some(op) = self.receiving(room)
         {

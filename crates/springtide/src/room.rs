@@ -74,6 +74,9 @@ pub(crate) struct Room {
     buffers: Vec<Vec<u8>>,
     /// Memory for the long message that is taken next.
     long: Vec<u8>,
+    /// Empty memory for a request that is taken whole: used again and again, it stays in the processor's
+    /// cache.
+    pub(crate) whole: Vec<u8>,
     /// What the application holds goes on without this.
     is_kept: bool,
     /// Bytes that the buffers have room for.
@@ -147,7 +150,7 @@ impl Room {
         let has_events = requests.events.listener().is_some();
         let executor = Executor::new(Rc::clone(&requests));
         let (roots, counts, dirty, ready, closed, leaving) = Default::default();
-        let (traffic, buffers, pieces) = Default::default();
+        let (traffic, buffers, pieces, whole) = Default::default();
         Self {
             requests,
             limits,
@@ -178,6 +181,7 @@ impl Room {
             traffic,
             buffers,
             long: Vec::new(),
+            whole,
             is_kept: false,
             buffer_bytes: 0,
             pieces,

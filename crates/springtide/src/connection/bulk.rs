@@ -3,15 +3,23 @@
 //! turn has gone out of the cache by then.
 //! It knows of a message only that its session lends memory for it, and of files only that there is one.
 
-use springtide_engine::{Error, Key, Taken};
+use bytes::Bytes;
+use springtide_engine::{CHUNK_BYTES, Error, Key, Taken};
 
 use super::{Connection, State};
 use crate::events::Operation;
 use crate::peer::Reason;
 use crate::room::Room;
+use crate::session::Source;
 
 /// From this much on, what waits to be sent is sent at once behind a long message.
 const SEND_AT_ONCE_BYTES_MIN: usize = 16 << 10;
+
+/// Room for a request that is taken whole: a body of 64 KiB, and its head.
+const WHOLE_BYTES_MAX: usize = 72 << 10;
+
+/// What a request has at least for the next to be taken whole: as much of that room as may stay empty.
+const WHOLE_BYTES_MIN: usize = WHOLE_BYTES_MAX / 2;
 
 impl Connection {
     /// A handler has taken of what came, or wants no more of it: the session goes on.
@@ -20,61 +28,78 @@ impl Connection {
         // Also where nothing waits: the last bytes may have filled what waited for the handler, and
         // then the end of the body has not been noticed yet.
         self.handle_inbox(room);
-        if self.receive == Key::NONE {
-            self.receive_on(room);
-        }
+        self.receive_again(room);
     }
 
-    /// Whether so much of a body is still to come that it is taken where it is to stand, and no chunk
-    /// of it is received.
-    pub(super) fn is_in_long_body(&self) -> bool {
-        self.is_plain() && self.session.is_in_long_body()
-    }
-
-    /// Whether what comes next is likely to be a long message, and comes behind nothing that waits: it is
-    /// taken where it is to stand, and no chunk of it is received.
-    pub(super) fn expects_long(&self, room: &Room) -> bool {
-        let is_over = self.is_ended || self.is_over || self.is_held;
-        let is_free = !is_over && !self.is_paused && !self.is_ready;
-        is_free && self.is_plain() && self.session.expects_long(room)
-    }
-
-    /// Whether what comes is taken as it is, and nothing waits before it.
-    fn is_plain(&self) -> bool {
+    /// Whether nothing waits to be handled, so that what comes next is at the socket, as it is.
+    fn is_at_socket(&self) -> bool {
         let waits = self.traffic.as_ref().is_some_and(|traffic| !traffic.inbox.is_empty());
         !waits && self.stage.is_none() && self.state == State::Open
     }
 
-    /// Goes on where no receive is in flight: takes of a long body what is there, or waits for more. A
-    /// body whose handler is behind is left where it is.
-    pub(super) fn receive_on(&mut self, room: &mut Room) {
-        let is_free = self.receive == Key::NONE && !self.is_ready && !self.is_paused;
-        let is_over = self.is_ended || self.is_over || self.is_held;
-        if !is_free || is_over || self.session.is_peered() || self.session.is_body_held() {
-            return;
+    /// Whether what comes next is taken, and no chunk of it is received: of a long body, a request that
+    /// may have one, or what is likely to be a long message.
+    pub(super) fn takes(&self, room: &Room) -> bool {
+        let is_whole = self.takes_whole && self.session.is_http();
+        (is_whole || self.takes_bulk(room)) && self.is_at_socket()
+    }
+
+    fn takes_bulk(&self, room: &Room) -> bool {
+        self.session.is_in_long_body() || self.session.expects_long(room)
+    }
+
+    /// Takes what is there.
+    pub(super) fn take(&mut self, room: &mut Room) {
+        if self.takes_bulk(room) {
+            return self.receive_bulk(room);
         }
-        match self.is_in_long_body() {
-            true => self.receive_bulk(room),
-            false => self.receive_again(room),
+        let mut memory = std::mem::take(&mut room.whole);
+        memory.reserve_exact(WHOLE_BYTES_MAX);
+        match self.take_into(&mut memory, WHOLE_BYTES_MAX, room) {
+            Ok(Taken::Bytes(_)) => return self.receive_whole(memory, room),
+            Ok(Taken::Nothing) => self.receive_again(room),
+            Ok(Taken::End) => self.ended(room),
+            Err(error) => self.receive_failed(error, room),
         }
+        room.whole = memory;
+    }
+
+    /// Handles what was taken, of which a long body keeps its part, and sends what answers it. The
+    /// memory is for the next who takes, unless the body is kept.
+    fn receive_whole(&mut self, memory: Vec<u8>, room: &mut Room) {
+        room.counts.bytes_received += memory.len() as u64;
+        let is_long = memory.len() >= WHOLE_BYTES_MIN;
+        let bytes = Bytes::from(memory);
+        // What is little would hold all of the memory.
+        let source = if is_long { Source::Own(&bytes) } else { Source::Joined(&bytes) };
+        self.receive_from(&source, room);
+        self.takes_whole = is_long && !self.session.wants_bulk();
+        self.send_at_once(room);
+        if let Ok(mut memory) = bytes.try_into_mut() {
+            memory.clear();
+            room.whole = memory.into();
+        }
+        self.receive_again(room);
+        self.balance(room);
     }
 
     /// Takes what lies behind the chunk that was handled last, or what is there of a long body.
     #[inline(never)]
     pub(super) fn receive_bulk(&mut self, room: &mut Room) {
-        if !self.is_plain() {
+        if !self.is_at_socket() {
             return;
         }
-        let mut has_more = true;
+        let (mut has_more, mut taken) = (true, 0);
         while has_more && let Some((mut memory, bytes_max)) = self.session.lend_bulk(room) {
             let (before, space) = (memory.len(), memory.capacity() - memory.len());
-            let count = match self.take(&mut memory, bytes_max, room) {
+            let count = match self.take_into(&mut memory, bytes_max, room) {
                 Ok(Taken::Bytes(count)) => count,
                 Ok(Taken::Nothing) => 0,
                 Ok(Taken::End) => return self.ended_in_bulk(memory, before, room),
                 Err(error) => return self.bulk_failed(memory, before, error, room),
             };
             has_more = count == space.min(bytes_max);
+            taken += count;
             room.counts.bytes_received += count as u64;
             let who = self.who();
             let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
@@ -89,10 +114,15 @@ impl Connection {
         self.session.end_bulk(self.who(), room);
         self.handle_inbox(room);
         self.send_at_once(room);
-        self.await_more(has_more, room);
+        self.await_more(taken, room);
     }
 
-    fn take(&self, memory: &mut Vec<u8>, bytes_max: usize, room: &Room) -> Result<Taken, Error> {
+    fn take_into(
+        &self,
+        memory: &mut Vec<u8>,
+        bytes_max: usize,
+        room: &Room,
+    ) -> Result<Taken, Error> {
         let mut engine = room.requests.engine.borrow_mut();
         if self.receive == Key::NONE {
             return engine.take_now(self.socket, memory, bytes_max);
@@ -100,20 +130,16 @@ impl Connection {
         engine.receive_now(self.receive, memory, bytes_max).map(Taken::Bytes)
     }
 
-    /// What was there has been taken, or as much as may be in this turn. Of a long body no chunk is
-    /// received from now on.
-    fn await_more(&mut self, has_more: bool, room: &mut Room) {
-        if self.receive != Key::NONE {
-            if self.is_in_long_body() || self.expects_long(room) {
-                room.requests.engine.borrow_mut().cancel(self.receive);
-            }
-        } else if has_more && self.is_in_long_body() {
-            self.go_on_later(room);
-        } else if self.session.expects_long(room)
-            || (!self.is_ready && !self.session.is_body_held())
-        {
+    /// So much has been taken, all that was there or may be in this turn.
+    fn await_more(&mut self, taken: usize, room: &Room) {
+        if self.receive == Key::NONE {
             self.receive_again(room);
-            self.balance(room);
+            return self.balance(room);
+        }
+        let is_long = (WHOLE_BYTES_MIN..=WHOLE_BYTES_MAX - CHUNK_BYTES).contains(&taken);
+        self.takes_whole = is_long && !self.session.wants_bulk();
+        if self.takes(room) {
+            room.requests.engine.borrow_mut().cancel(self.receive);
         }
     }
 
@@ -143,9 +169,8 @@ impl Connection {
     /// Sends what is long and was just written.
     pub(super) fn send_at_once(&mut self, room: &mut Room) {
         let is_free = self.state == State::Open && self.send == Key::NONE && self.stage.is_none();
-        let Some(traffic) = self.traffic.as_mut().filter(|_| is_free && !self.is_leaving) else {
-            return;
-        };
+        let is_free = is_free && !self.is_leaving();
+        let Some(traffic) = self.traffic.as_mut().filter(|_| is_free) else { return };
         if traffic.outbox.len() < SEND_AT_ONCE_BYTES_MIN {
             return;
         }
@@ -163,7 +188,7 @@ impl Connection {
     /// on when there is room again.
     #[inline(never)]
     pub(super) fn pass_file(&mut self, room: &mut Room) {
-        if self.state != State::Open || self.stage.is_some() || self.is_leaving {
+        if self.state != State::Open || self.stage.is_some() || self.is_leaving() {
             return self.session.stop_passing(room);
         }
         let passed = self.session.pass_file(self.socket, room);

@@ -41,7 +41,7 @@ impl Connection {
             && self.send == Key::NONE
             && self.traffic.is_none()
             && self.stage.is_none()
-            && !self.is_leaving
+            && !self.is_leaving()
             && !self.is_held;
         let Session::Other(Other::Messaging(session)) = &mut self.session else { return None };
         let is_taken = is_free && session.take_at_once(delivery, room);

@@ -40,24 +40,24 @@ impl Connection {
     pub(super) fn receiving(&mut self, room: &Room) -> Option<Op> {
         let socket = self.socket;
         match self.session.peered().and_then(|session| session.splices(room)) {
-            None if self.expects_long(room) => Some(Op::AwaitBytes { socket }),
-            None if self.is_in_long_body() => Some(Op::AwaitBytes { socket }),
+            // Who takes of its body asks for more of it.
+            None if self.takes(room) && self.session.is_body_held() => None,
+            None if self.takes(room) => Some(Op::AwaitBytes { socket }),
             None => Some(Op::Receive { socket }),
             Some(true) => None,
             Some(false) => Some(Op::AwaitBytes { socket }),
         }
     }
 
-    /// There is something that the system can pass to the sink of a forward, or of a long body or message.
+    /// There is something that the system can pass to the sink of a forward, or that is taken.
     pub(super) fn bytes_are_there(&mut self, room: &mut Room) {
         self.receive = Key::NONE;
-        if self.expects_long(room) {
-            return self.receive_bulk(room);
+        if self.takes(room) && self.wants_bytes() && !self.is_ready {
+            return self.take(room);
         }
-        match self.session.peered().map(|session| session.bytes_are_there(room)) {
-            Some(true) => {}
-            Some(false) => self.receive_again(room),
-            None => self.receive_on(room),
+        let is_passed = self.session.peered().is_some_and(|session| session.bytes_are_there(room));
+        if !is_passed {
+            self.receive_again(room);
         }
     }
 
@@ -135,7 +135,7 @@ impl Connection {
     }
 
     /// The share of this turn is spent: the rest has its turn in the next.
-    pub(super) fn go_on_later(&mut self, room: &mut Room) {
+    fn go_on_later(&mut self, room: &mut Room) {
         if !self.is_ready {
             self.is_ready = true;
             room.ready.push(self.place);

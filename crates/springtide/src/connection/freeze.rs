@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use springtide_engine::{Completion, Descriptor, Key, Memory, Op, Outcome, Piece};
 
-use super::{Connection, NEVER, Patience, State};
+use super::{Connection, NEVER, Patience, STAYS, State};
 use crate::files::FrozenAsk;
 use crate::peer::{Peer, PeerId, Reason};
 use crate::room::{Room, Traffic};
@@ -119,18 +119,22 @@ impl Connection {
     /// Goes to another shard as soon as it can: everything in flight is cancelled, and when it has
     /// ended the connection stands in `room.leaving`. What cannot go yet goes on here meanwhile.
     pub(crate) fn leave(&mut self, room: &mut Room) {
-        if self.session.is_bound() {
-            // Who waits for it stays here, and so does the future that it leads to.
-            return self.drain(room);
-        }
-        self.is_leaving = true;
-        self.mark_dirty(room);
+        self.leave_for(0, room);
     }
 
     /// The same, to the shard of this number if its own does not stop.
     pub(crate) fn leave_for(&mut self, target: u16, room: &mut Room) {
+        if self.session.is_bound() {
+            // Who waits for it stays here, and so does the future that it leads to.
+            return self.drain(room);
+        }
         self.target = target;
-        self.leave(room);
+        self.mark_dirty(room);
+    }
+
+    /// Whether it goes to another shard as soon as it can.
+    pub(super) const fn is_leaving(&self) -> bool {
+        self.target != STAYS
     }
 
     /// The number of the shard that it leaves for.
@@ -176,7 +180,7 @@ impl Connection {
 
     /// Whether it may be sent elsewhere now, and is not on its way already.
     pub(crate) fn is_movable(&self, room: &mut Room) -> bool {
-        self.state == State::Open && !self.is_leaving && self.session.is_movable(room)
+        self.state == State::Open && !self.is_leaving() && self.session.is_movable(room)
     }
 
     pub(crate) const fn id(&self) -> PeerId {
@@ -211,7 +215,7 @@ impl Connection {
             is_over,
             has_excess,
             needs_bytes,
-            is_leaving: _,
+            takes_whole: _,
             target: _,
             is_held: _,
             session,
@@ -366,8 +370,8 @@ impl Connection {
             is_over: false,
             has_excess: false,
             needs_bytes: true,
-            is_leaving: false,
-            target: 0,
+            takes_whole: false,
+            target: STAYS,
             is_held: false,
             session,
         }

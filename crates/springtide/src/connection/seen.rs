@@ -25,7 +25,7 @@ impl Connection {
             self.send != Key::NONE,
             self.is_ended,
             self.is_over,
-            self.is_leaving,
+            self.is_leaving(),
         ];
         let traffic = self.traffic.as_ref();
         let inbox_bytes = traffic.map_or(0, |traffic| traffic.inbox.len());

@@ -17,7 +17,7 @@ impl Connection {
         if matches!(self.session, Session::Other(_)) && self.prepare_flush(room) {
             return;
         }
-        if self.is_leaving {
+        if self.is_leaving() {
             self.try_to_leave(room);
             if self.is_held {
                 return self.leave_at_rest(room);
@@ -38,7 +38,7 @@ impl Connection {
     /// Whether anything waits for the end of what is to be sent, but for the session.
     #[inline]
     fn is_followed(&self, traffic: &Traffic) -> bool {
-        !traffic.inbox.is_empty() || self.is_paused || self.is_leaving
+        !traffic.inbox.is_empty() || self.is_paused || self.is_leaving()
     }
 
     /// Sends at once all that waits, when nobody waits for its end: mostly it is one stretch of bytes
@@ -165,7 +165,7 @@ impl Connection {
         }
         self.balance(room);
         // Mostly nothing waits behind a reply: then there is nothing to flush, only a deadline.
-        let has_more = self.traffic.is_some() || self.session.wants_flush() || self.is_leaving;
+        let has_more = self.traffic.is_some() || self.session.wants_flush() || self.is_leaving();
         if has_more || self.deadline_ms(room) < self.filed_ms {
             self.mark_dirty(room);
         }

@@ -111,7 +111,7 @@ impl Http1 {
                     let Some(mut data) = spare.take() else { continue };
                     let place = match source {
                         Source::Chunk(chunk) => HeadBytes::Chunk((*chunk).clone(), consumed),
-                        Source::Joined(_) => HeadBytes::Copied,
+                        Source::Joined(_) | Source::Own(_) => HeadBytes::Copied,
                     };
                     data.place(place, rest);
                     data.socket = Some(who.socket);
@@ -120,7 +120,7 @@ impl Http1 {
                     self.begin(exchange, data, who, &shared, outbox, room);
                 }
                 Ok(Received::Body { consumed: length, data: span }) => {
-                    self.keep(span, rest);
+                    self.keep(span.of(rest), source);
                     consumed += length;
                 }
                 Ok(Received::BodyEnd { consumed: length, trailers }) => {

@@ -12,6 +12,7 @@ mod proxied;
 mod tunnel;
 mod upstream;
 
+use bytes::Bytes;
 use springtide_engine::{CHUNK_BYTES, Chunk, Descriptor};
 use springtide_proto::Outbox;
 use springtide_proto::http1::{Reading, Writing};
@@ -52,6 +53,8 @@ pub(crate) enum Source<'a> {
     Chunk(&'a Chunk),
     /// Joined in the inbox.
     Joined(&'a [u8]),
+    /// In memory of their own, of which a long body keeps its part.
+    Own(&'a Bytes),
 }
 
 impl Source<'_> {
@@ -60,6 +63,7 @@ impl Source<'_> {
         match self {
             Self::Chunk(chunk) => chunk.as_slice(),
             Self::Joined(bytes) => bytes,
+            Self::Own(bytes) => bytes,
         }
     }
 }
@@ -191,6 +195,11 @@ impl Session {
     #[inline]
     pub(crate) fn expects_long(&self, room: &Room) -> bool {
         matches!(self, Self::Other(session) if session.expects_long(room))
+    }
+
+    /// Whether HTTP/1.1 is spoken to a client.
+    pub(crate) const fn is_http(&self) -> bool {
+        matches!(self, Self::Http1(_))
     }
 
     /// Whether it is in a body of which so much is to come that no chunk of it is wanted.

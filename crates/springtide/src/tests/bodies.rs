@@ -2,6 +2,7 @@
 //! What is echoed is compared to the byte.
 
 mod arriving;
+mod taken;
 mod worlds;
 
 use super::{Backend, Peer, Stage, over_all_backends, over_still_backends};

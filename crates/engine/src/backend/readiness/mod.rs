@@ -221,11 +221,10 @@ impl Readiness {
         }
         let watch = *self.watch(ready.fd);
         let socket = Descriptor(ready.fd);
-        let mut is_told_later = false;
         if ready.readable
             && let Some(reader) = ledger.slots.key_at(watch.reader())
         {
-            is_told_later = self.readable(ledger, socket, reader);
+            self.readable(ledger, socket, reader);
         }
         if ready.writable
             && let Some(writer) = ledger.slots.key_at(watch.writer())
@@ -237,17 +236,18 @@ impl Readiness {
                 _ => self.send(ledger, writer),
             }
         }
-        let waiting = *self.watch(ready.fd);
-        let unwanted = (ready.readable && waiting.reader() == NOBODY && waiting.told().readable)
-            || (waiting.reader() == NOBODY && waiting.writer() == NOBODY);
-        if unwanted && !is_told_later {
+        // Who waited for it mostly does so again before the next wait, and then nothing has changed.
+        let is_unwanted = |watch: Watch| {
+            let is_read = watch.reader() != NOBODY;
+            (ready.readable && !is_read && watch.told().readable)
+                || (!is_read && watch.writer() == NOBODY)
+        };
+        if is_unwanted(watch) && is_unwanted(*self.watch(ready.fd)) {
             self.tell(ledger, ready.fd);
         }
     }
 
-    /// What has come is received, or told. True: who is told takes it and waits again, mostly; only if the
-    /// descriptor is reported once more, the selector is to hear that nobody waits.
-    fn readable(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) -> bool {
+    fn readable(&mut self, ledger: &mut Ledger, socket: Descriptor, key: Key) {
         let slot = ledger.slots.get(key).expect("a watch names live operations");
         let token = slot.token;
         match &mut slot.op {
@@ -264,7 +264,6 @@ impl Readiness {
             Op::AwaitBytes { .. } => {
                 ledger.end(key, |_| Outcome::Done);
                 self.forget_reader(socket);
-                return true;
             }
             Op::ReceiveInto { memory, .. } => {
                 let spare = memory.spare_capacity_mut();
@@ -274,14 +273,13 @@ impl Readiness {
                 };
                 match received {
                     Ok(count) => super::end_filled(ledger, key, count),
-                    Err(system::EAGAIN | system::EINTR) => return false,
+                    Err(system::EAGAIN | system::EINTR) => return,
                     Err(errno) => ledger.fail_errno(key, OpKind::ReceiveInto, errno),
                 }
                 self.forget_reader(socket);
             }
             _ => unreachable!("only accepts and receives wait to read"),
         }
-        false
     }
 }
 

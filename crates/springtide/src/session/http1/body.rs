@@ -6,18 +6,22 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use springtide_proto::Outbox;
-use springtide_proto::http1::{BodyLength, Exchange, Received, Span, trailers};
+use springtide_proto::http1::{BodyLength, Exchange, Received, trailers};
 
 use super::limited::tell;
 use super::{Http1, said};
 use crate::request::{Pipe, RequestData, Shared};
 use crate::room::Room;
 use crate::route::Answerer;
-use crate::session::Who;
+use crate::session::{Source, Who};
 
 /// Room for a body is taken as the body comes, at first for this much at most, and then for as much
 /// again as has come.
 const BODY_FIRST_BYTES_MAX: u64 = 64 << 10;
+
+/// From this much on, a body stays in the memory that it was received into with its head, which has
+/// room for twice as much.
+const KEPT_BYTES_MIN: usize = 36 << 10;
 
 /// From this much on, the rest of a body is received by itself.
 const BULK_BYTES_MIN: usize = 4 << 10;
@@ -33,7 +37,8 @@ pub(super) struct Reading {
 
 /// Where a body goes.
 pub(super) enum Target {
-    /// To a handler that is called when all of it is there; what of it is there.
+    /// To a handler that is called when all of it is there; what of it is there, unless it came at once
+    /// and stands in the request already.
     Whole { data: Box<RequestData>, body: Vec<u8> },
     /// To a handler that is at work, piece by piece.
     Handler(Rc<Pipe>),
@@ -43,7 +48,7 @@ impl Target {
     /// Bytes that wait here.
     pub(super) fn bytes_held(&self) -> usize {
         match self {
-            Self::Whole { body, .. } => body.capacity(),
+            Self::Whole { data, body } => data.body.len().max(body.capacity()),
             Self::Handler(pipe) => pipe.bytes_held(),
         }
     }
@@ -108,12 +113,8 @@ impl Http1 {
     fn read_body(&mut self, exchange: Exchange, mut data: Box<RequestData>, outbox: &mut Outbox) {
         data.detach();
         self.machine.want_body(exchange, outbox);
-        let announced = match data.head.body {
-            BodyLength::Sized(length) => length.min(BODY_FIRST_BYTES_MAX),
-            _ => 0,
-        };
-        let body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
-        let target = Target::Whole { data, body };
+        data.body = Bytes::new();
+        let target = Target::Whole { data, body: Vec::new() };
         self.busy().reading = Some(Reading { exchange, target });
     }
 
@@ -133,15 +134,28 @@ impl Http1 {
         self.begin_later(handler, exchange, data, who, outbox, room);
     }
 
+    /// A part of a body has come.
     #[inline(never)]
-    pub(super) fn keep(&mut self, span: Span, bytes: &[u8]) {
-        let is_full = match self.target() {
-            Some(Target::Whole { body, .. }) => {
-                body.extend_from_slice(span.of(bytes));
+    pub(super) fn keep(&mut self, part: &[u8], source: &Source<'_>) {
+        let is_full = match (self.target(), source) {
+            // All of it: it stays where it is.
+            (Some(Target::Whole { data, .. }), Source::Own(memory))
+                if data.head.body == BodyLength::Sized(part.len() as u64)
+                    && part.len() >= KEPT_BYTES_MIN =>
+            {
+                data.body = memory.slice_ref(part);
                 false
             }
-            Some(Target::Handler(pipe)) => pipe.push_copy(span.of(bytes)),
-            None => false,
+            (Some(Target::Whole { data, body }), _) => {
+                make_room(body, data);
+                body.extend_from_slice(part);
+                false
+            }
+            (Some(Target::Handler(pipe)), Source::Own(memory)) if part.len() >= KEPT_BYTES_MIN => {
+                pipe.push(memory.slice_ref(part))
+            }
+            (Some(Target::Handler(pipe)), _) => pipe.push_copy(part),
+            (None, _) => false,
         };
         if is_full {
             self.machine.hold_body();
@@ -167,7 +181,9 @@ impl Http1 {
                 return;
             }
         };
-        data.body = Bytes::from(body);
+        if !body.is_empty() {
+            data.body = Bytes::from(body);
+        }
         if trailers.len() > LINE_END_BYTES {
             data.trailers = Some(Box::new(fields_of(trailers)));
         }
@@ -225,8 +241,9 @@ impl Http1 {
 
     /// Whether so much of a body is to come that a receive by chunks, which is made again for what is
     /// behind the body, costs less than the chunks.
+    /// Or its handler is behind, and then nothing is received.
     pub(crate) fn is_in_long_body(&self) -> bool {
-        self.busy.is_some() && self.bulk_bytes() >= LONG_BYTES_MIN
+        self.busy.is_some() && (self.bulk_bytes() >= LONG_BYTES_MIN || self.is_body_held())
     }
 
     /// Whether the handler has yet to take of its body before more of it is received.
@@ -312,6 +329,15 @@ impl Http1 {
     fn target(&mut self) -> Option<&mut Target> {
         let reading = self.busy.as_mut().and_then(|busy| busy.reading.as_mut());
         reading.map(|reading| &mut reading.target)
+    }
+}
+
+/// Takes room for a body that begins to come, as far as it was announced.
+fn make_room(body: &mut Vec<u8>, data: &RequestData) {
+    if let BodyLength::Sized(length) = data.head.body
+        && body.capacity() == 0
+    {
+        body.reserve_exact(usize::try_from(length.min(BODY_FIRST_BYTES_MAX)).unwrap_or(0));
     }
 }
 

@@ -96,6 +96,9 @@ impl Http1 {
         // The body of a future goes with that.
         let reading = reading.and_then(|Reading { exchange, target }| {
             let Target::Whole { mut data, body } = target else { return None };
+            // What came at once stands there.
+            let came = std::mem::take(&mut data.body);
+            let body = if body.is_empty() { came.into() } else { body };
             let request = data.freeze();
             room.requests.put(data);
             (!unseen.contains(&exchange)).then_some((exchange, request, body))

@@ -30,6 +30,7 @@ pub(in crate::tests) struct Refused {
     /// By how much its turns are later than they are, in milliseconds.
     pub(in crate::tests) later_ms: Arc<AtomicU64>,
     pub(in crate::tests) sends: Sends,
+    pub(in crate::tests) receives: Receives,
     /// How many syncs of files have been asked for, none of which ends; where they hang.
     pub(in crate::tests) hung: Option<usize>,
 }
@@ -37,13 +38,29 @@ pub(in crate::tests) struct Refused {
 /// What each send was given: where each of its pieces lies, and how long it is.
 pub(in crate::tests) type Sends = Arc<Mutex<Vec<Vec<(usize, usize)>>>>;
 
+/// What was asked for to receive, in this order.
+pub(in crate::tests) type Receives = Arc<Mutex<Vec<Receive>>>;
+
+/// One way to receive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::tests) enum Receive {
+    /// In chunks, from now on.
+    Chunks,
+    /// What lies behind a chunk: so many bytes.
+    Behind(usize),
+    /// Nothing but a word when something is there.
+    Wait,
+    /// At once: so many bytes.
+    Taken(usize),
+}
+
 impl Refused {
     /// One that is refused nothing.
     pub(in crate::tests) fn over(engine: Box<dyn Handle>) -> Self {
-        let (ahead_ms, later_ms, sends) = Default::default();
+        let (ahead_ms, later_ms, sends, receives) = Default::default();
         let change = |_: &mut Completion| {};
         let (turns_left, hung) = (usize::MAX, None);
-        Self { engine, turns_left, busy_left: 0, change, ahead_ms, later_ms, sends, hung }
+        Self { engine, turns_left, busy_left: 0, change, ahead_ms, later_ms, sends, receives, hung }
     }
 
     fn note(&self, pieces: &[Piece]) {
@@ -61,6 +78,11 @@ impl Handle for Refused {
     fn submit(&mut self, op: Op, token: u64) -> Key {
         if let Op::Send { pieces, .. } = &op {
             self.note(pieces);
+        }
+        match &op {
+            Op::Receive { .. } => self.receives.lock().unwrap().push(Receive::Chunks),
+            Op::AwaitBytes { .. } => self.receives.lock().unwrap().push(Receive::Wait),
+            _ => {}
         }
         if let (Op::Sync { .. }, Some(hung)) = (&op, &mut self.hung) {
             *hung += 1;
@@ -90,7 +112,10 @@ impl Handle for Refused {
         memory: &mut Vec<u8>,
         bytes_max: usize,
     ) -> Result<usize, Error> {
-        self.engine.receive_now(receive, memory, bytes_max)
+        let taken = self.engine.receive_now(receive, memory, bytes_max);
+        let count = *taken.as_ref().unwrap_or(&0);
+        self.receives.lock().unwrap().push(Receive::Behind(count));
+        taken
     }
 
     fn take_now(
@@ -99,7 +124,10 @@ impl Handle for Refused {
         memory: &mut Vec<u8>,
         bytes_max: usize,
     ) -> Result<Taken, Error> {
-        self.engine.take_now(socket, memory, bytes_max)
+        let taken = self.engine.take_now(socket, memory, bytes_max);
+        let count = if let Ok(Taken::Bytes(count)) = taken { count } else { 0 };
+        self.receives.lock().unwrap().push(Receive::Taken(count));
+        taken
     }
 
     fn sends_at_once_max(&self) -> usize {
