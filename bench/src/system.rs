@@ -31,6 +31,13 @@ pub fn go_before_others(is_wanted: bool) -> io::Result<()> {
     check(unsafe { libc::sched_setscheduler(0, policy, &raw const priority) }).map(drop)
 }
 
+/// Lets the calling thread run only where nobody else wants to (SCHED_IDLE): sched(7).
+pub fn go_behind_others() -> io::Result<()> {
+    let priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the struct lives through the call.
+    check(unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const priority) }).map(drop)
+}
+
 /// Raises the soft limit of open files to the hard one and returns it.
 pub fn raise_open_files() -> io::Result<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

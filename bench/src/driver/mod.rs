@@ -1,6 +1,7 @@
 //! The bench driver: rounds of every row over its servers, and what came of them.
 //! It must never pass over a failure: a server that could not be measured is named with the reason.
 
+mod awake;
 mod build;
 mod haproxy;
 mod machine;
@@ -26,6 +27,7 @@ use clap::Parser;
 use crate::load::{self, options::Options as LoadOptions};
 use crate::report::Report;
 use crate::system;
+use awake::Awake;
 use options::Options;
 use rows::{ROWS, Row};
 use servers::{Class, Places, Server};
@@ -116,6 +118,8 @@ fn measure(row: &Row, places: &Places, options: &Options, shuffle: &mut Shuffle)
     if let Err(error) = capture(row, &servers, places, options) {
         eprintln!("{}: the floors send canned bytes: {error}", row.name);
     }
+    let cores = [options.server_core, options.client_core];
+    let _awake = row.halts().then(|| Awake::keep(cores));
     for round in 0..options.rounds {
         shuffle.order(&mut servers);
         for server in servers.clone() {

@@ -480,6 +480,12 @@ impl Row {
         self.load.contains(&"--rate")
     }
 
+    /// Whether its cores would halt again and again. Where the load takes nearly all of its core, whoever
+    /// keeps that awake is starved, and given 50 ms of each second at once.
+    pub(super) fn halts(&self) -> bool {
+        self.is_open_loop() && !self.load.contains(&"60000")
+    }
+
     /// Whether its requests are long bodies, one at a time, and its figures those of a GB.
     pub(super) fn is_bulk(&self) -> bool {
         self.load.iter().any(|flag| matches!(*flag, "--down-bytes" | "--up-bytes"))
