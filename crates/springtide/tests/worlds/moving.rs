@@ -145,17 +145,17 @@ fn a_server_that_stops_while_it_is_full_leaves_nothing() {
 /// connection to another one, before the turn that would have noticed the end.
 #[test]
 fn an_upload_of_exactly_a_share_moves() {
-    for (total, is_frozen) in (131_060..131_085).flat_map(|total| [(total, true), (total, false)]) {
+    let totals = (131_060..131_085).flat_map(|total| [(total, true), (total, false)]);
+    for ((total, is_frozen), is_chunked) in totals
+        .flat_map(|(total, is_frozen)| [((total, is_frozen), true), ((total, is_frozen), false)])
+    {
         let mut world = World::new(1);
         let count = |request: Request| request.bytes().len().to_string();
         world.serve(Server::new().post("/", count).workers(2).accepting(Accepting::OneShard));
         let mut peer = world.connect();
-        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ";
-        let body = total - head.len() - "130000\r\n\r\n".len();
-        let mut request = format!("{head}{body}\r\n\r\n").into_bytes();
-        request.resize(total, b'x');
+        let (request, body) = if is_chunked { in_chunks(total) } else { at_once(total) };
         world.settle();
-        assert_eq!(peer.write(&request), total);
+        assert_eq!((peer.write(&request), request.len()), (total, total));
         for source in [0, 1].into_iter().cycle().take(6) {
             world.turn_shard(0);
             world.turn_shard(1);
@@ -166,9 +166,33 @@ fn an_upload_of_exactly_a_share_moves() {
             }
         }
         world.settle();
-        let reply = peer.reply().unwrap_or_else(|| panic!("{total} bytes, {is_frozen}"));
+        let reply = peer.reply().unwrap_or_else(|| panic!("{total} {is_frozen} {is_chunked}"));
         assert_eq!(reply.body(), body.to_string().as_bytes());
     }
+}
+
+/// A request of so many bytes whose body has a length, and that.
+fn at_once(total: usize) -> (Vec<u8>, usize) {
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ";
+    let body = total - head.len() - "130000\r\n\r\n".len();
+    let mut request = format!("{head}{body}\r\n\r\n").into_bytes();
+    request.resize(total, b'x');
+    (request, body)
+}
+
+/// The same in chunks, of which the last has what is left.
+fn in_chunks(total: usize) -> (Vec<u8>, usize) {
+    const END: &str = "\r\n0\r\n\r\n";
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut request = head.as_bytes().to_vec();
+    let mut body = 0;
+    while total - request.len() > 2_100 {
+        request.extend_from_slice(format!("3e8\r\n{}\r\n", "x".repeat(1000)).as_bytes());
+        body += 1000;
+    }
+    let last = total - request.len() - "400\r\n".len() - END.len();
+    request.extend_from_slice(format!("{last:3x}\r\n{}{END}", "x".repeat(last)).as_bytes());
+    (request, body + last)
 }
 
 /// What had come when the server was told to stop is answered, however many turns that takes, also
