@@ -7,8 +7,6 @@ use bytes::Bytes;
 use springtide_engine::{CHUNK_BYTES, Error, Key, Taken};
 
 use super::{Connection, State};
-use crate::events::Operation;
-use crate::peer::Reason;
 use crate::room::Room;
 use crate::session::Source;
 
@@ -159,11 +157,8 @@ impl Connection {
         if let Some(session) = self.session.peered() {
             session.receive_bulk(memory, before, room);
             session.end_bulk(who, room);
-            session.break_for(Reason::of(error));
         }
-        self.is_ended = true;
-        self.operation_failed(Operation::Receive, error, room);
-        self.give_up(room);
+        self.receive_failed(error, room);
     }
 
     /// Sends what is long and was just written.

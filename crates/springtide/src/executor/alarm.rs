@@ -190,10 +190,12 @@ impl Wake for Alarm {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::Barrier;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::task::Waker;
-    use std::thread;
+    use std::task::{Context, Poll, Wake, Waker};
+    use std::thread::{self, Thread};
 
+    use super::super::Closed;
     use super::{Alarm, Bell, Mailbox, Ring};
     use crate::table::Place;
     use crate::tests::Backend;
@@ -231,5 +233,36 @@ mod tests {
             alarm.silence();
         }
         drop(waker);
+    }
+
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    /// Who waits on another thread for a client to go is told, whenever it goes.
+    #[test]
+    fn who_listens_elsewhere_is_told() {
+        let bell = Arc::new(Bell::new(Arc::new(Mailbox::new(Backend::Epoll.engine(None).waker()))));
+        for _ in 0..2_000 {
+            let alarm = Arc::new(Alarm::new(Place::from_raw(7), Arc::clone(&bell)));
+            let (mut closed, ready) = (Closed::new(Some(Arc::clone(&alarm))), Barrier::new(2));
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+                    ready.wait();
+                    while std::pin::pin!(&mut closed).poll(&mut Context::from_waker(&waker))
+                        == Poll::Pending
+                    {
+                        thread::park();
+                    }
+                });
+                ready.wait();
+                alarm.go();
+            });
+        }
     }
 }

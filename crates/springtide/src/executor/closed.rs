@@ -29,7 +29,8 @@ impl Future for Closed {
             return Poll::Ready(());
         }
         alarm.listen(context.waker().clone());
-        Poll::Pending
+        // The shard may have told who listened before that, as this may be another thread.
+        if alarm.is_gone() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::executor::apart;
 use crate::limits::place_of;
 use crate::peer::PeerStatus;
 use crate::response::Opening;
-use crate::room::Room;
+use crate::room::{LONG_BYTES, Room};
 use crate::websocket::{
     ClosedBy, Compressing, Dedicated, Handler, Message, MessagePart, Overflow, Said, Socket,
     WebSocket,
@@ -197,7 +197,9 @@ impl Messaging {
         match received {
             Received::Message { consumed, kind, payload, is_compressed } => {
                 self.share.add_exchange();
-                self.share.note_message(payload.len());
+                // What is compressed, or longer than the memory, is not read where it stands.
+                let is_fit = !is_compressed && payload.len() <= LONG_BYTES;
+                self.share.note_message(if is_fit { payload.len() } else { 0 });
                 if self.is_closing() {
                     return consumed;
                 }
@@ -212,12 +214,14 @@ impl Messaging {
             }
             Received::Ping { consumed, payload } => {
                 self.share.add_exchange();
+                self.share.note_message(0);
                 // Behind a close of our own nothing is owed.
                 let _ = self.machine.send_pong(&payload, None, outbox);
                 consumed
             }
             Received::Pong { consumed, payload } => {
                 self.share.add_exchange();
+                self.share.note_message(0);
                 if !self.is_closing() {
                     let payload = payload.into();
                     self.call(who, outbox, room, |handler, socket| handler.pong(socket, payload));

@@ -32,6 +32,10 @@ impl Messaging {
         outbox: &mut Outbox,
         room: &mut Room,
     ) -> Vec<u8> {
+        if memory.is_empty() {
+            room.put_long(memory);
+            return Vec::new();
+        }
         self.begin_to_receive(outbox, room);
         if self.stops(0, outbox, room).is_some() {
             return memory;

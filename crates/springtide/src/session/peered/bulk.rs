@@ -2,6 +2,7 @@
 //! What came is given in the turn in which it came, or to the next pull.
 
 use bytes::Bytes;
+use springtide_engine::CHUNK_BYTES;
 
 use super::{End, Peered};
 use crate::room::Room;
@@ -26,7 +27,7 @@ impl Peered {
             return None;
         }
         if bulk.len() == bulk.capacity() {
-            bulk.reserve(3 * bulk.len());
+            bulk.reserve((3 * bulk.len()).max(CHUNK_BYTES));
         }
         Some((bulk, left))
     }
@@ -40,6 +41,7 @@ impl Peered {
     pub(in crate::session) fn expects_long(&self, room: &Room) -> bool {
         self.share.expects_long()
             && self.end == End::Open
+            && !self.is_forwarding()
             && self.takes_bulk(self.is_pulled(&room.requests.tasks))
     }
 
@@ -63,15 +65,20 @@ impl Peered {
     /// Gives what came of a long message, as nothing more of it is there. Without a pull it waits.
     pub(crate) fn end_bulk(&mut self, who: Who, room: &Room) {
         let tasks = &room.requests.tasks;
-        if !self.is_pulled(tasks) || self.offer(0, tasks) {
+        let waits = !self.is_pulled(tasks) || self.offer(0, tasks);
+        let Some(busy) = &mut self.busy else { return };
+        if waits {
+            // A few bytes would keep all of the memory until somebody pulls.
+            if busy.bulk.len() < busy.bulk.capacity() / 2 {
+                busy.bulk.shrink_to_fit();
+            }
             return;
         }
-        let Some(busy) = &mut self.busy else { return };
         let bulk = std::mem::take(&mut busy.bulk);
         if !bulk.is_empty() {
             self.share.add_exchange();
             self.share.note_message(bulk.len());
-            // A few bytes would keep all of the memory.
+            // As would what is given.
             let bytes = match bulk.len() < bulk.capacity() / 2 {
                 true => Bytes::copy_from_slice(&bulk),
                 false => Bytes::from(bulk),

@@ -168,12 +168,13 @@ impl Peered {
         }
     }
 
-    /// There is something to receive, which the system can pass; false where nothing is forwarded.
+    /// There is something to receive, which the system passes; false where it does not.
     pub(crate) fn bytes_are_there(&mut self, room: &Room) -> bool {
         if !self.is_pulled(&room.requests.tasks) {
             return false;
         }
-        let Some(forward) = self.forward() else { return false };
+        let splicing = self.forward().filter(|own| own.pace.is_splicing);
+        let Some(forward) = splicing else { return false };
         forward.ask(&room.requests.tasks);
         true
     }

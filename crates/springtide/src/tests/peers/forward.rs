@@ -186,6 +186,48 @@ fn a_slow_sink_holds_the_source_back(backend: Backend) {
     stage.until(|_| log.lines().contains(&format!("there Ok({all})")).then_some(()));
 }
 
+/// Pulls so many bytes of long messages, says so, and forwards what follows.
+fn pull_and_pass_on(log: &Log, left: usize, first: Peer, second: Peer) {
+    let own = log.clone();
+    first.pull().then(move |_, bytes| match left.checked_sub(bytes.len()) {
+        Some(left) if left > 0 => pull_and_pass_on(&own, left, first, second),
+        _ => {
+            first.push("go").detach();
+            pass_on(&own, "there", first, second);
+        }
+    });
+}
+
+/// The same behind long messages that were pulled: the system passes what follows all the same.
+fn a_slow_sink_behind_long_pulls(backend: Backend) {
+    const LONG: usize = 16 << 10;
+    let log = Log::default();
+    let own = log.clone();
+    let meeting = move |first, second| pull_and_pass_on(&own, 4 * LONG, first, second);
+    let mut stage = Stage::new(backend, pairs(&log, meeting));
+    let (mut first, mut second) = meet(&mut stage);
+    for wanted in [0, 0, 0, 2] {
+        stage.talk(&mut first, &pattern(1, LONG), wanted);
+    }
+    let said = pattern(3, 8 << 20);
+    let mut there = Stream::of(&said);
+    let mut turns = 0;
+    stage.until(|_| {
+        there.write(&mut first, 1 << 20);
+        turns += 1;
+        if turns % 7 == 0 {
+            second.read(&mut there.came);
+        }
+        there.is_whole().then_some(())
+    });
+    if matches!(backend, Backend::Uring | Backend::Epoll | Backend::Poll) {
+        let spliced = stage.spliced_bytes();
+        assert!(spliced > said.len() as u64 / 2, "the system passed {spliced} bytes only");
+    }
+    first.shutdown();
+    stage.until(|_| log.lines().iter().any(|line| line.starts_with("there Ok")).then_some(()));
+}
+
 /// A reset of either end ends the forward with that, also where nothing is said.
 fn a_reset_ends_it(backend: Backend) {
     for is_source in [true, false] {
@@ -452,6 +494,7 @@ over_all_backends!(
     what_is_forwarded_comes_exactly,
     short_messages_pass,
     a_slow_sink_holds_the_source_back,
+    a_slow_sink_behind_long_pulls,
     a_reset_ends_it,
     who_stops_it_loses_nothing,
     it_stands_among_the_pulls,

@@ -67,7 +67,18 @@ fn long_text_is_checked(backend: Backend) {
     }
 }
 
+/// A reset behind long messages is told as one.
+fn a_reset_behind_long_messages_is_told(backend: Backend) {
+    let log = Log::default();
+    let mut stage = Stage::new(backend, log.server());
+    let client = behind_long(&mut stage);
+    client.peer.reset();
+    let told = stage.until(|_| log.lines().into_iter().find(|line| line.contains(" dropped)")));
+    assert!(told.starts_with("the peer has reset the connection"), "{told}");
+}
+
 over_all_backends!(
+    a_reset_behind_long_messages_is_told,
     long_messages_come_as_they_were,
     what_stands_behind_a_long_message_is_next,
     long_text_is_checked,
