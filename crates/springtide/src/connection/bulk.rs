@@ -111,7 +111,12 @@ impl Connection {
         }
         self.session.end_bulk(self.who(), room);
         self.handle_inbox(room);
-        self.send_at_once(room);
+        if self.session.is_http() {
+            self.send_at_once(room);
+        } else if taken > 0 {
+            room.long_bytes += taken;
+            room.long_given.push(self.place);
+        }
         self.await_more(taken, room);
     }
 
@@ -161,12 +166,28 @@ impl Connection {
         self.receive_failed(error, room);
     }
 
+    /// Sends what answers a long message, if that is a long one as well.
+    pub(crate) fn send_long(&mut self, room: &mut Room) {
+        let is_free = self.state == State::Open && self.send == Key::NONE;
+        if let Some(session) = self.session.peered().filter(|_| is_free)
+            && session.waiting_bytes() > CHUNK_BYTES
+        {
+            self.pour(room);
+        }
+        self.send_from(CHUNK_BYTES, room);
+    }
+
     /// Sends what is long and was just written.
     pub(super) fn send_at_once(&mut self, room: &mut Room) {
+        self.send_from(SEND_AT_ONCE_BYTES_MIN, room);
+    }
+
+    /// Sends what waits, where it has so many bytes.
+    fn send_from(&mut self, bytes_min: usize, room: &mut Room) {
         let is_free = self.state == State::Open && self.send == Key::NONE && self.stage.is_none();
         let is_free = is_free && !self.is_leaving();
         let Some(traffic) = self.traffic.as_mut().filter(|_| is_free) else { return };
-        if traffic.outbox.len() < SEND_AT_ONCE_BYTES_MIN {
+        if traffic.outbox.len() < bytes_min {
             return;
         }
         let pieces = room.pieces_of(&mut traffic.outbox);

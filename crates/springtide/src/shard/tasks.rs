@@ -16,6 +16,10 @@ use crate::task::{Ask, Asked, Ended, Order, Ready, Waiter};
 /// How often what was asked is done in a turn: what is always ready goes on in the next.
 const PASSES_MAX: usize = 32;
 
+/// Bytes of long messages that are given before what answers them is sent: as many as stay in the
+/// processor's cache until then. Each by itself would wake its peer by itself.
+const LONG_BYTES_MAX: usize = 64 << 10;
+
 impl Shard {
     /// Does what was asked, and tells what came of it.
     #[inline]
@@ -60,6 +64,27 @@ impl Shard {
             }
         }
         drop(current);
+    }
+
+    /// Where long messages were given to somebody, what answers them leaves before the turn ends.
+    #[inline]
+    pub(super) fn answer_long_if_due(&mut self) {
+        if self.room.long_bytes >= LONG_BYTES_MAX {
+            self.answer_long();
+        }
+    }
+
+    #[inline(never)]
+    fn answer_long(&mut self) {
+        self.room.long_bytes = 0;
+        self.run_tasks();
+        self.run_futures();
+        self.run_tasks();
+        let mut given = std::mem::take(&mut self.room.long_given);
+        for place in given.drain(..) {
+            self.with(place, Connection::send_long);
+        }
+        self.room.long_given = given;
     }
 
     /// Other threads have asked something: it becomes what the shard asks itself.

@@ -1,5 +1,7 @@
 //! Raw connections whose messages are long: they are taken at once, and nothing of that is to be seen.
 
+use std::cell::Cell;
+
 use super::{Log, echo};
 use crate::tests::{Backend, Stage, over_all_backends};
 use crate::{Peer, Server};
@@ -114,9 +116,58 @@ fn long_messages_that_nobody_pulls_wait(backend: Backend) {
     }
 }
 
+/// Many who say long things at the same time are answered before the turn ends: whatever they are
+/// answered, all of it is sent, and ends.
+fn what_answers_many_long_messages_ends(backend: Backend) {
+    const PEERS: usize = 12;
+    const NOTHINGS: usize = 50;
+    const QUIET: u8 = 255;
+    thread_local!(static ENDED: Cell<usize> = const { Cell::new(0) });
+    fn answer(peer: Peer) {
+        peer.pull().then(|peer, bytes| {
+            for _ in 0..NOTHINGS {
+                peer.push("").then(|_, _| ENDED.set(ENDED.get() + 1));
+            }
+            if bytes[0] != QUIET {
+                peer.push(bytes).detach();
+            }
+            answer(peer);
+        });
+    }
+    ENDED.set(0);
+    let mut stage = Stage::new(backend, Server::new().raw(answer));
+    let mut peers: Vec<_> = (0..PEERS).map(|_| stage.connect()).collect();
+    let loud = pattern(LONG);
+    for _ in 0..4 {
+        for peer in &mut peers {
+            assert!(stage.talk(peer, &loud, LONG) == loud);
+        }
+    }
+    let before = ENDED.get();
+    let mut answers = vec![Vec::new(); PEERS];
+    for (at, peer) in peers.iter_mut().enumerate() {
+        assert_eq!(
+            peer.write(if at % 2 == 0 { &loud } else { &[QUIET; LONG] }),
+            LONG,
+            "there is room"
+        );
+    }
+    stage.until(|stage| {
+        stage.turn();
+        let came = peers.iter_mut().zip(&mut answers).map(|(peer, answer)| {
+            peer.read(answer);
+            answer.len()
+        });
+        let is_whole = came.sum::<usize>() == PEERS / 2 * LONG;
+        (is_whole && ENDED.get() >= before + PEERS * NOTHINGS).then_some(())
+    });
+    assert!(answers.iter().step_by(2).all(|answer| *answer == loud));
+}
+
 over_all_backends!(
     long_messages_come_as_they_were,
     other_pulls_behind_long_messages,
     the_end_behind_long_messages,
     long_messages_that_nobody_pulls_wait,
+    what_answers_many_long_messages_ends,
 );
