@@ -107,8 +107,8 @@ pub trait Handle {
     /// sent and have not reached the peer.
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize;
 
-    /// Whether [`splice_now`](Self::splice_now) is likely to pass anything: the sockets are the
-    /// system's, and it has not been refused.
+    /// Whether [`splice_now`](Self::splice_now) is likely to pass anything: the system has not
+    /// refused it.
     fn splices(&self) -> bool;
 
     /// Passes at once what has come on one socket to another, without a copy (splice(2)), `bytes_max` at

@@ -154,6 +154,8 @@ impl Connection {
         if waits {
             self.wait_for_room();
         }
+        // What came behind the end of the receive waited for room, and nothing was received then.
+        self.receive_again(room);
         self.handle_inbox(room);
     }
 

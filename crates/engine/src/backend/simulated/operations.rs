@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::completion::Metadata;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
-use crate::op::{Descriptor, FilePart, Op, Piece};
+use crate::op::{Descriptor, FilePart, Op, Piece, Spliced};
 use crate::options::{Address, EngineOptions, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
@@ -437,8 +437,14 @@ impl Backend for Simulated {
         true
     }
 
-    fn splices(&self) -> bool {
-        false
+    fn pass_own(
+        &mut self,
+        source: Descriptor,
+        sink: Descriptor,
+        bytes_max: usize,
+        rest: &mut Vec<u8>,
+    ) -> Option<Result<Spliced, i32>> {
+        Some(self.splice(source, sink, bytes_max, rest))
     }
 
     fn metadata(&self, file: Descriptor) -> Result<Metadata, i32> {

@@ -16,7 +16,7 @@ use crate::chunk::CHUNK_BYTES;
 use crate::completion::{Metadata, Outcome};
 use crate::error::OpKind;
 use crate::ledger::Ledger;
-use crate::op::{Descriptor, FilePart, Op, Piece, Route};
+use crate::op::{Descriptor, FilePart, Op, Piece, Route, Spliced};
 use crate::slots::{Key, receiving};
 use crate::system;
 
@@ -223,6 +223,27 @@ impl Simulated {
     pub(super) fn give_now(&self, socket: Descriptor, pieces: &[Piece]) -> usize {
         self.may_reset(socket);
         self.transmit(socket, pieces, 0).unwrap_or(0)
+    }
+
+    /// Passes what has come on one socket to another, or by chance less; what finds no room there is the
+    /// rest.
+    pub(super) fn splice(
+        &self,
+        source: Descriptor,
+        sink: Descriptor,
+        bytes_max: usize,
+        rest: &mut Vec<u8>,
+    ) -> Result<Spliced, i32> {
+        let mut memory = Vec::new();
+        match self.take_now(source, &mut memory, bytes_max)? {
+            None => Ok(Spliced::Nothing),
+            Some(0) => Ok(Spliced::End),
+            Some(count) => {
+                let sent = self.give_now(sink, &[Piece::Owned(memory.clone())]);
+                rest.extend_from_slice(&memory[sent..]);
+                Ok(Spliced::Bytes(count))
+            }
+        }
     }
 
     /// Sends what fits of a part of a file at once, or by chance less; none where the file has not so
