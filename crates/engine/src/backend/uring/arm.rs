@@ -41,6 +41,9 @@ const COME: u32 = {
 /// connection is gone.
 pub(super) const ROOM_OR_GONE: i32 = (libc::POLLOUT | libc::POLLERR | libc::POLLHUP) as i32;
 
+/// What a poll answers besides when nothing more comes: it is told of once, be it together with bytes.
+pub(super) const OVER: i32 = (libc::POLLRDHUP | libc::POLLERR | libc::POLLHUP) as i32;
+
 impl Uring {
     /// Starts an operation, or starts it again after the kernel ended it early.
     pub(super) fn arm(&mut self, ledger: &mut Ledger, key: Key) {
@@ -68,6 +71,9 @@ impl Uring {
                     .build()
             }
             Op::AwaitBytes { socket } => opcode::PollAdd::new(fd(*socket), COME).build(),
+            Op::WatchBytes { socket } => {
+                opcode::PollAdd::new(fd(*socket), COME).multi(true).build()
+            }
             Op::Read { file, memory, offset } => {
                 let spare = memory.spare_capacity_mut();
                 opcode::Read::new(fd(*file), spare.as_mut_ptr().cast(), length(spare.len()))
