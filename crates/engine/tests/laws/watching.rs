@@ -1,10 +1,13 @@
 //! Sockets that are watched: each time that something has come is told, and its end, and nothing is taken.
 //! Who takes until there was less than room for it needs to ask no more.
 
-use springtide_engine::{Descriptor, Error, Handle, Key, Op, OpKind, Outcome, Taken};
+use std::io::Write;
+use std::net::TcpStream;
 
-use crate::shard::{Patience, Random, Shard, assert_cancelled, assert_pattern, pattern};
-use crate::stage::{Outside, Stage};
+use springtide_engine::{Address, Descriptor, Error, Handle, Key, Op, OpKind, Outcome, Taken};
+
+use crate::shard::{Patience, Random, Shard, accepted, assert_cancelled, assert_pattern, pattern};
+use crate::stage::{Epoll, Outside, Poll, Stage, Uring};
 
 fn watch(shard: &mut Shard, socket: Descriptor) -> Key {
     shard.submit(Op::WatchBytes { socket }, 1)
@@ -155,4 +158,50 @@ pub(crate) fn a_watch_stands_in_place_of_a_receive<S: Stage>(stage: &S) {
         shard.turn();
         patience.spend();
     }
+}
+
+/// What lies behind urgent bytes is told of, though a take stops before them, and they themselves are not
+/// told of for ever.
+#[test]
+fn urgent_bytes_hide_nothing() {
+    crate::beside_others::<Uring>(what_is_behind_urgent_bytes_is_told);
+    crate::beside_others::<Epoll>(what_is_behind_urgent_bytes_is_told);
+    crate::beside_others::<Poll>(what_is_behind_urgent_bytes_is_told);
+}
+
+fn what_is_behind_urgent_bytes_is_told<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    let port = shard.listen();
+    let Address::Internet(address) = port.address else { panic!("a port of TCP") };
+    let mut outside = TcpStream::connect(address).unwrap();
+    outside.set_nodelay(true).unwrap();
+    let socket = shard.wait("an accepted connection", accepted);
+    let mut watching = watch(&mut shard, socket);
+    shard.turn();
+    outside.write_all(b"high ").unwrap();
+    socket2::SockRef::from(&outside).send_out_of_band(b"!").unwrap();
+    outside.write_all(b"tide").unwrap();
+    let mut memory = Vec::with_capacity(100);
+    while memory.len() < 9 {
+        if watching == Key::NONE {
+            watching = watch(&mut shard, socket);
+        }
+        if !told(&mut shard, watching) {
+            watching = Key::NONE;
+        }
+        shard.engine.take_now(socket, &mut memory, 100).unwrap();
+    }
+    assert_eq!(memory, b"high tide");
+    socket2::SockRef::from(&outside).send_out_of_band(b"!").unwrap();
+    let mut told = 0;
+    for _ in 0..20 {
+        if watching == Key::NONE {
+            watching = watch(&mut shard, socket);
+        }
+        for completion in shard.turn() {
+            told += 1;
+            watching = if completion.more { watching } else { Key::NONE };
+        }
+    }
+    assert!(told <= 3, "told {told} times of what cannot be taken");
 }

@@ -4,7 +4,7 @@
 use io_uring::cqueue;
 
 use super::Uring;
-use super::arm::{OVER, ROOM_OR_GONE};
+use super::arm::{ROOM_OR_GONE, has_come, has_more_behind};
 use super::ring::Answer;
 use crate::backend::{cancelled, datagrams, end_filled, end_open, sent};
 use crate::completion::Outcome;
@@ -127,14 +127,15 @@ impl Uring {
         }
     }
 
-    /// Something has come. Where that is the end as well, whoever took the bytes would not be told of it:
-    /// the watch ends, and who asks anew is.
+    /// Something has come. Where there is something behind it already of which whoever takes it would not
+    /// be told, the watch ends, and who asks anew is.
     fn watched(&mut self, ledger: &mut Ledger, key: Key, result: i32, more: bool) {
         match result {
             _ if cancelled(ledger, key) && more => {}
             _ if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
-            result if more && result & OVER != 0 => self.withdraw(key),
-            _ if more => ledger.deliver(key, Outcome::Done),
+            result if more && has_more_behind(result) => self.withdraw(key),
+            result if more && has_come(result) => ledger.deliver(key, Outcome::Done),
+            _ if more => {}
             // Withdrawn, or its answer found no room.
             result if result >= 0 || -result == system::ECANCELED => {
                 ledger.end(key, |_| Outcome::Done);
