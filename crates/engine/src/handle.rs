@@ -60,7 +60,8 @@ pub trait Handle {
 
     /// Takes at once what has come on a socket, as far as the spare capacity of `memory` goes, and
     /// `bytes_max` at most: so a long stream needs no chunk at all. [`Op::AwaitBytes`] tells when there
-    /// is something.
+    /// is something, [`Op::WatchBytes`] each time, beside which bytes are taken. Less than there was room
+    /// for is all that was there.
     ///
     /// # Errors
     /// The system has failed (recv(2)), as when the peer has reset the connection; it says so once.

@@ -48,6 +48,10 @@ impl Simulated {
                 self.receive_into(ledger, key, socket)
             }
             Op::AwaitBytes { .. } => Ok(Outcome::Done),
+            Op::WatchBytes { socket } => {
+                let socket = *socket;
+                return self.tell(ledger, key, socket);
+            }
             Op::Send { socket, .. } => {
                 let socket = *socket;
                 return self.send(ledger, key, socket);
@@ -154,8 +158,13 @@ impl Simulated {
     /// How many bytes a receive gives: all there is room for, or by chance fewer.
     fn receivable(&self, socket: Descriptor, room: usize) -> Result<usize, i32> {
         let State { table, network, chance, .. } = &mut *self.world.state.borrow_mut();
-        let count = network.receivable(table.socket(socket)?, self.world.now.get()).min(room);
+        let end = table.socket(socket)?;
+        let count = network.receivable(end, self.world.now.get()).min(room);
         let fewer = count > 1 && chance.strikes(Fault::ShortReceive);
+        if fewer {
+            // As if the rest came later.
+            network.look_again(end);
+        }
         Ok(if fewer { 1 + chance.below(count - 1) } else { count })
     }
 
@@ -197,6 +206,17 @@ impl Simulated {
             if is_first && let Some(slot) = ledger.slots.get(key) {
                 slot.progress = receiving::ALONE;
             }
+        }
+        Step::Moved
+    }
+
+    /// Who watches is told that something has come, and for the last time where nothing comes behind it.
+    fn tell(&self, ledger: &mut Ledger, key: Key, socket: Descriptor) -> Step {
+        let State { table, network, .. } = &mut *self.world.state.borrow_mut();
+        match table.socket(socket).map(|end| network.tell(end)) {
+            Ok(true) => ledger.end(key, |_| Outcome::Done),
+            Ok(false) => ledger.deliver(key, Outcome::Done),
+            Err(errno) => ledger.fail_errno(key, OpKind::WatchBytes, errno),
         }
         Step::Moved
     }

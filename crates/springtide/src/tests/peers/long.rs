@@ -1,8 +1,10 @@
 //! Raw connections whose messages are long: they are taken at once, and nothing of that is to be seen.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use super::{Log, echo};
+use crate::tests::freeze::refusal::{Receive, Receives, Refused};
 use crate::tests::{Backend, Stage, over_all_backends};
 use crate::{Peer, Server};
 
@@ -35,6 +37,32 @@ fn long_messages_come_as_they_were(backend: Backend) {
         }
         assert!(stage.bytes_held() < LONG, "nothing is kept of what was sent on");
     }
+}
+
+/// The socket is watched while long messages come, and asked once; behind short ones chunks are received.
+#[test]
+fn long_messages_need_one_watch() {
+    let mut stage = Stage::new(Backend::Simulated, Server::new().raw(echo));
+    let (engine, receives) = (stage.spare_engine(), Receives::default());
+    stage.move_over(Box::new(Refused { receives: Arc::clone(&receives), ..Refused::over(engine) }));
+    let mut peer = stage.connect();
+    let mut talk = |length: usize| {
+        assert!(stage.talk(&mut peer, &pattern(length), length) == pattern(length));
+        stage.turn();
+        std::mem::take(&mut *receives.lock().unwrap())
+    };
+    (0..3).for_each(|_| drop(talk(LONG)));
+    for _ in 0..5 {
+        assert_eq!(talk(LONG), [Receive::Taken(LONG)]);
+    }
+    // More than a turn takes: what is left a new one tells of.
+    let receives = talk(150_000);
+    let watches = receives.iter().filter(|receive| **receive == Receive::Wait);
+    assert_eq!(watches.count(), 1, "{receives:?}");
+    assert!(!receives.contains(&Receive::Chunks), "{receives:?}");
+    assert_eq!(talk(LONG), [Receive::Taken(LONG)]);
+    (0..2).for_each(|_| assert_eq!(talk(5), [Receive::Taken(5)]));
+    assert_eq!(talk(5), [Receive::Taken(5), Receive::Chunks], "long ones are expected no more");
 }
 
 /// Who has pulled long messages, and pulls otherwise then, is given what he asks for.
