@@ -198,6 +198,9 @@ impl Connection {
 
     /// Sends what answers a long message, if that is a long one as well.
     pub(crate) fn send_long(&mut self, room: &mut Room) {
+        if self.session.is_broken() {
+            return;
+        }
         let is_free = self.state == State::Open && self.send == Key::NONE;
         if let Some(session) = self.session.peered().filter(|_| is_free)
             && session.waiting_bytes() > CHUNK_BYTES

@@ -16,6 +16,9 @@ use crate::task::{Ask, Asked, Ended, Order, Ready, Waiter};
 /// How often what was asked is done in a turn: what is always ready goes on in the next.
 const PASSES_MAX: usize = 32;
 
+/// The same behind long messages, before the turn's end: they are told, and what answers them is begun.
+const PASSES_LONG_MAX: usize = 2;
+
 /// Bytes of long messages that are given before what answers them is sent: as many as stay in the
 /// processor's cache until then. Each by itself would wake its peer by itself.
 const LONG_BYTES_MAX: usize = 64 << 10;
@@ -25,14 +28,14 @@ impl Shard {
     #[inline]
     pub(super) fn run_tasks(&mut self) {
         if !self.room.requests.tasks.is_at_rest() {
-            self.run_some_tasks();
+            self.run_some_tasks(PASSES_MAX);
         }
     }
 
     #[inline(never)]
-    fn run_some_tasks(&mut self) {
+    fn run_some_tasks(&mut self, passes_max: usize) {
         let current = current::enter(&self.room.requests);
-        for _ in 0..PASSES_MAX {
+        for _ in 0..passes_max {
             let tasks = &self.room.requests.tasks;
             let (mut orders, mut serial) = tasks.take_orders();
             let is_alone = orders.len() == 1;
@@ -77,9 +80,9 @@ impl Shard {
     #[inline(never)]
     fn answer_long(&mut self) {
         self.room.long_bytes = 0;
-        self.run_tasks();
-        self.run_futures();
-        self.run_tasks();
+        self.run_some_tasks(PASSES_LONG_MAX);
+        self.run_woken();
+        self.run_some_tasks(PASSES_LONG_MAX);
         let mut given = std::mem::take(&mut self.room.long_given);
         for place in given.drain(..) {
             self.with(place, Connection::send_long);

@@ -2,11 +2,14 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
+
+use springtide_engine::simulated::World;
 
 use super::{Log, echo};
 use crate::tests::freeze::refusal::{Receive, Receives, Refused};
 use crate::tests::{Backend, Stage, over_all_backends};
-use crate::{Peer, Server};
+use crate::{Peer, Server, timeout};
 
 /// Longer than a chunk; three of them in a row, and more are expected.
 const LONG: usize = 16 << 10;
@@ -192,10 +195,87 @@ fn what_answers_many_long_messages_ends(backend: Backend) {
     assert!(answers.iter().step_by(2).all(|answer| *answer == loud));
 }
 
+/// What has come in a turn is in time, whatever is answered before it in that turn.
+#[test]
+fn what_has_come_is_in_time() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let log = Log::default();
+    let own = log.clone();
+    let server = Server::new().raw_async(async move |peer: Peer| {
+        while let Some(bytes) = peer.pull().await? {
+            let is_last = &*bytes == b"last";
+            peer.push(bytes).await?;
+            if is_last {
+                let next = timeout(SECOND, peer.pull()).await;
+                own.add(format!("{:?}", next.map(|next| next.map(|bytes| bytes.len()))));
+            }
+        }
+        Ok(())
+    });
+    let mut world = None;
+    let keep = |own: &World| world = Some(own.clone());
+    let mut stage = Stage::with_world(Backend::Simulated, server, keep);
+    let mut before = stage.connect();
+    let mut loud = [(); 12].map(|()| stage.connect());
+    for _ in 0..4 {
+        for peer in &mut loud {
+            stage.talk(peer, &pattern(LONG), LONG);
+        }
+    }
+    let mut behind = stage.connect();
+    for peer in [&mut before, &mut behind] {
+        stage.talk(peer, b"last", 4);
+    }
+    for peer in &mut loud {
+        assert_eq!(peer.write(&pattern(LONG)), LONG, "there is room");
+    }
+    assert_eq!((before.write(b"in time"), behind.write(b"in time")), (7, 7));
+    world.unwrap().advance(SECOND);
+    stage.until(|_| (log.lines().len() == 2).then_some(()));
+    assert_eq!(log.lines(), ["Ok(Some(7))"; 2]);
+}
+
+/// Nothing of a connection is sent any more on which a callback has panicked.
+fn a_panic_behind_a_long_message_sends_nothing(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let server = log.server(move |peer| {
+        fn serve(peer: Peer, log: Log) {
+            peer.pull().then(move |peer, bytes| {
+                if bytes[0] == 0 {
+                    peer.push(bytes).detach();
+                    return serve(peer, log);
+                }
+                let own = log.clone();
+                peer.push(bytes).then_result(move |_, pushed| {
+                    own.add(format!("pushed: {:?}", pushed.map(|bytes| bytes.len())));
+                });
+                peer.pull_exact(usize::MAX).then_result(|_, _| panic!("as it is to"));
+            });
+        }
+        serve(peer, own.clone());
+    });
+    let mut stage = Stage::new(backend, server);
+    let mut peers = [(); 6].map(|()| stage.connect());
+    for _ in 0..4 {
+        for peer in &mut peers {
+            stage.talk(peer, &vec![0; LONG], LONG);
+        }
+    }
+    for peer in &mut peers {
+        assert_eq!(peer.write(&[1; LONG]), LONG, "there is room");
+    }
+    stage.until(|_| (log.lines().len() == 12).then_some(()));
+    let told = |what: &str| log.lines().iter().filter(|line| *line == what).count();
+    assert_eq!(told("closed: Panicked"), 6, "{:?}", log.lines());
+    assert_eq!(told("pushed: Err(Panicked)"), 6, "{:?}", log.lines());
+}
+
 over_all_backends!(
     long_messages_come_as_they_were,
     other_pulls_behind_long_messages,
     the_end_behind_long_messages,
     long_messages_that_nobody_pulls_wait,
     what_answers_many_long_messages_ends,
+    a_panic_behind_a_long_message_sends_nothing,
 );
