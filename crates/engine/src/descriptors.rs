@@ -27,6 +27,8 @@ const SENDING: u8 = 1;
 const RECEIVING: u8 = 2;
 /// A shutdown waits for the send, or a close for everything.
 const AWAITED: u8 = 4;
+/// It is watched: in place of a receive, and who is told takes beside it.
+const WATCHED: u8 = 8;
 
 impl State {
     const IDLE: Self = Self { closing: NOBODY, in_flight: 0, marks: 0 };
@@ -92,9 +94,10 @@ impl Descriptors {
                 return Err("one send is in flight per socket (law 5)");
             }
             OpKind::Send | OpKind::SendTo => state.marks |= SENDING,
-            kind if receives(kind) && state.is(RECEIVING) => {
+            kind if receives(kind) && state.is(RECEIVING | WATCHED) => {
                 return Err("one receive or accept is in flight per socket");
             }
+            OpKind::WatchBytes => state.marks |= WATCHED,
             kind if receives(kind) => state.marks |= RECEIVING,
             OpKind::Shutdown => waits = state.is(SENDING),
             OpKind::Close => {
@@ -113,7 +116,7 @@ impl Descriptors {
         Ok(!waits)
     }
 
-    /// Whether a receive is in flight.
+    /// Whether a receive is in flight, which may take what comes.
     pub(crate) fn is_receiving(&mut self, descriptor: Descriptor) -> bool {
         self.state(descriptor).is(RECEIVING)
     }
@@ -151,6 +154,7 @@ impl Descriptors {
                 return;
             }
             OpKind::Send | OpKind::SendTo => state.marks &= !SENDING,
+            OpKind::WatchBytes => state.marks &= !WATCHED,
             kind if receives(kind) => state.marks &= !RECEIVING,
             _ => {}
         }
@@ -188,8 +192,8 @@ impl Descriptors {
 /// Whether an operation takes what has come to its socket, or waits for it.
 #[inline]
 const fn receives(kind: OpKind) -> bool {
-    use OpKind::{Accept, AwaitBytes, Receive, ReceiveFrom, ReceiveInto};
-    matches!(kind, Receive | ReceiveInto | AwaitBytes | ReceiveFrom | Accept)
+    use OpKind::{Accept, AwaitBytes, Receive, ReceiveFrom, ReceiveInto, WatchBytes};
+    matches!(kind, Receive | ReceiveInto | AwaitBytes | WatchBytes | ReceiveFrom | Accept)
 }
 
 #[cfg(test)]

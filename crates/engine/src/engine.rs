@@ -316,7 +316,7 @@ impl Handle for Engine {
     }
 
     fn splices(&self) -> bool {
-        self.backend.splices() && !self.splicer.is_refused()
+        !self.splicer.is_refused()
     }
 
     fn splice_now(

@@ -18,6 +18,8 @@ pub enum OpKind {
     ReceiveInto,
     /// Wait for something to receive.
     AwaitBytes,
+    /// Tell of all that comes.
+    WatchBytes,
     /// Send pieces.
     Send,
     /// Receive datagrams.
@@ -66,7 +68,7 @@ impl OpKind {
             Self::Accept => "accept",
             Self::Connect => "connect",
             Self::Receive | Self::ReceiveInto | Self::ReceiveFrom => "receive",
-            Self::AwaitBytes => "wait for bytes",
+            Self::AwaitBytes | Self::WatchBytes => "wait for bytes",
             Self::Send | Self::SendTo => "send",
             Self::Shutdown => "shutdown",
             Self::Close => "close",

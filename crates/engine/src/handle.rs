@@ -60,7 +60,8 @@ pub trait Handle {
 
     /// Takes at once what has come on a socket, as far as the spare capacity of `memory` goes, and
     /// `bytes_max` at most: so a long stream needs no chunk at all. [`Op::AwaitBytes`] tells when there
-    /// is something.
+    /// is something, [`Op::WatchBytes`] each time, beside which bytes are taken. Less than there was room
+    /// for is all that was there.
     ///
     /// # Errors
     /// The system has failed (recv(2)), as when the peer has reset the connection; it says so once.
@@ -107,8 +108,8 @@ pub trait Handle {
     /// sent and have not reached the peer.
     fn send_file_now(&mut self, socket: Descriptor, part: FilePart) -> usize;
 
-    /// Whether [`splice_now`](Self::splice_now) is likely to pass anything: the sockets are the
-    /// system's, and it has not been refused.
+    /// Whether [`splice_now`](Self::splice_now) is likely to pass anything: the system has not
+    /// refused it.
     fn splices(&self) -> bool;
 
     /// Passes at once what has come on one socket to another, without a copy (splice(2)), `bytes_max` at

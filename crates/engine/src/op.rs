@@ -179,9 +179,18 @@ pub enum Op {
         memory: Vec<u8>,
     },
     /// Waits until there is something to receive, the end of the stream or an error included, and takes
-    /// nothing (poll(2)): for whoever takes it by [`Handle::splice_now`](crate::Handle::splice_now) or
+    /// nothing (poll(2)): for whoever takes it then, by [`Handle::splice_now`](crate::Handle::splice_now) or
     /// [`Handle::take_now`](crate::Handle::take_now).
     AwaitBytes {
+        /// From where.
+        socket: Descriptor,
+    },
+    /// Tells each time that something has come, and takes nothing; streaming. Whoever takes it, by
+    /// [`Handle::take_now`](crate::Handle::take_now) beside it, takes until there was less than room for
+    /// it: of what he leaves he is told nothing more, unless he asks anew, which tells at once. It may
+    /// tell of what has been taken already, and ends when there is an end to be taken, or an error. What lies
+    /// behind descriptors that were passed (unix(7)), where a take stops, is told of with what comes next.
+    WatchBytes {
         /// From where.
         socket: Descriptor,
     },
@@ -350,6 +359,7 @@ impl Op {
             Self::Receive { .. } => OpKind::Receive,
             Self::ReceiveInto { .. } => OpKind::ReceiveInto,
             Self::AwaitBytes { .. } => OpKind::AwaitBytes,
+            Self::WatchBytes { .. } => OpKind::WatchBytes,
             Self::Send { .. } => OpKind::Send,
             Self::ReceiveFrom { .. } => OpKind::ReceiveFrom,
             Self::SendTo { .. } => OpKind::SendTo,
@@ -380,6 +390,7 @@ impl Op {
             Self::Receive { socket }
             | Self::ReceiveInto { socket, .. }
             | Self::AwaitBytes { socket }
+            | Self::WatchBytes { socket }
             | Self::Send { socket, .. }
             | Self::ReceiveFrom { socket, .. }
             | Self::SendTo { socket, .. }

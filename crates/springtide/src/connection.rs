@@ -134,8 +134,13 @@ impl Connection {
         match completion.outcome {
             Outcome::Received(chunk) => self.received(&chunk, room),
             Outcome::Sent(pieces) => self.sent(pieces, room),
-            Outcome::EndOfStream => self.ended(room),
-            Outcome::Done if completion.key == self.receive => self.bytes_are_there(room),
+            Outcome::EndOfStream => {
+                self.receive = Key::NONE;
+                self.ended(room);
+            }
+            Outcome::Done if completion.key == self.receive => {
+                self.bytes_are_there(completion.more, room);
+            }
             Outcome::Failed(error, memory) => self.failed(completion.key, error, memory, room),
             _ => {}
         }
@@ -162,7 +167,7 @@ impl Connection {
         }
         let step = self.receive_from(&Source::Chunk(chunk), room);
         if step == Step::NeedBytes && self.session.wants_bulk() {
-            self.receive_bulk(room);
+            self.receive_bulk(false, room);
         }
     }
 
@@ -296,7 +301,6 @@ impl Connection {
     }
 
     fn ended(&mut self, room: &mut Room) {
-        self.receive = Key::NONE;
         self.is_ended = true;
         match self.state {
             State::Open => {

@@ -44,6 +44,10 @@ pub(crate) struct Room {
     pub(crate) is_watching: bool,
     /// The server has events, which are told of everything.
     pub(crate) has_events: bool,
+    /// Bytes of long messages that were given to somebody since the last answers to such were sent.
+    pub(crate) long_bytes: usize,
+    /// Whose they were.
+    pub(crate) long_given: Vec<Place>,
     pub(crate) watch: Watch,
     /// Compresses bodies, where the server is told to.
     pub(crate) compressing: Option<Box<Compressing>>,
@@ -166,6 +170,8 @@ impl Room {
             caps: None,
             is_watching: false,
             has_events,
+            long_bytes: 0,
+            long_given: Vec::new(),
             watch: Watch::new(now_ms),
             turn: 0,
             now_ms,
@@ -214,6 +220,8 @@ impl Room {
     /// Takes the time of the turn that has begun.
     #[inline]
     pub(crate) fn begin_turn(&mut self) {
+        self.long_bytes = 0;
+        self.long_given.clear();
         self.turn = self.turn.wrapping_add(1);
         let engine = self.requests.engine.borrow();
         self.now_ms = engine.now().milliseconds();

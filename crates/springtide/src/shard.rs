@@ -309,6 +309,7 @@ impl Shard {
             0 => {
                 let place = Place::from_raw(completion.token);
                 self.with(place, |connection, room| connection.complete(completion, room));
+                self.answer_long_if_due();
             }
             CLOSED_TOKEN => self.closed(&completion),
             LISTENER_TOKEN => return self.accepted(completion),

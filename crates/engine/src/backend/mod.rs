@@ -9,7 +9,7 @@ use crate::clock::{Clock, Moment};
 use crate::completion::{Metadata, Outcome};
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
-use crate::op::{Descriptor, FilePart, Op, Piece};
+use crate::op::{Descriptor, FilePart, Op, Piece, Spliced};
 use crate::options::{Address, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
@@ -177,9 +177,15 @@ pub(crate) trait Backend {
         false
     }
 
-    /// Whether its sockets are the system's, which can pass bytes from one to another.
-    fn splices(&self) -> bool {
-        true
+    /// Passes bytes from socket to socket where both are its own; none where they are the system's.
+    fn pass_own(
+        &mut self,
+        _: Descriptor,
+        _: Descriptor,
+        _: usize,
+        _: &mut Vec<u8>,
+    ) -> Option<Result<Spliced, i32>> {
+        None
     }
 
     /// What is known of an open file.

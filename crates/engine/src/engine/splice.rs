@@ -33,7 +33,10 @@ impl Engine {
             return Ok(Spliced::Refused);
         }
         let before = rest.len();
-        let spliced = self.splicer.splice(source, sink, bytes_max, rest)?;
+        let spliced = match self.backend.pass_own(source, sink, bytes_max, rest) {
+            Some(passed) => passed.map_err(|errno| Error::system(OpKind::Receive, errno))?,
+            None => self.splicer.splice(source, sink, bytes_max, rest)?,
+        };
         if let Spliced::Bytes(count) = spliced {
             self.stats.spliced_bytes += (count - (rest.len() - before)) as u64;
         }

@@ -28,6 +28,7 @@ mod stage;
 mod streams;
 mod time;
 mod unix;
+mod watching;
 mod writing;
 
 use std::sync::{PoisonError, RwLock};
@@ -121,6 +122,11 @@ laws! {
             a_wait_for_bytes_takes_none
             what_is_spliced_keeps_its_order
             a_reset_met_by_a_splice_is_told;
+        watching:
+            a_watch_tells_of_all_that_comes
+            a_watch_tells_of_the_end_beside_bytes
+            what_is_left_a_new_watch_tells_of
+            a_watch_stands_in_place_of_a_receive;
         progress:
             a_send_tells_its_progress
             progress_begins_behind_what_was_sent;

@@ -46,18 +46,23 @@ impl Connection {
         self.session.is_in_long_body() || self.session.expects_long(room)
     }
 
+    /// The same, and nobody has to take of it first.
+    pub(super) fn keeps_taking(&self, room: &Room) -> bool {
+        self.takes(room) && !self.session.is_body_held()
+    }
+
     /// Takes what is there.
     pub(super) fn take(&mut self, room: &mut Room) {
         if self.takes_bulk(room) {
-            return self.receive_bulk(room);
+            return self.receive_bulk(true, room);
         }
         let mut memory = std::mem::take(&mut room.whole);
         memory.reserve_exact(WHOLE_BYTES_MAX);
-        match self.take_into(&mut memory, WHOLE_BYTES_MAX, room) {
+        match self.take_into(&mut memory, WHOLE_BYTES_MAX, true, room) {
             Ok(Taken::Bytes(_)) => return self.receive_whole(memory, room),
-            Ok(Taken::Nothing) => self.receive_again(room),
-            Ok(Taken::End) => self.ended(room),
-            Err(error) => self.receive_failed(error, room),
+            Ok(Taken::Nothing) => self.watch_on(false, room),
+            Ok(Taken::End) => self.taken_to_its_end(room),
+            Err(error) => self.taking_failed(error, room),
         }
         room.whole = memory;
     }
@@ -66,6 +71,7 @@ impl Connection {
     /// memory is for the next who takes, unless the body is kept.
     fn receive_whole(&mut self, memory: Vec<u8>, room: &mut Room) {
         room.counts.bytes_received += memory.len() as u64;
+        let may_have_more = memory.len() >= WHOLE_BYTES_MAX;
         let is_long = memory.len() >= WHOLE_BYTES_MIN;
         let bytes = Bytes::from(memory);
         // What is little would hold all of the memory.
@@ -77,20 +83,21 @@ impl Connection {
             memory.clear();
             room.whole = memory.into();
         }
-        self.receive_again(room);
+        self.watch_on(may_have_more, room);
         self.balance(room);
     }
 
-    /// Takes what lies behind the chunk that was handled last, or what is there of a long body.
+    /// Takes what lies behind the chunk that was handled last, or, `is_told` that something is there and
+    /// with no receive in flight, all of that.
     #[inline(never)]
-    pub(super) fn receive_bulk(&mut self, room: &mut Room) {
+    pub(super) fn receive_bulk(&mut self, is_told: bool, room: &mut Room) {
         if !self.is_at_socket() {
             return;
         }
         let (mut has_more, mut taken) = (true, 0);
         while has_more && let Some((mut memory, bytes_max)) = self.session.lend_bulk(room) {
             let (before, space) = (memory.len(), memory.capacity() - memory.len());
-            let count = match self.take_into(&mut memory, bytes_max, room) {
+            let count = match self.take_into(&mut memory, bytes_max, is_told, room) {
                 Ok(Taken::Bytes(count)) => count,
                 Ok(Taken::Nothing) => 0,
                 Ok(Taken::End) => return self.ended_in_bulk(memory, before, room),
@@ -111,29 +118,45 @@ impl Connection {
         }
         self.session.end_bulk(self.who(), room);
         self.handle_inbox(room);
-        self.send_at_once(room);
-        self.await_more(taken, room);
+        if self.session.is_http() {
+            self.send_at_once(room);
+        } else if taken > 0 {
+            room.long_bytes += taken;
+            room.long_given.push(self.place);
+        }
+        if is_told {
+            self.watch_on(has_more, room);
+            return self.balance(room);
+        }
+        self.expect(taken, room);
     }
 
     fn take_into(
         &self,
         memory: &mut Vec<u8>,
         bytes_max: usize,
+        is_told: bool,
         room: &Room,
     ) -> Result<Taken, Error> {
         let mut engine = room.requests.engine.borrow_mut();
-        if self.receive == Key::NONE {
+        if is_told {
             return engine.take_now(self.socket, memory, bytes_max);
         }
         engine.receive_now(self.receive, memory, bytes_max).map(Taken::Bytes)
     }
 
-    /// So much has been taken, all that was there or may be in this turn.
-    fn await_more(&mut self, taken: usize, room: &Room) {
-        if self.receive == Key::NONE {
-            self.receive_again(room);
-            return self.balance(room);
+    /// A watch goes on while what comes is taken, and nothing is left of what it has told of: a new one
+    /// tells of that. So it does while a long message waits for its pull, behind which the next one comes.
+    fn watch_on(&mut self, may_have_more: bool, room: &Room) {
+        let waits = self.session.peered().is_some_and(|session| session.ahead() > 0);
+        if may_have_more || !(waits || self.keeps_taking(room)) {
+            room.requests.engine.borrow_mut().cancel(self.receive);
         }
+        self.receive_again(room);
+    }
+
+    /// So much has been taken behind a chunk: what comes next may be like it.
+    fn expect(&mut self, taken: usize, room: &Room) {
         let is_long = (WHOLE_BYTES_MIN..=WHOLE_BYTES_MAX - CHUNK_BYTES).contains(&taken);
         self.takes_whole = is_long && !self.session.wants_bulk();
         if self.takes(room) {
@@ -148,7 +171,19 @@ impl Connection {
         let rest = self.session.receive_bulk(memory, before, who, &mut traffic.outbox, room);
         traffic.inbox.append(&rest);
         self.session.end_bulk(who, room);
+        self.taken_to_its_end(room);
+    }
+
+    /// The stream has ended, and a watch of it ends.
+    fn taken_to_its_end(&mut self, room: &mut Room) {
+        room.requests.engine.borrow_mut().cancel(self.receive);
         self.ended(room);
+    }
+
+    /// The system ends the connection, and a watch of it ends.
+    fn taking_failed(&mut self, error: Error, room: &mut Room) {
+        room.requests.engine.borrow_mut().cancel(self.receive);
+        self.receive_failed(error, room);
     }
 
     /// The peer is gone: what came before that is still who pulls it.
@@ -158,15 +193,34 @@ impl Connection {
             session.receive_bulk(memory, before, room);
             session.end_bulk(who, room);
         }
-        self.receive_failed(error, room);
+        self.taking_failed(error, room);
+    }
+
+    /// Sends what answers a long message, if that is a long one as well.
+    pub(crate) fn send_long(&mut self, room: &mut Room) {
+        if self.session.is_broken() {
+            return;
+        }
+        let is_free = self.state == State::Open && self.send == Key::NONE;
+        if let Some(session) = self.session.peered().filter(|_| is_free)
+            && session.waiting_bytes() > CHUNK_BYTES
+        {
+            self.pour(room);
+        }
+        self.send_from(CHUNK_BYTES, room);
     }
 
     /// Sends what is long and was just written.
     pub(super) fn send_at_once(&mut self, room: &mut Room) {
+        self.send_from(SEND_AT_ONCE_BYTES_MIN, room);
+    }
+
+    /// Sends what waits, where it has so many bytes.
+    fn send_from(&mut self, bytes_min: usize, room: &mut Room) {
         let is_free = self.state == State::Open && self.send == Key::NONE && self.stage.is_none();
         let is_free = is_free && !self.is_leaving();
         let Some(traffic) = self.traffic.as_mut().filter(|_| is_free) else { return };
-        if traffic.outbox.len() < SEND_AT_ONCE_BYTES_MIN {
+        if traffic.outbox.len() < bytes_min {
             return;
         }
         let pieces = room.pieces_of(&mut traffic.outbox);

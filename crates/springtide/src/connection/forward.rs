@@ -42,7 +42,11 @@ impl Connection {
         match self.session.peered().and_then(|session| session.splices(room)) {
             // Who takes of its body asks for more of it.
             None if self.takes(room) && self.session.is_body_held() => None,
-            None if self.takes(room) => Some(Op::AwaitBytes { socket }),
+            // The pieces of a body come slowly, or its handler is behind: each is waited for.
+            None if self.takes(room) && self.session.is_in_long_body() => {
+                Some(Op::AwaitBytes { socket })
+            }
+            None if self.takes(room) => Some(Op::WatchBytes { socket }),
             None => Some(Op::Receive { socket }),
             Some(true) => None,
             Some(false) => Some(Op::AwaitBytes { socket }),
@@ -50,10 +54,17 @@ impl Connection {
     }
 
     /// There is something that the system can pass to the sink of a forward, or that is taken.
-    pub(super) fn bytes_are_there(&mut self, room: &mut Room) {
-        self.receive = Key::NONE;
-        if self.takes(room) && self.wants_bytes() && !self.is_ready {
+    /// More may be told of, where the socket is watched.
+    pub(super) fn bytes_are_there(&mut self, more: bool, room: &mut Room) {
+        if !more {
+            self.receive = Key::NONE;
+        }
+        if self.keeps_taking(room) && self.wants_bytes() && !self.is_ready {
             return self.take(room);
+        }
+        if more {
+            // What is received in its place finds the bytes there.
+            return room.requests.engine.borrow_mut().cancel(self.receive);
         }
         let is_passed = self.session.peered().is_some_and(|session| session.bytes_are_there(room));
         if !is_passed {
@@ -154,6 +165,8 @@ impl Connection {
         if waits {
             self.wait_for_room();
         }
+        // What came behind the end of the receive waited for room, and nothing was received then.
+        self.receive_again(room);
         self.handle_inbox(room);
     }
 

@@ -66,7 +66,9 @@ impl Connection {
             }
             Outcome::Sent(pieces) => self.absorb_send(pieces, usize::MAX, room),
             // What is there is asked for again.
-            Outcome::Done if completion.key == self.receive => self.receive = Key::NONE,
+            Outcome::Done if completion.key == self.receive && !completion.more => {
+                self.receive = Key::NONE;
+            }
             Outcome::Failed(error, memory) => {
                 if let Memory::Pieces { pieces, sent } = memory {
                     self.absorb_send(pieces, sent, room);

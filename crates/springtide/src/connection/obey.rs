@@ -212,13 +212,9 @@ impl Connection {
         }
         let Some(session) = self.session.peered().filter(|_| is_free) else { return false };
         if session.has_waiting() {
-            let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
-            session.pour(&mut traffic.outbox, room);
-            if traffic.outbox.is_empty() {
-                // What was poured is nothing: it has been sent.
-                session.sent(0, who, room);
-            }
+            self.pour(room);
         }
+        let Some(session) = self.session.peered() else { return false };
         session.tell_status(who, room);
         let is_unsent = self.traffic.as_ref().is_some_and(|own| !own.outbox.is_empty());
         let unread = self.traffic.as_ref().map_or(0, |own| own.inbox.len()) + session.ahead();
@@ -229,5 +225,18 @@ impl Connection {
             room.submit(Op::Shutdown { socket: self.socket }, self.place.raw());
         }
         false
+    }
+
+    /// What was pushed is to be sent next: nothing is being sent.
+    #[inline]
+    pub(super) fn pour(&mut self, room: &mut Room) {
+        let who = self.who();
+        let Some(session) = self.session.peered() else { return };
+        let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
+        session.pour(&mut traffic.outbox, room);
+        if traffic.outbox.is_empty() {
+            // What was poured is nothing: it has been sent.
+            session.sent(0, who, room);
+        }
     }
 }

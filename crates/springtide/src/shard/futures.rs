@@ -1,5 +1,5 @@
-//! The part of a turn in which futures of handlers run: woken ones are polled, each once, and those
-//! whose client is gone are dropped.
+//! The part of a turn in which futures of handlers run: woken ones are polled, each once, and once more
+//! for what long messages bring; those whose client is gone are dropped.
 //! The shard is not borrowed while one of them runs, so it may ask for anything but the shard.
 
 use std::task::{Context, Poll};
@@ -47,11 +47,7 @@ impl Shard {
         for place in std::mem::take(&mut self.room.executor.gone) {
             self.client_gone(place);
         }
-        let mut woken = self.room.requests.take_woken();
-        for place in woken.drain(..) {
-            self.poll(place);
-        }
-        self.room.requests.put_woken(woken);
+        self.poll_all();
         drop(current);
         self.cancel_withdrawn();
         for place in self.room.requests.take_reading() {
@@ -60,6 +56,24 @@ impl Shard {
         for answered in self.room.requests.answers.take_others() {
             self.answer(answered);
         }
+    }
+
+    /// Polls those that are woken by now, and does nothing else of a turn's end: what comes in this turn
+    /// still is in time.
+    pub(super) fn run_woken(&mut self) {
+        if self.room.requests.has_woken() {
+            let current = current::enter(&self.room.requests);
+            self.poll_all();
+            drop(current);
+        }
+    }
+
+    fn poll_all(&mut self) {
+        let mut woken = self.room.requests.take_woken();
+        for place in woken.drain(..) {
+            self.poll(place);
+        }
+        self.room.requests.put_woken(woken);
     }
 
     /// Tells the connection of a request what that is answered.

@@ -16,19 +16,26 @@ use crate::task::{Ask, Asked, Ended, Order, Ready, Waiter};
 /// How often what was asked is done in a turn: what is always ready goes on in the next.
 const PASSES_MAX: usize = 32;
 
+/// The same behind long messages, before the turn's end: they are told, and what answers them is begun.
+const PASSES_LONG_MAX: usize = 2;
+
+/// Bytes of long messages that are given before what answers them is sent: as many as stay in the
+/// processor's cache until then. Each by itself would wake its peer by itself.
+const LONG_BYTES_MAX: usize = 64 << 10;
+
 impl Shard {
     /// Does what was asked, and tells what came of it.
     #[inline]
     pub(super) fn run_tasks(&mut self) {
         if !self.room.requests.tasks.is_at_rest() {
-            self.run_some_tasks();
+            self.run_some_tasks(PASSES_MAX);
         }
     }
 
     #[inline(never)]
-    fn run_some_tasks(&mut self) {
+    fn run_some_tasks(&mut self, passes_max: usize) {
         let current = current::enter(&self.room.requests);
-        for _ in 0..PASSES_MAX {
+        for _ in 0..passes_max {
             let tasks = &self.room.requests.tasks;
             let (mut orders, mut serial) = tasks.take_orders();
             let is_alone = orders.len() == 1;
@@ -60,6 +67,27 @@ impl Shard {
             }
         }
         drop(current);
+    }
+
+    /// Where long messages were given to somebody, what answers them leaves before the turn ends.
+    #[inline]
+    pub(super) fn answer_long_if_due(&mut self) {
+        if self.room.long_bytes >= LONG_BYTES_MAX {
+            self.answer_long();
+        }
+    }
+
+    #[inline(never)]
+    fn answer_long(&mut self) {
+        self.room.long_bytes = 0;
+        self.run_some_tasks(PASSES_LONG_MAX);
+        self.run_woken();
+        self.run_some_tasks(PASSES_LONG_MAX);
+        let mut given = std::mem::take(&mut self.room.long_given);
+        for place in given.drain(..) {
+            self.with(place, Connection::send_long);
+        }
+        self.room.long_given = given;
     }
 
     /// Other threads have asked something: it becomes what the shard asks itself.

@@ -265,6 +265,7 @@ impl Readiness {
                 ledger.end(key, |_| Outcome::Done);
                 self.forget_reader(socket);
             }
+            Op::WatchBytes { .. } => ledger.deliver_to(key, token, Outcome::Done),
             Op::ReceiveInto { memory, .. } => {
                 let spare = memory.spare_capacity_mut();
                 // SAFETY: the spare capacity is the operation's own memory (law 3).
@@ -295,6 +296,7 @@ impl Backend for Readiness {
             Op::Accept { listener: socket }
             | Op::Receive { socket }
             | Op::AwaitBytes { socket }
+            | Op::WatchBytes { socket }
             | Op::ReceiveFrom { socket, .. }
             | Op::ReceiveInto { socket, .. } => {
                 let socket = *socket;
@@ -345,6 +347,7 @@ impl Backend for Readiness {
             Op::Accept { listener: socket }
             | Op::Receive { socket }
             | Op::AwaitBytes { socket }
+            | Op::WatchBytes { socket }
             | Op::ReceiveFrom { socket, .. }
             | Op::ReceiveInto { socket, .. } => {
                 let socket = *socket;

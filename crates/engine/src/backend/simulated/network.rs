@@ -37,8 +37,16 @@ struct Stream {
     bytes: VecDeque<u8>,
     /// No more will come.
     ended: bool,
+    /// Something has come, or its end, of which who watches it has not been told.
+    has_news: bool,
     /// Nothing arrives before this moment of virtual time, in nanoseconds.
     stalled_until: u64,
+}
+
+impl Stream {
+    fn end(&mut self) {
+        (self.ended, self.has_news) = (true, true);
+    }
 }
 
 struct Connection {
@@ -51,6 +59,13 @@ struct Connection {
     reset: Option<ResetCause>,
     /// Which side has received that.
     told: [bool; 2],
+}
+
+impl Connection {
+    fn reset_by(&mut self, cause: ResetCause) {
+        self.reset.get_or_insert(cause);
+        self.incoming.iter_mut().for_each(|stream| stream.has_news = true);
+    }
 }
 
 /// Why a connection was reset.
@@ -274,6 +289,31 @@ impl Network {
         }
     }
 
+    /// Whether there is news for who watches a side.
+    pub(super) fn ready_to_tell(&self, end: End, now: u64) -> Ready {
+        let connection = self.connection(end);
+        let stream = &connection.incoming[end.side];
+        match stream.has_news {
+            false => Ready::Never,
+            true if connection.reset.is_some() || stream.stalled_until <= now => Ready::Now,
+            true => Ready::At(stream.stalled_until),
+        }
+    }
+
+    /// What is there is news: for who begins to watch, or has been given less than there was.
+    pub(super) fn look_again(&mut self, end: End) {
+        let is_any = self.ready_to_receive(end, 0) != Ready::Never;
+        self.connection_mut(end).incoming[end.side].has_news = is_any;
+    }
+
+    /// Who watches is told; whether nothing comes behind what is there.
+    pub(super) fn tell(&mut self, end: End) -> bool {
+        let connection = self.connection_mut(end);
+        let stream = &mut connection.incoming[end.side];
+        stream.has_news = false;
+        stream.ended || connection.reset.is_some()
+    }
+
     /// How many bytes a receive can give now.
     pub(super) fn receivable(&self, end: End, now: u64) -> usize {
         let connection = self.connection(end);
@@ -321,6 +361,7 @@ impl Network {
         let stream = &mut self.connection_mut(end).incoming[1 - end.side];
         assert!(stream.bytes.len() + bytes.len() <= STREAM_BYTES_MAX, "a stream is bounded");
         stream.bytes.extend(bytes);
+        stream.has_news = true;
         if chance.strikes(Fault::Stalled) {
             let stall_ms = u64::try_from(1 + chance.below(STALL_MS_MAX)).expect("a few thousand");
             stream.stalled_until = now + stall_ms * 1_000_000;
@@ -356,11 +397,11 @@ impl Network {
 
     /// Ends the stream to the peer.
     pub(super) fn shutdown(&mut self, end: End) {
-        self.connection_mut(end).incoming[1 - end.side].ended = true;
+        self.connection_mut(end).incoming[1 - end.side].end();
     }
 
     pub(super) fn reset(&mut self, end: End, cause: ResetCause) {
-        self.connection_mut(end).reset.get_or_insert(cause);
+        self.connection_mut(end).reset_by(cause);
     }
 
     pub(super) fn reset_on_close(&mut self, end: End) {
@@ -371,13 +412,13 @@ impl Network {
     pub(super) fn close(&mut self, end: End) {
         let connection = self.connection_mut(end);
         if !connection.incoming[end.side].bytes.is_empty() {
-            connection.reset.get_or_insert(ResetCause::Unread);
+            connection.reset_by(ResetCause::Unread);
         }
         if connection.resets[end.side] {
-            connection.reset.get_or_insert(ResetCause::Told);
+            connection.reset_by(ResetCause::Told);
         }
         connection.closed[end.side] = true;
-        connection.incoming[1 - end.side].ended = true;
+        connection.incoming[1 - end.side].end();
         if connection.closed[end.other().side] {
             self.connections[end.connection] = None;
         }

@@ -5,18 +5,18 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use super::World;
 use super::chance::Fault;
 use super::descriptors::Entry;
 use super::files::{Found, directory_metadata};
 use super::network::Ready;
 use super::schedule::Next;
+use super::{State, World};
 use crate::backend::{Backend, Until, cancelled, sent};
 use crate::clock::Clock;
 use crate::completion::Metadata;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
-use crate::op::{Descriptor, FilePart, Op, Piece};
+use crate::op::{Descriptor, FilePart, Op, Piece, Spliced};
 use crate::options::{Address, EngineOptions, ListenOptions};
 use crate::slots::Key;
 use crate::stats::Stats;
@@ -214,6 +214,10 @@ impl Simulated {
                 let end = table.socket(*socket);
                 end.map_or(Ready::Now, |end| network.ready_to_receive(end, self.now()))
             }
+            Op::WatchBytes { socket } => {
+                let end = table.socket(*socket);
+                end.map_or(Ready::Now, |end| network.ready_to_tell(end, self.now()))
+            }
             Op::Send { socket, .. } => {
                 table.socket(*socket).map_or(Ready::Now, |end| network.ready_to_send(end))
             }
@@ -252,7 +256,13 @@ impl Backend for Simulated {
         "simulated"
     }
 
-    fn submit(&mut self, _: &mut Ledger, key: Key) {
+    fn submit(&mut self, ledger: &mut Ledger, key: Key) {
+        if let Some(Op::WatchBytes { socket }) = ledger.slots.get(key).map(|slot| &slot.op) {
+            let State { table, network, .. } = &mut *self.world.state.borrow_mut();
+            if let Ok(end) = table.socket(*socket) {
+                network.look_again(end);
+            }
+        }
         let (not_before, decided, has_waited, is_untold) = (0, false, false, false);
         self.pending.push(Pending { key, not_before, decided, has_waited, is_untold });
     }
@@ -437,8 +447,14 @@ impl Backend for Simulated {
         true
     }
 
-    fn splices(&self) -> bool {
-        false
+    fn pass_own(
+        &mut self,
+        source: Descriptor,
+        sink: Descriptor,
+        bytes_max: usize,
+        rest: &mut Vec<u8>,
+    ) -> Option<Result<Spliced, i32>> {
+        Some(self.splice(source, sink, bytes_max, rest))
     }
 
     fn metadata(&self, file: Descriptor) -> Result<Metadata, i32> {

@@ -16,7 +16,7 @@ use crate::chunk::CHUNK_BYTES;
 use crate::completion::{Metadata, Outcome};
 use crate::error::OpKind;
 use crate::ledger::Ledger;
-use crate::op::{Descriptor, FilePart, Op, Piece, Route};
+use crate::op::{Descriptor, FilePart, Op, Piece, Route, Spliced};
 use crate::slots::{Key, receiving};
 use crate::system;
 
@@ -48,6 +48,10 @@ impl Simulated {
                 self.receive_into(ledger, key, socket)
             }
             Op::AwaitBytes { .. } => Ok(Outcome::Done),
+            Op::WatchBytes { socket } => {
+                let socket = *socket;
+                return self.tell(ledger, key, socket);
+            }
             Op::Send { socket, .. } => {
                 let socket = *socket;
                 return self.send(ledger, key, socket);
@@ -154,8 +158,13 @@ impl Simulated {
     /// How many bytes a receive gives: all there is room for, or by chance fewer.
     fn receivable(&self, socket: Descriptor, room: usize) -> Result<usize, i32> {
         let State { table, network, chance, .. } = &mut *self.world.state.borrow_mut();
-        let count = network.receivable(table.socket(socket)?, self.world.now.get()).min(room);
+        let end = table.socket(socket)?;
+        let count = network.receivable(end, self.world.now.get()).min(room);
         let fewer = count > 1 && chance.strikes(Fault::ShortReceive);
+        if fewer {
+            // As if the rest came later.
+            network.look_again(end);
+        }
         Ok(if fewer { 1 + chance.below(count - 1) } else { count })
     }
 
@@ -201,6 +210,17 @@ impl Simulated {
         Step::Moved
     }
 
+    /// Who watches is told that something has come, and for the last time where nothing comes behind it.
+    fn tell(&self, ledger: &mut Ledger, key: Key, socket: Descriptor) -> Step {
+        let State { table, network, .. } = &mut *self.world.state.borrow_mut();
+        match table.socket(socket).map(|end| network.tell(end)) {
+            Ok(true) => ledger.end(key, |_| Outcome::Done),
+            Ok(false) => ledger.deliver(key, Outcome::Done),
+            Err(errno) => ledger.fail_errno(key, OpKind::WatchBytes, errno),
+        }
+        Step::Moved
+    }
+
     /// Takes what is there at once; see `Backend::receive_now`.
     pub(super) fn take_now(
         &self,
@@ -223,6 +243,27 @@ impl Simulated {
     pub(super) fn give_now(&self, socket: Descriptor, pieces: &[Piece]) -> usize {
         self.may_reset(socket);
         self.transmit(socket, pieces, 0).unwrap_or(0)
+    }
+
+    /// Passes what has come on one socket to another, or by chance less; what finds no room there is the
+    /// rest.
+    pub(super) fn splice(
+        &self,
+        source: Descriptor,
+        sink: Descriptor,
+        bytes_max: usize,
+        rest: &mut Vec<u8>,
+    ) -> Result<Spliced, i32> {
+        let mut memory = Vec::new();
+        match self.take_now(source, &mut memory, bytes_max)? {
+            None => Ok(Spliced::Nothing),
+            Some(0) => Ok(Spliced::End),
+            Some(count) => {
+                let sent = self.give_now(sink, &[Piece::Owned(memory.clone())]);
+                rest.extend_from_slice(&memory[sent..]);
+                Ok(Spliced::Bytes(count))
+            }
+        }
     }
 
     /// Sends what fits of a part of a file at once, or by chance less; none where the file has not so

@@ -41,6 +41,25 @@ const COME: u32 = {
 /// connection is gone.
 pub(super) const ROOM_OR_GONE: i32 = (libc::POLLOUT | libc::POLLERR | libc::POLLHUP) as i32;
 
+/// What a poll that goes on is asked for. That something has come the system says with all of these, and
+/// asked what is there it names urgent bytes by POLLPRI, and nothing by POLLRDBAND.
+const NEWS: u32 = COME | (libc::POLLPRI | libc::POLLRDBAND) as u32;
+
+/// What a poll answers besides when nothing more comes: it is told of once, be it together with bytes.
+const OVER: i32 = (libc::POLLRDHUP | libc::POLLERR | libc::POLLHUP) as i32;
+
+/// Whether such a poll tells of bytes behind which a take stops, with something to be told behind them: the
+/// end, or what follows urgent bytes, where recv(2) stops.
+pub(super) const fn has_more_behind(answer: i32) -> bool {
+    let news = answer & NEWS as i32;
+    answer & OVER != 0 || news == (libc::POLLIN | libc::POLLPRI) as i32
+}
+
+/// Whether it tells of anything that can be taken.
+pub(super) const fn has_come(answer: i32) -> bool {
+    answer & COME as i32 != 0
+}
+
 impl Uring {
     /// Starts an operation, or starts it again after the kernel ended it early.
     pub(super) fn arm(&mut self, ledger: &mut Ledger, key: Key) {
@@ -68,6 +87,9 @@ impl Uring {
                     .build()
             }
             Op::AwaitBytes { socket } => opcode::PollAdd::new(fd(*socket), COME).build(),
+            Op::WatchBytes { socket } => {
+                opcode::PollAdd::new(fd(*socket), NEWS).multi(true).build()
+            }
             Op::Read { file, memory, offset } => {
                 let spare = memory.spare_capacity_mut();
                 opcode::Read::new(fd(*file), spare.as_mut_ptr().cast(), length(spare.len()))

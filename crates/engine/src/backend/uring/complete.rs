@@ -4,7 +4,7 @@
 use io_uring::cqueue;
 
 use super::Uring;
-use super::arm::ROOM_OR_GONE;
+use super::arm::{ROOM_OR_GONE, has_come, has_more_behind};
 use super::ring::Answer;
 use crate::backend::{cancelled, datagrams, end_filled, end_open, sent};
 use crate::completion::Outcome;
@@ -37,6 +37,7 @@ impl Uring {
             OpKind::Send if asked == Asked::Operation => self.sent(ledger, key, result),
             OpKind::Send => self.asked_for_room(ledger, key, result, more),
             OpKind::Accept => self.accepted(ledger, key, result, more),
+            OpKind::WatchBytes => self.watched(ledger, key, result, more),
             OpKind::ReceiveFrom | OpKind::SendTo => self.polled(ledger, key, kind, result),
             OpKind::ReceiveInto | OpKind::Read | OpKind::Open
                 if is_again(result) && !cancelled(ledger, key) =>
@@ -123,6 +124,24 @@ impl Uring {
             result if result > 0 => self.await_room_again(ledger, key),
             result if is_again(result) => self.await_room(ledger, key),
             result => ledger.fail_errno(key, OpKind::Send, -result),
+        }
+    }
+
+    /// Something has come. Where there is something behind it already of which whoever takes it would not
+    /// be told, the watch ends, and who asks anew is.
+    fn watched(&mut self, ledger: &mut Ledger, key: Key, result: i32, more: bool) {
+        match result {
+            _ if cancelled(ledger, key) && more => {}
+            _ if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
+            result if more && has_more_behind(result) => self.withdraw(key),
+            result if more && has_come(result) => ledger.deliver(key, Outcome::Done),
+            _ if more => {}
+            // Withdrawn, or its answer found no room.
+            result if result >= 0 || -result == system::ECANCELED => {
+                ledger.end(key, |_| Outcome::Done);
+            }
+            result if is_again(result) => self.arm(ledger, key),
+            result => ledger.fail_errno(key, OpKind::WatchBytes, -result),
         }
     }
 

@@ -69,6 +69,11 @@ impl Peered {
         None
     }
 
+    /// How many bytes wait to be sent, with what each push costs beside.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.busy.as_ref().map_or(0, |busy| busy.waiting_bytes)
+    }
+
     /// What waits and is still wanted goes out: nothing else is being sent.
     pub(crate) fn pour(&mut self, outbox: &mut Outbox, room: &Room) {
         let Some(busy) = &mut self.busy else { return };

@@ -8,7 +8,7 @@ use std::task::Poll;
 use springtide_engine::CHUNK_BYTES;
 
 use crate::tests::freeze::refusal::{Receive, Receives, Refused};
-use crate::tests::{Backend, Peer, Stage, over_all_backends};
+use crate::tests::{Backend, Peer, Stage, over_all_backends, over_still_backends};
 use crate::{BodyError, Bytes, Limits, Request, Server, body_max, streamed};
 
 /// A stage over a stand-in, and what that notes.
@@ -48,7 +48,8 @@ fn a_request_like_the_last_is_taken_whole() {
     let mut peer = stage.connect();
     let request = sized(LENGTH);
     let first = [Receive::Chunks, Receive::Behind(request.len() - CHUNK_BYTES), Receive::Wait];
-    let whole = [Receive::Taken(request.len()), Receive::Wait];
+    // One watch tells of all of them.
+    let whole = [Receive::Taken(request.len())];
     for expected in [&first[..], &whole, &whole, &whole] {
         assert!(request.ends_with(&ask(&mut stage, &mut peer, &request, LENGTH)));
         stage.turn();
@@ -56,6 +57,7 @@ fn a_request_like_the_last_is_taken_whole() {
     }
     let get = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_eq!(ask(&mut stage, &mut peer, get, 4), b"got~");
+    stage.turn();
     assert_eq!(
         std::mem::take(&mut *receives.lock().unwrap()),
         [Receive::Taken(get.len()), Receive::Chunks]
@@ -94,28 +96,30 @@ fn a_body_that_was_taken_is_not_copied() {
     assert_eq!(rooms.collect::<Vec<_>>(), [false, true, true], "room of that memory");
 }
 
+/// Takes a body slowly, and gives its length.
+async fn slow(mut request: Request) -> Result<String, BodyError> {
+    let (mut body, mut bytes) = (request.take_body(), 0);
+    while let Some(piece) = body.next().await? {
+        bytes += piece.len();
+        let mut turns_left = 3;
+        poll_fn(|context| match turns_left {
+            0 => Poll::Ready(()),
+            _ => {
+                turns_left -= 1;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+    Ok(bytes.to_string())
+}
+
 /// Of a long body no chunk is received, however far its handler is behind, and nothing is asked for
 /// before that has taken of it.
 #[test]
 fn a_long_body_is_taken_as_its_handler_takes_it() {
     const LENGTH: usize = 4 << 20;
-    let slow = async |mut request: Request| {
-        let (mut body, mut bytes) = (request.take_body(), 0);
-        while let Some(piece) = body.next().await? {
-            bytes += piece.len();
-            let mut turns_left = 3;
-            poll_fn(|context| match turns_left {
-                0 => Poll::Ready(()),
-                _ => {
-                    turns_left -= 1;
-                    context.waker().wake_by_ref();
-                    Poll::Pending
-                }
-            })
-            .await;
-        }
-        Ok::<_, BodyError>(bytes.to_string())
-    };
     let limits = Limits { inbox_bytes_max: 10_000, ..Limits::default() };
     let server = Server::new().limits(limits).post("/", body_max(1 << 30, streamed(slow)));
     let (mut stage, receives) = noted(server);
@@ -172,4 +176,29 @@ fn long_requests_are_whole(backend: Backend) {
     }
 }
 
+/// A socket that is watched for whole requests is so no more while a handler is behind with a body.
+fn a_body_behind_whole_requests_waits_for_its_handler(backend: Backend) {
+    const LENGTH: usize = 2 << 20;
+    let echo = |request: Request| request.bytes().clone();
+    let limits = Limits { inbox_bytes_max: 10_000, ..Limits::default() };
+    let body = body_max(1 << 30, streamed(slow));
+    let mut stage =
+        Stage::new(backend, Server::new().limits(limits).post("/", echo).post("/slow", body));
+    let mut peer = stage.connect();
+    let whole = sized(50_000);
+    let long = [b"POST /slow", &sized(LENGTH)[b"POST /".len()..]].concat();
+    for _ in 0..3 {
+        for _ in 0..3 {
+            assert!(whole.ends_with(&ask(&mut stage, &mut peer, &whole, 50_000)));
+        }
+        assert_eq!(ask(&mut stage, &mut peer, &long, 7), LENGTH.to_string().as_bytes());
+    }
+}
+
 over_all_backends!(long_requests_are_whole);
+
+mod still {
+    use super::*;
+
+    over_still_backends!(a_body_behind_whole_requests_waits_for_its_handler);
+}

@@ -81,7 +81,9 @@ impl Handle for Refused {
         }
         match &op {
             Op::Receive { .. } => self.receives.lock().unwrap().push(Receive::Chunks),
-            Op::AwaitBytes { .. } => self.receives.lock().unwrap().push(Receive::Wait),
+            Op::AwaitBytes { .. } | Op::WatchBytes { .. } => {
+                self.receives.lock().unwrap().push(Receive::Wait)
+            }
             _ => {}
         }
         if let (Op::Sync { .. }, Some(hung)) = (&op, &mut self.hung) {

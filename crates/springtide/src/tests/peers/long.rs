@@ -1,8 +1,15 @@
 //! Raw connections whose messages are long: they are taken at once, and nothing of that is to be seen.
 
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use springtide_engine::simulated::World;
+
 use super::{Log, echo};
+use crate::tests::freeze::refusal::{Receive, Receives, Refused};
 use crate::tests::{Backend, Stage, over_all_backends};
-use crate::{Peer, Server};
+use crate::{Peer, Server, timeout};
 
 /// Longer than a chunk; three of them in a row, and more are expected.
 const LONG: usize = 16 << 10;
@@ -33,6 +40,32 @@ fn long_messages_come_as_they_were(backend: Backend) {
         }
         assert!(stage.bytes_held() < LONG, "nothing is kept of what was sent on");
     }
+}
+
+/// The socket is watched while long messages come, and asked once; behind short ones chunks are received.
+#[test]
+fn long_messages_need_one_watch() {
+    let mut stage = Stage::new(Backend::Simulated, Server::new().raw(echo));
+    let (engine, receives) = (stage.spare_engine(), Receives::default());
+    stage.move_over(Box::new(Refused { receives: Arc::clone(&receives), ..Refused::over(engine) }));
+    let mut peer = stage.connect();
+    let mut talk = |length: usize| {
+        assert!(stage.talk(&mut peer, &pattern(length), length) == pattern(length));
+        stage.turn();
+        std::mem::take(&mut *receives.lock().unwrap())
+    };
+    (0..3).for_each(|_| drop(talk(LONG)));
+    for _ in 0..5 {
+        assert_eq!(talk(LONG), [Receive::Taken(LONG)]);
+    }
+    // More than a turn takes: what is left a new one tells of.
+    let receives = talk(150_000);
+    let watches = receives.iter().filter(|receive| **receive == Receive::Wait);
+    assert_eq!(watches.count(), 1, "{receives:?}");
+    assert!(!receives.contains(&Receive::Chunks), "{receives:?}");
+    assert_eq!(talk(LONG), [Receive::Taken(LONG)]);
+    (0..2).for_each(|_| assert_eq!(talk(5), [Receive::Taken(5)]));
+    assert_eq!(talk(5), [Receive::Taken(5), Receive::Chunks], "long ones are expected no more");
 }
 
 /// Who has pulled long messages, and pulls otherwise then, is given what he asks for.
@@ -114,9 +147,135 @@ fn long_messages_that_nobody_pulls_wait(backend: Backend) {
     }
 }
 
+/// Many who say long things at the same time are answered before the turn ends: whatever they are
+/// answered, all of it is sent, and ends.
+fn what_answers_many_long_messages_ends(backend: Backend) {
+    const PEERS: usize = 12;
+    const NOTHINGS: usize = 50;
+    const QUIET: u8 = 255;
+    thread_local!(static ENDED: Cell<usize> = const { Cell::new(0) });
+    fn answer(peer: Peer) {
+        peer.pull().then(|peer, bytes| {
+            for _ in 0..NOTHINGS {
+                peer.push("").then(|_, _| ENDED.set(ENDED.get() + 1));
+            }
+            if bytes[0] != QUIET {
+                peer.push(bytes).detach();
+            }
+            answer(peer);
+        });
+    }
+    ENDED.set(0);
+    let mut stage = Stage::new(backend, Server::new().raw(answer));
+    let mut peers: Vec<_> = (0..PEERS).map(|_| stage.connect()).collect();
+    let loud = pattern(LONG);
+    for _ in 0..4 {
+        for peer in &mut peers {
+            assert!(stage.talk(peer, &loud, LONG) == loud);
+        }
+    }
+    let before = ENDED.get();
+    let mut answers = vec![Vec::new(); PEERS];
+    for (at, peer) in peers.iter_mut().enumerate() {
+        assert_eq!(
+            peer.write(if at % 2 == 0 { &loud } else { &[QUIET; LONG] }),
+            LONG,
+            "there is room"
+        );
+    }
+    stage.until(|stage| {
+        stage.turn();
+        let came = peers.iter_mut().zip(&mut answers).map(|(peer, answer)| {
+            peer.read(answer);
+            answer.len()
+        });
+        let is_whole = came.sum::<usize>() == PEERS / 2 * LONG;
+        (is_whole && ENDED.get() >= before + PEERS * NOTHINGS).then_some(())
+    });
+    assert!(answers.iter().step_by(2).all(|answer| *answer == loud));
+}
+
+/// What has come in a turn is in time, whatever is answered before it in that turn.
+#[test]
+fn what_has_come_is_in_time() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let log = Log::default();
+    let own = log.clone();
+    let server = Server::new().raw_async(async move |peer: Peer| {
+        while let Some(bytes) = peer.pull().await? {
+            let is_last = &*bytes == b"last";
+            peer.push(bytes).await?;
+            if is_last {
+                let next = timeout(SECOND, peer.pull()).await;
+                own.add(format!("{:?}", next.map(|next| next.map(|bytes| bytes.len()))));
+            }
+        }
+        Ok(())
+    });
+    let mut world = None;
+    let keep = |own: &World| world = Some(own.clone());
+    let mut stage = Stage::with_world(Backend::Simulated, server, keep);
+    let mut before = stage.connect();
+    let mut loud = [(); 12].map(|()| stage.connect());
+    for _ in 0..4 {
+        for peer in &mut loud {
+            stage.talk(peer, &pattern(LONG), LONG);
+        }
+    }
+    let mut behind = stage.connect();
+    for peer in [&mut before, &mut behind] {
+        stage.talk(peer, b"last", 4);
+    }
+    for peer in &mut loud {
+        assert_eq!(peer.write(&pattern(LONG)), LONG, "there is room");
+    }
+    assert_eq!((before.write(b"in time"), behind.write(b"in time")), (7, 7));
+    world.unwrap().advance(SECOND);
+    stage.until(|_| (log.lines().len() == 2).then_some(()));
+    assert_eq!(log.lines(), ["Ok(Some(7))"; 2]);
+}
+
+/// Nothing of a connection is sent any more on which a callback has panicked.
+fn a_panic_behind_a_long_message_sends_nothing(backend: Backend) {
+    let log = Log::default();
+    let own = log.clone();
+    let server = log.server(move |peer| {
+        fn serve(peer: Peer, log: Log) {
+            peer.pull().then(move |peer, bytes| {
+                if bytes[0] == 0 {
+                    peer.push(bytes).detach();
+                    return serve(peer, log);
+                }
+                let own = log.clone();
+                peer.push(bytes).then_result(move |_, pushed| {
+                    own.add(format!("pushed: {:?}", pushed.map(|bytes| bytes.len())));
+                });
+                peer.pull_exact(usize::MAX).then_result(|_, _| panic!("as it is to"));
+            });
+        }
+        serve(peer, own.clone());
+    });
+    let mut stage = Stage::new(backend, server);
+    let mut peers = [(); 6].map(|()| stage.connect());
+    for _ in 0..4 {
+        for peer in &mut peers {
+            stage.talk(peer, &vec![0; LONG], LONG);
+        }
+    }
+    for peer in &mut peers {
+        assert_eq!(peer.write(&[1; LONG]), LONG, "there is room");
+    }
+    stage.until(|_| (log.lines().len() == 12).then_some(()));
+    let told = |what: &str| log.lines().iter().filter(|line| *line == what).count();
+    assert_eq!(told("closed: Panicked"), 6, "{:?}", log.lines());
+    assert_eq!(told("pushed: Err(Panicked)"), 6, "{:?}", log.lines());
+}
+
 over_all_backends!(
     long_messages_come_as_they_were,
     other_pulls_behind_long_messages,
     the_end_behind_long_messages,
     long_messages_that_nobody_pulls_wait,
+    what_answers_many_long_messages_ends,
+    a_panic_behind_a_long_message_sends_nothing,
 );
