@@ -208,8 +208,15 @@ impl Ring {
             }
         }
         let untaken = self.ring.submission().len();
-        self.is_left |= untaken > 0;
+        if untaken > 0 {
+            self.leave();
+        }
         untaken
+    }
+
+    /// It is never entered again: what is pushed from here on is not taken.
+    pub(super) const fn leave(&mut self) {
+        self.is_left = true;
     }
 
     fn enter(&mut self, want: u32, flags: u32, timeout: Option<Duration>) -> io::Result<()> {
@@ -367,6 +374,12 @@ mod tests {
         ring
     }
 
+    fn push_nop(ring: &mut Ring, number: u64) {
+        let nop = opcode::Nop::new().build().user_data(number);
+        // SAFETY: a NOP points to nothing.
+        unsafe { ring.push(&nop) };
+    }
+
     /// A thread registers 16 rings at a time: one that is dropped makes room, and one that finds
     /// none is entered by its descriptor.
     #[test]
@@ -381,11 +394,25 @@ mod tests {
         let registered = rings.iter().filter(|ring| ring.registered.is_some()).count();
         assert_eq!(registered, 16);
         for ring in &mut rings {
-            let nop = opcode::Nop::new().build();
-            // SAFETY: a NOP points to nothing.
-            unsafe { ring.push(&nop) };
+            push_nop(ring, 1);
             ring.submit_and_wait(1, Some(Duration::from_secs(1))).unwrap();
             assert!(ring.has_completions());
         }
+    }
+
+    /// What is cancelled while a ring is given up must find room without an enter.
+    #[test]
+    fn one_that_is_left_takes_nothing_more() {
+        if std::env::var_os("SPRINGTIDE_WITHOUT_URING").is_some_and(|yes| yes == "1") {
+            return;
+        }
+        let mut ring = enabled();
+        ring.leave();
+        let numbers = 1..=40;
+        numbers.clone().for_each(|number| push_nop(&mut ring, number));
+        assert!(ring.submit_and_wait(0, None).is_err());
+        assert!(!ring.has_completions());
+        assert_eq!(ring.enters, 0);
+        assert_eq!(ring.untaken(), numbers.collect());
     }
 }

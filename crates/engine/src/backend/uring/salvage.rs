@@ -29,6 +29,7 @@ impl Uring {
     /// Ends everything that was asked of the ring; gives what the turn says.
     #[cold]
     pub(super) fn salvage(&mut self, ledger: &mut Ledger, refused: Error) -> Error {
+        self.ring.leave();
         while self.ring.has_completions() {
             self.drain(ledger);
         }

@@ -241,9 +241,8 @@ impl Http1 {
 
     /// Whether so much of a body is to come that a receive by chunks, which is made again for what is
     /// behind the body, costs less than the chunks.
-    /// Or its handler is behind, and then nothing is received.
     pub(crate) fn is_in_long_body(&self) -> bool {
-        self.busy.is_some() && (self.bulk_bytes() >= LONG_BYTES_MIN || self.is_body_held())
+        self.busy.is_some() && self.bulk_bytes() >= LONG_BYTES_MIN
     }
 
     /// Whether the handler has yet to take of its body before more of it is received.
