@@ -11,7 +11,7 @@ mod places;
 mod polled;
 mod timeout;
 
-pub(crate) use desk::{Ready, Tasks, Told};
+pub(crate) use desk::{Batches, Pass, Ready, Tasks, Told};
 pub(crate) use dial::{Dial, Target};
 pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
 pub(crate) use hatch::{Asked, Book, Due, Hatch, OpenHatch, Saying};
@@ -90,8 +90,13 @@ pub struct Canceller {
 
 impl<O: Operation> Task<O> {
     /// Asks something of a peer.
-    #[inline]
     pub(crate) fn ask(peer: Peer, ask: Ask) -> Self {
+        Self::ask_with(peer, || ask)
+    }
+
+    /// The same of what is made where it waits: nothing of the application may be called for that.
+    #[inline]
+    pub(crate) fn ask_with(peer: Peer, ask: impl FnOnce() -> Ask) -> Self {
         let held = match current::shard() {
             Some(shared) => match shared.tasks.begin(peer, ask) {
                 Some(serial) => Held::Fresh(shared, peer, serial),

@@ -22,7 +22,7 @@ use crate::limits::place_of;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::room::{LONG_BYTES, Room};
 use crate::table::Place;
-use crate::task::{Ended, Ready, Tasks, Waiter};
+use crate::task::{Ended, Tasks, Waiter};
 use forward::Fed;
 use front::Front;
 use want::Look;
@@ -244,7 +244,7 @@ impl Peered {
             room.happens(who.peer(), Happened::Read(bytes.clone()));
         }
         if let Some(callback) = self.front.take_callback() {
-            tasks.tell(Ready::Call(callback, who.peer(), ended));
+            tasks.call_back(callback, who.peer(), ended);
         } else if let Some(task) = self.front.task() {
             if tasks.end_held(task, ended) && may_come_back {
                 return;

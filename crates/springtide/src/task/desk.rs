@@ -36,8 +36,8 @@ pub(crate) struct Tasks {
     /// Where tasks stand that nobody had listened to when what they ask for was begun.
     unheard: RefCell<HashMap<u64, Place>>,
     ready: RefCell<Batches<Ready>>,
-    /// Memory in which orders and news stood, for the next ones.
-    emptied: RefCell<(Batches<Order>, Batches<Ready>)>,
+    /// For the next pass.
+    pass: Cell<Option<Box<Pass>>>,
     /// Who is to be woken.
     woken: RefCell<Vec<Waker>>,
     /// The futures that are to be polled: most tasks are waited for by one of the shard's.
@@ -59,6 +59,15 @@ pub(crate) struct Tasks {
     /// What busy sessions used, for the next.
     #[expect(clippy::vec_box, reason = "boxes move between here and sessions without a copy")]
     spare: RefCell<Vec<Box<Busy>>>,
+}
+
+/// What is done and told in one pass; the memory of it is for the next.
+#[derive(Default)]
+pub(crate) struct Pass {
+    pub(crate) orders: Batches<Order>,
+    pub(crate) ready: Batches<Ready>,
+    pub(crate) woken: Vec<Waker>,
+    pub(crate) futures: Vec<Place>,
 }
 
 struct Orders {
@@ -112,7 +121,7 @@ const SPARE_MAX: usize = 256;
 impl Tasks {
     pub(crate) fn new() -> Self {
         let orders = RefCell::new(Orders { waiting: Batches::default(), first: 1 });
-        let (unheard, ready, emptied, woken, futures, polled) = Default::default();
+        let (unheard, ready, pass, woken, futures, polled) = Default::default();
         let (is_obeyed, has_work, places, farewells, spare) = Default::default();
         let (slots, connecting) = (RefCell::new(Table::new()), RefCell::new(Table::new()));
         Self {
@@ -120,7 +129,7 @@ impl Tasks {
             slots,
             unheard,
             ready,
-            emptied,
+            pass,
             woken,
             futures,
             polled,
@@ -143,24 +152,38 @@ impl Tasks {
 
     /// A task begins with an order, whose serial number is its name; none when its peer is gone.
     #[inline(always)]
-    pub(super) fn begin(&self, peer: Peer, ask: Ask) -> Option<u64> {
+    pub(super) fn begin(&self, peer: Peer, ask: impl FnOnce() -> Ask) -> Option<u64> {
         let is_possible = peer.is_nobody() || self.places.status(peer) != PeerStatus::Closed;
-        is_possible.then(|| self.order(peer, ask, Waiter::Unheard))
+        is_possible.then(|| self.order_with(|| Order { peer, ask: ask(), waiter: Waiter::Unheard }))
     }
 
     /// Asks for something that no task is for.
-    #[inline(always)]
     pub(crate) fn order(&self, peer: Peer, ask: Ask, waiter: Waiter) -> u64 {
+        self.order_with(|| Order { peer, ask, waiter })
+    }
+
+    #[inline(always)]
+    fn order_with(&self, make: impl FnOnce() -> Order) -> u64 {
         let mut orders = self.orders.borrow_mut();
         let serial = orders.first + orders.waiting.len() as u64;
-        orders.waiting.push(Order { peer, ask, waiter });
+        orders.waiting.push_with(make);
         self.has_work.set(true);
         serial
     }
 
-    #[inline(always)]
     pub(crate) fn tell(&self, ready: Ready) {
-        self.ready.borrow_mut().push(ready);
+        self.tell_with(|| ready);
+    }
+
+    /// Calls back with how something has ended.
+    #[inline(always)]
+    pub(crate) fn call_back(&self, callback: Told, peer: Peer, ended: Ended) {
+        self.tell_with(|| Ready::Call(callback, peer, ended));
+    }
+
+    #[inline(always)]
+    fn tell_with(&self, make: impl FnOnce() -> Ready) {
+        self.ready.borrow_mut().push_with(make);
         self.has_work.set(true);
     }
 
@@ -288,21 +311,25 @@ impl Tasks {
     #[inline]
     pub(crate) fn end(&self, peer: Peer, waiter: Waiter, ended: Ended) {
         match waiter {
-            Waiter::Callback { callback, .. } => self.tell(Ready::Call(callback, peer, ended)),
+            Waiter::Callback { callback, .. } => self.call_back(callback, peer, ended),
             Waiter::Held(task) => _ = self.end_held(task, ended),
             Waiter::Unheard | Waiter::Nobody | Waiter::Dropped => self.leave_alone(ended),
         }
     }
 
-    /// Takes out what was asked, with the serial number of the first; until
+    /// Takes out what was asked, if anything was, and gives the serial number of the first; until
     /// [`orders_done`](Self::orders_done) it is being done.
-    pub(crate) fn take_orders(&self) -> (Batches<Order>, u64) {
-        self.is_obeyed.set(true);
+    #[inline]
+    pub(crate) fn take_orders(&self, emptied: &mut Batches<Order>) -> Option<u64> {
         let mut orders = self.orders.borrow_mut();
+        if orders.waiting.is_empty() {
+            return None;
+        }
+        self.is_obeyed.set(true);
         let first = orders.first;
         orders.first += orders.waiting.len() as u64;
-        let emptied = std::mem::take(&mut self.emptied.borrow_mut().0);
-        (std::mem::replace(&mut orders.waiting, emptied), first)
+        std::mem::swap(&mut orders.waiting, emptied);
+        Some(first)
     }
 
     /// What was taken out has been done.
@@ -311,27 +338,41 @@ impl Tasks {
         self.is_obeyed.set(false);
     }
 
-    /// Takes out who is to be told what, and which wakers and futures are to be woken.
-    pub(crate) fn take_news(&self) -> (Batches<Ready>, Vec<Waker>, Vec<Place>) {
-        let emptied = std::mem::take(&mut self.emptied.borrow_mut().1);
-        (self.ready.replace(emptied), self.woken.take(), self.futures.take())
+    /// Takes out who is to be told what, and which wakers and futures are to be woken; whether
+    /// anybody is told or woken by that.
+    #[inline]
+    pub(crate) fn take_news(&self, pass: &mut Pass) -> bool {
+        let (ready, woken) = (&mut *self.ready.borrow_mut(), &mut *self.woken.borrow_mut());
+        let futures = &mut *self.futures.borrow_mut();
+        if !futures.is_empty() {
+            std::mem::swap(futures, &mut pass.futures);
+        }
+        if !woken.is_empty() {
+            pass.woken = std::mem::take(woken);
+        }
+        if !ready.is_empty() {
+            std::mem::swap(ready, &mut pass.ready);
+        }
+        !(pass.ready.is_empty() && pass.woken.is_empty())
     }
 
-    /// Gives memory back in which orders and news stood, and notes whether there are others by now.
-    pub(crate) fn put_back(
-        &self,
-        orders: Batches<Order>,
-        ready: Batches<Ready>,
-        futures: Vec<Place>,
-    ) {
-        *self.emptied.borrow_mut() = (orders, ready);
-        let due = &mut self.futures.borrow_mut();
-        if due.is_empty() && futures.capacity() <= KEPT_MAX {
-            **due = futures;
+    /// Begins passes, in the memory of those before.
+    #[inline]
+    pub(crate) fn take_pass(&self) -> Box<Pass> {
+        self.pass.take().unwrap_or_default()
+    }
+
+    /// Gives memory back, with nothing in it, and notes whether something is left to be done.
+    #[inline]
+    pub(crate) fn put_pass(&self, mut pass: Box<Pass>) {
+        if pass.futures.capacity() > KEPT_MAX {
+            pass.futures = Vec::new();
         }
+        self.pass.set(Some(pass));
         let has_others =
             !(self.orders.borrow().waiting.is_empty() && self.ready.borrow().is_empty());
-        self.has_work.set(has_others || !due.is_empty() || !self.woken.borrow().is_empty());
+        let wakes = !(self.futures.borrow().is_empty() && self.woken.borrow().is_empty());
+        self.has_work.set(has_others || wakes);
     }
 
     /// What a session needs that becomes busy.

@@ -39,12 +39,13 @@ impl<T> Batches<T> {
         self.last.is_empty()
     }
 
+    /// Lists what is made, which is made where it lies: it takes some moves otherwise.
     #[inline(always)]
-    pub(crate) fn push(&mut self, value: T) {
+    pub(crate) fn push_with(&mut self, make: impl FnOnce() -> T) {
         if self.last.len() == Self::ROOM || self.last.capacity() == 0 {
             self.begin_piece();
         }
-        self.last.push(value);
+        self.last.extend(std::iter::once_with(make));
     }
 
     #[cold]
@@ -80,6 +81,9 @@ impl<T> Batches<T> {
     /// Drops all that is in it.
     #[inline]
     pub(crate) fn clear(&mut self) {
+        if self.last.is_empty() {
+            return;
+        }
         self.last.clear();
         if !self.full.is_empty() {
             self.clear_full();
@@ -106,7 +110,7 @@ mod tests {
         let mut list = Batches::default();
         for round in 0..3 {
             assert!(list.is_empty() && list.get_mut(0).is_none());
-            (0..100_000_u64).for_each(|value| list.push(value + round));
+            (0..100_000_u64).for_each(|value| list.push_with(|| value + round));
             assert_eq!(list.len(), 100_000);
             assert_eq!(list.get_mut(70_000), Some(&mut (70_000 + round)));
             assert_eq!(list.get_mut(100_000), None);
@@ -114,7 +118,7 @@ mod tests {
             list.clear();
             assert_eq!((list.full.len(), list.spare.len()), (0, 15), "some stay, and not all");
         }
-        (0..1000).for_each(|value| list.push(value));
+        (0..1000).for_each(|value| list.push_with(|| value));
         assert!(list.into_values().eq(0..1000));
     }
 }
