@@ -305,12 +305,19 @@ impl Shard {
 
     #[inline]
     fn complete(&mut self, completion: Completion) -> Result<(), Error> {
+        if completion.token >> PLACE_BITS != 0 {
+            return self.complete_other(completion);
+        }
+        let place = Place::from_raw(completion.token);
+        self.with(place, |connection, room| connection.complete(completion, room));
+        self.answer_long_if_due();
+        Ok(())
+    }
+
+    /// One completion of what no connection receives or sends.
+    #[inline(never)]
+    fn complete_other(&mut self, completion: Completion) -> Result<(), Error> {
         match completion.token >> PLACE_BITS << PLACE_BITS {
-            0 => {
-                let place = Place::from_raw(completion.token);
-                self.with(place, |connection, room| connection.complete(completion, room));
-                self.answer_long_if_due();
-            }
             CLOSED_TOKEN => self.closed(&completion),
             LISTENER_TOKEN => return self.accepted(completion),
             FILES_TOKEN => self.file_completed(completion),

@@ -99,6 +99,7 @@ impl Connection {
     }
 
     /// The same of a connection that is none of raw bytes, or is about to end.
+    #[inline(never)]
     fn obey_otherwise(&mut self, order: &mut Order, room: &mut Room) {
         let (is_open, Order { peer, ask, waiter }) = (self.state == State::Open, order);
         match ask {

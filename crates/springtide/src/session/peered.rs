@@ -115,7 +115,7 @@ enum End {
 impl Peered {
     pub(crate) fn new(room: &Room) -> Self {
         Self {
-            front: Front::EMPTY,
+            front: Front::empty(),
             first: 0,
             busy: None,
             share: Share::default(),

@@ -76,7 +76,7 @@ impl Shard {
             apart(|| waker.wake());
         }
         for piece in pass.ready.pieces_mut() {
-            piece.iter_mut().for_each(|ready| self.tell_ready(ready));
+            piece.drain(..).for_each(|ready| self.tell_ready(ready));
         }
     }
 
@@ -161,43 +161,49 @@ impl Shard {
         }
     }
 
-    fn tell_ready(&mut self, ready: &mut Ready) {
+    #[inline]
+    fn tell_ready(&mut self, ready: Ready) {
         let (peer, is_well) = match ready {
-            Ready::Call(callback, peer, ended) => {
-                let (peer, ended) = (*peer, std::mem::replace(ended, Ended::Done));
+            Ready::Call(mut callback, peer, ended) => {
                 (peer, apart(|| callback.call((peer, ended))).is_some())
             }
+            ready => self.tell_rare(ready),
+        };
+        if !is_well {
+            self.room.counts.panics_total += 1;
+            self.break_for_panic(peer);
+        }
+    }
+
+    /// Tells what is told less often; of whom that was, and whether it went well.
+    #[inline(never)]
+    fn tell_rare(&mut self, ready: Ready) -> (Peer, bool) {
+        match ready {
+            Ready::Call(..) => (Peer::nobody(), true),
             Ready::Intro(peer) => {
                 // It may have moved with its shard before anybody was told of it.
-                let peer = self.room.requests.tasks.places.find(*peer);
+                let peer = self.room.requests.tasks.places.find(peer);
                 (peer, self.introduce(peer))
             }
             Ready::Gone(peer, reason) => {
-                let closed = Ready::Closed(*peer, *reason);
-                return self.room.requests.tasks.tell(closed);
+                self.room.requests.tasks.tell(Ready::Closed(peer, reason));
+                (peer, true)
             }
             Ready::Happened(peer, happened) => {
-                let happened = std::mem::replace(happened, Happened::Panicked);
                 let is_well = !matches!(happened, Happened::Panicked);
-                (*peer, self.room.requests.events.tell(*peer, happened) && is_well)
+                (peer, self.room.requests.events.tell(peer, happened) && is_well)
             }
             Ready::Datagram(place, service, datagram) => {
-                let handler = &self.room.requests.router.datagrams[*service].handler;
-                let (socket, datagram) = (DatagramSocket::at(*place), datagram.take());
-                let called = apart(|| datagram.map(|datagram| handler(socket, *datagram)));
-                (Peer::nobody(), called.is_some())
+                let handler = &self.room.requests.router.datagrams[service].handler;
+                let socket = DatagramSocket::at(place);
+                (Peer::nobody(), apart(|| handler(socket, *datagram)).is_some())
             }
             Ready::Closed(peer, reason) => {
-                let (peer, reason) = (*peer, *reason);
                 let router = &self.room.requests.router;
                 let closed = router.raw.closed.as_ref();
                 let called = apart(|| closed.map(|closed| closed(peer, reason))).is_some();
                 (peer, self.room.requests.events.tell_raw_closed(peer, reason) && called)
             }
-        };
-        if !is_well {
-            self.room.counts.panics_total += 1;
-            self.break_for_panic(peer);
         }
     }
 

@@ -39,18 +39,26 @@ impl<T> Batches<T> {
         self.last.is_empty()
     }
 
-    /// Lists what is made, which is made where it lies: it takes some moves otherwise.
+    /// Lists what is made, where it lies: nothing can come between.
     #[inline(always)]
     pub(crate) fn push_with(&mut self, make: impl FnOnce() -> T) {
-        if self.last.len() == Self::ROOM || self.last.capacity() == 0 {
+        self.piece_with_room().push(make());
+    }
+
+    /// The piece that is being filled, which has room for one more.
+    #[inline(always)]
+    pub(crate) fn piece_with_room(&mut self) -> &mut Vec<T> {
+        if self.last.len() >= self.last.capacity() {
             self.begin_piece();
+            assert!(self.last.len() < self.last.capacity(), "it was just begun");
         }
-        self.last.extend(std::iter::once_with(make));
+        &mut self.last
     }
 
     #[cold]
     fn begin_piece(&mut self) {
         let piece = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(Self::ROOM));
+        assert!(piece.capacity() == Self::ROOM, "what is listed is found by its number");
         let filled = std::mem::replace(&mut self.last, piece);
         if !filled.is_empty() {
             self.full.push(filled);
@@ -81,10 +89,9 @@ impl<T> Batches<T> {
     /// Drops all that is in it.
     #[inline]
     pub(crate) fn clear(&mut self) {
-        if self.last.is_empty() {
-            return;
+        if !self.last.is_empty() {
+            self.last.clear();
         }
-        self.last.clear();
         if !self.full.is_empty() {
             self.clear_full();
         }
