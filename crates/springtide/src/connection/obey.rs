@@ -27,8 +27,10 @@ impl Connection {
             return self.obey_otherwise(order, room);
         };
         match ask {
-            Ask::Push(pieces) => {
-                session.push(serial, pieces.take(), waiter, *peer, room);
+            Ask::Push(_) => {
+                if let Ask::Push(pieces) = std::mem::replace(ask, Ask::GoOn) {
+                    session.push(serial, pieces, waiter, *peer, room);
+                }
                 self.mark_dirty(room);
             }
             Ask::Pull(Want::Some) if session.pull_next(serial, waiter, &room.requests.tasks) => {
@@ -121,6 +123,7 @@ impl Connection {
     pub(super) fn serve(&mut self, room: &mut Room) {
         let who = self.who();
         if let Some(session) = self.session.peered()
+            && session.ahead() > 0
             && let Some(ahead) = session.serve_ahead(who, room)
         {
             let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
@@ -246,13 +249,12 @@ impl Connection {
     /// What was pushed is to be sent next: nothing is being sent.
     #[inline]
     pub(super) fn pour(&mut self, room: &mut Room) {
-        let who = self.who();
         let Some(session) = self.session.peered() else { return };
         let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         session.pour(&mut traffic.outbox, room);
         if traffic.outbox.is_empty() {
             // What was poured is nothing: it has been sent.
-            session.sent(0, who, room);
+            self.session.sent(0, self.who(), room);
         }
     }
 }

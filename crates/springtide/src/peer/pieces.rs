@@ -69,12 +69,6 @@ impl Pushed {
         }
     }
 
-    /// Takes them out.
-    #[inline]
-    pub(crate) const fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::One(Bytes::new()))
-    }
-
     /// Nobody wants them sent any more.
     pub(crate) fn forget(&mut self) {
         *self = Self::One(Bytes::new());

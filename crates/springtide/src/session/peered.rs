@@ -263,9 +263,17 @@ impl Peered {
     }
 
     /// The next pull takes the first place.
+    #[inline]
     fn advance(&mut self, tasks: &Tasks) {
         self.first = 0;
         self.front.set_task(Place::NONE);
+        if self.busy.is_some() {
+            self.advance_busy(tasks);
+        }
+    }
+
+    #[inline(never)]
+    fn advance_busy(&mut self, tasks: &Tasks) {
         let Some(busy) = &mut self.busy else { return };
         busy.first = None;
         let next = loop {
@@ -442,6 +450,10 @@ impl Busy {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "136 years")]
+#[expect(
+    clippy::manual_div_ceil,
+    reason = "asked for each message: that looks at the remainder too"
+)]
 const fn seconds(ms: u64) -> u32 {
-    ms.div_ceil(1000) as u32
+    ((ms + 999) / 1000) as u32
 }

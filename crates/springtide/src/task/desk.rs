@@ -185,6 +185,24 @@ impl Tasks {
         self.has_work.set(true);
     }
 
+    /// A callback listens to a task that was held by its serial number only: mostly it is what was asked
+    /// last, and then the callback goes where that waits.
+    #[inline(always)]
+    pub(super) fn call_first(&self, serial: u64, callback: Told, takes_end: bool) {
+        let mut orders = self.orders.borrow_mut();
+        if let Some(order) = orders.newest(serial) {
+            order.waiter = Waiter::Callback { callback, takes_end };
+            return;
+        }
+        drop(orders);
+        self.call_first_late(serial, callback, takes_end);
+    }
+
+    #[inline(never)]
+    fn call_first_late(&self, serial: u64, callback: Told, takes_end: bool) {
+        drop(self.listen_first(serial, Listener::Callback { callback, takes_end }));
+    }
+
     /// Somebody listens to a task that was held by its serial number only; gives what is to be dropped.
     #[inline(always)]
     pub(super) fn listen_first(&self, serial: u64, listener: Listener) -> Option<Listener> {
@@ -306,7 +324,7 @@ impl Tasks {
     }
 
     /// What was asked has ended: whoever waits is told in the same turn.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn end(&self, peer: Peer, waiter: Waiter, ended: Ended) {
         self.end_here(peer, waiter, ended);
     }
@@ -396,6 +414,12 @@ impl Tasks {
 }
 
 impl Orders {
+    /// What was listed last, where it has this serial number.
+    #[inline]
+    fn newest(&mut self, serial: u64) -> Option<&mut Order> {
+        if serial + 1 == self.next { self.waiting.last_mut() } else { None }
+    }
+
     #[inline]
     fn of(&mut self, serial: u64) -> Option<&mut Order> {
         let index = serial.checked_sub(self.first)?;

@@ -75,6 +75,11 @@ impl<T> Batches<T> {
         piece.get_mut(index % Self::ROOM)
     }
 
+    #[inline]
+    pub(crate) fn last_mut(&mut self) -> Option<&mut T> {
+        self.last.last_mut()
+    }
+
     /// All pieces in their order.
     #[inline]
     pub(crate) fn pieces_mut(&mut self) -> impl Iterator<Item = &mut Vec<T>> {
@@ -127,5 +132,18 @@ mod tests {
         }
         (0..1000).for_each(|value| list.push_with(|| value));
         assert!(list.into_values().eq(0..1000));
+    }
+
+    #[test]
+    fn what_was_taken_out_leaves_its_pieces_for_the_next() {
+        let mut list = Batches::default();
+        for round in 0..3 {
+            (0..2000_u64).for_each(|value| list.push_with(|| value + round));
+            assert_eq!(list.last_mut(), Some(&mut (1999 + round)));
+            let taken: Vec<u64> = list.pieces_mut().flat_map(|piece| piece.drain(..)).collect();
+            assert!(taken.into_iter().eq(round..round + 2000));
+            list.clear();
+            assert_eq!((list.len(), list.full.len(), list.last_mut()), (0, 0, None));
+        }
     }
 }
