@@ -450,10 +450,6 @@ impl Busy {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "136 years")]
-#[expect(
-    clippy::manual_div_ceil,
-    reason = "asked for each message: that looks at the remainder too"
-)]
 const fn seconds(ms: u64) -> u32 {
-    ((ms + 999) / 1000) as u32
+    ms.div_ceil(1000) as u32
 }
