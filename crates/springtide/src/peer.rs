@@ -192,7 +192,7 @@ impl Peer {
     /// What comes while nobody pulls waits for the next pull, up to
     /// [`Limits::inbox_bytes_max`](crate::Limits::inbox_bytes_max); beyond it nothing more is received.
     pub fn pull(self) -> Task<Pull> {
-        Task::ask(self, Ask::Pull(Want::Some))
+        Task::ask_with(self, || Ask::Pull(Want::Some))
     }
 
     /// Asks for so many bytes, which come together. None of them is taken when the stream ends before:
@@ -223,7 +223,8 @@ impl Peer {
     /// While more than [`Limits::outbox_bytes_max`](crate::Limits::outbox_bytes_max) wait to be sent,
     /// it fails with [`Reason::Limit`] and nothing of it is sent.
     pub fn push<P: Pieces>(self, pieces: P) -> Task<P::Operation> {
-        Task::ask(self, Ask::Push(pieces.into_pushed()))
+        let pieces = pieces.into_pushed();
+        Task::ask_with(self, move || Ask::Push(pieces))
     }
 
     /// Forwards everything that comes from this connection to another one of the same shard, until the

@@ -3,6 +3,7 @@
 
 mod accepting;
 mod client;
+mod completing;
 mod connecting;
 mod datagrams;
 mod deadline;
@@ -28,23 +29,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use springtide_engine::{Completion, Descriptor, Error, Handle, Outcome, Wheel};
+use springtide_engine::{Completion, Descriptor, Error, Handle, Wheel};
 
 pub(crate) use client::CLIENT_TOKEN;
-use connecting::{CONNECT_LATE_TOKEN, CONNECT_TOKEN};
-use datagrams::{RECEIVE_FROM_TOKEN, SEND_TO_TOKEN};
-use fs::FS_TOKEN;
-use lobbies::LOBBY_TOKEN;
 
 use crate::access::{ShardLog, Sink};
 use crate::caps::{Caps, ShardCaps};
 use crate::connection::{CLOSED_TOKEN, Connection, FrozenConnection};
-use crate::events::Operation;
 use crate::executor::{Bell, Executor};
 use crate::files::{FileEvent, FileReply, FileService, RootId};
 use crate::freeze::Handoff;
 use crate::limits::Met;
-use crate::listener::{LISTENER_TOKEN, Listeners, RESUME_TOKEN};
+use crate::listener::{LISTENER_TOKEN, Listeners};
 use crate::mailbox::{Mailbox, Message, Neighbour};
 use crate::metrics::ShardCounts;
 use crate::offload::Pool;
@@ -300,48 +296,6 @@ impl Shard {
     fn go_on(&mut self) {
         for place in std::mem::take(&mut self.room.ready) {
             self.with(place, Connection::go_on);
-        }
-    }
-
-    #[inline]
-    fn complete(&mut self, completion: Completion) -> Result<(), Error> {
-        match completion.token >> PLACE_BITS << PLACE_BITS {
-            0 => {
-                let place = Place::from_raw(completion.token);
-                self.with(place, |connection, room| connection.complete(completion, room));
-                self.answer_long_if_due();
-            }
-            CLOSED_TOKEN => self.closed(&completion),
-            LISTENER_TOKEN => return self.accepted(completion),
-            FILES_TOKEN => self.file_completed(completion),
-            CLIENT_TOKEN => self.connected(completion),
-            CONNECT_TOKEN => self.raw_connected(completion),
-            RECEIVE_FROM_TOKEN | SEND_TO_TOKEN => self.post_completed(completion),
-            FS_TOKEN => self.file_work_completed(completion),
-            LOBBY_TOKEN => self.lobby_completed(completion),
-            CONNECT_LATE_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
-                self.connect_is_late(&completion);
-            }
-            RESUME_TOKEN if matches!(completion.outcome, Outcome::Expired) => {
-                self.listeners.resume(!self.is_full() && !self.is_short, &self.room);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// A connection's close has ended; one that could not even begin leaves the descriptor open.
-    fn closed(&mut self, completion: &Completion) {
-        let place = Place::from_raw(completion.token);
-        if matches!(completion.outcome, Outcome::Failed(Error::Limit(_), _)) {
-            self.with(place, |connection, room| connection.close_later(room));
-            self.file(place);
-        } else {
-            if let Outcome::Failed(error, _) = completion.outcome {
-                self.room.fails(Operation::Close, error, None);
-            }
-            // Whatever the system says of it, the descriptor is free.
-            self.room.closed.push(place);
         }
     }
 

@@ -11,7 +11,7 @@ mod places;
 mod polled;
 mod timeout;
 
-pub(crate) use desk::{Ready, Tasks, Told};
+pub(crate) use desk::{Batches, Pass, Ready, Tasks, Told};
 pub(crate) use dial::{Dial, Target};
 pub use elsewhere::{Elsewhere, MayBlock, RemoteCanceller, Wait};
 pub(crate) use hatch::{Asked, Book, Due, Hatch, OpenHatch, Saying};
@@ -90,8 +90,13 @@ pub struct Canceller {
 
 impl<O: Operation> Task<O> {
     /// Asks something of a peer.
-    #[inline]
     pub(crate) fn ask(peer: Peer, ask: Ask) -> Self {
+        Self::ask_with(peer, || ask)
+    }
+
+    /// The same of what is made where it waits: nothing of the application may be called for that.
+    #[inline]
+    pub(crate) fn ask_with(peer: Peer, ask: impl FnOnce() -> Ask) -> Self {
         let held = match current::shard() {
             Some(shared) => match shared.tasks.begin(peer, ask) {
                 Some(serial) => Held::Fresh(shared, peer, serial),
@@ -117,7 +122,7 @@ impl<O: Operation> Task<O> {
                 callback(peer, value);
             }
         });
-        self.listen(Listener::Callback { callback, takes_end: false });
+        self.call_back(callback, false);
     }
 
     /// Calls back on the shard with how it ended, however that was.
@@ -125,27 +130,19 @@ impl<O: Operation> Task<O> {
         let callback = Callback::new(move |(peer, ended): (Peer, Ended)| {
             callback(peer, O::output(ended));
         });
-        self.listen(Listener::Callback { callback, takes_end: true });
+        self.call_back(callback, true);
     }
 
     /// Lets it go on, with nobody who is told.
-    pub fn detach(self) {
-        self.listen(Listener::Detached);
+    pub fn detach(mut self) {
+        self.side.held.take().listen(Listener::Detached);
     }
 
     #[inline]
-    fn listen(mut self, listener: Listener) {
-        match std::mem::replace(&mut self.side.held, Held::Nothing) {
-            Held::Fresh(shared, _, serial) => drop(shared.tasks.listen_first(serial, listener)),
-            Held::Slot(shared, task) => drop(shared.tasks.listen(task, listener)),
-            Held::Lost(peer, reason) => {
-                if let (Listener::Callback { callback, takes_end: true }, Some(shared)) =
-                    (listener, current::shard())
-                {
-                    shared.tasks.tell(Ready::Call(callback, peer, Ended::Failed(reason)));
-                }
-            }
-            Held::Nothing => {}
+    fn call_back(mut self, callback: Told, takes_end: bool) {
+        match self.side.held.take() {
+            Held::Fresh(shared, _, serial) => shared.tasks.call_first(serial, callback, takes_end),
+            held => held.call_late(callback, takes_end),
         }
     }
 
@@ -181,6 +178,35 @@ impl<O: Operation> Task<O> {
     }
 }
 
+impl Held {
+    #[inline]
+    const fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Nothing)
+    }
+
+    #[inline]
+    fn listen(self, listener: Listener) {
+        match self {
+            Self::Fresh(shared, _, serial) => drop(shared.tasks.listen_first(serial, listener)),
+            Self::Slot(shared, task) => drop(shared.tasks.listen(task, listener)),
+            Self::Lost(peer, reason) => {
+                if let (Listener::Callback { callback, takes_end: true }, Some(shared)) =
+                    (listener, current::shard())
+                {
+                    shared.tasks.tell(Ready::Call(callback, peer, Ended::Failed(reason)));
+                }
+            }
+            Self::Nothing => {}
+        }
+    }
+
+    /// It was held for a while, or is nothing.
+    #[inline(never)]
+    fn call_late(self, callback: Told, takes_end: bool) {
+        self.listen(Listener::Callback { callback, takes_end });
+    }
+}
+
 impl Canceller {
     /// Asks the task to end; one that has ended is left alone.
     pub fn cancel(self) {
@@ -195,7 +221,7 @@ impl<O: Operation> Future for Task<O> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Held::Fresh(_, peer, serial) = self.side.held
-            && let Held::Fresh(shared, ..) = std::mem::replace(&mut self.side.held, Held::Nothing)
+            && let Held::Fresh(shared, ..) = self.side.held.take()
         {
             self.side.held = match shared.tasks.hold(serial, context) {
                 Some((task, true)) => {
@@ -236,7 +262,7 @@ impl Here {
     /// Nobody listens any more.
     #[inline(never)]
     fn give_up(&mut self) {
-        match std::mem::replace(&mut self.held, Held::Nothing) {
+        match self.held.take() {
             Held::Fresh(shared, _, serial) => drop(shared.tasks.give_up_first(serial)),
             Held::Slot(shared, task) => drop(shared.tasks.give_up(task)),
             Held::Lost(..) | Held::Nothing => {}

@@ -21,22 +21,32 @@ impl Connection {
 
     /// Does what was asked, or begins it.
     pub(crate) fn obey(&mut self, order: &mut Order, serial: u64, room: &mut Room) {
-        let who = self.who();
         let Order { peer, ask, waiter } = order;
-        let peer = *peer;
-        if let Ask::Met(limit) = *ask {
-            let what = format_args!("a topic was refused");
-            return room.tell_limit(place_of(limit), self.socket, what);
-        }
         let is_open = self.state == State::Open;
         let Some(session) = self.session.peered().filter(|_| is_open) else {
             return self.obey_otherwise(order, room);
         };
-        if let Ask::Pull(Want::Some) = ask
-            && session.pull_next(serial, waiter, &room.requests.tasks)
-        {
-            return self.serve(room);
+        match ask {
+            Ask::Push(_) => {
+                if let Ask::Push(pieces) = std::mem::replace(ask, Ask::GoOn) {
+                    session.push(serial, pieces, waiter, *peer, room);
+                }
+                self.mark_dirty(room);
+            }
+            Ask::Pull(Want::Some) if session.pull_next(serial, waiter, &room.requests.tasks) => {
+                self.serve(room);
+            }
+            _ => self.obey_rare(order, serial, room),
         }
+    }
+
+    /// The same of what is asked less often.
+    #[inline(never)]
+    fn obey_rare(&mut self, order: &mut Order, serial: u64, room: &mut Room) {
+        let who = self.who();
+        let Order { peer, ask, waiter } = order;
+        let peer = *peer;
+        let Some(session) = self.session.peered() else { return };
         match std::mem::replace(ask, Ask::GoOn) {
             Ask::Pull(want) => {
                 session.pull(serial, want, waiter, peer, room);
@@ -59,7 +69,7 @@ impl Connection {
                 traffic.inbox.put_back(&bytes);
                 return self.serve(room);
             }
-            Ask::Push(pieces) => session.push(serial, pieces, waiter, peer, room),
+            Ask::Met(limit) => return self.tell_met(limit, room),
             Ask::Close => session.close(waiter.take(), peer, room),
             Ask::Connect(_)
             | Ask::Carry
@@ -69,7 +79,7 @@ impl Connection {
             | Ask::Event(_)
             | Ask::Lobby(..)
             | Ask::Publish(_)
-            | Ask::Met(_)
+            | Ask::Push(_)
             | Ask::Await(_) => {
                 room.requests.tasks.end(peer, waiter.take(), Ended::Failed(Reason::Stale));
             }
@@ -84,7 +94,14 @@ impl Connection {
         self.mark_dirty(room);
     }
 
+    /// A limit of topics was met in its name.
+    fn tell_met(&self, limit: &'static str, room: &mut Room) {
+        let what = format_args!("a topic was refused");
+        room.tell_limit(place_of(limit), self.socket, what);
+    }
+
     /// The same of a connection that is none of raw bytes, or is about to end.
+    #[inline(never)]
     fn obey_otherwise(&mut self, order: &mut Order, room: &mut Room) {
         let (is_open, Order { peer, ask, waiter }) = (self.state == State::Open, order);
         match ask {
@@ -97,6 +114,7 @@ impl Connection {
                 self.await_room(ask, waiter.take(), room);
             }
             Ask::GoOn if is_open => self.read_on(room),
+            Ask::Met(limit) => self.tell_met(limit, room),
             _ => room.requests.tasks.end(*peer, waiter.take(), Ended::Failed(Reason::Closed)),
         }
     }
@@ -105,6 +123,7 @@ impl Connection {
     pub(super) fn serve(&mut self, room: &mut Room) {
         let who = self.who();
         if let Some(session) = self.session.peered()
+            && session.ahead() > 0
             && let Some(ahead) = session.serve_ahead(who, room)
         {
             let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
@@ -230,13 +249,12 @@ impl Connection {
     /// What was pushed is to be sent next: nothing is being sent.
     #[inline]
     pub(super) fn pour(&mut self, room: &mut Room) {
-        let who = self.who();
         let Some(session) = self.session.peered() else { return };
         let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
         session.pour(&mut traffic.outbox, room);
         if traffic.outbox.is_empty() {
             // What was poured is nothing: it has been sent.
-            session.sent(0, who, room);
+            self.session.sent(0, self.who(), room);
         }
     }
 }

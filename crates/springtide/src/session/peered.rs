@@ -22,7 +22,7 @@ use crate::limits::place_of;
 use crate::peer::{Peer, Pushed, Reason};
 use crate::room::{LONG_BYTES, Room};
 use crate::table::Place;
-use crate::task::{Ended, Ready, Tasks, Waiter};
+use crate::task::{Ended, Tasks, Waiter};
 use forward::Fed;
 use front::Front;
 use want::Look;
@@ -115,7 +115,7 @@ enum End {
 impl Peered {
     pub(crate) fn new(room: &Room) -> Self {
         Self {
-            front: Front::EMPTY,
+            front: Front::empty(),
             first: 0,
             busy: None,
             share: Share::default(),
@@ -244,7 +244,7 @@ impl Peered {
             room.happens(who.peer(), Happened::Read(bytes.clone()));
         }
         if let Some(callback) = self.front.take_callback() {
-            tasks.tell(Ready::Call(callback, who.peer(), ended));
+            tasks.call_back(callback, who.peer(), ended);
         } else if let Some(task) = self.front.task() {
             if tasks.end_held(task, ended) && may_come_back {
                 return;
@@ -263,9 +263,17 @@ impl Peered {
     }
 
     /// The next pull takes the first place.
+    #[inline]
     fn advance(&mut self, tasks: &Tasks) {
         self.first = 0;
         self.front.set_task(Place::NONE);
+        if self.busy.is_some() {
+            self.advance_busy(tasks);
+        }
+    }
+
+    #[inline(never)]
+    fn advance_busy(&mut self, tasks: &Tasks) {
         let Some(busy) = &mut self.busy else { return };
         busy.first = None;
         let next = loop {

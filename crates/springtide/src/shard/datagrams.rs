@@ -146,7 +146,7 @@ impl Shard {
                 let datagram = Datagram::new(*datagram);
                 match own.service {
                     Some(service) => {
-                        tasks.tell(Ready::Datagram(place, service, Some(Box::new(datagram))))
+                        tasks.tell(Ready::Datagram(place, service, Box::new(datagram)))
                     }
                     None => self.take_datagram(own, datagram),
                 }

@@ -11,7 +11,7 @@ use crate::events::Happened;
 use crate::executor::{Origin, apart};
 use crate::peer::{Peer, Reason};
 use crate::raw::Intro;
-use crate::task::{Ask, Asked, Ended, Order, Ready, Waiter};
+use crate::task::{Ask, Asked, Batches, Ended, Order, Pass, Ready, Waiter};
 
 /// How often what was asked is done in a turn: what is always ready goes on in the next.
 const PASSES_MAX: usize = 32;
@@ -35,38 +35,49 @@ impl Shard {
     #[inline(never)]
     fn run_some_tasks(&mut self, passes_max: usize) {
         let current = current::enter(&self.room.requests);
+        let mut pass = self.room.requests.tasks.take_pass();
         for _ in 0..passes_max {
-            let tasks = &self.room.requests.tasks;
-            let (mut orders, mut serial) = tasks.take_orders();
-            let is_alone = orders.len() == 1;
-            for piece in orders.pieces_mut() {
-                for order in piece {
-                    self.obey(order, serial, is_alone);
-                    serial += 1;
-                }
+            if let Some(first) = self.room.requests.tasks.take_orders(&mut pass.orders) {
+                self.obey_all(&mut pass.orders, first);
             }
-            let tasks = &self.room.requests.tasks;
-            tasks.orders_done();
-            let (mut ready, woken, mut futures) = tasks.take_news();
-            for future in futures.drain(..) {
+            let has_news = self.room.requests.tasks.take_news(&mut pass);
+            for future in pass.futures.drain(..) {
                 self.room.executor.wake(future);
             }
-            let is_done = ready.is_empty() && woken.is_empty();
-            for waker in woken {
-                apart(|| waker.wake());
-            }
-            for piece in ready.pieces_mut() {
-                piece.iter_mut().for_each(|ready| self.tell_ready(ready));
+            if has_news {
+                self.tell_all(&mut pass);
             }
             // What callbacks had captured is gone with their calls.
-            orders.clear();
-            ready.clear();
-            self.room.requests.tasks.put_back(orders, ready, futures);
-            if is_done {
+            pass.orders.clear();
+            pass.ready.clear();
+            if !has_news {
                 break;
             }
         }
+        self.room.requests.tasks.put_pass(pass);
         drop(current);
+    }
+
+    #[inline]
+    fn obey_all(&mut self, orders: &mut Batches<Order>, first: u64) {
+        let (is_alone, mut serial) = (orders.len() == 1, first);
+        for piece in orders.pieces_mut() {
+            for order in piece {
+                self.obey(order, serial, is_alone);
+                serial += 1;
+            }
+        }
+        self.room.requests.tasks.orders_done();
+    }
+
+    #[inline]
+    fn tell_all(&mut self, pass: &mut Pass) {
+        for waker in std::mem::take(&mut pass.woken) {
+            apart(|| waker.wake());
+        }
+        for piece in pass.ready.pieces_mut() {
+            piece.drain(..).for_each(|ready| self.tell_ready(ready));
+        }
     }
 
     /// Where long messages were given to somebody, what answers them leaves before the turn ends.
@@ -82,7 +93,9 @@ impl Shard {
         self.room.long_bytes = 0;
         self.run_some_tasks(PASSES_LONG_MAX);
         self.run_woken();
-        self.run_some_tasks(PASSES_LONG_MAX);
+        if !self.room.requests.tasks.is_at_rest() {
+            self.run_some_tasks(PASSES_LONG_MAX);
+        }
         let mut given = std::mem::take(&mut self.room.long_given);
         for place in given.drain(..) {
             self.with(place, Connection::send_long);
@@ -105,10 +118,23 @@ impl Shard {
     #[inline]
     fn obey(&mut self, order: &mut Order, serial: u64, is_alone: bool) {
         let tasks = &self.room.requests.tasks;
-        if matches!(
-            (&order.waiter, &order.ask),
-            (Waiter::Unheard, _) | (Waiter::Held(_), Ask::Return(_))
-        ) {
+        if matches!(order.waiter, Waiter::Unheard) {
+            tasks.settle(order, serial);
+        }
+        // As most are, of a connection that stands where it stood.
+        if matches!(order.ask, Ask::Pull(_) | Ask::Push(_))
+            && let Some(connection) = self.connections.get_mut(order.peer.place())
+            && connection.is(order.peer.id())
+        {
+            return connection.obey(order, serial, &mut self.room);
+        }
+        self.obey_otherwise(order, serial, is_alone);
+    }
+
+    #[inline(never)]
+    fn obey_otherwise(&mut self, order: &mut Order, serial: u64, is_alone: bool) {
+        let tasks = &self.room.requests.tasks;
+        if matches!((&order.waiter, &order.ask), (Waiter::Held(_), Ask::Return(_))) {
             tasks.settle(order, serial);
         }
         if let Ask::Publish(local) = &order.ask {
@@ -135,43 +161,49 @@ impl Shard {
         }
     }
 
-    fn tell_ready(&mut self, ready: &mut Ready) {
+    #[inline]
+    fn tell_ready(&mut self, ready: Ready) {
         let (peer, is_well) = match ready {
-            Ready::Call(callback, peer, ended) => {
-                let (peer, ended) = (*peer, std::mem::replace(ended, Ended::Done));
+            Ready::Call(mut callback, peer, ended) => {
                 (peer, apart(|| callback.call((peer, ended))).is_some())
             }
+            ready => self.tell_rare(ready),
+        };
+        if !is_well {
+            self.room.counts.panics_total += 1;
+            self.break_for_panic(peer);
+        }
+    }
+
+    /// Tells what is told less often; of whom that was, and whether it went well.
+    #[inline(never)]
+    fn tell_rare(&mut self, ready: Ready) -> (Peer, bool) {
+        match ready {
+            Ready::Call(..) => (Peer::nobody(), true),
             Ready::Intro(peer) => {
                 // It may have moved with its shard before anybody was told of it.
-                let peer = self.room.requests.tasks.places.find(*peer);
+                let peer = self.room.requests.tasks.places.find(peer);
                 (peer, self.introduce(peer))
             }
             Ready::Gone(peer, reason) => {
-                let closed = Ready::Closed(*peer, *reason);
-                return self.room.requests.tasks.tell(closed);
+                self.room.requests.tasks.tell(Ready::Closed(peer, reason));
+                (peer, true)
             }
             Ready::Happened(peer, happened) => {
-                let happened = std::mem::replace(happened, Happened::Panicked);
                 let is_well = !matches!(happened, Happened::Panicked);
-                (*peer, self.room.requests.events.tell(*peer, happened) && is_well)
+                (peer, self.room.requests.events.tell(peer, happened) && is_well)
             }
             Ready::Datagram(place, service, datagram) => {
-                let handler = &self.room.requests.router.datagrams[*service].handler;
-                let (socket, datagram) = (DatagramSocket::at(*place), datagram.take());
-                let called = apart(|| datagram.map(|datagram| handler(socket, *datagram)));
-                (Peer::nobody(), called.is_some())
+                let handler = &self.room.requests.router.datagrams[service].handler;
+                let socket = DatagramSocket::at(place);
+                (Peer::nobody(), apart(|| handler(socket, *datagram)).is_some())
             }
             Ready::Closed(peer, reason) => {
-                let (peer, reason) = (*peer, *reason);
                 let router = &self.room.requests.router;
                 let closed = router.raw.closed.as_ref();
                 let called = apart(|| closed.map(|closed| closed(peer, reason))).is_some();
                 (peer, self.room.requests.events.tell_raw_closed(peer, reason) && called)
             }
-        };
-        if !is_well {
-            self.room.counts.panics_total += 1;
-            self.break_for_panic(peer);
         }
     }
 

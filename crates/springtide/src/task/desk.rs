@@ -24,7 +24,7 @@ use super::places::Places;
 use super::polled::Polled;
 use crate::datagram::Datagram;
 use crate::events::Happened;
-use crate::peer::{Peer, PeerStatus, Reason};
+use crate::peer::{Peer, Reason};
 use crate::session::peered::Busy;
 use crate::table::{Place, Table};
 
@@ -36,8 +36,8 @@ pub(crate) struct Tasks {
     /// Where tasks stand that nobody had listened to when what they ask for was begun.
     unheard: RefCell<HashMap<u64, Place>>,
     ready: RefCell<Batches<Ready>>,
-    /// Memory in which orders and news stood, for the next ones.
-    emptied: RefCell<(Batches<Order>, Batches<Ready>)>,
+    /// For the next pass.
+    pass: Cell<Option<Box<Pass>>>,
     /// Who is to be woken.
     woken: RefCell<Vec<Waker>>,
     /// The futures that are to be polled: most tasks are waited for by one of the shard's.
@@ -61,10 +61,20 @@ pub(crate) struct Tasks {
     spare: RefCell<Vec<Box<Busy>>>,
 }
 
+/// What is done and told in one pass; the memory of it is for the next.
+#[derive(Default)]
+pub(crate) struct Pass {
+    pub(crate) orders: Batches<Order>,
+    pub(crate) ready: Batches<Ready>,
+    pub(crate) woken: Vec<Waker>,
+    pub(crate) futures: Vec<Place>,
+}
+
 struct Orders {
     waiting: Batches<Order>,
-    /// The serial number of the first of them.
+    /// The serial number of the first of them, and of the next one.
     first: u64,
+    next: u64,
 }
 
 /// Who is told of a task's end.
@@ -101,7 +111,7 @@ pub(crate) enum Ready {
     /// Something that the server's events hear of.
     Happened(Peer, Happened),
     /// A datagram has come to a socket of a service.
-    Datagram(Place, usize, Option<Box<Datagram>>),
+    Datagram(Place, usize, Box<Datagram>),
 }
 
 /// Room for so many is kept for the next turn.
@@ -111,8 +121,8 @@ const SPARE_MAX: usize = 256;
 
 impl Tasks {
     pub(crate) fn new() -> Self {
-        let orders = RefCell::new(Orders { waiting: Batches::default(), first: 1 });
-        let (unheard, ready, emptied, woken, futures, polled) = Default::default();
+        let orders = RefCell::new(Orders { waiting: Batches::default(), first: 1, next: 1 });
+        let (unheard, ready, pass, woken, futures, polled) = Default::default();
         let (is_obeyed, has_work, places, farewells, spare) = Default::default();
         let (slots, connecting) = (RefCell::new(Table::new()), RefCell::new(Table::new()));
         Self {
@@ -120,7 +130,7 @@ impl Tasks {
             slots,
             unheard,
             ready,
-            emptied,
+            pass,
             woken,
             futures,
             polled,
@@ -143,25 +153,54 @@ impl Tasks {
 
     /// A task begins with an order, whose serial number is its name; none when its peer is gone.
     #[inline(always)]
-    pub(super) fn begin(&self, peer: Peer, ask: Ask) -> Option<u64> {
-        let is_possible = peer.is_nobody() || self.places.status(peer) != PeerStatus::Closed;
-        is_possible.then(|| self.order(peer, ask, Waiter::Unheard))
+    pub(super) fn begin(&self, peer: Peer, ask: impl FnOnce() -> Ask) -> Option<u64> {
+        let is_possible = peer.is_nobody() || !self.places.is_closed(peer);
+        is_possible.then(|| self.order_with(|| Order { peer, ask: ask(), waiter: Waiter::Unheard }))
     }
 
     /// Asks for something that no task is for.
-    #[inline(always)]
     pub(crate) fn order(&self, peer: Peer, ask: Ask, waiter: Waiter) -> u64 {
+        self.order_with(|| Order { peer, ask, waiter })
+    }
+
+    #[inline(always)]
+    fn order_with(&self, make: impl FnOnce() -> Order) -> u64 {
         let mut orders = self.orders.borrow_mut();
-        let serial = orders.first + orders.waiting.len() as u64;
-        orders.waiting.push(Order { peer, ask, waiter });
+        let serial = orders.next;
+        orders.next += 1;
+        orders.waiting.push_with(make);
         self.has_work.set(true);
         serial
     }
 
-    #[inline(always)]
     pub(crate) fn tell(&self, ready: Ready) {
-        self.ready.borrow_mut().push(ready);
+        self.ready.borrow_mut().piece_with_room().push(ready);
         self.has_work.set(true);
+    }
+
+    /// Calls back with how something has ended.
+    #[inline(always)]
+    pub(crate) fn call_back(&self, callback: Told, peer: Peer, ended: Ended) {
+        self.ready.borrow_mut().piece_with_room().push(Ready::Call(callback, peer, ended));
+        self.has_work.set(true);
+    }
+
+    /// A callback listens to a task that was held by its serial number only: mostly it is what was asked
+    /// last, and then the callback goes where that waits.
+    #[inline(always)]
+    pub(super) fn call_first(&self, serial: u64, callback: Told, takes_end: bool) {
+        let mut orders = self.orders.borrow_mut();
+        if let Some(order) = orders.newest(serial) {
+            order.waiter = Waiter::Callback { callback, takes_end };
+            return;
+        }
+        drop(orders);
+        self.call_first_late(serial, callback, takes_end);
+    }
+
+    #[inline(never)]
+    fn call_first_late(&self, serial: u64, callback: Told, takes_end: bool) {
+        drop(self.listen_first(serial, Listener::Callback { callback, takes_end }));
     }
 
     /// Somebody listens to a task that was held by its serial number only; gives what is to be dropped.
@@ -285,24 +324,34 @@ impl Tasks {
     }
 
     /// What was asked has ended: whoever waits is told in the same turn.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn end(&self, peer: Peer, waiter: Waiter, ended: Ended) {
+        self.end_here(peer, waiter, ended);
+    }
+
+    /// The same without a call of it, which would cost a hundredth of a message.
+    #[inline(always)]
+    pub(crate) fn end_here(&self, peer: Peer, waiter: Waiter, ended: Ended) {
         match waiter {
-            Waiter::Callback { callback, .. } => self.tell(Ready::Call(callback, peer, ended)),
+            Waiter::Callback { callback, .. } => self.call_back(callback, peer, ended),
             Waiter::Held(task) => _ = self.end_held(task, ended),
             Waiter::Unheard | Waiter::Nobody | Waiter::Dropped => self.leave_alone(ended),
         }
     }
 
-    /// Takes out what was asked, with the serial number of the first; until
+    /// Takes out what was asked, if anything was, and gives the serial number of the first; until
     /// [`orders_done`](Self::orders_done) it is being done.
-    pub(crate) fn take_orders(&self) -> (Batches<Order>, u64) {
-        self.is_obeyed.set(true);
+    #[inline]
+    pub(crate) fn take_orders(&self, emptied: &mut Batches<Order>) -> Option<u64> {
         let mut orders = self.orders.borrow_mut();
+        if orders.waiting.is_empty() {
+            return None;
+        }
+        self.is_obeyed.set(true);
         let first = orders.first;
-        orders.first += orders.waiting.len() as u64;
-        let emptied = std::mem::take(&mut self.emptied.borrow_mut().0);
-        (std::mem::replace(&mut orders.waiting, emptied), first)
+        orders.first = orders.next;
+        std::mem::swap(&mut orders.waiting, emptied);
+        Some(first)
     }
 
     /// What was taken out has been done.
@@ -311,27 +360,41 @@ impl Tasks {
         self.is_obeyed.set(false);
     }
 
-    /// Takes out who is to be told what, and which wakers and futures are to be woken.
-    pub(crate) fn take_news(&self) -> (Batches<Ready>, Vec<Waker>, Vec<Place>) {
-        let emptied = std::mem::take(&mut self.emptied.borrow_mut().1);
-        (self.ready.replace(emptied), self.woken.take(), self.futures.take())
+    /// Takes out who is to be told what, and which wakers and futures are to be woken; whether
+    /// anybody is told or woken by that.
+    #[inline]
+    pub(crate) fn take_news(&self, pass: &mut Pass) -> bool {
+        let (ready, woken) = (&mut *self.ready.borrow_mut(), &mut *self.woken.borrow_mut());
+        let futures = &mut *self.futures.borrow_mut();
+        if !futures.is_empty() {
+            std::mem::swap(futures, &mut pass.futures);
+        }
+        if !woken.is_empty() {
+            pass.woken = std::mem::take(woken);
+        }
+        if !ready.is_empty() {
+            std::mem::swap(ready, &mut pass.ready);
+        }
+        !(pass.ready.is_empty() && pass.woken.is_empty())
     }
 
-    /// Gives memory back in which orders and news stood, and notes whether there are others by now.
-    pub(crate) fn put_back(
-        &self,
-        orders: Batches<Order>,
-        ready: Batches<Ready>,
-        futures: Vec<Place>,
-    ) {
-        *self.emptied.borrow_mut() = (orders, ready);
-        let due = &mut self.futures.borrow_mut();
-        if due.is_empty() && futures.capacity() <= KEPT_MAX {
-            **due = futures;
+    /// Begins passes, in the memory of those before.
+    #[inline]
+    pub(crate) fn take_pass(&self) -> Box<Pass> {
+        self.pass.take().unwrap_or_default()
+    }
+
+    /// Gives memory back, with nothing in it, and notes whether something is left to be done.
+    #[inline]
+    pub(crate) fn put_pass(&self, mut pass: Box<Pass>) {
+        if pass.futures.capacity() > KEPT_MAX {
+            pass.futures = Vec::new();
         }
+        self.pass.set(Some(pass));
         let has_others =
             !(self.orders.borrow().waiting.is_empty() && self.ready.borrow().is_empty());
-        self.has_work.set(has_others || !due.is_empty() || !self.woken.borrow().is_empty());
+        let wakes = !(self.futures.borrow().is_empty() && self.woken.borrow().is_empty());
+        self.has_work.set(has_others || wakes);
     }
 
     /// What a session needs that becomes busy.
@@ -351,6 +414,12 @@ impl Tasks {
 }
 
 impl Orders {
+    /// What was listed last, where it has this serial number.
+    #[inline]
+    fn newest(&mut self, serial: u64) -> Option<&mut Order> {
+        if serial + 1 == self.next { self.waiting.last_mut() } else { None }
+    }
+
     #[inline]
     fn of(&mut self, serial: u64) -> Option<&mut Order> {
         let index = serial.checked_sub(self.first)?;

@@ -43,6 +43,12 @@ impl Standing {
         Self((status as u32) << GENERATION_BITS | generation)
     }
 
+    /// Whether a connection of this generation is here, and not closed.
+    const fn is_open(self, generation: u32) -> bool {
+        const CLOSED: u32 = (PeerStatus::Closed as u32) << GENERATION_BITS;
+        self.0 < CLOSED && self.0 & ((1 << GENERATION_BITS) - 1) == generation
+    }
+
     /// How a connection of this generation stands.
     const fn of(self, generation: u32) -> Option<PeerStatus> {
         const ALL: [PeerStatus; 5] = [
@@ -77,6 +83,15 @@ impl Places {
             let moved = self.moved.borrow().get(&peer.id()).copied();
             moved.and_then(|place| self.status_at(place)).unwrap_or(PeerStatus::Closed)
         })
+    }
+
+    /// Whether a connection is gone: the same, as it is mostly asked.
+    #[inline]
+    pub(crate) fn is_closed(&self, peer: Peer) -> bool {
+        let place = peer.place();
+        let own = self.standing.borrow().get(place.index() as usize).copied();
+        let is_here = own.is_some_and(|own| own.is_open(place.generation()));
+        !is_here && self.status(peer) == PeerStatus::Closed
     }
 
     #[inline]

@@ -18,7 +18,11 @@ pub(super) enum Front {
 const _: () = assert!(size_of::<Front>() == size_of::<Told>(), "an idle connection holds one");
 
 impl Front {
-    pub(super) const EMPTY: Self = Self::Quiet { future: Place::NONE, task: Place::NONE };
+    /// Nobody. It is no constant, which would be copied with all of the room for a callback.
+    #[inline(always)]
+    pub(super) const fn empty() -> Self {
+        Self::Quiet { future: Place::NONE, task: Place::NONE }
+    }
 
     #[inline]
     pub(super) const fn has_callback(&self) -> bool {
@@ -52,7 +56,7 @@ impl Front {
         if !self.has_callback() {
             return None;
         }
-        match std::mem::replace(self, Self::EMPTY) {
+        match std::mem::replace(self, Self::empty()) {
             Self::Callback(callback) => Some(callback),
             Self::Quiet { .. } => None,
         }

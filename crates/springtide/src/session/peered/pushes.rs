@@ -45,7 +45,7 @@ impl Peered {
     }
 
     /// It waits to be sent.
-    #[inline]
+    #[inline(always)]
     pub(super) fn wait(&mut self, push: Pushing, room: &Room) {
         let busy = self.busy(&room.requests.tasks);
         busy.waiting_bytes += push.cost();
@@ -110,7 +110,7 @@ impl Peered {
             self.seen_s = seconds(room.now_ms);
             busy.poured -= 1;
             busy.poured_bytes -= push.len;
-            tasks.end(who.peer(), push.waiter, push.pieces.ended());
+            tasks.end_here(who.peer(), push.waiter, push.pieces.ended());
         }
         if waiting_bytes == 0 {
             self.offer_room(who.peer(), tasks);

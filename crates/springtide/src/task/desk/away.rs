@@ -66,7 +66,7 @@ impl Tasks {
         match asked {
             Asked::Begin(due, what) => {
                 let errand = Arc::clone(due.errand());
-                let serial = self.begin(errand.peer(), what);
+                let serial = self.begin(errand.peer(), || what);
                 if let Some(task) = serial.and_then(|serial| self.hold_for(serial, due)) {
                     errand.stand_at(task);
                 }

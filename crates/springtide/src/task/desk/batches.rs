@@ -39,17 +39,26 @@ impl<T> Batches<T> {
         self.last.is_empty()
     }
 
+    /// Lists what is made, where it lies: nothing can come between.
     #[inline(always)]
-    pub(crate) fn push(&mut self, value: T) {
-        if self.last.len() == Self::ROOM || self.last.capacity() == 0 {
+    pub(crate) fn push_with(&mut self, make: impl FnOnce() -> T) {
+        self.piece_with_room().push(make());
+    }
+
+    /// The piece that is being filled, which has room for one more.
+    #[inline(always)]
+    pub(crate) fn piece_with_room(&mut self) -> &mut Vec<T> {
+        if self.last.len() >= self.last.capacity() {
             self.begin_piece();
+            assert!(self.last.len() < self.last.capacity(), "it was just begun");
         }
-        self.last.push(value);
+        &mut self.last
     }
 
     #[cold]
     fn begin_piece(&mut self) {
         let piece = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(Self::ROOM));
+        assert!(piece.capacity() == Self::ROOM, "what is listed is found by its number");
         let filled = std::mem::replace(&mut self.last, piece);
         if !filled.is_empty() {
             self.full.push(filled);
@@ -66,6 +75,11 @@ impl<T> Batches<T> {
         piece.get_mut(index % Self::ROOM)
     }
 
+    #[inline]
+    pub(crate) fn last_mut(&mut self) -> Option<&mut T> {
+        self.last.last_mut()
+    }
+
     /// All pieces in their order.
     #[inline]
     pub(crate) fn pieces_mut(&mut self) -> impl Iterator<Item = &mut Vec<T>> {
@@ -80,7 +94,9 @@ impl<T> Batches<T> {
     /// Drops all that is in it.
     #[inline]
     pub(crate) fn clear(&mut self) {
-        self.last.clear();
+        if !self.last.is_empty() {
+            self.last.clear();
+        }
         if !self.full.is_empty() {
             self.clear_full();
         }
@@ -106,7 +122,7 @@ mod tests {
         let mut list = Batches::default();
         for round in 0..3 {
             assert!(list.is_empty() && list.get_mut(0).is_none());
-            (0..100_000_u64).for_each(|value| list.push(value + round));
+            (0..100_000_u64).for_each(|value| list.push_with(|| value + round));
             assert_eq!(list.len(), 100_000);
             assert_eq!(list.get_mut(70_000), Some(&mut (70_000 + round)));
             assert_eq!(list.get_mut(100_000), None);
@@ -114,7 +130,20 @@ mod tests {
             list.clear();
             assert_eq!((list.full.len(), list.spare.len()), (0, 15), "some stay, and not all");
         }
-        (0..1000).for_each(|value| list.push(value));
+        (0..1000).for_each(|value| list.push_with(|| value));
         assert!(list.into_values().eq(0..1000));
+    }
+
+    #[test]
+    fn what_was_taken_out_leaves_its_pieces_for_the_next() {
+        let mut list = Batches::default();
+        for round in 0..3 {
+            (0..2000_u64).for_each(|value| list.push_with(|| value + round));
+            assert_eq!(list.last_mut(), Some(&mut (1999 + round)));
+            let taken: Vec<u64> = list.pieces_mut().flat_map(|piece| piece.drain(..)).collect();
+            assert!(taken.into_iter().eq(round..round + 2000));
+            list.clear();
+            assert_eq!((list.len(), list.full.len(), list.last_mut()), (0, 0, None));
+        }
     }
 }

@@ -25,7 +25,7 @@ impl Tasks {
     /// Asks for something, and holds the task.
     #[cfg(test)]
     pub(crate) fn ask_and_hold(&self, ask: Ask) -> Option<(u64, Place)> {
-        let serial = self.begin(Peer::nobody(), ask)?;
+        let serial = self.begin(Peer::nobody(), || ask)?;
         Some((serial, self.stand(serial)?))
     }
 
