@@ -332,13 +332,15 @@ impl Room {
     #[inline]
     fn take_buffer(&mut self) -> Vec<u8> {
         let Some(buffer) = self.buffers.pop() else { return Vec::with_capacity(BUFFER_BYTES) };
+        debug_assert!(buffer.capacity() > 0, "only what has room is kept");
         self.buffer_bytes -= buffer.capacity();
         buffer
     }
 
     #[inline]
     fn put_buffer(&mut self, mut buffer: Vec<u8>) {
-        if self.keeps(buffer.capacity()) {
+        // One without room would stand in the way of those that have some.
+        if buffer.capacity() > 0 && self.keeps(buffer.capacity()) {
             buffer.clear();
             self.buffer_bytes += buffer.capacity();
             self.buffers.push(buffer);
