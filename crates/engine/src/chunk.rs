@@ -268,7 +268,7 @@ impl Chunks {
     }
 
     /// Lends a filled buffer to the application for this turn.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lend(&self, buffer: Buffer, length: usize, tag: u16, key: Key) -> Chunk {
         assert!(length <= CHUNK_BYTES, "the system fills a buffer up to its end at most");
         let header = buffer.0;

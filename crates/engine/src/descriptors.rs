@@ -136,8 +136,9 @@ impl Descriptors {
         }
     }
 
-    /// Counts an end; adds whatever waited for it and may go now.
-    #[inline]
+    /// Counts an end; adds whatever waited for it and may go now. Whoever knows its kind takes no look at
+    /// that here.
+    #[inline(always)]
     pub(crate) fn end(
         &mut self,
         descriptor: Descriptor,
@@ -165,6 +166,7 @@ impl Descriptors {
     }
 
     /// Takes out what waits on a descriptor for what is no longer in flight.
+    #[inline(never)]
     fn start(&mut self, descriptor: Descriptor, startable: &mut Vec<Key>) {
         let state = *self.state(descriptor);
         let Entry::Occupied(mut waiting) = self.waiting.entry(descriptor) else { return };

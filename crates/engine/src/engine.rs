@@ -2,6 +2,7 @@
 //! It knows no protocol and runs no code of the application: what ended is listed, not called.
 
 mod splice;
+mod start;
 mod timeouts;
 mod work;
 
@@ -41,14 +42,6 @@ const DROP_TURNS_MAX: usize = 2_000;
 const WORK_PATIENCE: Duration = Duration::from_secs(10);
 /// Threads for files: what waits for a disk holds up three others at most.
 const THREADS_MAX: usize = 4;
-
-/// Who begins an operation.
-enum Way {
-    Send,
-    Timeout(Moment),
-    Workers,
-    Backend,
-}
 
 /// An engine, owned by the thread of its shard: it cannot be given to another one.
 ///
@@ -115,34 +108,6 @@ impl Engine {
         let (due, expired, splicer, stats) = Default::default();
         let workers = Workers::new(backend.waker().clone(), THREADS_MAX);
         Self { backend, ledger, wheel, timeouts, due, expired, workers, splicer, clock, now, stats }
-    }
-
-    #[inline]
-    fn start(&mut self, op: Op, token: u64, quiet: bool) -> Key {
-        self.stats.submitted += 1;
-        let way = match &op {
-            Op::Send { .. } => Way::Send,
-            Op::Timeout { at } => Way::Timeout(*at),
-            op if op.is_for_workers() => Way::Workers,
-            _ => Way::Backend,
-        };
-        let (key, entered) = self.ledger.enter(op, token, quiet);
-        match way {
-            _ if !entered => {}
-            Way::Timeout(at) => self.start_timeout(key, at),
-            Way::Workers => self.start_work(key),
-            Way::Send => self.backend.send(&mut self.ledger, key),
-            Way::Backend => self.backend.submit(&mut self.ledger, key),
-        }
-        key
-    }
-
-    /// Closes go when the last operation of their descriptor has completed (law 6), shutdowns when
-    /// the send has. One that was cancelled meanwhile is stale.
-    fn start_waiting(&mut self) {
-        while let Some(key) = self.ledger.startable.pop() {
-            self.backend.submit(&mut self.ledger, key);
-        }
     }
 
     /// Ends what is left of a refused backend, timeouts and what waited for others, and drops it.

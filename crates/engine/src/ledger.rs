@@ -5,7 +5,7 @@ use crate::chunk::{ChunkLimits, Chunks};
 use crate::completion::{Completion, Memory, Outcome};
 use crate::descriptors::Descriptors;
 use crate::error::{Error, OpKind};
-use crate::op::{Descriptor, Op, PIECES_MAX, SEND_BYTES_MAX};
+use crate::op::{Descriptor, Op, PIECES_MAX, Piece, SEND_BYTES_MAX};
 use crate::options::{Address, EngineOptions};
 use crate::slots::{Key, Slot, Slots};
 use crate::system;
@@ -21,9 +21,11 @@ pub(crate) struct Ledger {
     pub(crate) startable: Vec<Key>,
     descriptors: Descriptors,
     /// Vectors of ended sends, for the next ones.
-    #[expect(clippy::vec_box, reason = "the system has pointers to it while it is in use")]
-    pub(crate) spare_work: Vec<Box<crate::backend::Work>>,
+    pub(crate) spare_work: SpareWork,
 }
+
+/// Each in a box: the system has pointers to it while it is in use.
+pub(crate) type SpareWork = Vec<Box<crate::backend::Work>>;
 
 /// Vectors of ended sends that are kept.
 const SPARE_WORK_MAX: usize = 64;
@@ -62,8 +64,8 @@ impl Ledger {
     }
 
     /// Enters an operation. False: it broke a law or a limit and has ended already, or it waits
-    /// for others and comes out of `startable`.
-    #[inline]
+    /// for others and comes out of `startable`. Whoever knows what it is takes no look at that here.
+    #[inline(always)]
     pub(crate) fn enter(&mut self, op: Op, token: u64, quiet: bool) -> (Key, bool) {
         let descriptor = op.descriptor();
         let kind = op.kind();
@@ -102,8 +104,8 @@ impl Ledger {
         self.deliver_to(key, token, outcome);
     }
 
-    /// The same, by somebody who knows the operation's token already.
-    #[inline]
+    /// The same, by somebody who knows the operation's token already. It is made where it is listed.
+    #[inline(always)]
     pub(crate) fn deliver_to(&mut self, key: Key, token: u64, outcome: Outcome) {
         if let Outcome::Accepted(socket) = &outcome {
             self.descriptors.arrive(*socket);
@@ -123,6 +125,26 @@ impl Ledger {
             self.descriptors.arrive(*descriptor);
         }
         self.awaited |= !marks.quiet;
+        self.completions.push(Completion { key, token, more: false, outcome });
+    }
+
+    /// The last completion of a send that has gone wholly, without a look at what it was.
+    #[inline(always)]
+    pub(crate) fn end_sent(&mut self, key: Key) {
+        let Some(slot) = self.slots.get(key) else { return };
+        let Op::Send { socket, pieces } = &mut slot.op else {
+            unreachable!("only sends end as sent")
+        };
+        let (socket, pieces, work) = (*socket, std::mem::take(pieces), slot.work.take());
+        let (token, is_quiet) = (slot.token, slot.marks.quiet);
+        // Nothing of it is left, and nothing else of the slot is moved.
+        self.slots.forget(key);
+        self.descriptors.end(socket, OpKind::Send, key, &mut self.startable);
+        if let Some(work) = work {
+            self.put_work(work);
+        }
+        self.awaited |= !is_quiet;
+        let outcome = Outcome::Sent(pieces);
         self.completions.push(Completion { key, token, more: false, outcome });
     }
 
@@ -178,12 +200,11 @@ impl Ledger {
     /// Whether a send has nothing to send, and only waits for room.
     #[inline]
     pub(crate) fn waits_for_room(&mut self, key: Key) -> bool {
-        let op = self.slots.get(key).map(|slot| &slot.op);
-        op.is_some_and(|op| matches!(op, Op::Send { pieces, .. } if pieces.is_empty()))
+        self.slots.get(key).is_some_and(|slot| slot.waits_for_room())
     }
 
     /// Bytes of a send that have not gone yet.
-    pub(crate) fn unsent_of(pieces: &[crate::op::Piece], sent: usize) -> usize {
+    pub(crate) fn unsent_of(pieces: &[Piece], sent: usize) -> usize {
         pieces.iter().map(|piece| piece.as_slice().len()).sum::<usize>() - sent
     }
 
@@ -205,17 +226,29 @@ impl Ledger {
 }
 
 /// What is wrong with an operation by itself.
+#[inline(always)]
 fn misuse_of(op: &Op) -> Option<&'static str> {
     match op {
-        Op::Send { pieces, .. } if pieces.len() > PIECES_MAX => {
-            Some("a send has at most PIECES_MAX pieces")
-        }
-        Op::Send { pieces, .. } if pieces.is_empty() => None,
-        Op::Send { pieces, .. } => match Ledger::unsent_of(pieces, 0) {
+        Op::Send { pieces, .. } => misuse_of_send(pieces),
+        op => misuse_of_other(op),
+    }
+}
+
+#[inline(always)]
+fn misuse_of_send(pieces: &[Piece]) -> Option<&'static str> {
+    match pieces {
+        [] => None,
+        pieces if pieces.len() > PIECES_MAX => Some("a send has at most PIECES_MAX pieces"),
+        pieces => match Ledger::unsent_of(pieces, 0) {
             0 => Some("a send of pieces has at least one byte"),
             1..=SEND_BYTES_MAX => None,
             _ => Some("a send has at most SEND_BYTES_MAX bytes"),
         },
+    }
+}
+
+fn misuse_of_other(op: &Op) -> Option<&'static str> {
+    match op {
         Op::Connect { route } => match (&route.address, route.local) {
             (Address::Unix(None), _) => Some("a Unix socket is connected to by its name"),
             (Address::Unix(_), Some(_)) => Some("a local address is one of TCP"),

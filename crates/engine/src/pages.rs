@@ -157,7 +157,7 @@ impl<T> Pages<T> {
     }
 
     /// Puts a value in, made from its own name: index and generation. Nothing when it is full.
-    #[inline]
+    #[inline(always)]
     pub fn insert_with(&mut self, make: impl FnOnce(u32, u32) -> T) -> Option<(u32, u32)> {
         if self.is_full() {
             return None;
@@ -237,8 +237,18 @@ impl<T> Pages<T> {
         true
     }
 
+    /// Ends an entry without a drop of its value, of which nothing is left, unless its name is stale.
+    #[inline(always)]
+    pub(crate) fn forget(&mut self, index: u32, generation: u32) {
+        if let Some((entries, offset)) = self.entry(index)
+            && entries.name(offset) == generation | USED
+        {
+            self.vacate(index, entries);
+        }
+    }
+
     /// An entry has no value any more.
-    #[inline]
+    #[inline(always)]
     fn vacate(&mut self, index: u32, entries: Entries<T>) {
         let (number, offset) = (index as usize / PAGE_ENTRIES, index as usize % PAGE_ENTRIES);
         let page = &mut self.pages[number];

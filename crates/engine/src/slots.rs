@@ -115,6 +115,12 @@ impl Slot {
         self.progress as usize
     }
 
+    /// Whether it is a send that has nothing to send, and only waits for room.
+    #[inline]
+    pub(crate) fn waits_for_room(&self) -> bool {
+        matches!(&self.op, Op::Send { pieces, .. } if pieces.is_empty())
+    }
+
     /// A streaming receive begins again behind its first bytes.
     pub(crate) fn receive_on(&mut self) {
         let was_taken = self.progress == receiving::TAKEN;
@@ -170,9 +176,9 @@ impl Slots {
     ///
     /// # Panics
     /// When the limit is spent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, op: Op, token: u64, quiet: bool) -> Key {
-        let make = |_, _| {
+        let make = move |_, _| {
             let marks = Marks { quiet, ..Marks::default() };
             Slot { op, token, progress: 0, work: None, marks }
         };
@@ -197,6 +203,12 @@ impl Slots {
     #[inline]
     pub(crate) fn remove(&mut self, key: Key) -> Option<Slot> {
         self.pages.remove(key.index(), key.generation())
+    }
+
+    /// Ends an operation of which nothing is left, where it lies.
+    #[inline(always)]
+    pub(crate) fn forget(&mut self, key: Key) {
+        self.pages.forget(key.index(), key.generation());
     }
 
     /// The keys of all operations in flight.

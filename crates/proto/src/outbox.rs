@@ -213,6 +213,28 @@ impl Outbox {
         is_only.then(|| std::mem::take(&mut self.tail))
     }
 
+    /// The same into `spare`, whose empty memory stays for what comes next. False where there is none such;
+    /// nothing has happened.
+    ///
+    /// # Panics
+    /// When there are bytes in `spare`.
+    ///
+    /// ```
+    /// let (mut outbox, mut spare) = (springtide_proto::Outbox::new(), Vec::with_capacity(64));
+    /// outbox.extend(b"only");
+    /// assert!(outbox.swap_only(9, &mut spare));
+    /// assert_eq!((spare.as_slice(), outbox.len(), outbox.capacity()), (&b"only"[..], 0, 64));
+    /// ```
+    #[inline]
+    pub fn swap_only(&mut self, bytes_max: usize, spare: &mut Vec<u8>) -> bool {
+        assert!(spare.is_empty(), "a recycled buffer must be empty");
+        let is_only = self.only(bytes_max).is_some();
+        if is_only {
+            std::mem::swap(&mut self.tail, spare);
+        }
+        is_only
+    }
+
     /// Moves up to `pieces_max` pieces and `bytes_max` bytes out, in order; the last piece is cut
     /// there. When all have gone, the outbox keeps only the room for further pieces.
     ///
@@ -395,6 +417,21 @@ mod tests {
         outbox.push(vec![1; COPY_BYTES_MAX + 1].into());
         outbox.extend(b"more");
         assert_eq!(outbox.take_only(usize::MAX), None);
+    }
+
+    #[test]
+    fn the_only_piece_changes_places_with_memory_for_the_next() {
+        let (mut outbox, mut spare) = (Outbox::new(), Vec::with_capacity(64));
+        assert!(!outbox.swap_only(9, &mut spare), "nothing waits");
+        outbox.extend(b"only");
+        assert!(!outbox.swap_only(3, &mut spare), "it is longer");
+        assert_eq!((outbox.len(), spare.capacity()), (4, 64));
+        assert!(outbox.swap_only(4, &mut spare));
+        assert_eq!((spare.as_slice(), outbox.len(), outbox.capacity()), (&b"only"[..], 0, 64));
+        outbox.push(vec![1; COPY_BYTES_MAX + 1].into());
+        outbox.extend(b"more");
+        spare.clear();
+        assert!(!outbox.swap_only(usize::MAX, &mut spare), "it is one of two");
     }
 
     #[test]

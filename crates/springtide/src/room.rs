@@ -83,8 +83,9 @@ pub(crate) struct Room {
     pub(crate) whole: Vec<u8>,
     /// What the application holds goes on without this.
     is_kept: bool,
-    /// Bytes that the buffers have room for.
+    /// Bytes that the buffers have room for, those among the pieces included.
     buffer_bytes: usize,
+    /// Room for the pieces of a send. In each is one, which is empty: a buffer, or none.
     pieces: Vec<Vec<Piece>>,
 }
 
@@ -267,10 +268,22 @@ impl Room {
     /// Takes everything that waits as the pieces of a send.
     #[inline]
     pub(crate) fn pieces_of(&mut self, outbox: &mut Outbox) -> Vec<Piece> {
-        let mut pieces = self.pieces.pop().unwrap_or_default();
-        if let Some(bytes) = outbox.take_only(SEND_BYTES_MAX) {
-            pieces.push(Piece::Owned(bytes));
-            return pieces;
+        let mut pieces = self.pieces.pop().unwrap_or_else(|| vec![Piece::Owned(Vec::new())]);
+        if let [Piece::Owned(buffer)] = pieces.as_mut_slice() {
+            self.buffer_bytes -= buffer.capacity();
+            if outbox.swap_only(SEND_BYTES_MAX, buffer) {
+                return pieces;
+            }
+        }
+        self.gather(outbox, &mut pieces);
+        pieces
+    }
+
+    /// Where it is not one stretch of bytes.
+    #[inline(never)]
+    fn gather(&mut self, outbox: &mut Outbox, pieces: &mut Vec<Piece>) {
+        if let Some(Piece::Owned(buffer)) = pieces.pop() {
+            self.put_buffer(buffer);
         }
         for piece in outbox.drain_pieces(PIECES_MAX, SEND_BYTES_MAX) {
             pieces.push(match piece {
@@ -281,35 +294,55 @@ impl Room {
         if outbox.is_empty() {
             outbox.shrink(SPARE_PIECES_MAX);
         }
-        pieces
     }
 
-    /// Takes back what a send had.
+    /// Takes back what a send had: mostly one buffer, which stays where it is.
     #[inline]
     pub(crate) fn put_pieces(&mut self, mut pieces: Vec<Piece>) {
+        if let [Piece::Owned(buffer)] = pieces.as_mut_slice()
+            && self.pieces.len() < SPARE_MAX
+            && self.keeps(buffer.capacity())
+        {
+            buffer.clear();
+            self.buffer_bytes += buffer.capacity();
+            return self.pieces.push(pieces);
+        }
+        self.put_several(pieces);
+    }
+
+    #[inline(never)]
+    fn put_several(&mut self, mut pieces: Vec<Piece>) {
         while let Some(piece) = pieces.pop() {
             if let Piece::Owned(buffer) = piece {
                 self.put_buffer(buffer);
             }
         }
-        if self.pieces.len() < SPARE_MAX && pieces.capacity() <= 16 {
+        if self.pieces.len() < SPARE_MAX && pieces.capacity() <= SPARE_PIECES_MAX {
+            pieces.push(Piece::Owned(Vec::new()));
             self.pieces.push(pieces);
         }
+    }
+
+    /// Whether a buffer with room for so many bytes is kept.
+    #[inline]
+    const fn keeps(&self, bytes: usize) -> bool {
+        bytes <= SPARE_BUFFER_BYTES_MAX && self.buffer_bytes + bytes <= SPARE_BYTES_MAX
     }
 
     #[inline]
     fn take_buffer(&mut self) -> Vec<u8> {
         let Some(buffer) = self.buffers.pop() else { return Vec::with_capacity(BUFFER_BYTES) };
+        debug_assert!(buffer.capacity() > 0, "only what has room is kept");
         self.buffer_bytes -= buffer.capacity();
         buffer
     }
 
     #[inline]
     fn put_buffer(&mut self, mut buffer: Vec<u8>) {
-        let bytes = buffer.capacity();
-        if bytes <= SPARE_BUFFER_BYTES_MAX && self.buffer_bytes + bytes <= SPARE_BYTES_MAX {
+        // One without room would stand in the way of those that have some.
+        if buffer.capacity() > 0 && self.keeps(buffer.capacity()) {
             buffer.clear();
-            self.buffer_bytes += bytes;
+            self.buffer_bytes += buffer.capacity();
             self.buffers.push(buffer);
         }
     }

@@ -304,15 +304,6 @@ fn send_now(ledger: &mut Ledger, socket: Descriptor, pieces: &[Piece]) -> usize 
     sent.unwrap_or(0)
 }
 
-/// The end of a send that has gone wholly.
-#[inline]
-pub(crate) fn sent(op: Op) -> Outcome {
-    match op {
-        Op::Send { pieces, .. } => Outcome::Sent(pieces),
-        _ => unreachable!("only sends end as sent"),
-    }
-}
-
 /// Whether the caller asked an operation to end.
 #[inline]
 pub(crate) fn cancelled(ledger: &mut Ledger, key: Key) -> bool {

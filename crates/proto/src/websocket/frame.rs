@@ -183,10 +183,17 @@ impl Opening {
     #[inline]
     pub(super) fn write(self, into: &mut Vec<u8>) {
         let Self { opcode, is_final, is_compressed, length, key } = self;
-        let mut head = [0; HEAD_BYTES_MAX];
-        head[0] = opcode as u8
+        let first = opcode as u8
             | if is_final { FINAL } else { 0 }
             | if is_compressed { COMPRESSED } else { 0 };
+        if key.is_none()
+            && let Ok(short @ ..SHORT) = u8::try_from(length)
+        {
+            // As most are: two bytes, which need no call to be copied.
+            return into.extend_from_slice(&[first, short]);
+        }
+        let mut head = [0; HEAD_BYTES_MAX];
+        head[0] = first;
         let masked = if key.is_some() { MASKED } else { 0 };
         let mut end = 2;
         if let Ok(short @ ..SHORT) = u8::try_from(length) {

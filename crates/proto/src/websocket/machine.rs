@@ -212,6 +212,11 @@ impl Machine {
         if matches!(self.state, State::Asked | State::Over) {
             return Ok(Received::Closed);
         }
+        if input.is_empty() {
+            // As behind most messages: there is nothing to look at.
+            self.seen = 0;
+            return Ok(Received::NeedBytes { at_least: self.bytes_wanted() });
+        }
         if input.len() > self.seen as usize {
             self.hear(now_ms);
         }
@@ -272,6 +277,13 @@ impl Machine {
         }
     }
 
+    /// How many bytes the input must have that has none: one of a payload, or the least of a head.
+    #[inline]
+    fn bytes_wanted(&self) -> usize {
+        let is_within = self.arriving.as_ref().is_some_and(|own| own.payload.is_some());
+        if is_within { 1 } else { 2 }
+    }
+
     /// How the peer's frames have to be.
     #[inline]
     const fn rules(&self) -> Rules {
@@ -314,10 +326,7 @@ impl Machine {
         let arriving = self.arriving.get_or_insert_default();
         if rest.is_empty() && payload.rest > 0 {
             arriving.payload = Some(payload);
-            return Ok(match before {
-                0 => Received::NeedBytes { at_least: 1 },
-                consumed => Received::Taken { consumed },
-            });
+            return Ok(Received::Taken { consumed: before });
         }
         if self.state != State::Open {
             let consumed = before + payload.discard(rest);

@@ -7,7 +7,6 @@ mod long;
 mod queue;
 mod waiting;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use springtide_proto::Outbox;
@@ -119,11 +118,11 @@ impl Messaging {
         self.rest.take_if(|rest| rest.is_idle());
     }
 
-    /// The limits of its route: the server's, unless that has its own.
+    /// The limits of its route, where that has others than the server.
     #[inline]
-    fn limits<'a>(&self, limits: &'a Limits) -> Cow<'a, Limits> {
+    fn own_limits(&self, limits: &Limits) -> Option<Limits> {
         if self.message_bytes_max == 0 && !self.gives_parts {
-            return Cow::Borrowed(limits);
+            return None;
         }
         let mut own = limits.clone();
         if self.message_bytes_max > 0 {
@@ -133,7 +132,7 @@ impl Messaging {
         if self.gives_parts {
             own.socket_fragments_max = u32::MAX;
         }
-        Cow::Owned(own)
+        Some(own)
     }
 
     /// The connection has ended so, unless it had before.
@@ -149,15 +148,14 @@ impl Messaging {
         room: &mut Room,
     ) -> (usize, Step) {
         self.begin_to_receive(outbox, room);
-        let bytes = source.bytes();
+        let (bytes, own) = (source.bytes(), self.own_limits(&room.limits.websocket));
         let mut consumed = 0;
         let step = loop {
             if let Some(step) = self.stops(consumed, outbox, room) {
                 break step;
             }
-            let rest = &bytes[consumed..];
-            let limits = self.limits(&room.limits.websocket);
-            match self.machine.receive(rest, room.now_ms, &limits) {
+            let limits = own.as_ref().unwrap_or(&room.limits.websocket);
+            match self.machine.receive(&bytes[consumed..], room.now_ms, limits) {
                 Ok(Received::NeedBytes { .. }) if self.is_waited_for() => break Step::Paused,
                 Ok(Received::NeedBytes { .. }) => break Step::NeedBytes,
                 Ok(Received::Closed) => break Step::Closed,
@@ -172,8 +170,10 @@ impl Messaging {
     #[inline]
     fn begin_to_receive(&mut self, outbox: &mut Outbox, room: &mut Room) {
         self.share.renew(room.turn);
-        self.answer_asked(outbox, room);
-        self.pour(outbox, room);
+        if self.rest.is_some() {
+            self.answer_asked(outbox, room);
+            self.pour(outbox, room);
+        }
     }
 
     /// Why nothing more is read for now, when so many bytes were.
@@ -259,7 +259,8 @@ impl Messaging {
         if !is_compressed {
             return Ok(payload);
         }
-        let limits = self.limits(&room.limits.websocket);
+        let own = self.own_limits(&room.limits.websocket);
+        let limits = own.as_ref().unwrap_or(&room.limits.websocket);
         let mut coders = room.requests.sockets.coders.borrow_mut();
         coders.inflate(kind, &payload, limits.socket_message_bytes_max)
     }
@@ -292,11 +293,9 @@ impl Messaging {
         let called = room.watched(ROUTE, |_| apart(|| what(&***handler, socket)));
         room.requests.sockets.handles(None);
         drop(current);
-        let mut own = room.requests.sockets.take_own();
-        for said in own.drain(..) {
+        while let Some(said) = room.requests.sockets.next_own() {
             self.say(said, outbox, room);
         }
-        room.requests.sockets.put_back(own);
         if called.is_none() {
             room.counts.panics_total += 1;
             self.close_at_once(code::INTERNAL, "the handler failed", outbox, room);

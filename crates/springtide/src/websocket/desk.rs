@@ -2,6 +2,7 @@
 //! It calls nobody, and is never borrowed while code of the application runs.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use springtide_proto::websocket::CloseFrame;
@@ -40,7 +41,7 @@ pub(crate) struct Desk {
     /// Whose handler runs.
     handling: Cell<Option<Peer>>,
     /// What it has said to its own connection.
-    own: RefCell<Vec<Said>>,
+    own: RefCell<VecDeque<Said>>,
     /// How many messages were sent in pieces.
     streams: Cell<u64>,
     /// What compresses and inflates messages.
@@ -63,19 +64,17 @@ impl Desk {
         self.streams.get()
     }
 
-    /// What its handler has said, in order; to be given back by [`Self::put_back`].
+    /// What its handler has said, in order. Behind the last the room for more than a few goes back.
     #[inline]
-    pub(crate) fn take_own(&self) -> Vec<Said> {
-        self.own.take()
-    }
-
-    /// Keeps the memory.
-    #[inline]
-    pub(crate) fn put_back(&self, mut own: Vec<Said>) {
-        own.clear();
-        if own.capacity() <= KEPT_MAX {
-            self.own.replace(own);
+    pub(crate) fn next_own(&self) -> Option<Said> {
+        let mut own = self.own.borrow_mut();
+        if let Some(said) = own.pop_front() {
+            return Some(said);
         }
+        if own.capacity() > KEPT_MAX {
+            *own = VecDeque::new();
+        }
+        None
     }
 
     /// Something is said: its own session takes it behind the handler, any other in its order. So does
@@ -89,7 +88,7 @@ impl Desk {
         }
         let is_own = self.handling.get().is_some_and(|own| own.id() == peer.id());
         if is_own && !shared.tasks.has_orders() {
-            return self.own.borrow_mut().push(said);
+            return self.own.borrow_mut().push_back(said);
         }
         shared.tasks.say(peer, Ask::Say(said));
     }

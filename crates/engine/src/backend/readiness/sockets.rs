@@ -2,7 +2,7 @@
 //! None of them blocks, and none goes beyond its share of a turn (law 9).
 
 use super::Readiness;
-use crate::backend::{connect_unix, datagrams, send_directly, sent};
+use crate::backend::{connect_unix, datagrams, send_directly};
 use crate::chunk::CHUNK_BYTES;
 use crate::completion::Outcome;
 use crate::error::OpKind;
@@ -43,7 +43,7 @@ impl Readiness {
         self.counts.sends_direct += 1;
         match send_directly(ledger, key) {
             Ok(true) => {
-                ledger.end(key, sent);
+                ledger.end_sent(key);
                 self.stop_writing(ledger, socket, key);
             }
             Ok(false) | Err(system::EAGAIN | system::EINTR) => {

@@ -4,7 +4,7 @@
 use super::chance::Fault;
 use super::network::Ready;
 use super::operations::{Simulated, Step};
-use crate::backend::{Until, sent};
+use crate::backend::Until;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
 use crate::op::Op;
@@ -16,7 +16,7 @@ impl Simulated {
     pub(super) fn end_now(&mut self, ledger: &mut Ledger, key: Key, has_result: bool) {
         let is_ready = has_result && self.ready(ledger, key) == Ready::Now;
         if is_ready && self.perform(ledger, key) == Step::Untold {
-            return ledger.end(key, sent);
+            return ledger.end_sent(key);
         }
         ledger.fail(key, Error::Cancelled);
     }
@@ -45,7 +45,7 @@ impl Simulated {
             let is_told = if one.not_before > 0 { one.not_before <= now } else { is_over };
             let stays = !(one.is_untold && is_told);
             if !stays {
-                ledger.end(one.key, sent);
+                ledger.end_sent(one.key);
             }
             stays
         });
@@ -62,7 +62,7 @@ impl Simulated {
             let op = ledger.slots.get(one.key).map(|slot| &slot.op).map(Op::kind);
             let is_call = matches!(op, Some(OpKind::Close | OpKind::Shutdown));
             if one.is_untold {
-                ledger.end(one.key, sent);
+                ledger.end_sent(one.key);
             } else {
                 let has_result = is_call || self.below(2) == 0;
                 self.end_now(ledger, one.key, has_result);

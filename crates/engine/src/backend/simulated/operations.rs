@@ -11,7 +11,7 @@ use super::files::{Found, directory_metadata};
 use super::network::Ready;
 use super::schedule::Next;
 use super::{State, World};
-use crate::backend::{Backend, Until, cancelled, sent};
+use crate::backend::{Backend, Until, cancelled};
 use crate::clock::Clock;
 use crate::completion::Metadata;
 use crate::error::{Error, OpKind};
@@ -147,7 +147,7 @@ impl Simulated {
             if !cancelled(ledger, key) {
                 return Step::Waits((one.not_before > 0).then_some(one.not_before));
             }
-            ledger.end(key, sent);
+            ledger.end_sent(key);
             return Step::Moved;
         }
         if cancelled(ledger, key) {
@@ -175,7 +175,7 @@ impl Simulated {
         }
         let step = self.perform(ledger, key);
         if step == Step::Untold && one.has_waited {
-            ledger.end(key, sent);
+            ledger.end_sent(key);
         } else if step == Step::Untold {
             (one.is_untold, one.not_before) = (true, 0);
         }

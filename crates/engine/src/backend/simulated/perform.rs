@@ -11,7 +11,6 @@ use super::files::{Found, directory_metadata};
 use super::network::ResetCause;
 use super::operations::{Simulated, Step};
 use crate::backend::datagrams::{DATAGRAMS_MAX, sent_to};
-use crate::backend::sent;
 use crate::chunk::CHUNK_BYTES;
 use crate::completion::{Metadata, Outcome};
 use crate::error::OpKind;
@@ -385,7 +384,7 @@ impl Simulated {
             return Step::Untold;
         }
         if complete {
-            ledger.end(key, sent);
+            ledger.end_sent(key);
         }
         Step::Moved
     }

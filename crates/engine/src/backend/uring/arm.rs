@@ -7,13 +7,13 @@ use io_uring::{opcode, squeue, types};
 use socket2::SockAddr;
 
 use super::{Uring, buffers};
-use crate::backend::{connect_unix, datagrams, sent};
+use crate::backend::{connect_unix, datagrams};
 use crate::completion::Outcome;
 use crate::error::OpKind;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, SpareWork};
 use crate::op::{Descriptor, Op};
 use crate::options::Address;
-use crate::slots::{Asked, Key, receiving};
+use crate::slots::{Asked, Key, Slot, receiving};
 use crate::system;
 
 /// What does not fit is asked for again when there is room: a send that waits in the kernel ends up
@@ -118,14 +118,19 @@ impl Uring {
         self.push(key, entry);
     }
 
-    /// A send, or what is left of it, through the ring.
+    /// A send, or what is left of it, through the ring. One without pieces has what it has waited for.
     pub(super) fn arm_send(&mut self, ledger: &mut Ledger, key: Key) {
-        let Ledger { slots, spare_work, .. } = ledger;
-        let Some(slot) = slots.get(key) else { return };
-        let Op::Send { socket, pieces } = &slot.op else { return };
-        if pieces.is_empty() {
-            return ledger.end(key, sent);
+        let Some(slot) = ledger.slots.get(key) else { return };
+        if slot.waits_for_room() {
+            return ledger.end_sent(key);
         }
+        self.arm_pieces(key, slot, &mut ledger.spare_work);
+    }
+
+    /// The pieces of a send, or what is left of them.
+    #[inline]
+    pub(super) fn arm_pieces(&mut self, key: Key, slot: &mut Slot, spare_work: &mut SpareWork) {
+        let Op::Send { socket, pieces } = &slot.op else { return };
         let entry = if let [piece] = pieces.as_slice() {
             let rest = &piece.as_slice()[slot.sent()..];
             opcode::Send::new(fd(*socket), rest.as_ptr(), length(rest.len()))
@@ -198,10 +203,12 @@ impl Uring {
         self.push(key, entry);
     }
 
-    fn push(&mut self, key: Key, entry: squeue::Entry) {
+    #[inline]
+    fn push(&mut self, key: Key, mut entry: squeue::Entry) {
+        entry.set_user_data(key.raw());
         // SAFETY: whatever the entry points to belongs to the operation's slot, its boxed work or
         // this backend, none of which moves or goes before the last completion (law 3).
-        unsafe { self.ring.push(&entry.user_data(key.raw())) };
+        unsafe { self.ring.push(&entry) };
     }
 }
 

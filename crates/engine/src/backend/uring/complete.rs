@@ -6,12 +6,12 @@ use io_uring::cqueue;
 use super::Uring;
 use super::arm::{ROOM_OR_GONE, has_come, has_more_behind};
 use super::ring::Answer;
-use crate::backend::{cancelled, datagrams, end_filled, end_open, sent};
+use crate::backend::{cancelled, datagrams, end_filled, end_open};
 use crate::completion::Outcome;
 use crate::error::{Error, OpKind};
 use crate::ledger::Ledger;
-use crate::op::{Descriptor, Op};
-use crate::slots::{Asked, Key, Slot, receiving};
+use crate::op::{Descriptor, Op, Piece};
+use crate::slots::{Asked, Key, receiving};
 use crate::system;
 
 impl Uring {
@@ -24,18 +24,31 @@ impl Uring {
         if !more {
             slot.marks.asked = Asked::Nothing;
         }
-        let kind = slot.op.kind();
-        match kind {
-            OpKind::Receive => {
+        match &slot.op {
+            Op::Receive { .. } => {
                 let token = slot.token;
                 self.received(ledger, key, token, answer);
             }
             // Mostly everything has gone at once.
-            OpKind::Send if asked == Asked::Operation && is_rest(slot, result) => {
-                ledger.end(key, sent);
+            Op::Send { pieces, .. } if asked == Asked::Operation => {
+                match is_rest(pieces, slot.sent(), result) {
+                    true => ledger.end_sent(key),
+                    false => self.sent(ledger, key, result),
+                }
             }
-            OpKind::Send if asked == Asked::Operation => self.sent(ledger, key, result),
-            OpKind::Send => self.asked_for_room(ledger, key, result, more),
+            Op::Send { .. } => self.asked_for_room(ledger, key, result, more),
+            op => {
+                let kind = op.kind();
+                self.completed_other(ledger, key, kind, answer);
+            }
+        }
+    }
+
+    /// Anything but what comes and goes on connections.
+    #[inline(never)]
+    fn completed_other(&mut self, ledger: &mut Ledger, key: Key, kind: OpKind, answer: Answer) {
+        let (result, more) = (answer.result, cqueue::more(answer.flags));
+        match kind {
             OpKind::Accept => self.accepted(ledger, key, result, more),
             OpKind::WatchBytes => self.watched(ledger, key, result, more),
             OpKind::ReceiveFrom | OpKind::SendTo => self.polled(ledger, key, kind, result),
@@ -63,9 +76,14 @@ impl Uring {
                 _ => self.buffers.provide(number, buffer),
             }
         }
-        if cqueue::more(flags) {
-            return;
+        if !cqueue::more(flags) {
+            self.received_last(ledger, key, result);
         }
+    }
+
+    /// The kernel has ended a receive, early or for good.
+    #[inline(never)]
+    fn received_last(&mut self, ledger: &mut Ledger, key: Key, result: i32) {
         match result {
             0 => ledger.end(key, |_| Outcome::EndOfStream),
             _ if cancelled(ledger, key) => ledger.fail(key, Error::Cancelled),
@@ -90,7 +108,8 @@ impl Uring {
         }
     }
 
-    #[inline]
+    /// Not all of a send has gone, or nothing.
+    #[inline(never)]
     fn sent(&mut self, ledger: &mut Ledger, key: Key, result: i32) {
         let Some(slot) = ledger.slots.get(key) else { return };
         let Ok(count) = usize::try_from(result) else {
@@ -104,7 +123,7 @@ impl Uring {
         slot.add_sent(count);
         let Op::Send { pieces, .. } = &slot.op else { return };
         if Ledger::unsent_of(pieces, slot.sent()) == 0 {
-            ledger.end(key, sent);
+            ledger.end_sent(key);
         } else if cancelled(ledger, key) {
             ledger.fail(key, Error::Cancelled);
         } else {
@@ -113,6 +132,7 @@ impl Uring {
     }
 
     /// An answer to the question for room. Who has ended its own side is no reason to try again.
+    #[inline(never)]
     fn asked_for_room(&mut self, ledger: &mut Ledger, key: Key, result: i32, more: bool) {
         let may_go_on = result > 0 && result & ROOM_OR_GONE != 0;
         match result {
@@ -200,11 +220,10 @@ impl Uring {
     }
 }
 
-/// Whether this many bytes are all that a send had left.
+/// Whether this many bytes are all that a send had left, of which so many have gone before.
 #[inline]
-fn is_rest(slot: &Slot, count: i32) -> bool {
-    let Op::Send { pieces, .. } = &slot.op else { return false };
-    usize::try_from(count) == Ok(Ledger::unsent_of(pieces, slot.sent()))
+fn is_rest(pieces: &[Piece], sent: usize, count: i32) -> bool {
+    usize::try_from(count) == Ok(Ledger::unsent_of(pieces, sent))
 }
 
 /// Whether the kernel says that nothing was done and all can be asked again.

@@ -21,7 +21,7 @@ use std::time::Duration;
 use io_uring::{opcode, types};
 
 use super::alarm::Alarm;
-use super::{Backend, Pace, Until, send_directly, sent};
+use super::{Backend, Pace, Until, send_directly};
 use crate::clock::Moment;
 use crate::error::{Error, OpKind};
 use crate::ledger::{COMPLETIONS_MAX, Ledger};
@@ -175,18 +175,19 @@ impl Uring {
         let directly = sends.len() <= DIRECT_SENDS_MAX;
         let mut room = if directly { 0 } else { self.room() };
         for key in sends.drain(..) {
-            if ledger.waits_for_room(key) {
+            let Some(slot) = ledger.slots.get(key) else { continue };
+            if slot.waits_for_room() {
                 self.await_room(ledger, key);
                 continue;
             }
             if room > 0 {
                 room -= 1;
-                self.arm_send(ledger, key);
+                self.arm_pieces(key, slot, &mut ledger.spare_work);
                 continue;
             }
             self.counts.sends_direct += 1;
             match send_directly(ledger, key) {
-                Ok(true) => ledger.end(key, sent),
+                Ok(true) => ledger.end_sent(key),
                 Ok(false) | Err(system::EAGAIN | system::EINTR) => self.await_room(ledger, key),
                 Err(errno) => ledger.fail_errno(key, OpKind::Send, errno),
             }
@@ -289,8 +290,8 @@ impl Uring {
     }
 
     fn take_batch(&mut self, ledger: &mut Ledger) {
-        for at in 0..self.batch.len() {
-            let answer = self.batch[at];
+        let mut batch = std::mem::take(&mut self.batch);
+        for answer in batch.drain(..) {
             match answer.number {
                 WAKE => self.wake_armed = false,
                 CANCEL => {}
@@ -299,7 +300,7 @@ impl Uring {
                 raw => self.completed(ledger, Key::from_raw(raw), answer),
             }
         }
-        self.batch.clear();
+        self.batch = batch;
     }
 }
 

@@ -251,7 +251,10 @@ impl Ring {
     #[inline]
     pub(super) fn drain(&mut self, batch: &mut Vec<Answer>, count_max: usize) {
         let early = if self.early.is_empty() { 0 } else { self.drain_early(batch, count_max) };
-        let queued = self.ring.completion().take(count_max - early);
+        let mut queue = self.ring.completion();
+        // Counted first: the batch makes room for all at once.
+        let count = queue.len().min(count_max - early);
+        let queued = (0..count).map(|_| queue.next().expect("there are as many as were counted"));
         batch.extend(queued.map(|entry| Answer::of(&entry)));
     }
 

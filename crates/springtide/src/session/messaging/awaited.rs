@@ -82,6 +82,12 @@ impl Messaging {
     /// Notes whether nothing is read before the future asks for what has come, and gives that; what comes
     /// behind a close of this side holds nothing up, because it is thrown away.
     pub(super) fn note_held_up(&mut self, room: &Room) -> bool {
+        // Mostly a handler is called, and none is.
+        self.awaited().is_some() && self.note_held_up_by_future(room)
+    }
+
+    #[inline(never)]
+    fn note_held_up_by_future(&mut self, room: &Room) -> bool {
         let is_open = self.status() == PeerStatus::Open;
         let Some(own) = self.awaited_mut() else { return false };
         let holds_up = is_open && own.inlet.is_full();
@@ -94,8 +100,7 @@ impl Messaging {
 
     /// Whether the end of the peer's stream is to wait for the future.
     pub(super) fn is_waited_for(&self) -> bool {
-        let may_send = self.machine.may_send();
-        self.awaited().is_some_and(|own| may_send && own.inlet.is_behind())
+        self.awaited().is_some_and(|own| self.machine.may_send() && own.inlet.is_behind())
     }
 
     /// The peer has closed: it is answered behind the messages before that, when the future has done
@@ -126,8 +131,8 @@ impl Messaging {
     /// Whether nothing was read when that was noted last, because the future does not ask for what has
     /// come; never behind a close of this side.
     pub(crate) fn holds_up(&self) -> bool {
-        let is_open = self.status() == PeerStatus::Open;
-        is_open && self.awaited().is_some_and(|own| own.holds_up && own.asked.is_none())
+        self.awaited().is_some_and(|own| own.holds_up && own.asked.is_none())
+            && self.status() == PeerStatus::Open
     }
 
     /// Whether a close waits for the future.

@@ -41,10 +41,11 @@ impl Messaging {
             return memory;
         }
         let read = {
-            let limits = self.limits(&room.limits.websocket);
+            let own = self.own_limits(&room.limits.websocket);
+            let limits = own.as_ref().unwrap_or(&room.limits.websocket);
             // A few bytes would keep all of the memory.
             let bytes_min = memory.capacity() / 2;
-            self.machine.receive_in_place(&mut memory, bytes_min, room.now_ms, &limits)
+            self.machine.receive_in_place(&mut memory, bytes_min, room.now_ms, limits)
         };
         match read {
             Ok(Some(message)) => self.take_in_place(memory, message, who, outbox, room),

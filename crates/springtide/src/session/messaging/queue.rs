@@ -71,6 +71,11 @@ impl Queue {
         self.is_empty() && self.dropped == 0
     }
 
+    /// What waits takes so much.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Closes behind what waits, unless it is closing.
     pub(super) fn close(&mut self, frame: CloseFrame) {
         self.close.get_or_insert_with(|| Box::new(frame));

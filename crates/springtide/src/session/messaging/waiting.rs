@@ -74,10 +74,10 @@ impl Messaging {
 
     /// So much waits to be sent, and what the queue has.
     pub(in crate::session) fn sent(&mut self, waiting_bytes: usize, peer: Peer, room: &Room) {
-        let low = STREAM_LOW_BYTES.min(room.limits.socket_queue_bytes_max / 2);
-        let is_low = waiting_bytes + self.bytes_waiting() < low;
         let Some(rest) = &mut self.rest else { return };
         let Some(waiting) = &mut rest.waiting else { return };
+        let low = STREAM_LOW_BYTES.min(room.limits.socket_queue_bytes_max / 2);
+        let is_low = waiting_bytes + rest.queue.bytes() < low;
         let tasks = &room.requests.tasks;
         let told = if is_low { std::mem::take(&mut waiting.room) } else { Vec::new() };
         let next =
