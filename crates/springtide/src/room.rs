@@ -299,8 +299,9 @@ impl Room {
     /// Takes back what a send had: mostly one buffer, which stays where it is.
     #[inline]
     pub(crate) fn put_pieces(&mut self, mut pieces: Vec<Piece>) {
+        let is_kept = self.keeps_pieces(&pieces);
         if let [Piece::Owned(buffer)] = pieces.as_mut_slice()
-            && self.pieces.len() < SPARE_MAX
+            && is_kept
             && self.keeps(buffer.capacity())
         {
             buffer.clear();
@@ -317,10 +318,16 @@ impl Room {
                 self.put_buffer(buffer);
             }
         }
-        if self.pieces.len() < SPARE_MAX && pieces.capacity() <= SPARE_PIECES_MAX {
+        if self.keeps_pieces(&pieces) {
             pieces.push(Piece::Owned(Vec::new()));
             self.pieces.push(pieces);
         }
+    }
+
+    /// Whether the room that a send had for its pieces is kept, if it had any.
+    #[inline]
+    fn keeps_pieces(&self, pieces: &Vec<Piece>) -> bool {
+        self.pieces.len() < SPARE_MAX && (1..=SPARE_PIECES_MAX).contains(&pieces.capacity())
     }
 
     /// Whether a buffer with room for so many bytes is kept.
@@ -370,10 +377,11 @@ impl Room {
         self.buffer_bytes + within
     }
 
-    /// For how many pieces there is room in what waits for the next connection.
+    /// For how many pieces there is room in what waits for the next connection, and the next send.
     #[cfg(test)]
     pub(crate) fn spare_pieces(&self) -> usize {
-        self.traffic.iter().map(|traffic| traffic.outbox.pieces_room()).sum()
+        let of_sends: usize = self.pieces.iter().map(Vec::capacity).sum();
+        of_sends + self.traffic.iter().map(|traffic| traffic.outbox.pieces_room()).sum::<usize>()
     }
 
     /// Starts a send. When nobody waits for its end, that may come with whatever comes next: at a

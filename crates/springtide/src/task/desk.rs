@@ -387,13 +387,17 @@ impl Tasks {
     /// Gives memory back, with nothing in it, and notes whether something is left to be done.
     #[inline]
     pub(crate) fn put_pass(&self, mut pass: Box<Pass>) {
-        if pass.futures.capacity() > KEPT_MAX {
-            pass.futures = Vec::new();
+        let mut due = self.futures.borrow_mut();
+        // Either may be the one that was filled.
+        for futures in [&mut pass.futures, &mut *due] {
+            if futures.is_empty() && futures.capacity() > KEPT_MAX {
+                *futures = Vec::new();
+            }
         }
+        let wakes = !(due.is_empty() && self.woken.borrow().is_empty());
         self.pass.set(Some(pass));
         let has_others =
             !(self.orders.borrow().waiting.is_empty() && self.ready.borrow().is_empty());
-        let wakes = !(self.futures.borrow().is_empty() && self.woken.borrow().is_empty());
         self.has_work.set(has_others || wakes);
     }
 
