@@ -14,6 +14,7 @@ pub(crate) struct Held {
     pub(crate) spare_bytes: usize,
     /// For how many pieces there is room in what waits for the next connection.
     pub(crate) spare_pieces: usize,
+    pub(crate) spare_pieces_max: usize,
     pub(crate) futures: usize,
     pub(crate) spare_alarms: usize,
     pub(crate) future_pages: usize,
@@ -35,6 +36,7 @@ impl Shard {
             operation_pages: self.room.requests.engine.borrow().stats().operation_pages,
             spare_bytes: self.room.spare_bytes(),
             spare_pieces: self.room.spare_pieces(),
+            spare_pieces_max: self.room.spare_pieces_max(),
             spare_alarms: self.room.executor.spare_alarms(),
             futures: self.room.executor.len(),
             future_pages: self.room.executor.pages_held(),

@@ -329,7 +329,7 @@ impl Tasks {
         self.end_here(peer, waiter, ended);
     }
 
-    /// The same without a call of it, which would cost a hundredth of a message.
+    /// The same in the place of who asks, for what every message does.
     #[inline(always)]
     pub(crate) fn end_here(&self, peer: Peer, waiter: Waiter, ended: Ended) {
         match waiter {

@@ -97,6 +97,7 @@ fn the_room_of_many_pieces_goes_back(backend: Backend) {
     stage.turn();
     let held = stage.held();
     assert!(held.spare_pieces <= 16 * AT_ONCE as usize, "{before:?} {held:?}");
+    assert!(held.spare_pieces_max <= 16, "{held:?}");
 }
 
 over_all_backends!(
