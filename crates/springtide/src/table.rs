@@ -83,10 +83,10 @@ impl<T> Table<T> {
         self.pages.remove(place.index, place.generation)
     }
 
-    /// Drops an entry where it lies, unless its place is stale.
+    /// Ends an entry of which nothing is left, where it lies, unless its place is stale.
     #[inline]
-    pub(crate) fn discard(&mut self, place: Place) {
-        self.pages.discard(place.index, place.generation);
+    pub(crate) fn forget(&mut self, place: Place) {
+        self.pages.forget(place.index, place.generation);
     }
 
     /// All entries.

@@ -94,7 +94,7 @@ impl Tasks {
             State::Ended(ended) => {
                 let ended = std::mem::replace(ended, Ended::Done);
                 let (peer, is_followed) = (slot.peer, slot.is_followed);
-                slots.discard(task);
+                slots.forget(task);
                 drop(slots);
                 self.go_on_behind(peer, is_followed);
                 Poll::Ready(ended)
