@@ -188,8 +188,8 @@ pub enum Op {
     /// Tells each time that something has come, and takes nothing; streaming. Whoever takes it, by
     /// [`Handle::take_now`](crate::Handle::take_now) beside it, takes until there was less than room for
     /// it: of what he leaves he is told nothing more, unless he asks anew, which tells at once. It may
-    /// tell of what has been taken already, and ends when there is an end to be taken, or an error. What lies
-    /// behind descriptors that were passed (unix(7)), where a take stops, is told of with what comes next.
+    /// tell of what has been taken already, and ends when there is an end to be taken, or an error; on a
+    /// Unix socket it may end each time, since a take stops there where descriptors were passed (unix(7)).
     WatchBytes {
         /// From where.
         socket: Descriptor,

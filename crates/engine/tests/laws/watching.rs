@@ -1,9 +1,12 @@
 //! Sockets that are watched: each time that something has come is told, and its end, and nothing is taken.
 //! Who takes until there was less than room for it needs to ask no more.
 
-use std::io::Write;
+use std::io::{IoSlice, Write};
 use std::net::TcpStream;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use springtide_engine::{Address, Descriptor, Error, Handle, Key, Op, OpKind, Outcome, Taken};
 
 use crate::shard::{Patience, Random, Shard, accepted, assert_cancelled, assert_pattern, pattern};
@@ -157,6 +160,44 @@ pub(crate) fn a_watch_stands_in_place_of_a_receive<S: Stage>(stage: &S) {
     while !outside.is_ended() {
         shard.turn();
         patience.spend();
+    }
+}
+
+/// What lies behind descriptors that a peer passes is told of, though a take stops before it.
+#[test]
+fn passed_descriptors_hide_nothing() {
+    crate::beside_others::<Uring>(what_is_behind_passed_descriptors_is_told);
+    crate::beside_others::<Epoll>(what_is_behind_passed_descriptors_is_told);
+    crate::beside_others::<Poll>(what_is_behind_passed_descriptors_is_told);
+}
+
+fn what_is_behind_passed_descriptors_is_told<S: Stage>(stage: &S) {
+    let mut shard = Shard::new(stage);
+    let file = stage.root().join("passing.sock");
+    let _port = shard.listen_at(&Address::from(file.as_path()), false);
+    let mut outside = UnixStream::connect(&file).unwrap();
+    let socket = shard.wait("an accepted connection", accepted);
+    let (mut memory, mut watching) = (Vec::with_capacity(100), Key::NONE);
+    for stream in ["high tide", "high tide, low tide"] {
+        if watching == Key::NONE {
+            watching = watch(&mut shard, socket);
+            shard.turn();
+        }
+        let pieces = [IoSlice::new(b"high ")];
+        let passed = [ControlMessage::ScmRights(&[outside.as_raw_fd()])];
+        sendmsg::<()>(outside.as_raw_fd(), &pieces, &passed, MsgFlags::empty(), None).unwrap();
+        outside.write_all(&stream.as_bytes()[5..]).unwrap();
+        while memory.len() < stream.len() {
+            if watching == Key::NONE {
+                watching = watch(&mut shard, socket);
+            }
+            if !told(&mut shard, watching) {
+                watching = Key::NONE;
+            }
+            shard.engine.take_now(socket, &mut memory, 100).unwrap();
+        }
+        assert_eq!(memory, stream.as_bytes());
+        memory.clear();
     }
 }
 

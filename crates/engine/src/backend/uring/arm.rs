@@ -88,7 +88,9 @@ impl Uring {
             }
             Op::AwaitBytes { socket } => opcode::PollAdd::new(fd(*socket), COME).build(),
             Op::WatchBytes { socket } => {
-                opcode::PollAdd::new(fd(*socket), NEWS).multi(true).build()
+                // What lies behind passed descriptors comes with no news of its own: a new watch looks.
+                let is_unix = system::is_unix(socket.number());
+                opcode::PollAdd::new(fd(*socket), NEWS).multi(!is_unix).build()
             }
             Op::Read { file, memory, offset } => {
                 let spare = memory.spare_capacity_mut();

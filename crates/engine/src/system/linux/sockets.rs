@@ -186,6 +186,13 @@ pub(crate) fn take_socket_error(fd: RawFd) -> Option<i32> {
     }
 }
 
+/// Whether a socket is of this machine, where a receive stops at descriptors that were passed (unix(7)).
+pub(crate) fn is_unix(fd: RawFd) -> bool {
+    // SAFETY: the descriptor is open; the socket is not dropped, so it stays open.
+    let socket = std::mem::ManuallyDrop::new(unsafe { Socket::from_raw_fd(fd) });
+    socket.domain().is_ok_and(|domain| domain == Domain::UNIX)
+}
+
 pub(crate) fn accept(listener: RawFd) -> Result<RawFd, i32> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     let none = std::ptr::null_mut();
