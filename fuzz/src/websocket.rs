@@ -4,7 +4,7 @@
 use springtide_proto::Outbox;
 use springtide_proto::websocket::handshake::{Asked, Offer, agree};
 use springtide_proto::websocket::{
-    Deflater, Inflater, Kind, Limits, Machine, Received, Utf8Check, Window,
+    Deflater, Inflater, Kind, Limits, Machine, Received, Refusal, Utf8Check, Window,
 };
 
 /// The longest message.
@@ -55,13 +55,14 @@ pub fn handshake(bytes: &[u8]) {
 /// When a cut makes a difference, more is held than has come, or text is none.
 pub fn frames(bytes: &[u8]) {
     let [kind, step, input @ ..] = bytes else { return };
-    let whole = read(*kind, input, usize::MAX);
-    let cut = read(*kind, input, usize::from(*step).max(1));
-    assert_eq!(whole, cut, "in steps of {step}");
+    let (whole, length) = (read(*kind, input, usize::MAX, false), usize::from(*step).max(1));
+    for lends in [false, true] {
+        assert_eq!(whole, read(*kind, input, length, lends), "in steps of {step}, lent: {lends}");
+    }
 }
 
-/// What is said of an input, and what is sent back.
-fn read(kind: u8, input: &[u8], step: usize) -> (Vec<String>, Vec<u8>) {
+/// What is said of an input, and what is sent back. What is to come of a frame may go into lent memory.
+fn read(kind: u8, input: &[u8], step: usize, lends: bool) -> (Vec<String>, Vec<u8>) {
     let limits = Limits {
         socket_message_bytes_max: BYTES_MAX as u64,
         socket_fragments_max: 5,
@@ -76,10 +77,17 @@ fn read(kind: u8, input: &[u8], step: usize) -> (Vec<String>, Vec<u8>) {
         machine.accept_compressed();
     }
     let (mut said, mut outbox, mut waiting) = (Vec::new(), Outbox::new(), Vec::new());
-    for piece in input.chunks(step.min(input.len().max(1))) {
-        waiting.extend_from_slice(piece);
+    for mut piece in input.chunks(step.min(input.len().max(1))) {
         loop {
-            let consumed = match machine.receive(&waiting, 0, &limits) {
+            let is_free = lends && waiting.is_empty() && !piece.is_empty();
+            let received = match is_free.then(|| machine.lend(kind.into())).flatten() {
+                Some(memory) => fill(&mut machine, memory, &mut piece),
+                None => {
+                    waiting.extend_from_slice(std::mem::take(&mut piece));
+                    machine.receive(&waiting, 0, &limits)
+                }
+            };
+            let consumed = match received {
                 Ok(Received::NeedBytes { at_least }) => {
                     assert!(at_least > waiting.len());
                     break;
@@ -112,13 +120,28 @@ fn read(kind: u8, input: &[u8], step: usize) -> (Vec<String>, Vec<u8>) {
                     0
                 }
             };
-            waiting.drain(..consumed);
+            // None of them waited that went into lent memory.
+            waiting.drain(..consumed.min(waiting.len()));
         }
         assert!(machine.bytes_held() <= BYTES_MAX, "{} bytes are held", machine.bytes_held());
     }
     let mut pieces = Vec::new();
     outbox.take_pieces(&mut pieces);
     (said, pieces.iter().flat_map(|piece| piece.as_slice().to_vec()).collect())
+}
+
+/// Puts what it can of a piece into lent memory.
+fn fill(
+    machine: &mut Machine,
+    mut memory: Vec<u8>,
+    piece: &mut &[u8],
+) -> Result<Received, Refusal> {
+    let (before, left) = (memory.len(), usize::try_from(machine.payload_left()).unwrap());
+    let (now, later) = piece.split_at(piece.len().min(left).min(memory.capacity() - before));
+    assert!(!now.is_empty(), "memory is lent with room");
+    memory.extend_from_slice(now);
+    *piece = later;
+    machine.receive_lent(memory, before, 0)
 }
 
 /// Inflates the bytes as they are; deflates them, twice over one window, and inflates that.

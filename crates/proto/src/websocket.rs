@@ -7,6 +7,7 @@ mod controls;
 mod deflate;
 mod frame;
 pub mod handshake;
+mod lent;
 mod limits;
 mod machine;
 mod mask;

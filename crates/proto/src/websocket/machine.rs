@@ -129,7 +129,7 @@ pub enum Due {
 #[derive(Debug)]
 pub struct Machine {
     /// The message of which something has come, and not all: none while the connection is idle.
-    arriving: Option<Box<Arriving>>,
+    pub(super) arriving: Option<Box<Arriving>>,
     /// What came of pings and pongs that nobody had asked for; none before the first.
     controls: Option<Box<Controls>>,
     /// When a byte came last.
@@ -139,7 +139,7 @@ pub struct Machine {
     /// So many bytes of the input were there before: they are no sign of life.
     seen: u32,
     /// Messages are given in parts of so many bytes at least; 0 where they are given whole.
-    part_bytes_min: u32,
+    pub(super) part_bytes_min: u32,
     /// How many pings were sent that no pong has come for.
     pub(super) pongs_owed: u16,
     pub(super) is_server: bool,
@@ -224,10 +224,14 @@ impl Machine {
         let left = input.len() - received.as_ref().map_or(0, Received::consumed);
         self.seen = u32::try_from(left).unwrap_or(u32::MAX);
         if received.is_err() {
-            // The next call is told that nothing more is read.
-            self.state = if self.state == State::Open { State::Asked } else { State::Over };
+            self.read_no_more();
         }
         received
+    }
+
+    /// The peer is refused: the next call is told that nothing more is read.
+    pub(super) fn read_no_more(&mut self) {
+        self.state = if self.state == State::Open { State::Asked } else { State::Over };
     }
 
     /// Reads a message that has come as a whole, in one frame, where it stands, and takes its mask off there:
@@ -271,7 +275,7 @@ impl Machine {
                 Ok(Some(message))
             }
             Err(refusal) => {
-                self.state = State::Asked;
+                self.read_no_more();
                 Err(refusal)
             }
         }
@@ -337,13 +341,15 @@ impl Machine {
             return Ok(Received::Taken { consumed });
         }
         let consumed = before + arriving.take(rest, &mut payload)?;
-        let is_last = payload.rest == 0 && payload.is_final;
-        arriving.payload = (payload.rest > 0).then_some(payload);
-        Ok(self.tell(consumed, is_last))
+        Ok(self.tell(consumed, payload))
     }
 
-    /// What there is to be told of the message of which something has come.
-    fn tell(&mut self, consumed: usize, is_last: bool) -> Received {
+    /// What there is to be told of the message of which something has come, with what is left of its frame.
+    pub(super) fn tell(&mut self, consumed: usize, payload: Payload) -> Received {
+        let is_last = payload.rest == 0 && payload.is_final;
+        if let Some(own) = &mut self.arriving {
+            own.payload = (payload.rest > 0).then_some(payload);
+        }
         let part_bytes_min = self.part_bytes_min as usize;
         let in_parts = part_bytes_min > 0;
         let Some(own) = self.arriving.take_if(|own| is_last || own.kind.is_none()) else {
@@ -404,7 +410,7 @@ impl Machine {
 
     /// A byte has come: the peer lives.
     #[inline]
-    const fn hear(&mut self, now_ms: u64) {
+    pub(super) const fn hear(&mut self, now_ms: u64) {
         self.heard_ms = now_ms;
         if matches!(self.state, State::Open) {
             self.asked_ms = NEVER;

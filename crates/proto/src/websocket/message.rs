@@ -10,6 +10,13 @@ use super::mask::{MaskKey, apply_mask, rotated};
 use super::refusal::Refusal;
 use super::utf8::Utf8Check;
 
+/// Lent memory has room for so much more where little has come.
+const LENT_BYTES_MIN: usize = 1 << 10;
+
+/// Lent memory has room for so much behind its frame: who receives less than there is room for need not
+/// ask whether there is more.
+const BEHIND_BYTES: usize = 32;
+
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -154,11 +161,18 @@ impl Arriving {
         let before = self.bytes.len();
         self.reserve(taken, payload.rest);
         self.bytes.extend_from_slice(&input[..taken]);
-        payload.rest -= taken as u64;
+        self.came(before, payload)?;
+        Ok(taken)
+    }
+
+    /// What stands behind the first so many bytes has come of a frame's payload, as it was sent.
+    #[inline]
+    pub(super) fn came(&mut self, before: usize, payload: &mut Payload) -> Result<(), Refusal> {
         let fresh = &mut self.bytes[before..];
+        payload.rest -= fresh.len() as u64;
         if let Some(key) = &mut payload.key {
             apply_mask(fresh, *key);
-            *key = rotated(*key, taken);
+            *key = rotated(*key, fresh.len());
         }
         if self.kind == Some(Kind::Text) && !self.is_compressed {
             let is_end = payload.rest == 0 && payload.is_final;
@@ -166,7 +180,22 @@ impl Arriving {
                 return Err(Refusal::Utf8);
             }
         }
-        Ok(taken)
+        Ok(())
+    }
+
+    /// Lends its memory with room for more of a frame of which so much is to come: for what has come three
+    /// times over, or as long as the message is likely to become, but for no more than all of it; and for
+    /// [`BEHIND_BYTES`].
+    pub(super) fn lend(&mut self, rest: u64, likely: usize) -> Vec<u8> {
+        let mut memory = std::mem::take(&mut self.bytes);
+        let (length, room) = (memory.len(), memory.capacity() - memory.len());
+        let rest = usize::try_from(rest).unwrap_or(usize::MAX);
+        if room < rest.min(length.max(1)) {
+            let little = length.saturating_mul(3).max(LENT_BYTES_MIN);
+            let more = little.max(likely.saturating_sub(length));
+            memory.reserve_exact(more.min(rest).saturating_add(BEHIND_BYTES));
+        }
+        memory
     }
 
     /// Makes room: what has come doubles, but no more than what is to come.

@@ -96,6 +96,38 @@ proptest! {
         }
     }
 
+    /// A message is the same in lent memory, however it was cut.
+    #[test]
+    fn what_is_received_in_lent_memory_is_what_is_received(
+        frames in frames(),
+        raw in prop::collection::vec(any::<usize>(), 0..20),
+        likely in 0..300_usize,
+    ) {
+        for side in [Side::Server, Side::Client] {
+            let input: Vec<u8> = frames
+                .iter()
+                .flat_map(|(first, payload)| frame(side, *first, payload))
+                .collect();
+            let limits =
+                Limits { socket_message_bytes_max: 200, socket_fragments_max: 4, ..Limits::default() };
+            let [mut plain, mut lent] =
+                [limits.clone(), limits].map(|limits| Driver::new(side, limits));
+            for piece in pieces(&input, &cuts(input.len(), &raw)) {
+                for driver in [&mut plain, &mut lent] {
+                    driver.now_ms += 1;
+                }
+                plain.feed(piece);
+                lent.feed_lent(piece, likely);
+                prop_assert_eq!(&plain.said, &lent.said);
+                prop_assert_eq!(plain.machine.bytes_held(), lent.machine.bytes_held());
+                let [one, other] =
+                    [&plain, &lent].map(|own| own.machine.next_deadline(&own.limits));
+                prop_assert_eq!(one, other);
+            }
+            prop_assert_eq!(plain.sent(), lent.sent());
+        }
+    }
+
     /// A message is the same where it stands; whatever else comes is left as it is.
     #[test]
     fn what_is_read_in_place_is_what_is_received(
