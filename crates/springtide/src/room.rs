@@ -354,12 +354,12 @@ impl Room {
         }
     }
 
-    /// Memory for a long message, with nothing in it.
-    pub(crate) fn take_long(&mut self) -> Vec<u8> {
-        match std::mem::take(&mut self.long) {
-            long if long.capacity() == 0 => Vec::with_capacity(LONG_BYTES),
-            long => long,
+    /// Memory for a long message of so many bytes, with nothing in it: [`LONG_BYTES`] at least.
+    pub(crate) fn take_long(&mut self, bytes: usize) -> Vec<u8> {
+        if bytes > LONG_BYTES || self.long.capacity() == 0 {
+            return Vec::with_capacity(bytes.max(LONG_BYTES));
         }
+        std::mem::take(&mut self.long)
     }
 
     /// Takes it back, where nobody keeps what stands in it.

@@ -19,7 +19,7 @@ use crate::executor::apart;
 use crate::limits::place_of;
 use crate::peer::PeerStatus;
 use crate::response::Opening;
-use crate::room::{LONG_BYTES, Room};
+use crate::room::Room;
 use crate::websocket::{
     ClosedBy, Compressing, Dedicated, Handler, Message, MessagePart, Overflow, Said, Socket,
     WebSocket,
@@ -44,6 +44,8 @@ pub(crate) struct Messaging {
     overflow: Overflow,
     /// Messages are given in parts, of which nothing is kept.
     gives_parts: bool,
+    /// How long the last message was.
+    last_kib: u16,
 }
 
 const _: () = assert!(size_of::<Messaging>() <= 96, "an idle connection holds one of these");
@@ -97,6 +99,7 @@ impl Messaging {
             message_bytes_max: u32::try_from(bytes_max).unwrap_or(u32::MAX),
             overflow: options.overflow,
             gives_parts: options.part_bytes_min.is_some(),
+            last_kib: 0,
         };
         room.requests.tasks.places.stand(who.peer(), PeerStatus::Open);
         match handler {
@@ -197,9 +200,8 @@ impl Messaging {
         match received {
             Received::Message { consumed, kind, payload, is_compressed } => {
                 self.share.add_exchange();
-                // What is compressed, or longer than the memory, is not read where it stands.
-                let is_fit = !is_compressed && payload.len() <= LONG_BYTES;
-                self.share.note_message(if is_fit { payload.len() } else { 0 });
+                // What is compressed is not read where it stands.
+                self.note_message(if is_compressed { 0 } else { payload.len() });
                 if self.is_closing() {
                     return consumed;
                 }

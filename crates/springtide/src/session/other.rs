@@ -174,7 +174,7 @@ impl Other {
     pub(super) fn wants_bulk(&self) -> bool {
         match self {
             Self::Peered(session) => session.wants_bulk(),
-            Self::Messaging(session) => session.expects_long(),
+            Self::Messaging(session) => session.wants_bulk(),
             _ => false,
         }
     }
@@ -206,7 +206,7 @@ impl Other {
     ) -> Vec<u8> {
         match self {
             Self::Peered(session) => session.receive_bulk(memory, before, room),
-            Self::Messaging(session) => session.receive_bulk(memory, who, outbox, room),
+            Self::Messaging(session) => session.receive_bulk(memory, before, who, outbox, room),
             _ => Vec::new(),
         }
     }

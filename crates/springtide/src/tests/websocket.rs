@@ -6,6 +6,7 @@ pub(in crate::tests) mod client;
 mod compressed;
 mod ending;
 mod handshake;
+mod lent;
 mod long;
 mod moved;
 mod order;

@@ -1,37 +1,79 @@
-//! Long messages, each taken at once into memory of its own: it is unmasked where it stands, and kept so.
-//! What is not a whole message is read as what comes in chunks.
+//! Long messages, taken at once into memory of their own, in which they are unmasked and kept: the next one
+//! as a whole, where it is likely to be long, and of one that is arriving what is still to come of a frame.
+//! What is neither is read as what comes in chunks.
 
 use bytes::Bytes;
 use springtide_proto::Outbox;
 use springtide_proto::websocket::InPlace;
 
 use super::Messaging;
+use crate::limits::BYTES_PER_TURN_MAX;
 use crate::room::Room;
-use crate::session::Who;
+use crate::session::{Source, Who};
 use crate::websocket::Message;
 
+/// Room for the head of a message, and for a little behind it: when less comes than there is room for, it
+/// is all that is there.
+const HEAD_ROOM: usize = 64;
+
+/// With so much to come of a frame behind a chunk of it, the rest is taken.
+const BULK_BYTES_MIN: u64 = 4 << 10;
+
+/// With so much to come of it, no further chunk of it is received.
+const LONG_BYTES_MIN: u64 = 64 << 10;
+
 impl Messaging {
-    /// Whether the next message is likely to be a long one.
+    /// Whether much of a message is to come, or the next one is likely to be long.
     #[inline]
-    pub(in crate::session) const fn expects_long(&self) -> bool {
-        self.share.expects_long()
+    pub(in crate::session) fn expects_long(&self) -> bool {
+        self.share.expects_long() || self.machine.payload_left() >= LONG_BYTES_MIN
     }
 
-    /// Memory for what comes next, and how much of it may come in this turn.
+    /// Whether what is behind a chunk is best taken at once.
+    #[inline]
+    pub(in crate::session) fn wants_bulk(&self) -> bool {
+        self.share.expects_long() || self.machine.payload_left() >= BULK_BYTES_MIN
+    }
+
+    /// A message of so many bytes has come.
+    #[inline]
+    pub(super) fn note_message(&mut self, bytes: usize) {
+        self.share.note_message(bytes);
+        self.last_kib = u16::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u16::MAX);
+    }
+
+    /// Memory for what comes next, that of the message that is arriving if one is, and how much may come in
+    /// this turn. The next message is likely to be as long as the last one was.
     pub(in crate::session) fn lend_bulk(&mut self, room: &mut Room) -> Option<(Vec<u8>, usize)> {
         self.share.renew(room.turn);
         let left = self.share.left();
-        (left > 0 && self.expects_long()).then(|| (room.take_long(), left))
+        if left == 0 {
+            return None;
+        }
+        let likely = usize::from(self.last_kib) << 10;
+        let memory = match self.machine.lend(likely) {
+            None if self.expects_long() => match likely <= BYTES_PER_TURN_MAX {
+                true => room.take_long(likely + HEAD_ROOM),
+                false => room.take_long(0),
+            },
+            lent => lent?,
+        };
+        // So one that is as long as the share may be has its head besides.
+        Some((memory, left + HEAD_ROOM))
     }
 
-    /// Handles what has come; gives what it does not take now.
+    /// Handles what has come behind the first `before` bytes; gives what it does not take now.
     pub(in crate::session) fn receive_bulk(
         &mut self,
-        mut memory: Vec<u8>,
+        memory: Vec<u8>,
+        before: usize,
         who: Who,
         outbox: &mut Outbox,
         room: &mut Room,
     ) -> Vec<u8> {
+        if self.machine.payload_left() > 0 {
+            return self.receive_lent(memory, before, who, outbox, room);
+        }
         if memory.is_empty() {
             room.put_long(memory);
             return Vec::new();
@@ -40,6 +82,17 @@ impl Messaging {
         if self.stops(0, outbox, room).is_some() {
             return memory;
         }
+        self.receive_next(memory, who, outbox, room)
+    }
+
+    /// A message begins with what has come.
+    fn receive_next(
+        &mut self,
+        mut memory: Vec<u8>,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) -> Vec<u8> {
         let read = {
             let own = self.own_limits(&room.limits.websocket);
             let limits = own.as_ref().unwrap_or(&room.limits.websocket);
@@ -49,12 +102,41 @@ impl Messaging {
         };
         match read {
             Ok(Some(message)) => self.take_in_place(memory, message, who, outbox, room),
-            Ok(None) => memory,
+            Ok(None) => {
+                let (consumed, _) = self.receive(&Source::Joined(&memory), who, outbox, room);
+                let rest = memory.split_off(consumed);
+                room.put_long(memory);
+                rest
+            }
             Err(refusal) => {
                 self.refuse(refusal, who, outbox, room);
                 Vec::new()
             }
         }
+    }
+
+    /// More has come of a message, in its own memory.
+    fn receive_lent(
+        &mut self,
+        mut memory: Vec<u8>,
+        before: usize,
+        who: Who,
+        outbox: &mut Outbox,
+        room: &mut Room,
+    ) -> Vec<u8> {
+        self.begin_to_receive(outbox, room);
+        let left = usize::try_from(self.machine.payload_left()).unwrap_or(usize::MAX);
+        let end = match self.stops(0, outbox, room) {
+            None => memory.len().min(before.saturating_add(left)),
+            Some(_) => before,
+        };
+        let rest = memory.split_off(end);
+        match self.machine.receive_lent(memory, before, room.now_ms) {
+            Ok(received) => _ = self.take(received, who, outbox, room),
+            Err(refusal) => self.refuse(refusal, who, outbox, room),
+        }
+        self.share.add_bytes(end - before);
+        rest
     }
 
     /// A whole message, which keeps the memory that it stands in; gives what stands behind it.
@@ -70,7 +152,7 @@ impl Messaging {
         let rest = memory[consumed..].to_vec();
         self.share.add_bytes(consumed);
         self.share.add_exchange();
-        self.share.note_message(payload.len());
+        self.note_message(payload.len());
         if !self.is_closing() {
             room.counts.messages_received += 1;
             let message = Message::shared(kind, Bytes::from(memory).slice(payload));

@@ -18,7 +18,7 @@ impl Peered {
         self.share.renew(room.turn);
         let left = self.share.left();
         if left > 0 && self.expects_long(room) {
-            return Some((room.take_long(), left));
+            return Some((room.take_long(0), left));
         }
         let busy = self.busy.as_mut().filter(|busy| !busy.bulk.is_empty())?;
         let mut bulk = std::mem::take(&mut busy.bulk);
