@@ -11,7 +11,6 @@ mod topics;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
-use std::time::Duration;
 
 use super::{Backend, Stage, over_all_backends};
 use crate::{Address, Bytes, Limits, Peer, PeerStatus, Reason, Server, Status, Task};
@@ -476,26 +475,3 @@ over_all_backends!(
     futures_end_with_their_connections,
     pushes_have_a_limit,
 );
-
-/// Who says nothing for long is closed, and told apart.
-fn silence_has_an_end(backend: Backend) {
-    let log = Log::default();
-    let limits = Limits { raw_idle_timeout_ms: 5_000, ..Limits::default() };
-    let mut stage = Stage::new(backend, log.server(echo).limits(limits));
-    let mut peer = stage.connect();
-    assert_eq!(stage.talk(&mut peer, b"a", 1), b"a");
-    stage.advance(Duration::from_millis(3_900));
-    assert_eq!(stage.talk(&mut peer, b"b", 1), b"b");
-    stage.advance(Duration::from_millis(3_900));
-    // What is thawed has said nothing by that.
-    stage.turn_behind_a_move();
-    assert_eq!(log.lines(), [""; 0]);
-    stage.advance(Duration::from_millis(1_200));
-    assert_eq!(stage.talk_to_end(&mut peer, b""), "");
-    assert_eq!(log.lines(), ["closed: TimedOut(\"raw_idle_timeout\")"]);
-}
-
-mod late {
-    use super::silence_has_an_end;
-    crate::tests::over_simulated_backends!(silence_has_an_end);
-}

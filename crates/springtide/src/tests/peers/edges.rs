@@ -374,6 +374,24 @@ fn pieces_are_pushed_together(backend: Backend) {
     assert_eq!(log.lines(), ["[5, 300000, 0, 5]", "closed: Closed"]);
 }
 
+/// Who says nothing for long is closed, and told apart.
+fn silence_has_an_end(backend: Backend) {
+    let log = Log::default();
+    let limits = Limits { raw_idle_timeout_ms: 5_000, ..Limits::default() };
+    let mut stage = Stage::new(backend, log.server(echo).limits(limits));
+    let mut peer = stage.connect();
+    assert_eq!(stage.talk(&mut peer, b"a", 1), b"a");
+    stage.advance(Duration::from_millis(3_900));
+    assert_eq!(stage.talk(&mut peer, b"b", 1), b"b");
+    stage.advance(Duration::from_millis(3_900));
+    // What is thawed has said nothing by that.
+    stage.turn_behind_a_move();
+    assert_eq!(log.lines(), [""; 0]);
+    stage.advance(Duration::from_millis(1_200));
+    assert_eq!(stage.talk_to_end(&mut peer, b""), "");
+    assert_eq!(log.lines(), ["closed: TimedOut(\"raw_idle_timeout\")"]);
+}
+
 over_all_backends!(
     the_end_is_told_last,
     pieces_are_pushed_together,
@@ -431,6 +449,9 @@ mod cut {
 }
 
 mod late {
-    use super::silence_behind_unread_bytes_has_an_end;
-    crate::tests::over_simulated_backends!(silence_behind_unread_bytes_has_an_end);
+    use super::{silence_behind_unread_bytes_has_an_end, silence_has_an_end};
+    crate::tests::over_simulated_backends!(
+        silence_behind_unread_bytes_has_an_end,
+        silence_has_an_end,
+    );
 }
