@@ -125,6 +125,23 @@ const fn sockets(
     Row { floor, floor_load, marks, servers: SOCKETS, ..plain(name, title, load) }
 }
 
+/// So many WebSockets to deliver to, with so many messages under way at once.
+macro_rules! deliveries {
+    ($connections:literal, $depth:literal) => {
+        &[
+            "--path",
+            "/bc",
+            "--broadcast",
+            "--socket-bytes",
+            "128",
+            "--connections",
+            $connections,
+            "--depth",
+            $depth,
+        ]
+    };
+}
+
 /// One WebSocket speaks, and its messages come to all others; a request is a delivery.
 const fn relay(
     name: &'static str,
@@ -357,68 +374,38 @@ pub(super) const ROWS: &[Row] = &[
             &[mark(OursUring, FastWebSockets, 1.00), mark(OursUring, Bun, 1.00)],
         )
     },
+    Row {
+        floor: &["--response", "echo", "--buffer-bytes", "65536"],
+        ..sockets(
+            "ws64k",
+            "WebSocket echo of 64 KB, 64 connections",
+            &["--path", "/ws", "--socket-bytes", "65536", "--buffer-bytes", "65536"],
+            &["--echo-bytes", "65536", "--buffer-bytes", "65536"],
+            &[mark(OursUring, FastWebSockets, 1.00), mark(OursUring, Bun, 1.00)],
+        )
+    },
     relay(
         "bc1000",
         "Broadcast of 128 B to 1,000 WebSockets, one message outstanding",
-        &[
-            "--path",
-            "/bc",
-            "--broadcast",
-            "--socket-bytes",
-            "128",
-            "--connections",
-            "1000",
-            "--depth",
-            "1",
-        ],
+        deliveries!("1000", "1"),
         RELAY_ONE,
     ),
     relay(
         "bc1000x4",
         "Broadcast of 128 B to 1,000 WebSockets, four messages outstanding",
-        &[
-            "--path",
-            "/bc",
-            "--broadcast",
-            "--socket-bytes",
-            "128",
-            "--connections",
-            "1000",
-            "--depth",
-            "4",
-        ],
+        deliveries!("1000", "4"),
         RELAY_FOUR,
     ),
     relay(
         "bc9000",
         "Broadcast of 128 B to 9,000 WebSockets, one message outstanding",
-        &[
-            "--path",
-            "/bc",
-            "--broadcast",
-            "--socket-bytes",
-            "128",
-            "--connections",
-            "9000",
-            "--depth",
-            "1",
-        ],
+        deliveries!("9000", "1"),
         RELAY_ONE,
     ),
     relay(
         "bc9000x4",
         "Broadcast of 128 B to 9,000 WebSockets, four messages outstanding",
-        &[
-            "--path",
-            "/bc",
-            "--broadcast",
-            "--socket-bytes",
-            "128",
-            "--connections",
-            "9000",
-            "--depth",
-            "4",
-        ],
+        deliveries!("9000", "4"),
         RELAY_FOUR,
     ),
     Row {
