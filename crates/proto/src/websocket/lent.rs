@@ -1,5 +1,6 @@
 //! A long message received straight into its own memory, which is lent for that: nothing is copied.
-//! It must never lend room for more than three times what has come, or 1 KiB, unless that is asked for.
+//! It must never lend room for more than three times what has come, or 1 KiB, and a few bytes, unless more is
+//! asked for.
 
 use super::machine::{Machine, Received, State};
 use super::refusal::Refusal;
@@ -17,7 +18,7 @@ impl Machine {
 
     /// Lends the memory of the message that is arriving, with what has come of it and with room behind
     /// that; what is received there, at most [`payload_left`](Self::payload_left) bytes, is read by
-    /// [`receive_lent`](Self::receive_lent), which is to be called next. None where that is 0. There is room
+    /// [`receive_lent`](Self::receive_lent), which is to be called next. None where nothing is left. There is room
     /// for three times what has come, or 1 KiB; for more where the message is `likely` to have so many bytes,
     /// as the one before it had; and never for more than a few bytes behind its frame.
     ///
@@ -42,29 +43,36 @@ impl Machine {
     }
 
     /// Takes lent memory back, and reads what has come behind its first `before` bytes, those that it had.
+    /// Where the message has been refused or a close was sent meanwhile, that is thrown away.
     ///
     /// # Errors
     /// When it is of text and no UTF-8, as of [`receive`](Self::receive).
     ///
     /// # Panics
-    /// If nothing was lent, or more has come than is left of the payload.
+    /// If memory was not lent, or more has come than was left of the payload.
     pub fn receive_lent(
         &mut self,
         memory: Vec<u8>,
         before: usize,
         now_ms: u64,
     ) -> Result<Received, Refusal> {
-        let (count, left) = (memory.len() - before, self.payload_left());
-        assert!(left > 0 && count as u64 <= left, "{count} bytes for {left} of a payload");
-        if count > 0 {
-            self.hear(now_ms);
-        }
-        let own = self.arriving.get_or_insert_default();
+        let own = self.arriving.as_mut().expect("it was lent by a message that is arriving");
+        let mut payload = own.payload.take().expect("it was lent for what is left of a payload");
+        let count = memory.len().checked_sub(before).expect("what it had is in it");
+        assert!(count as u64 <= payload.rest, "{count} bytes for {} of a payload", payload.rest);
         own.bytes = memory;
-        let Some(mut payload) = own.payload.take_if(|_| count > 0) else {
+        if count == 0 {
+            own.payload = Some(payload);
             return Ok(Received::Taken { consumed: 0 });
-        };
-        match own.came(before, &mut payload) {
+        }
+        if self.state != State::Open {
+            payload.rest -= count as u64;
+            self.hear(now_ms);
+            return Ok(self.thrown_away(count, payload));
+        }
+        let came = own.came(before, &mut payload);
+        self.hear(now_ms);
+        match came {
             Ok(()) => Ok(self.tell(count, payload)),
             Err(refusal) => {
                 self.read_no_more();

@@ -41,7 +41,7 @@ pub enum Received {
         kind: Kind,
         /// It is still compressed (RFC 7692); whether it is text is not known before it is inflated.
         is_compressed: bool,
-        /// What it says: its own memory, with nothing behind it.
+        /// What it says: its own memory, with nothing behind it but room for a few bytes.
         payload: Vec<u8>,
     },
     /// A part of a message, where those are asked for: see [`Machine::stream`].
@@ -334,14 +334,19 @@ impl Machine {
         }
         if self.state != State::Open {
             let consumed = before + payload.discard(rest);
-            match payload.rest {
-                0 => self.arriving = None,
-                _ => arriving.payload = Some(payload),
-            }
-            return Ok(Received::Taken { consumed });
+            return Ok(self.thrown_away(consumed, payload));
         }
         let consumed = before + arriving.take(rest, &mut payload)?;
         Ok(self.tell(consumed, payload))
+    }
+
+    /// Nobody wants what came of a payload, of which this is left.
+    pub(super) fn thrown_away(&mut self, consumed: usize, payload: Payload) -> Received {
+        self.arriving.take_if(|_| payload.rest == 0);
+        if let Some(own) = &mut self.arriving {
+            own.payload = Some(payload);
+        }
+        Received::Taken { consumed }
     }
 
     /// What there is to be told of the message of which something has come, with what is left of its frame.
@@ -484,10 +489,10 @@ impl Machine {
         matches!(self.state, State::Open | State::Asked)
     }
 
-    /// Bytes of a message that has not come as a whole.
+    /// Bytes of the memory of a message that has not come as a whole.
     #[inline]
     #[must_use]
     pub fn bytes_held(&self) -> usize {
-        self.arriving.as_ref().map_or(0, |own| own.bytes.len())
+        self.arriving.as_ref().map_or(0, |own| own.bytes.capacity())
     }
 }

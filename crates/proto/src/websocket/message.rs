@@ -1,5 +1,5 @@
 //! What is known of the message that is arriving.
-//! It must never take memory for bytes that have not come.
+//! It must never take memory for bytes that have not come, but for what is lent.
 
 use std::ops::Range;
 

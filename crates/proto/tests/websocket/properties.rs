@@ -119,7 +119,7 @@ proptest! {
                 plain.feed(piece);
                 lent.feed_lent(piece, likely);
                 prop_assert_eq!(&plain.said, &lent.said);
-                prop_assert_eq!(plain.machine.bytes_held(), lent.machine.bytes_held());
+                prop_assert_eq!(plain.machine.payload_left(), lent.machine.payload_left());
                 let [one, other] =
                     [&plain, &lent].map(|own| own.machine.next_deadline(&own.limits));
                 prop_assert_eq!(one, other);

@@ -120,7 +120,7 @@ impl Connection {
         self.handle_inbox(room);
         if self.session.is_http() {
             self.send_at_once(room);
-        } else if taken > 0 {
+        } else if taken > 0 && !self.session.is_within_message() {
             room.long_bytes += taken;
             room.long_given.push(self.place);
         }
@@ -164,7 +164,7 @@ impl Connection {
         }
     }
 
-    /// The stream has ended within a long body.
+    /// The stream has ended within a long body or message.
     fn ended_in_bulk(&mut self, memory: Vec<u8>, before: usize, room: &mut Room) {
         let who = self.who();
         let traffic = self.traffic.get_or_insert_with(|| room.take_traffic());
@@ -186,7 +186,7 @@ impl Connection {
         self.receive_failed(error, room);
     }
 
-    /// The peer is gone: what came before that is still who pulls it.
+    /// The peer is gone: what came before that is still who pulls it, and of a message nobody's.
     fn bulk_failed(&mut self, memory: Vec<u8>, before: usize, error: Error, room: &mut Room) {
         let who = self.who();
         if let Some(session) = self.session.peered() {

@@ -44,7 +44,7 @@ pub(crate) struct Messaging {
     overflow: Overflow,
     /// Messages are given in parts, of which nothing is kept.
     gives_parts: bool,
-    /// How long the last message was.
+    /// How long the last message was, in KiB and no less; 0 if it was compressed or came in parts.
     last_kib: u16,
 }
 

@@ -190,11 +190,16 @@ impl Session {
         }
     }
 
-    /// Whether what comes next is likely to be a long message, which is best taken at once, into memory of
-    /// its own.
+    /// Whether what comes next is likely to be a long message, or much of one, which is best taken at once,
+    /// into memory of its own.
     #[inline]
     pub(crate) fn expects_long(&self, room: &Room) -> bool {
         matches!(self, Self::Other(session) if session.expects_long(room))
+    }
+
+    /// Whether a message is arriving of which nothing was given to anybody.
+    pub(crate) fn is_within_message(&self) -> bool {
+        matches!(self, Self::Other(Other::Messaging(session)) if session.is_within_message())
     }
 
     /// Whether HTTP/1.1 is spoken to a client.

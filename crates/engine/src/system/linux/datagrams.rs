@@ -20,7 +20,8 @@ pub(crate) fn bind_udp(address: SocketAddr, sharing: Sharing) -> io::Result<Owne
     Ok(socket.into())
 }
 
-fn borrowed(fd: RawFd) -> ManuallyDrop<Socket> {
+/// A socket that somebody else has.
+pub(super) fn borrowed(fd: RawFd) -> ManuallyDrop<Socket> {
     // SAFETY: the descriptor is open; the socket is not dropped, so it stays open.
     ManuallyDrop::new(unsafe { Socket::from_raw_fd(fd) })
 }

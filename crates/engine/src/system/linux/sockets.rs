@@ -3,11 +3,12 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
+use super::datagrams::borrowed;
 use super::unix::unix_address;
 use super::{EIO, PollEntry, check, check_direct};
 use crate::error::{Error, OpKind};
@@ -113,8 +114,7 @@ pub fn prepare_listener(socket: &impl AsFd) -> io::Result<Address> {
 }
 
 fn address_of(fd: RawFd, peer: bool) -> Result<Address, Error> {
-    // SAFETY: the descriptor is open; the socket is not dropped, so it stays open.
-    let socket = std::mem::ManuallyDrop::new(unsafe { Socket::from_raw_fd(fd) });
+    let socket = borrowed(fd);
     let address = if peer { socket.peer_addr() } else { socket.local_addr() };
     let address = address.map_err(|error| Error::from_io(OpKind::Listen, &error))?;
     Ok(match address.as_socket() {
@@ -134,9 +134,7 @@ pub(crate) fn peer_address(socket: Descriptor) -> Result<Address, Error> {
 /// Makes the close of a socket a reset (socket(7), SO_LINGER with no time); a socket that is gone
 /// already needs none.
 pub(crate) fn reset_on_close(socket: Descriptor) {
-    // SAFETY: the descriptor is open; the socket is not dropped, so it stays open.
-    let socket = std::mem::ManuallyDrop::new(unsafe { Socket::from_raw_fd(socket.0) });
-    let _ = socket.set_linger(Some(Duration::ZERO));
+    let _ = borrowed(socket.0).set_linger(Some(Duration::ZERO));
 }
 
 /// A non-blocking TCP socket for [`connect`], with TCP_NODELAY, bound to a local address where one is
@@ -178,9 +176,7 @@ pub(crate) fn connect(fd: RawFd, address: &SockAddr) -> Result<(), i32> {
 
 /// The pending error of a socket whose connect has ended.
 pub(crate) fn take_socket_error(fd: RawFd) -> Option<i32> {
-    // SAFETY: the descriptor is open; the socket is not dropped, so it stays open.
-    let socket = std::mem::ManuallyDrop::new(unsafe { Socket::from_raw_fd(fd) });
-    match socket.take_error() {
+    match borrowed(fd).take_error() {
         Ok(error) => error.map(|error| error.raw_os_error().unwrap_or(EIO)),
         Err(error) => Some(error.raw_os_error().unwrap_or(EIO)),
     }
@@ -188,9 +184,7 @@ pub(crate) fn take_socket_error(fd: RawFd) -> Option<i32> {
 
 /// Whether a socket is of this machine, where a receive stops at descriptors that were passed (unix(7)).
 pub(crate) fn is_unix(fd: RawFd) -> bool {
-    // SAFETY: the descriptor is open; the socket is not dropped, so it stays open.
-    let socket = std::mem::ManuallyDrop::new(unsafe { Socket::from_raw_fd(fd) });
-    socket.domain().is_ok_and(|domain| domain == Domain::UNIX)
+    borrowed(fd).domain().is_ok_and(|domain| domain == Domain::UNIX)
 }
 
 pub(crate) fn accept(listener: RawFd) -> Result<RawFd, i32> {

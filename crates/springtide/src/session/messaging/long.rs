@@ -16,6 +16,9 @@ use crate::websocket::Message;
 /// is all that is there.
 const HEAD_ROOM: usize = 64;
 
+/// Room for so much is lent at most before it has come.
+const LIKELY_BYTES_MAX: usize = 1 << 20;
+
 /// With so much to come of a frame behind a chunk of it, the rest is taken.
 const BULK_BYTES_MIN: u64 = 4 << 10;
 
@@ -35,7 +38,12 @@ impl Messaging {
         self.share.expects_long() || self.machine.payload_left() >= BULK_BYTES_MIN
     }
 
-    /// A message of so many bytes has come.
+    /// Whether one is arriving, of which nothing is told before its end.
+    pub(in crate::session) fn is_within_message(&self) -> bool {
+        self.machine.payload_left() > 0
+    }
+
+    /// A message of so many bytes has come; 0 of one that was compressed.
     #[inline]
     pub(super) fn note_message(&mut self, bytes: usize) {
         self.share.note_message(bytes);
@@ -43,15 +51,15 @@ impl Messaging {
     }
 
     /// Memory for what comes next, that of the message that is arriving if one is, and how much may come in
-    /// this turn. The next message is likely to be as long as the last one was.
+    /// this turn. Behind long messages the next one is likely to be as long as the last one was.
     pub(in crate::session) fn lend_bulk(&mut self, room: &mut Room) -> Option<(Vec<u8>, usize)> {
         self.share.renew(room.turn);
         let left = self.share.left();
         if left == 0 {
             return None;
         }
-        let likely = usize::from(self.last_kib) << 10;
-        let memory = match self.machine.lend(likely) {
+        let likely = if self.share.expects_long() { usize::from(self.last_kib) << 10 } else { 0 };
+        let memory = match self.machine.lend(likely.min(LIKELY_BYTES_MAX)) {
             None if self.expects_long() => match likely <= BYTES_PER_TURN_MAX {
                 true => room.take_long(likely + HEAD_ROOM),
                 false => room.take_long(0),
@@ -71,7 +79,7 @@ impl Messaging {
         outbox: &mut Outbox,
         room: &mut Room,
     ) -> Vec<u8> {
-        if self.machine.payload_left() > 0 {
+        if self.is_within_message() {
             return self.receive_lent(memory, before, who, outbox, room);
         }
         if memory.is_empty() {
@@ -115,7 +123,8 @@ impl Messaging {
         }
     }
 
-    /// More has come of a message, in its own memory.
+    /// More has come of a message, in its own memory. Nothing is poured before that is given back: a close
+    /// that waits would end the message.
     fn receive_lent(
         &mut self,
         mut memory: Vec<u8>,
@@ -124,7 +133,6 @@ impl Messaging {
         outbox: &mut Outbox,
         room: &mut Room,
     ) -> Vec<u8> {
-        self.begin_to_receive(outbox, room);
         let left = usize::try_from(self.machine.payload_left()).unwrap_or(usize::MAX);
         let end = match self.stops(0, outbox, room) {
             None => memory.len().min(before.saturating_add(left)),

@@ -3,8 +3,9 @@
 
 use super::Log;
 use super::client::{Client, frame};
+use crate::mailbox::Message as Order;
 use crate::tests::{Backend, Stage, over_all_backends, over_simulated_backends};
-use crate::{Bytes, Limits, Message, Messages, Server, Socket, WebSocket, WebSockets};
+use crate::{Bytes, Compression, Limits, Message, Messages, Server, Socket, WebSocket, WebSockets};
 
 const LONGEST: usize = 1 << 20;
 /// With more than that of each to come, no chunk of it is received.
@@ -136,6 +137,28 @@ fn what_is_not_read_holds_up_what_comes(backend: Backend) {
     }
 }
 
+/// What is compressed is inflated as a whole, however long it is until then.
+fn long_messages_may_be_compressed(backend: Backend) {
+    let sockets = WebSockets::new(Log::default()).message_bytes_max(LONGEST as u64);
+    let sockets = sockets.compress(Compression::Shared);
+    let mut stage = Stage::new(backend, Server::new().websocket("/", sockets));
+    let (mut client, agreed) = Client::open_compressed(&mut stage, "permessage-deflate");
+    assert!(!agreed.is_empty());
+    // Half of it is noise, which is as long when it is compressed.
+    let mut noise = 1_u32;
+    let mut byte = |index: usize| {
+        noise = noise.wrapping_mul(0x0019_660D).wrapping_add(0x3C6E_F35F);
+        if index % 2 == 0 { noise.to_be_bytes()[0] } else { 7 }
+    };
+    let message = Message::Binary((0..2 * LONG).map(&mut byte).collect::<Vec<u8>>().into());
+    for _ in 0..4 {
+        client.send(message.clone());
+        client.send(binary(30));
+        assert!(client.messages(&mut stage, 2) == [message.clone(), binary(30)]);
+    }
+    assert!(client.inflated >= 4, "what is sent back is compressed as well");
+}
+
 /// The end of the stream within a long message ends the connection, as does a reset.
 fn an_end_within_a_message_is_told(backend: Backend) {
     for is_reset in [false, true] {
@@ -207,10 +230,50 @@ fn what_is_arriving_waits_for_a_peer_that_is_behind(backend: Backend) {
     assert!(client.closed.is_none());
 }
 
-mod behind {
-    use super::{over_simulated_backends, what_is_arriving_waits_for_a_peer_that_is_behind};
+/// A close that waits behind what a peer does not read is sent in the midst of its message: the rest of that
+/// is nobody's.
+fn a_close_within_a_message_ends_it(backend: Backend) {
+    for way in ["overflow", "stop"] {
+        let limits = Limits { socket_queue_bytes_max: 2 * LONG, ..Limits::default() };
+        let sockets = WebSockets::new(Relay).message_bytes_max(LONGEST as u64);
+        let mut stage = Stage::new(backend, Server::new().limits(limits).websocket("/", sockets));
+        let [mut client, mut other] = [0; 2].map(|_| Client::open(&mut stage));
+        let said = frame(binary(LONGEST));
+        client.write(&mut stage, &said[..LONG]);
+        (0..8).for_each(|_| stage.turn());
+        // The first is being sent, others wait, and one more is too many.
+        let count = if way == "overflow" { 8 } else { 2 };
+        for _ in 0..count {
+            other.send(text(LONG * 9 / 10));
+            other.messages(&mut stage, 1);
+        }
+        if way == "stop" {
+            stage.send(Order::Drain { within_ms: 1_000_000 });
+        }
+        let mut written = LONG;
+        for step in (0..400).map(|turn| if turn < 40 { 1 } else { 20_000 }) {
+            let end = (written + step).min(said.len());
+            written += client.peer.write(&said[written..end]);
+            if step > 1 {
+                client.step(&mut stage);
+            } else {
+                stage.turn();
+            }
+        }
+        client.until(&mut stage, |own| own.closed.is_some());
+        let code = client.closed.as_ref().map(|frame| frame.code());
+        assert_eq!(code, Some(if way == "stop" { 1001 } else { 1013 }));
+        assert_eq!(stage.counts().panics_total, 0);
+    }
+}
 
-    over_simulated_backends!(what_is_arriving_waits_for_a_peer_that_is_behind);
+mod behind {
+    use super::*;
+
+    over_simulated_backends!(
+        what_is_arriving_waits_for_a_peer_that_is_behind,
+        a_close_within_a_message_ends_it,
+    );
 }
 
 over_all_backends!(
@@ -219,5 +282,6 @@ over_all_backends!(
     long_fragments_are_joined,
     a_bad_byte_ends_it_at_once,
     what_is_not_read_holds_up_what_comes,
+    long_messages_may_be_compressed,
     an_end_within_a_message_is_told,
 );
