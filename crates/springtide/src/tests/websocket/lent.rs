@@ -80,7 +80,7 @@ fn long_fragments_are_joined(backend: Backend) {
         for _ in 0..3 {
             let Message::Text(whole) = text(3 * LONG) else { unreachable!("it is text") };
             let mut said = Vec::new();
-            let mut rest = whole.as_bytes().as_ref();
+            let mut rest = whole.as_bytes();
             // The second begins within a character.
             for (first, length) in [(0x01, LONG + 2), (0x00, LONG), (0x80, usize::MAX)] {
                 let (part, behind) = rest.split_at(length.min(rest.len()));
@@ -148,7 +148,7 @@ fn long_messages_may_be_compressed(backend: Backend) {
     let mut noise = 1_u32;
     let mut byte = |index: usize| {
         noise = noise.wrapping_mul(0x0019_660D).wrapping_add(0x3C6E_F35F);
-        if index % 2 == 0 { noise.to_be_bytes()[0] } else { 7 }
+        if index.is_multiple_of(2) { noise.to_be_bytes()[0] } else { 7 }
     };
     let message = Message::Binary((0..2 * LONG).map(&mut byte).collect::<Vec<u8>>().into());
     for _ in 0..4 {
