@@ -123,8 +123,7 @@ fn read(kind: u8, input: &[u8], step: usize, lends: bool) -> (Vec<String>, Vec<u
             // None of them waited that went into lent memory.
             waiting.drain(..consumed.min(waiting.len()));
         }
-        // Lent memory has room for a few bytes more.
-        assert!(machine.bytes_held() <= BYTES_MAX + 32, "{} bytes are held", machine.bytes_held());
+        assert!(machine.bytes_held() <= BYTES_MAX, "{} bytes are held", machine.bytes_held());
     }
     let mut pieces = Vec::new();
     outbox.take_pieces(&mut pieces);

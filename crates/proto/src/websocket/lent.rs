@@ -42,6 +42,12 @@ impl Machine {
         self.arriving.as_mut().filter(|_| rest > 0).map(|own| own.lend(rest, likely))
     }
 
+    /// How much memory the message has that is arriving, with its room for what is to come.
+    #[must_use]
+    pub fn memory_held(&self) -> usize {
+        self.arriving.as_ref().map_or(0, |own| own.bytes.capacity())
+    }
+
     /// Takes lent memory back, and reads what has come behind its first `before` bytes, those that it had.
     /// Where the message has been refused or a close was sent meanwhile, that is thrown away.
     ///

@@ -489,10 +489,10 @@ impl Machine {
         matches!(self.state, State::Open | State::Asked)
     }
 
-    /// Bytes of the memory of a message that has not come as a whole.
+    /// Bytes of a message that has not come as a whole.
     #[inline]
     #[must_use]
     pub fn bytes_held(&self) -> usize {
-        self.arriving.as_ref().map_or(0, |own| own.bytes.capacity())
+        self.arriving.as_ref().map_or(0, |own| own.bytes.len())
     }
 }

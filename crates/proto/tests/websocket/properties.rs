@@ -33,6 +33,19 @@ fn frames() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
     prop::collection::vec((first, text()), 0..10)
 }
 
+fn sent_to(side: Side, frames: &[(u8, Vec<u8>)]) -> Vec<u8> {
+    frames.iter().flat_map(|(first, payload)| frame(side, *first, payload)).collect()
+}
+
+/// Two that take short messages of few fragments only.
+fn drivers(side: Side) -> [Driver; 2] {
+    [0; 2].map(|_| {
+        let (socket_message_bytes_max, socket_fragments_max) = (200, 4);
+        let own = Limits { socket_message_bytes_max, socket_fragments_max, ..Limits::default() };
+        Driver::new(side, own)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..Default::default() })]
 
@@ -73,14 +86,7 @@ proptest! {
         is_streamed in any::<bool>(),
     ) {
         for side in [Side::Server, Side::Client] {
-            let input: Vec<u8> = frames
-                .iter()
-                .flat_map(|(first, payload)| frame(side, *first, payload))
-                .collect();
-            let limits =
-                Limits { socket_message_bytes_max: 200, socket_fragments_max: 4, ..Limits::default() };
-            let [mut whole, mut cut] =
-                [limits.clone(), limits].map(|limits| Driver::new(side, limits));
+            let (input, [mut whole, mut cut]) = (sent_to(side, &frames), drivers(side));
             if is_streamed {
                 whole.machine.stream(1);
                 cut.machine.stream(1);
@@ -104,14 +110,7 @@ proptest! {
         likely in 0..300_usize,
     ) {
         for side in [Side::Server, Side::Client] {
-            let input: Vec<u8> = frames
-                .iter()
-                .flat_map(|(first, payload)| frame(side, *first, payload))
-                .collect();
-            let limits =
-                Limits { socket_message_bytes_max: 200, socket_fragments_max: 4, ..Limits::default() };
-            let [mut plain, mut lent] =
-                [limits.clone(), limits].map(|limits| Driver::new(side, limits));
+            let (input, [mut plain, mut lent]) = (sent_to(side, &frames), drivers(side));
             for piece in pieces(&input, &cuts(input.len(), &raw)) {
                 for driver in [&mut plain, &mut lent] {
                     driver.now_ms += 1;
@@ -120,6 +119,7 @@ proptest! {
                 lent.feed_lent(piece, likely);
                 prop_assert_eq!(&plain.said, &lent.said);
                 prop_assert_eq!(plain.machine.payload_left(), lent.machine.payload_left());
+                prop_assert_eq!(plain.machine.bytes_held(), lent.machine.bytes_held());
                 let [one, other] =
                     [&plain, &lent].map(|own| own.machine.next_deadline(&own.limits));
                 prop_assert_eq!(one, other);
@@ -136,8 +136,7 @@ proptest! {
         bytes_min in 0..20_usize,
     ) {
         for side in [Side::Server, Side::Client] {
-            let mut input: Vec<u8> =
-                frames.iter().flat_map(|(first, payload)| frame(side, *first, payload)).collect();
+            let mut input = sent_to(side, &frames);
             if is_cut {
                 input.pop();
             }

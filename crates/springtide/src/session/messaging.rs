@@ -362,6 +362,6 @@ impl Messaging {
 
     pub(super) fn bytes_held(&self) -> usize {
         let taken = self.awaited().map_or(0, Awaited::bytes_held);
-        self.machine.bytes_held() + self.bytes_waiting() + taken
+        self.machine.memory_held() + self.bytes_waiting() + taken
     }
 }
