@@ -125,6 +125,22 @@ const fn sockets(
     Row { floor, floor_load, marks, servers: SOCKETS, ..plain(name, title, load) }
 }
 
+/// Messages of so many bytes, which both sides have room for in one buffer.
+macro_rules! long_sockets {
+    ($name:literal, $title:literal, $bytes:literal) => {
+        Row {
+            floor: &["--response", "echo", "--buffer-bytes", $bytes],
+            ..sockets(
+                $name,
+                $title,
+                &["--path", "/ws", "--socket-bytes", $bytes, "--buffer-bytes", $bytes],
+                &["--echo-bytes", $bytes, "--buffer-bytes", $bytes],
+                &[mark(OursUring, FastWebSockets, 1.00), mark(OursUring, Bun, 1.00)],
+            )
+        }
+    };
+}
+
 /// So many WebSockets to deliver to, with so many messages under way at once.
 macro_rules! deliveries {
     ($connections:literal, $depth:literal) => {
@@ -364,26 +380,8 @@ pub(super) const ROWS: &[Row] = &[
         &["--echo-bytes", "64", "--connections", "1000"],
         &[mark(OursUring, FastWebSockets, 0.75)],
     ),
-    Row {
-        floor: &["--response", "echo", "--buffer-bytes", "16384"],
-        ..sockets(
-            "ws16k",
-            "WebSocket echo of 16 KB, 64 connections",
-            &["--path", "/ws", "--socket-bytes", "16384", "--buffer-bytes", "16384"],
-            &["--echo-bytes", "16384", "--buffer-bytes", "16384"],
-            &[mark(OursUring, FastWebSockets, 1.00), mark(OursUring, Bun, 1.00)],
-        )
-    },
-    Row {
-        floor: &["--response", "echo", "--buffer-bytes", "65536"],
-        ..sockets(
-            "ws64k",
-            "WebSocket echo of 64 KB, 64 connections",
-            &["--path", "/ws", "--socket-bytes", "65536", "--buffer-bytes", "65536"],
-            &["--echo-bytes", "65536", "--buffer-bytes", "65536"],
-            &[mark(OursUring, FastWebSockets, 1.00), mark(OursUring, Bun, 1.00)],
-        )
-    },
+    long_sockets!("ws16k", "WebSocket echo of 16 KB, 64 connections", "16384"),
+    long_sockets!("ws64k", "WebSocket echo of 64 KB, 64 connections", "65536"),
     relay(
         "bc1000",
         "Broadcast of 128 B to 1,000 WebSockets, one message outstanding",

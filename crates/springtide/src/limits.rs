@@ -170,7 +170,8 @@ pub(crate) fn operations_max(connections_max: usize) -> u32 {
 
 /// The most exchanges of one connection in one turn (law 9).
 pub(crate) const EXCHANGES_PER_TURN_MAX: u32 = 32;
-/// The most bytes of one connection that are handled in one turn (law 9).
+/// The most bytes of one connection that are handled in one turn (law 9), and the head of a message of that
+/// length.
 pub(crate) const BYTES_PER_TURN_MAX: usize = 128 << 10;
 /// The most bytes of one send: what a connection holds beside what waits, and for how long one
 /// connection is copied from at a time. With less, a file of 1 MB costs more than the mark allows.

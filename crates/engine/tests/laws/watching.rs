@@ -24,6 +24,24 @@ fn told(shard: &mut Shard, watch: Key) -> bool {
     })
 }
 
+/// Takes each time that a watch tells, until so many bytes have come.
+fn take(
+    shard: &mut Shard,
+    socket: Descriptor,
+    watching: &mut Key,
+    (memory, length): (&mut Vec<u8>, usize),
+) {
+    while memory.len() < length {
+        if *watching == Key::NONE {
+            *watching = watch(shard, socket);
+        }
+        if !told(shard, *watching) {
+            *watching = Key::NONE;
+        }
+        shard.engine.take_now(socket, memory, 100).unwrap();
+    }
+}
+
 /// What comes is told without another question, and taken whole and in order, with its end.
 pub(crate) fn a_watch_tells_of_all_that_comes<S: Stage>(stage: &S) {
     const ALL: usize = 2 << 20;
@@ -187,15 +205,7 @@ fn what_is_behind_passed_descriptors_is_told<S: Stage>(stage: &S) {
         let passed = [ControlMessage::ScmRights(&[outside.as_raw_fd()])];
         sendmsg::<()>(outside.as_raw_fd(), &pieces, &passed, MsgFlags::empty(), None).unwrap();
         outside.write_all(&stream.as_bytes()[5..]).unwrap();
-        while memory.len() < stream.len() {
-            if watching == Key::NONE {
-                watching = watch(&mut shard, socket);
-            }
-            if !told(&mut shard, watching) {
-                watching = Key::NONE;
-            }
-            shard.engine.take_now(socket, &mut memory, 100).unwrap();
-        }
+        take(&mut shard, socket, &mut watching, (&mut memory, stream.len()));
         assert_eq!(memory, stream.as_bytes());
         memory.clear();
     }
@@ -223,15 +233,7 @@ fn what_is_behind_urgent_bytes_is_told<S: Stage>(stage: &S) {
     socket2::SockRef::from(&outside).send_out_of_band(b"!").unwrap();
     outside.write_all(b"tide").unwrap();
     let mut memory = Vec::with_capacity(100);
-    while memory.len() < 9 {
-        if watching == Key::NONE {
-            watching = watch(&mut shard, socket);
-        }
-        if !told(&mut shard, watching) {
-            watching = Key::NONE;
-        }
-        shard.engine.take_now(socket, &mut memory, 100).unwrap();
-    }
+    take(&mut shard, socket, &mut watching, (&mut memory, 9));
     assert_eq!(memory, b"high tide");
     socket2::SockRef::from(&outside).send_out_of_band(b"!").unwrap();
     let mut told = 0;

@@ -60,10 +60,10 @@ impl Messaging {
         }
         let likely = if self.share.expects_long() { usize::from(self.last_kib) << 10 } else { 0 };
         let memory = match self.machine.lend(likely.min(LIKELY_BYTES_MAX)) {
-            None if self.expects_long() => match likely <= BYTES_PER_TURN_MAX {
-                true => room.take_long(likely + HEAD_ROOM),
-                false => room.take_long(0),
-            },
+            None if self.expects_long() => {
+                let is_taken_at_once = likely <= BYTES_PER_TURN_MAX;
+                room.take_long(if is_taken_at_once { likely + HEAD_ROOM } else { 0 })
+            }
             lent => lent?,
         };
         // So one that is as long as the share may be has its head besides.
